@@ -1,0 +1,46 @@
+# The two commands are `make demo` and `make test`. Each makes or reuses .venv from pinned constraints.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DATA   ?= fair
+
+.PHONY: help install demo test test-all audit lint docs bench clean
+
+help: ## what each command does
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(STAMP) ## .venv with everything that development needs
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## private table -> verified release on real embedded data; DATA=randhie for the second
+	$(BIN)/dpsynth demo --data $(DATA) --out demo-out
+
+test: $(STAMP) ## the default suite
+	$(BIN)/python -m pytest -n auto
+
+test-all: $(STAMP) ## with everything that takes minutes
+	$(BIN)/python -m pytest -n auto -m 'not audit'
+
+audit: $(STAMP) ## privacy audits over many runs (long)
+	$(BIN)/python -m pytest -n auto -m audit
+
+lint: $(STAMP) ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP) ## the documentation site, warnings are errors
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: $(STAMP) ## the figures in README and docs
+	$(BIN)/python benchmarks/run_all.py
+
+clean: ## everything that the commands above made
+	rm -rf $(VENV) demo-out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
