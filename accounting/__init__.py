@@ -1,0 +1,52 @@
+"""Events in, guarantee out: privacy accounting that needs neither the data nor the generator.
+
+The names below load on first use, so that `import accounting` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_EXPORTS = {
+    "AccountingError": "accounting.errors:AccountingError",
+    "CalibrationError": "accounting.errors:CalibrationError",
+    "CrossCheckError": "accounting.errors:CrossCheckError",
+    "DiscreteGaussian": "accounting.event:DiscreteGaussian",
+    "DiscreteLaplace": "accounting.event:DiscreteLaplace",
+    "Event": "accounting.event:Event",
+    "EventError": "accounting.errors:EventError",
+    "EventTree": "accounting.event:EventTree",
+    "Exponential": "accounting.event:Exponential",
+    "Gaussian": "accounting.event:Gaussian",
+    "Guarantee": "accounting.guarantee:Guarantee",
+    "Laplace": "accounting.event:Laplace",
+    "Ledger": "accounting.ledger:Ledger",
+    "NeighboringRelation": "accounting.relation:NeighboringRelation",
+    "ParameterError": "accounting.errors:ParameterError",
+    "PartitionSelection": "accounting.event:PartitionSelection",
+    "PoissonSampled": "accounting.event:PoissonSampled",
+    "PrivacyUnit": "accounting.relation:PrivacyUnit",
+    "PureDP": "accounting.event:PureDP",
+    "Signer": "accounting.ledger:Signer",
+    "UnsupportedEventError": "accounting.errors:UnsupportedEventError",
+    "calibrate": "accounting.calibrate:calibrate",
+    "decimal_down": "accounting.decimals:decimal_down",
+    "decimal_up": "accounting.decimals:decimal_up",
+    "price": "accounting.crosscheck:price",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'accounting' has no attribute {name!r}")
+    module, attribute = _EXPORTS[name].split(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})
