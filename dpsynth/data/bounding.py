@@ -1,0 +1,92 @@
+"""Which rows of a person stay when each may keep at most k.
+
+The bound on contribution is part of the sensitivity, so the choice for one unit must not depend on any other unit's
+rows. Here each row gets a keyed 64-bit hash of its content and each unit keeps its k smallest. Strings are hashed with
+keyed BLAKE2b (RFC 7693) once for each distinct value; other types are mixed as 64-bit integers with the finaliser of
+splitmix64 (Steele, Lea and Flood 2014), started from the key.
+
+Equal rows of one unit are interchangeable, so ties change nothing; the order of the file does not matter.
+
+>>> people = pa.table({"who": [1, 1, 1, 2], "x": [5, 6, 7, 8]})
+>>> len(keep_at_most(people, "who", 2, b"0123456789abcdef"))
+3
+
+Not guaranteed: that the hash is a pseudo-random function for an adversary who chooses numbers; sensitivity does not
+need that, only an even choice does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dpsynth.core.errors import ParameterError
+
+KEY_BYTES = range(16, 65)
+NULL_WORD = np.uint64(0x6E756C6C)
+
+
+def keep_at_most(table: pa.Table, unit: str, max_records: int, key: bytes) -> NDArray[np.int64]:
+    """Positions, ascending, of the at most `max_records` rows that each unit keeps.
+
+    Args:
+        table: canonical columns; `unit` has no nulls.
+        unit: name of the column of units.
+        max_records: k >= 1.
+        key: 16 to 64 bytes.
+    """
+    if len(key) not in KEY_BYTES:
+        raise ParameterError(f"Expected a key of 16 to 64 bytes, not {len(key)}.")
+    units = pc.dictionary_encode(table.column(unit)).combine_chunks()
+    codes = _flat(units.indices if isinstance(units, pa.DictionaryArray) else units).astype(np.int64)
+    priority = np.zeros(table.num_rows, dtype=np.uint64)
+    for position, name in enumerate(table.column_names):
+        salt = np.uint64(int.from_bytes(hashlib.blake2b(f"{position}".encode(), key=key, digest_size=8).digest()))
+        priority = _mix(priority ^ _mix(_words(table.column(name), key) ^ salt))
+    order = np.lexsort((priority, codes))
+    ordered = codes[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
+    rank = np.arange(len(ordered)) - np.repeat(first, np.diff(np.r_[first, len(ordered)]))
+    return np.sort(order[rank < max_records])
+
+
+def _words(column: pa.ChunkedArray, key: bytes) -> NDArray[np.uint64]:
+    """One 64-bit word for each cell, equal for equal cells."""
+    if pa.types.is_string(column.type):
+        encoded = pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
+        digests = b"".join(
+            hashlib.blake2b(b"\0" if v is None else b"\1" + v.encode(), key=key, digest_size=8).digest()
+            for v in encoded.dictionary.to_pylist()
+        )
+        return np.frombuffer(digests, dtype="<u8").astype(np.uint64)[_flat(encoded.indices)]
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    elif pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    elif pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    values = _flat(pc.fill_null(column, 0))
+    if values.dtype == np.float64:
+        words = (values + 0.0).view(np.uint64)  # + 0.0 turns -0.0 into 0.0
+    else:
+        words = values.astype(np.int64).view(np.uint64)
+    missing = _flat(pc.is_null(column))
+    return np.where(missing, NULL_WORD, _mix(words))
+
+
+def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64: a bijection of 64-bit words."""
+    z = words + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _flat(values: pa.Array | pa.ChunkedArray) -> NDArray[np.generic]:
+    if isinstance(values, pa.ChunkedArray):
+        return values.to_numpy()
+    return values.to_numpy(zero_copy_only=False)

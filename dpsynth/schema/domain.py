@@ -1,0 +1,265 @@
+"""What a column looks like once its categories or bounds are known, and how its cells become integers.
+
+A domain is a codec: cells to codes 0 … size-1, a missing cell to -1, and back. Two kinds:
+
+- `CategoryDomain`: a tuple of values. A cell outside them gets the outcome "other", the last code, which is written
+  as the text `other` (`other_2` … if that is a value). A closed domain without `other` has no such outcome: cells
+  outside it were refused before, and any that come later count as missing. Integer categories have no spelling for
+  "other", so there too it counts as missing.
+- `GridDomain`: the public grid `low, low + 1, … high` of ticks; a tick times `scale` is the value. Cells are rounded to
+  the grid and clamped into it: clamping is part of the mechanism, and is why bounds must be public or derived.
+
+>>> grid = GridDomain(kind="float", low=0, high=1000, scale=Fraction(1, 100))
+>>> grid.decode(grid.encode(pa.chunked_array([[1.5, None, 99.0]]))).to_pylist()
+[1.5, None, 10.0]
+
+Not guaranteed: a spread-out use of the grid; `size` may be 2^60, so bin it before counting.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any, Literal, final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.schema.model import ColumnSpec
+
+GridKind = Literal["integer", "float", "date", "datetime"]
+EPOCH = date(1970, 1, 1)
+EXACT_FLOAT_TICKS = 2**52
+TICKS_IN_RANGE = 10**6
+OTHER = "other"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryDomain:
+    """Named outcomes, missing, and (if `other`) one outcome for every other text.
+
+    Attributes:
+        values: distinct and of one type: str, int or bool.
+        other: whether cells outside `values` have an outcome of their own; text only.
+    """
+
+    values: tuple[str, ...] | tuple[int, ...] | tuple[bool, ...]
+    other: bool = False
+
+    def __post_init__(self) -> None:
+        if len(set(self.values)) != len(self.values) or len({type(v) for v in self.values}) > 1:
+            raise ParameterError("The values of a category domain are distinct and of one type.")
+        if self.other and any(not isinstance(v, str) for v in self.values):
+            raise ParameterError("Only text categories can have an outcome `other`: integers have no word for it.")
+
+    @property
+    def size(self) -> int:
+        """Number of outcomes, missing not counted."""
+        return len(self.values) + self.other
+
+    @property
+    def other_label(self) -> str | None:
+        """The text written for the outcome `other`: `other`, or the first of `other_2`, … that is not a value."""
+        if not self.other:
+            return None
+        label, n = OTHER, 1
+        while label in self.values:
+            n += 1
+            label = f"{OTHER}_{n}"
+        return label
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """string, int64 or bool."""
+        kind = type(self.values[0]) if self.values else str
+        return {str: pa.string(), int: pa.int64(), bool: pa.bool_()}[kind]
+
+    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
+        """Codes, shape (rows,), int64; missing -1; a value outside is the last code or, without `other`, -1.
+
+        Args:
+            values: of the domain's Arrow type; other types are cast where that is exact.
+        """
+        cells = values if values.type == self.arrow_type else values.cast(self.arrow_type)
+        found = pc.index_in(cells, value_set=pa.array(self.values, self.arrow_type))
+        codes = _numpy(pc.fill_null(found, -1)).astype(np.int64)
+        if self.other:
+            codes[(codes < 0) & _numpy(pc.is_valid(cells))] = len(self.values)
+        return codes
+
+    def decode(self, codes: NDArray[np.integer[Any]]) -> pa.Array:
+        """Cells of the domain's Arrow type; -1 becomes null."""
+        _within(codes, self.size)
+        label = self.other_label
+        labels = pa.array([*self.values, *([] if label is None else [label])], self.arrow_type)
+        return labels.take(pa.array(codes, pa.int64(), mask=np.asarray(codes) < 0))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridDomain:
+    """Ticks `low … high` of width `scale`; missing beside them.
+
+    Attributes:
+        kind: decides the Arrow type of cells.
+        low: first tick.
+        high: last tick, >= low.
+        scale: value of one tick: 1 for integers and days; a fraction of the unit for floats; seconds for datetimes.
+    """
+
+    kind: GridKind
+    low: int
+    high: int
+    scale: Fraction = Fraction(1)
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ParameterError("Expected low <= high (ticks of a grid).")
+        if self.scale <= 0 or (self.kind in ("integer", "date") and self.scale.denominator != 1):
+            raise ParameterError("The scale of a grid is positive, and whole for integers and dates.")
+        if self.kind == "datetime" and (self.scale * 10**6).denominator != 1:
+            raise ParameterError("The scale of a datetime grid is a whole number of microseconds.")
+        if self.kind == "float" and max(-self.low, self.high) > EXACT_FLOAT_TICKS:
+            raise ParameterError("A float grid ends at 2^52 ticks, beyond which doubles cannot hold it; use a wider scale.")
+        unit = self._unit
+        if not -(2**63) <= self.low * unit <= self.high * unit < 2**63 or self.size >= 2**63:
+            raise ParameterError("A grid ends within 64 bits, and has fewer than 2^63 ticks.")
+
+    @property
+    def size(self) -> int:
+        """Number of ticks; may be far too many to count one by one."""
+        return self.high - self.low + 1
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """int64, float64, date32 or timestamp[us]."""
+        return {
+            "integer": pa.int64(),
+            "float": pa.float64(),
+            "date": pa.date32(),
+            "datetime": pa.timestamp("us"),
+        }[self.kind]
+
+    @property
+    def _unit(self) -> int:
+        """Integers a tick: of the integer that stands behind an Arrow cell (unit, day, microsecond)."""
+        if self.kind == "float":
+            return 1
+        return int(self.scale * (10**6 if self.kind == "datetime" else 1))
+
+    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
+        """Codes `tick - low`, shape (rows,), int64; rounded to the grid, clamped into it; missing (and NaN) -1."""
+        cells = values if values.type == self.arrow_type else values.cast(self.arrow_type)
+        missing = _numpy(pc.is_null(cells, nan_is_null=True))
+        if self.kind == "float":
+            raw = np.where(missing, 0.0, _numpy(pc.fill_null(cells, 0.0)))
+            with np.errstate(over="ignore"):  # an overflow is infinite and then clamped, which is meant
+                steps = np.rint(raw * self.scale.denominator / self.scale.numerator)
+            codes = np.clip(steps, self.low, self.high).astype(np.int64) - self.low
+        else:
+            whole = _numpy(pc.fill_null(_as_int64(cells), 0))
+            unit = self._unit
+            held = np.clip(whole, self.low * unit, self.high * unit)
+            # the half step cannot overflow: it is added to the remainder, not to the value
+            ticks, rest = np.divmod(held, unit)
+            codes = np.clip(ticks + (2 * rest >= unit if unit > 1 else 0), self.low, self.high) - self.low
+        codes[missing] = -1
+        return codes
+
+    def decode(self, codes: NDArray[np.integer[Any]]) -> pa.Array:
+        """Cells of the kind's Arrow type, on the grid; floats are the doubles nearest to the decimal; -1 is null."""
+        _within(codes, self.size)
+        ticks = np.asarray(codes, dtype=np.int64) + self.low
+        mask = np.asarray(codes) < 0
+        if self.kind == "float":
+            return pa.array(ticks * self.scale.numerator / self.scale.denominator, pa.float64(), mask=mask)
+        whole = np.where(mask, 0, ticks) * self._unit
+        if self.kind == "date":
+            return pa.array(whole.astype(np.int32), pa.int32(), mask=mask).cast(pa.date32())
+        return pa.array(whole, pa.int64(), mask=mask).cast(self.arrow_type)
+
+    def tick_of(self, value: float | date | datetime) -> int:
+        """The tick nearest to a value, clamped into the grid."""
+        return min(max(ticks_of(value, self.scale), self.low), self.high)
+
+
+Domain = CategoryDomain | GridDomain
+
+
+def ticks_of(value: float | date | datetime, scale: Fraction) -> int:
+    """The whole number of `scale` nearest to a value: a number, days since 1970, or seconds since 1970.
+
+    >>> ticks_of(date(1970, 2, 1), Fraction(1))
+    31
+    """
+    if isinstance(value, datetime):
+        since = value - datetime(1970, 1, 1)
+        exact = Fraction((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds, 10**6)
+    elif isinstance(value, date):
+        exact = Fraction((value - EPOCH).days)
+    else:
+        exact = Fraction(value)
+    return math.floor(exact / scale + Fraction(1, 2))
+
+
+def scale_of(spec: ColumnSpec, low: float = 0.0, high: float = 0.0) -> Fraction:
+    """The public width of a tick.
+
+    Integers and dates: 1. Datetimes: `precision` decimals of a second, whole seconds if null. Floats: `precision`
+    decimals; if null, the power of ten that gives the (public or derived) range `low … high` at least 10^6 ticks.
+    """
+    if spec.kind in ("integer", "date"):
+        return Fraction(1)
+    if spec.precision is not None or spec.kind == "datetime":
+        return Fraction(1, 10 ** (spec.precision or 0))
+    width = max(high - low, abs(high), abs(low)) or 1.0
+    places = math.ceil(math.log10(TICKS_IN_RANGE) - math.log10(width))
+    return Fraction(1, 10**places) if places >= 0 else Fraction(10**-places)
+
+
+def known_domain(spec: ColumnSpec) -> Domain | None:
+    """The domain of a column whose specification leaves nothing to derive; None otherwise. Costs no budget."""
+    if spec.kind == "boolean":
+        return CategoryDomain(values=(False, True))
+    if spec.kind == "categorical":
+        if spec.values is None:
+            return None
+        text = isinstance(spec.values[0], str)
+        return CategoryDomain(values=spec.values, other=spec.other and text)  # type: ignore[arg-type]
+    return None if spec.min is None or spec.max is None else grid(spec, spec.min, spec.max)
+
+
+def open_domain(values: tuple[str, ...] | tuple[int, ...]) -> CategoryDomain:
+    """The domain of an open-set column after partition selection: released values, and `other` where text allows."""
+    return CategoryDomain(values=values, other=not values or isinstance(values[0], str))
+
+
+def grid(spec: ColumnSpec, low: float | date | datetime, high: float | date | datetime) -> GridDomain:
+    """The grid of a column between two bounds, public or derived, both included."""
+    if spec.kind in ("categorical", "boolean"):
+        raise ParameterError(f"A {spec.kind} column has no bounds.")
+    numeric = isinstance(low, int | float) and isinstance(high, int | float)
+    scale = scale_of(spec, float(low), float(high)) if numeric else scale_of(spec)  # type: ignore[arg-type]
+    return GridDomain(kind=spec.kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)  # type: ignore[arg-type]
+
+
+def _as_int64(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The integers behind integer, date and datetime cells: units, days, microseconds."""
+    if pa.types.is_date32(cells.type):
+        return cells.cast(pa.int32()).cast(pa.int64())
+    return cells.cast(pa.int64())
+
+
+def _numpy(values: pa.ChunkedArray) -> NDArray[Any]:
+    return np.array(values.to_numpy())  # a copy: Arrow's own buffers are read-only
+
+
+def _within(codes: NDArray[np.integer[Any]], size: int) -> None:
+    if len(codes) and (int(np.min(codes)) < -1 or int(np.max(codes)) >= size):
+        raise ParameterError(f"A code is outside -1 … {size - 1}.")

@@ -1,0 +1,246 @@
+"""The schema: everything about a table that is public, written down by a person.
+
+Column names, kinds and roles are public. So are the values and bounds that a person adds, because the person vouches
+for knowing them without looking at this table. What stays `null` is unknown: it is derived with differential privacy
+and charged to the budget. Nothing in a schema may be copied from the data.
+
+    kind         known domain               unknown domain
+    categorical  values: [a, b]             values: null  (DP partition selection)
+    boolean      always                     -
+    integer      min, max                   null          (DP bounds)
+    float        min, max, precision        null          (DP bounds; precision from the range)
+    date         min, max                   null
+    datetime     min, max, precision        null          (precision: decimals of a second, 0 if null)
+
+>>> Schema(columns={"age": ColumnSpec(kind="integer", min=0, max=110)}).modelled
+('age',)
+
+Not guaranteed: that a declared value or bound was really known beforehand; a schema copied from the data leaks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from dpsynth.core.errors import SchemaError
+from dpsynth.data.warning import listed, shown
+
+Kind = Literal["categorical", "boolean", "integer", "float", "date", "datetime"]
+Role = Literal["target", "sensitive", "quasi_identifier", "identifier", "unit"]
+Value = StrictStr | StrictInt
+Bound = int | float | date | datetime
+
+MAX_VALUES = 100_000
+MAX_DECIMALS = 12
+NOT_MODELLED: frozenset[str | None] = frozenset({"identifier", "unit"})
+
+
+class ColumnSpec(BaseModel):
+    """What is public about one column.
+
+    Attributes:
+        kind: what the cells are.
+        values: categorical only: the closed public domain, all text or all integers; None if unknown.
+        other: categorical only: cells outside `values` are counted together as one outcome instead of refused.
+        min: smallest possible value, or None if unknown. Cells below it are clamped to it.
+        max: largest possible value, or None if unknown. Cells above it are clamped to it.
+        precision: float: decimal places; datetime: decimal places of the seconds; None if unknown.
+        format: date and datetime only: the strptime format of the file's text, such as `%d.%m.%Y`.
+        missing: words that mean "missing" in this column, beside the empty cell.
+        role: what the column is for; at most one target and one unit in a schema.
+        drop: leave the column out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=MAX_VALUES)] | None = None
+    other: StrictBool = False
+    min: Bound | None = Field(default=None, union_mode="left_to_right")
+    max: Bound | None = Field(default=None, union_mode="left_to_right")
+    precision: Annotated[StrictInt, Field(ge=0, le=MAX_DECIMALS)] | None = None
+    format: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
+    missing: tuple[StrictStr, ...] = ()
+    role: Role | None = None
+    drop: StrictBool = False
+
+    @field_validator("min", "max", mode="before")
+    @classmethod
+    def _bound_of_kind(cls, value: Any, info: Any) -> Bound | None:
+        kind = info.data.get("kind")
+        return None if value is None or kind is None else _as_bound(value, kind)
+
+    @field_serializer("min", "max", when_used="json")
+    def _bound_as_text(self, value: Bound | None) -> int | float | str | None:
+        return value.isoformat() if isinstance(value, date) else value
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Self:
+        if self.kind != "categorical" and (self.values is not None or self.other):
+            raise ValueError(f"`values` and `other` belong to categorical columns, not to {self.kind}")
+        if self.values is not None:
+            if len({type(v) for v in self.values}) > 1:
+                raise ValueError("`values` mixes text and integers; quote all of them or none")
+            if len(set(self.values)) != len(self.values):
+                raise ValueError("`values` names a value twice")
+        if self.other and self.values is None:
+            raise ValueError("`other` needs `values`; an open set has its outcome for other values anyway")
+        bounded = self.kind in ("integer", "float", "date", "datetime")
+        if not bounded and (self.min is not None or self.max is not None):
+            raise ValueError(f"`min` and `max` do not belong to {self.kind} columns")
+        if (self.min is None) != (self.max is None):
+            raise ValueError("give both `min` and `max`, or neither")
+        if self.min is not None and self.max is not None and not self.min <= self.max:  # type: ignore[operator]
+            raise ValueError("`min` is above `max`")
+        if self.precision is not None and self.kind not in ("float", "datetime"):
+            raise ValueError(f"`precision` belongs to float and datetime columns, not to {self.kind}")
+        if self.kind == "datetime" and self.precision is not None and self.precision > 6:
+            raise ValueError("`precision` of a datetime is at most 6 (microseconds)")
+        if self.format is not None and self.kind not in ("date", "datetime"):
+            raise ValueError(f"`format` belongs to date and datetime columns, not to {self.kind}")
+        return self
+
+    @property
+    def modelled(self) -> bool:
+        """Whether a generator sees this column."""
+        return not self.drop and self.role not in NOT_MODELLED
+
+    @property
+    def known(self) -> bool:
+        """Whether nothing about the domain has to be derived."""
+        if self.kind == "categorical":
+            return self.values is not None
+        return self.kind == "boolean" or self.min is not None
+
+
+class Schema(BaseModel):
+    """Kinds, public domains and roles of a table's columns, in the table's order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    columns: Annotated[dict[StrictStr, ColumnSpec], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_target_one_unit(self) -> Self:
+        for role in ("target", "unit"):
+            names = [n for n, c in self.columns.items() if c.role == role]
+            if len(names) > 1:
+                raise ValueError(f"columns {listed(names)} all have the role {role}; one may")
+        if self.target is not None and self.columns[self.target].drop:
+            raise ValueError(f"the target {shown(self.target)} is dropped")
+        if not self.modelled:
+            raise ValueError("no column is left to model")
+        return self
+
+    @property
+    def modelled(self) -> tuple[str, ...]:
+        """Columns that a generator sees: neither dropped nor identifier nor unit."""
+        return tuple(n for n, c in self.columns.items() if c.modelled)
+
+    @property
+    def target(self) -> str | None:
+        """The column that models are trained to predict, if any."""
+        return next((n for n, c in self.columns.items() if c.role == "target"), None)
+
+    @property
+    def unit(self) -> str | None:
+        """The column that names the person (or other privacy unit), if any."""
+        return next((n for n, c in self.columns.items() if c.role == "unit"), None)
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """Columns whose value an attacker would like to learn."""
+        return tuple(n for n, c in self.columns.items() if c.role == "sensitive")
+
+    @property
+    def quasi_identifiers(self) -> tuple[str, ...]:
+        """Columns that an attacker may know about a person."""
+        return tuple(n for n, c in self.columns.items() if c.role == "quasi_identifier")
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON: equal schemas, equal digests, whatever the comments in the YAML."""
+        ordered = [[name, spec] for name, spec in self.model_dump(mode="json")["columns"].items()]
+        body = json.dumps(
+            {"version": self.version, "columns": ordered}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    def with_columns(self, **changes: dict[str, Any]) -> Schema:
+        """A copy in which the named columns have other fields, as in `with_columns(age={"min": 0, "max": 110})`."""
+        unknown = [n for n in changes if n not in self.columns]
+        if unknown:
+            raise SchemaError(f"The schema has no column {listed(unknown)}.", f"It has {listed(self.columns)}.")
+        columns = self.model_dump(mode="json")["columns"]
+        for name, fields in changes.items():
+            columns[name] |= fields
+        return self.from_dict({"version": self.version, "columns": columns})
+
+    @classmethod
+    def from_dict(cls, document: Any, *, source: str = "schema") -> Schema:
+        """Validate plain data; raises `SchemaError` that names the column and field, never a value."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values")) or "document"
+            raise SchemaError(
+                f"The {source} cannot be used: {place}: {first['msg'].removeprefix('Value error, ')}.",
+                "See `dpsynth schema draft` for a file that works, and docs/concepts/data-and-schema.md.",
+            ) from None
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> Schema:
+        """Read YAML: a path (`Path`) or the text itself (`str`)."""
+        from dpsynth.schema.yaml_text import load  # noqa: PLC0415 - fitting needs no YAML
+
+        return cls.from_dict(load(source))
+
+    def to_yaml(self) -> str:
+        """YAML with comments that say what is public, what is unknown and what each costs."""
+        from dpsynth.schema.yaml_text import dump  # noqa: PLC0415 - fitting needs no YAML
+
+        return dump(self)
+
+
+def _as_bound(value: Any, kind: str) -> Bound:
+    """The bound in the column's own type, so that comparisons and JSON are exact."""
+    if kind == "integer":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError("a bound of an integer column is an integer")
+        if not -(2**63) <= value < 2**63:
+            raise ValueError("a bound is beyond 64 bits")
+        return value
+    if kind == "float":
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError("a bound of a float column is a finite number")
+        return float(value)
+    try:
+        if kind == "date":
+            if isinstance(value, datetime):
+                raise ValueError
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        if kind == "datetime":
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, TypeError):
+        raise ValueError(f"a bound of a {kind} column is an ISO 8601 {kind}") from None
+    raise ValueError(f"`min` and `max` do not belong to {kind} columns")
