@@ -1,0 +1,203 @@
+"""The quality report as a document: `dpsynth.quality/1`.
+
+Each metric stands beside what real data scores: `reference` is the real holdout in place of the synthetic
+table, `matched` the synthetic table cut to as many rows as the holdout (the fair one to hold against
+`reference`, because every distance shrinks with rows), `floor` two random halves of the real table against
+each other, and `shuffle` the real table with all dependence destroyed (for a model: one that has learned
+nothing).
+
+    shortfall = (matched - reference) / (shuffle - reference)    0: as good as real data, 1: as no data
+
+Every figure here is computed from private rows without noise. `confidentiality` says what may become of it:
+`internal` figures never leave the workspace, `bucketed` ones may be published as one of a few coarse classes.
+
+>>> m = Metric(name="x", group="tails", value=0.2, reference=0.1, floor=0.1, shuffle=0.6, better="low")
+>>> m.shortfall
+0.2
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from dpsynth.core.errors import DataError
+
+MAX_BYTES = 16 << 20
+Confidentiality = Literal["internal", "bucketed"]
+Group = Literal["fidelity", "tails", "utility"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Metric(_Document):
+    """One figure with its anchors; see the module for what each anchor is."""
+
+    name: str
+    group: Group
+    value: float | None
+    reference: float | None
+    floor: float | None
+    shuffle: float | None = None
+    matched: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    reference_low: float | None = None
+    reference_high: float | None = None
+    better: Literal["low", "high"]
+    confidentiality: Confidentiality = "bucketed"
+
+    @property
+    def shortfall(self) -> float | None:
+        """0 as good as real data, 1 as bad as no data; None if an anchor is missing or anchors coincide."""
+        value = self.value if self.matched is None else self.matched
+        worst = self.shuffle if self.shuffle is not None else (1.0 if self.better == "low" else 0.0)
+        if value is None or self.reference is None or abs(worst - self.reference) < 1e-9:
+            return None
+        return round((value - self.reference) / (worst - self.reference), 12)
+
+
+class ColumnQuality(_Document):
+    """One column: distance beside its anchors, missing rates, categories of the two tables."""
+
+    name: str
+    kind: Literal["categorical", "number", "date"]
+    cells: int
+    tvd: float
+    ci_low: float
+    ci_high: float
+    reference: float
+    floor: float
+    missing_real: float
+    missing_synthetic: float
+    lost: int
+    invented: float
+    confidentiality: Literal["internal"] = "internal"
+
+
+class PairQuality(_Document):
+    """One pair of columns: distance beside its anchors."""
+
+    left: str
+    right: str
+    tvd: float
+    ci_low: float
+    ci_high: float
+    reference: float
+    floor: float
+    shuffle: float
+    confidentiality: Literal["internal"] = "internal"
+
+
+class Band(_Document):
+    """What becomes of two-way cells of `low` to `high` real rows; None where the band has no cell."""
+
+    low: int
+    high: int
+    cells: int
+    unresolved: int | None
+    kept: float | None
+    kept_reference: float | None
+    kept_matched: float | None
+    kept_floor: float | None
+    overlap: float | None
+    overlap_reference: float | None
+    overlap_matched: float | None
+    overlap_floor: float | None
+    excess: float | None
+    excess_reference: float | None
+    confidentiality: Literal["internal"] = "internal"
+
+
+class Resolution(_Document):
+    """Smallest cell that the noise can show: 5 % false alarms, 80 % power."""
+
+    sigma: float
+    rows: float
+
+
+class Utility(_Document):
+    """Train on synthetic, test on real (TSTR) against train on real, test on real (TRTR)."""
+
+    target: str
+    task: Literal["classification", "regression"]
+    learner: str
+    classes: int | None
+    confidentiality: Literal["internal"] = "internal"
+
+
+class Rows(_Document):
+    """How many rows each figure rests on; private unless released through a mechanism."""
+
+    real: int
+    synthetic: int
+    holdout: int
+    confidentiality: Literal["internal"] = "internal"
+
+
+class QualityReport(_Document):
+    """All figures of one evaluation, worst first; see the module docstring."""
+
+    schema_: Literal["dpsynth.quality/1"] = Field("dpsynth.quality/1", alias="schema")
+    rows: Rows
+    metrics: tuple[Metric, ...]
+    columns: tuple[ColumnQuality, ...]
+    pairs: tuple[PairQuality, ...]
+    pairs_total: int
+    tails: tuple[Band, ...]
+    resolution: Resolution | None = None
+    utility: Utility | None = None
+    warnings: tuple[str, ...] = ()
+    seed: int = 0
+
+    SCHEMA: ClassVar[Literal["dpsynth.quality/1"]] = "dpsynth.quality/1"
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name.
+
+        Raises:
+            KeyError: the report has no such metric.
+        """
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The document as plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any] | str | bytes) -> QualityReport:
+        """Read a document strictly: no unknown field, no missing field, no NaN, no other version.
+
+        Raises:
+            DataError: not a `dpsynth.quality/1` report; the message names the field, never its value.
+        """
+        text = document if isinstance(document, str | bytes) else json.dumps(document)
+        if len(text) > MAX_BYTES:
+            raise DataError(
+                "The quality report is larger than 16 MiB.", "Evaluate again; reports keep 200 pairs."
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise DataError(
+                f"Not a {cls.SCHEMA} report: {place}: {first['type']}.",
+                "Evaluate again with this version, or read it with the version that wrote it.",
+            ) from None
+
+    def __str__(self) -> str:
+        lines = [f"{'metric':<24} {'value':>8} {'real':>8} {'floor':>8} {'shortfall':>9}"]
+        for m in self.metrics:
+            figures = ["-" if x is None else f"{x:.4f}" for x in (m.value, m.reference, m.floor)]
+            short = "-" if m.shortfall is None else f"{m.shortfall:.0%}"
+            lines.append(f"{m.name:<24} {figures[0]:>8} {figures[1]:>8} {figures[2]:>8} {short:>9}")
+        return "\n".join(lines)
