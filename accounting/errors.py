@@ -2,8 +2,9 @@
 
     AccountingError              every message says what, why, and (remedy) what to do next
     |- ParameterError            a number given by the caller is outside its range (also a ValueError)
+    |  `- DeltaTooSmallError     partition selection alone spends more than delta
     |- EventError                an event or event tree is malformed, mixed or oversized (also a ValueError)
-    |- UnsupportedEventError          no proof covers this event under this relation, or fewer than two accountants do
+    |- UnsupportedEventError     no proof covers this event and relation, or fewer than two accountants do
     |- CrossCheckError           two accountants contradict each other: nothing may be charged on either
     |- CalibrationError          no budget parameter in the bracket meets the target
     `- LedgerError               `accounting/ledger/errors.py`
@@ -37,6 +38,10 @@ class AccountingError(Exception):
 
 class ParameterError(AccountingError, ValueError):
     """A number is outside its documented range."""
+
+
+class DeltaTooSmallError(ParameterError):
+    """Partition selection alone spends the whole delta."""
 
 
 class EventError(AccountingError, ValueError):

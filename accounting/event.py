@@ -85,6 +85,11 @@ class DiscreteGaussian(_Checked):
     def _check(self) -> None:
         _changes_an_integer(self.l2_sensitivity, "l2_sensitivity")
 
+    @property
+    def squared_change(self) -> int:
+        """Largest squared L2 norm of the integer change vector."""
+        return _squared_change(self.l2_sensitivity)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laplace(_Checked):
@@ -107,6 +112,11 @@ class DiscreteLaplace(_Checked):
 
     def _check(self) -> None:
         _changes_an_integer(self.l1_sensitivity, "l1_sensitivity")
+
+    @property
+    def change(self) -> int:
+        """Largest L1 norm of the integer change vector."""
+        return int(self.l1_sensitivity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,11 @@ class PartitionSelection(_Checked):
                 "Expected threshold > l2_sensitivity: otherwise one unit alone releases its own key.",
                 "Raise the threshold by several sigma.",
             )
+
+    @property
+    def squared_change(self) -> int:
+        """Largest squared L2 norm of the integer change vector over all keys."""
+        return _squared_change(self.l2_sensitivity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +348,11 @@ def _no_constant(_: str) -> None:
 def _changes_an_integer(sensitivity: Decimal, name: str) -> None:
     if sensitivity < 1:
         raise EventError(f"Expected {name} >= 1: an integer query changes by at least one or not at all.")
+
+
+def _squared_change(sensitivity: Decimal) -> int:
+    # sqrt(2) written with six digits or more still means the integer 2, whichever way it was rounded.
+    return int(sensitivity * sensitivity * Decimal("1.000001"))
 
 
 def _read_count(value: object, name: str) -> int:
