@@ -1,14 +1,13 @@
 """From the many Arrow types to the six that a table has.
 
-    string    string, large_string, string_view, dictionary of those, null (all missing, warned)
-    integer   every width; uint64 only up to 2^63 - 1; time and duration as microseconds (warned)
-    float     half, single, double; decimal with places (the places are kept as a hint); decimal without: integer
-    boolean   bool
-    date      date32, date64
-    datetime  timestamp of any unit as naive microseconds; with a zone converted to UTC (warned)
+    string    string, large_string, string_view, dictionary of those, null (all missing, warned) integer
+    every width; uint64 only up to 2^63 - 1; time and duration as microseconds (warned) float     half,
+    single, double; decimal with places (the places are kept as a hint); decimal without: integer boolean
+    bool date      date32, date64 datetime  timestamp of any unit as naive microseconds; with a zone
+    converted to UTC (warned)
 
-Lists, structs, maps, bytes and extension types are refused by name. The dictionary of a dictionary column is data, so
-only values that rows use are kept; key-value metadata (pandas' and anybody's) is dropped.
+Lists, structs, maps, bytes and extension types are refused by name. The dictionary of a dictionary column
+is data, so only values that rows use are kept; key-value metadata (pandas' and anybody's) is dropped.
 
 >>> canonical(pa.table({"a": pa.array([1, 2], pa.int8())}))[0].schema.field("a").type
 DataType(int64)
@@ -48,19 +47,14 @@ def canonical(table: pa.Table) -> tuple[pa.Table, dict[str, int], list[DataWarni
         The table, decimal places declared by decimal types (name -> places), and warnings.
 
     Raises:
-        DataError: two columns of one name; a nested, binary or unknown type; an unsigned integer above 2^63 - 1; a
-            number that is not finite.
+        DataError: two columns of one name; a nested, binary or unknown type; an unsigned integer above 2^63
+            - 1; a number that is not finite.
     """
     names = table.column_names
     twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) != len(names) else []
     if twice:
         raise DataError(f"Two columns are called {listed(twice)}.", "Rename one of them.")
-    refused = [f.name for f in table.schema if _canonical_type(f.type) is None]
-    if refused:
-        raise DataError(
-            f"Column {listed(refused)} holds lists, structs, maps, bytes or another type that is not a table's.",
-            "Flatten it into plain columns or leave it out.",
-        )
+    require_flat(table.schema)
     columns, decimals, warnings = [], {}, []
     for field in table.schema:
         column, note = _convert(field.name, table.column(field.name))
@@ -70,6 +64,16 @@ def canonical(table: pa.Table) -> tuple[pa.Table, dict[str, int], list[DataWarni
         if pa.types.is_decimal(field.type) and field.type.scale > 0:
             decimals[field.name] = field.type.scale
     return pa.table(columns, names=names), decimals, warnings
+
+
+def require_flat(schema: pa.Schema) -> None:
+    """Refuse, by name, columns whose type a table cannot hold."""
+    refused = [f.name for f in schema if _canonical_type(f.type) is None]
+    if refused:
+        raise DataError(
+            f"Column {listed(refused)} holds lists, structs, maps, bytes or another type that no table has.",
+            "Flatten it into plain columns or leave it out.",
+        )
 
 
 def _canonical_type(kind: pa.DataType) -> pa.DataType | None:
@@ -98,7 +102,7 @@ def _convert(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, DataW
     if t.is_dictionary(source):
         return _convert(name, column.cast(source.value_type))
     if t.is_null(source):
-        text = f"Column {shown(name)} has no type and no value; it is kept as all missing. Drop it in the schema."
+        text = f"Column {shown(name)} has no type and no value; it is kept as all missing, or can be dropped."
         note = DataWarning(code="no_values", column=name, message=text)
     elif t.is_time(source) or t.is_duration(source):
         note = _as_microseconds(name, "time of day" if t.is_time(source) else "duration")

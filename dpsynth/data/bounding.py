@@ -1,9 +1,9 @@
 """Which rows of a person stay when each may keep at most k.
 
-The bound on contribution is part of the sensitivity, so the choice for one unit must not depend on any other unit's
-rows. Here each row gets a keyed 64-bit hash of its content and each unit keeps its k smallest. Strings are hashed with
-keyed BLAKE2b (RFC 7693) once for each distinct value; other types are mixed as 64-bit integers with the finaliser of
-splitmix64 (Steele, Lea and Flood 2014), started from the key.
+The bound on contribution is part of the sensitivity, so the choice for one unit must not depend on any
+other unit's rows. Here each row gets a keyed 64-bit hash of its content and each unit keeps its k smallest.
+Strings are hashed with keyed BLAKE2b (RFC 7693) once for each distinct value; other types are mixed as
+64-bit integers with the finaliser of splitmix64 (Steele, Lea and Flood 2014), started from the key.
 
 Equal rows of one unit are interchangeable, so ties change nothing; the order of the file does not matter.
 
@@ -11,13 +11,14 @@ Equal rows of one unit are interchangeable, so ties change nothing; the order of
 >>> len(keep_at_most(people, "who", 2, b"0123456789abcdef"))
 3
 
-Not guaranteed: that the hash is a pseudo-random function for an adversary who chooses numbers; sensitivity does not
-need that, only an even choice does.
+Not guaranteed: that the hash is a pseudo-random function for an adversary who chooses numbers; sensitivity
+does not need that, only an even choice does.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,19 +40,29 @@ def keep_at_most(table: pa.Table, unit: str, max_records: int, key: bytes) -> ND
         max_records: k >= 1.
         key: 16 to 64 bytes.
     """
-    if len(key) not in KEY_BYTES:
-        raise ParameterError(f"Expected a key of 16 to 64 bytes, not {len(key)}.")
     units = pc.dictionary_encode(table.column(unit)).combine_chunks()
-    codes = _flat(units.indices if isinstance(units, pa.DictionaryArray) else units).astype(np.int64)
-    priority = np.zeros(table.num_rows, dtype=np.uint64)
-    for position, name in enumerate(table.column_names):
-        salt = np.uint64(int.from_bytes(hashlib.blake2b(f"{position}".encode(), key=key, digest_size=8).digest()))
-        priority = _mix(priority ^ _mix(_words(table.column(name), key) ^ salt))
+    codes = _flat(units.indices).astype(np.int64)
+    priority = row_hashes(table, key)
     order = np.lexsort((priority, codes))
     ordered = codes[order]
-    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
+    first = (
+        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
+    )
     rank = np.arange(len(ordered)) - np.repeat(first, np.diff(np.r_[first, len(ordered)]))
     return np.sort(order[rank < max_records])
+
+
+def row_hashes(table: pa.Table, key: bytes) -> NDArray[np.uint64]:
+    """A keyed 64-bit hash of each row's content, equal for equal rows; shape (rows,)."""
+    if len(key) not in KEY_BYTES:
+        raise ParameterError(f"Expected a key of 16 to 64 bytes, not {len(key)}.")
+    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    for position, name in enumerate(table.column_names):
+        salt = np.uint64(
+            int.from_bytes(hashlib.blake2b(f"{position}".encode(), key=key, digest_size=8).digest())
+        )
+        hashes = _mix(hashes ^ _mix(_words(table.column(name), key) ^ salt))
+    return hashes
 
 
 def _words(column: pa.ChunkedArray, key: bytes) -> NDArray[np.uint64]:
@@ -62,7 +73,7 @@ def _words(column: pa.ChunkedArray, key: bytes) -> NDArray[np.uint64]:
             hashlib.blake2b(b"\0" if v is None else b"\1" + v.encode(), key=key, digest_size=8).digest()
             for v in encoded.dictionary.to_pylist()
         )
-        return np.frombuffer(digests, dtype="<u8").astype(np.uint64)[_flat(encoded.indices)]
+        return np.frombuffer(digests, dtype="<u8")[_flat(encoded.indices)].astype(np.uint64)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     elif pa.types.is_date32(column.type):
@@ -86,7 +97,7 @@ def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def _flat(values: pa.Array | pa.ChunkedArray) -> NDArray[np.generic]:
+def _flat(values: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     if isinstance(values, pa.ChunkedArray):
-        return values.to_numpy()
-    return values.to_numpy(zero_copy_only=False)
+        return np.asarray(values.to_numpy())
+    return np.asarray(values.to_numpy(zero_copy_only=False))

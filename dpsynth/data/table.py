@@ -1,18 +1,18 @@
 """A private table in memory that hands out counts and batches.
 
-Marginal mechanisms need joint histograms of encoded columns and nothing else, so that is what a `Table` gives: another
-engine (a warehouse, a cluster) can give the same integers, and the mechanism on top does not change. Cells live in
-Arrow with six canonical types; a missing cell is a null whatever the type.
+Marginal mechanisms need joint histograms of encoded columns and nothing else, so that is what a `Table`
+gives: another engine (a warehouse, a cluster) can give the same integers, and the mechanism on top does not
+change. Cells live in Arrow with six canonical types; a missing cell is a null whatever the type.
 
-Histograms follow one convention: a codec maps a column to codes 0 … size-1 and missing to -1, and the histogram has
-`size + 1` cells a side, so that code -1 is the last cell, as in numpy indexing.
+Histograms follow one convention: a codec maps a column to codes 0 … size-1 and missing to -1, and the
+histogram has `size + 1` cells a side, so that code -1 is the last cell, as in numpy indexing.
 
 >>> table = Table.from_arrow(pa.table({"sex": ["f", "m", None, "f"]}))
 >>> table.value_counts("sex").counts.tolist()
 [2, 1]
 
-Not guaranteed: privacy. Every figure here is exact and private; only mechanisms turn counts into something that may
-be released. `unsafe_num_rows` and `to_arrow` exist for splitting, attacks and quality.
+Not guaranteed: privacy. Every figure here is exact and private; only mechanisms turn counts into something
+that may be released. `unsafe_num_rows` and `to_arrow` exist for splitting, attacks and quality.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class ValueCounts:
     """Exact counts of the distinct values of one column (private).
 
     Attributes:
-        values: the distinct values that occur: Arrow values, or int64 codes in ascending order if a codec was given.
+        values: the distinct values that occur: Arrow values, or int64 codes in ascending order if a codec
+            was given.
         counts: how often each occurs, int64, same length.
         missing: how many cells are missing.
     """
@@ -118,7 +119,7 @@ class Table:
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame with nullable types, so that integers stay integers (private)."""
-        import pandas as pd  # noqa: PLC0415 - synthesis must not pay for it
+        import pandas as pd
 
         nullable = {
             pa.int64(): pd.Int64Dtype(),
@@ -149,17 +150,21 @@ class Table:
         """These rows, then those of `other`, whose columns are matched by name."""
         if set(other.columns) != set(self.columns):
             odd = set(self.columns).symmetric_difference(other.columns)
-            raise DataError(f"The tables differ in column {listed(sorted(odd))}.", "Give both the same columns.")
+            raise DataError(
+                f"The tables differ in column {listed(sorted(odd))}.", "Give both the same columns."
+            )
         differ = [n for n in self.columns if self.types[n] != other.types[n]]
         if differ:
-            raise DataError(f"The tables differ in the type of column {listed(differ)}.", "Use one schema for both.")
+            raise DataError(
+                f"The tables differ in the type of column {listed(differ)}.", "Use one schema for both."
+            )
         return self._like(pa.concat_tables([self._arrow, other.to_arrow().select(list(self.columns))]))
 
     def bounded(self, unit_column: str, max_records: int, key: bytes) -> Table:
         """At most `max_records` rows of each unit, chosen by keyed hash order.
 
-        Which rows of a unit stay depends on that unit's own rows and on `key` alone, so adding or removing one unit
-        changes at most `max_records` rows of the result; the order of the file does not matter.
+        Which rows of a unit stay depends on that unit's own rows and on `key` alone, so adding or removing
+        one unit changes at most `max_records` rows of the result; the order of the file does not matter.
 
         Args:
             unit_column: the column that names the person (or other unit); without missing cells.
@@ -197,14 +202,15 @@ class Table:
             cliques: tuples of column names.
 
         Yields:
-            int64, shape `(codecs[a].size + 1, codecs[b].size + 1, …)`; the last cell of a side counts missing.
+            int64, shape `(codecs[a].size + 1, codecs[b].size + 1, …)`; the last cell of a side counts
+            missing.
         """
         for clique in cliques:
             shape = tuple(codecs[name].size + 1 for name in clique)
             cells = math.prod(shape)
             if cells > MAX_CELLS:
                 raise ParameterError(
-                    f"The joint histogram of {listed(clique)} has {cells:,} cells; the limit is {MAX_CELLS:,}.",
+                    f"The histogram of {listed(clique)} has {cells:,} cells; the limit is {MAX_CELLS:,}.",
                     "Merge categories or bins, or leave the combination out.",
                 )
             columns = [self._encoded(name, codecs[name]) for name in clique]

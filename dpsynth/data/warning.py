@@ -1,7 +1,7 @@
 """What a reader or a check has to say without stopping, and how a column's name is shown.
 
-A message names columns and lines, never a cell. A column's name is public but hostile all the same: it may hold
-terminal escapes or be 70,000 characters long, so `shown` escapes it and cuts it at 60 characters.
+A message names columns and lines, never a cell. A column's name is public but hostile all the same: it may
+hold terminal escapes or be 70,000 characters long, so `shown` escapes it and cuts it at 60 characters.
 
 >>> shown("age")
 "'age'"
@@ -37,7 +37,9 @@ class DataWarning:
 
 def shown(name: str) -> str:
     """The name in quotes, control and other unprintable characters escaped, at most 60 characters inside."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[: MAX_SHOWN + 1])
+    text = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[: MAX_SHOWN + 1]
+    )
     if len(text) > MAX_SHOWN:
         text = text[: MAX_SHOWN - 3] + "..."
     return f"'{text}'"

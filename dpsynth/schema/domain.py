@@ -2,12 +2,13 @@
 
 A domain is a codec: cells to codes 0 … size-1, a missing cell to -1, and back. Two kinds:
 
-- `CategoryDomain`: a tuple of values. A cell outside them gets the outcome "other", the last code, which is written
-  as the text `other` (`other_2` … if that is a value). A closed domain without `other` has no such outcome: cells
-  outside it were refused before, and any that come later count as missing. Integer categories have no spelling for
-  "other", so there too it counts as missing.
-- `GridDomain`: the public grid `low, low + 1, … high` of ticks; a tick times `scale` is the value. Cells are rounded to
-  the grid and clamped into it: clamping is part of the mechanism, and is why bounds must be public or derived.
+- `CategoryDomain`: a tuple of values. A cell outside them gets the outcome "other", the last code, which is
+  written as the text `other` (`other_2` … if that is a value). A closed domain without `other` has no such
+  outcome: cells outside it were refused before, and any that come later count as missing. Integer
+  categories have no spelling for "other", so there too it counts as missing.
+- `GridDomain`: the public grid `low, low + 1, … high` of ticks; a tick times `scale` is the value. Cells
+  are rounded to the grid and clamped into it: clamping is part of the mechanism, and is why bounds must be
+  public or derived.
 
 >>> grid = GridDomain(kind="float", low=0, high=1000, scale=Fraction(1, 100))
 >>> grid.decode(grid.encode(pa.chunked_array([[1.5, None, 99.0]]))).to_pylist()
@@ -56,7 +57,9 @@ class CategoryDomain:
         if len(set(self.values)) != len(self.values) or len({type(v) for v in self.values}) > 1:
             raise ParameterError("The values of a category domain are distinct and of one type.")
         if self.other and any(not isinstance(v, str) for v in self.values):
-            raise ParameterError("Only text categories can have an outcome `other`: integers have no word for it.")
+            raise ParameterError(
+                "Only text categories can have an outcome `other`: integers have no word for it."
+            )
 
     @property
     def size(self) -> int:
@@ -65,7 +68,7 @@ class CategoryDomain:
 
     @property
     def other_label(self) -> str | None:
-        """The text written for the outcome `other`: `other`, or the first of `other_2`, … that is not a value."""
+        """The text of the outcome `other`: `other`, or the first of `other_2`, … that is not a value."""
         if not self.other:
             return None
         label, n = OTHER, 1
@@ -110,7 +113,8 @@ class GridDomain:
         kind: decides the Arrow type of cells.
         low: first tick.
         high: last tick, >= low.
-        scale: value of one tick: 1 for integers and days; a fraction of the unit for floats; seconds for datetimes.
+        scale: value of one tick: 1 for integers and days; a fraction of the unit for floats; seconds for
+            datetimes.
     """
 
     kind: GridKind
@@ -126,7 +130,9 @@ class GridDomain:
         if self.kind == "datetime" and (self.scale * 10**6).denominator != 1:
             raise ParameterError("The scale of a datetime grid is a whole number of microseconds.")
         if self.kind == "float" and max(-self.low, self.high) > EXACT_FLOAT_TICKS:
-            raise ParameterError("A float grid ends at 2^52 ticks, beyond which doubles cannot hold it; use a wider scale.")
+            raise ParameterError(
+                "A float grid ends at 2^52 ticks, beyond which doubles cannot hold it; use a wider scale."
+            )
         unit = self._unit
         if not -(2**63) <= self.low * unit <= self.high * unit < 2**63 or self.size >= 2**63:
             raise ParameterError("A grid ends within 64 bits, and has fewer than 2^63 ticks.")
@@ -154,7 +160,7 @@ class GridDomain:
         return int(self.scale * (10**6 if self.kind == "datetime" else 1))
 
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
-        """Codes `tick - low`, shape (rows,), int64; rounded to the grid, clamped into it; missing (and NaN) -1."""
+        """Codes `tick - low`, shape (rows,), int64; rounded to the grid, clamped into it; missing -1."""
         cells = values if values.type == self.arrow_type else values.cast(self.arrow_type)
         missing = _numpy(pc.is_null(cells, nan_is_null=True))
         if self.kind == "float":
@@ -173,7 +179,7 @@ class GridDomain:
         return codes
 
     def decode(self, codes: NDArray[np.integer[Any]]) -> pa.Array:
-        """Cells of the kind's Arrow type, on the grid; floats are the doubles nearest to the decimal; -1 is null."""
+        """Cells of the kind's Arrow type; floats are the doubles nearest to the decimal; -1 is null."""
         _within(codes, self.size)
         ticks = np.asarray(codes, dtype=np.int64) + self.low
         mask = np.asarray(codes) < 0
@@ -211,8 +217,9 @@ def ticks_of(value: float | date | datetime, scale: Fraction) -> int:
 def scale_of(spec: ColumnSpec, low: float = 0.0, high: float = 0.0) -> Fraction:
     """The public width of a tick.
 
-    Integers and dates: 1. Datetimes: `precision` decimals of a second, whole seconds if null. Floats: `precision`
-    decimals; if null, the power of ten that gives the (public or derived) range `low … high` at least 10^6 ticks.
+    Integers and dates: 1. Datetimes: `precision` decimals of a second, whole seconds if null. Floats:
+    `precision` decimals; if null, the power of ten that gives the (public or derived) range `low … high` at
+    least 10^6 ticks.
     """
     if spec.kind in ("integer", "date"):
         return Fraction(1)
@@ -224,7 +231,7 @@ def scale_of(spec: ColumnSpec, low: float = 0.0, high: float = 0.0) -> Fraction:
 
 
 def known_domain(spec: ColumnSpec) -> Domain | None:
-    """The domain of a column whose specification leaves nothing to derive; None otherwise. Costs no budget."""
+    """The domain of a column whose specification leaves nothing to derive, else None. Costs nothing."""
     if spec.kind == "boolean":
         return CategoryDomain(values=(False, True))
     if spec.kind == "categorical":
@@ -236,7 +243,7 @@ def known_domain(spec: ColumnSpec) -> Domain | None:
 
 
 def open_domain(values: tuple[str, ...] | tuple[int, ...]) -> CategoryDomain:
-    """The domain of an open-set column after partition selection: released values, and `other` where text allows."""
+    """The domain of an open-set column after partition selection: released values, and `other` for text."""
     return CategoryDomain(values=values, other=not values or isinstance(values[0], str))
 
 
@@ -246,7 +253,7 @@ def grid(spec: ColumnSpec, low: float | date | datetime, high: float | date | da
         raise ParameterError(f"A {spec.kind} column has no bounds.")
     numeric = isinstance(low, int | float) and isinstance(high, int | float)
     scale = scale_of(spec, float(low), float(high)) if numeric else scale_of(spec)  # type: ignore[arg-type]
-    return GridDomain(kind=spec.kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)  # type: ignore[arg-type]
+    return GridDomain(kind=spec.kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)
 
 
 def _as_int64(cells: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,8 +1,8 @@
 """The schema: everything about a table that is public, written down by a person.
 
-Column names, kinds and roles are public. So are the values and bounds that a person adds, because the person vouches
-for knowing them without looking at this table. What stays `null` is unknown: it is derived with differential privacy
-and charged to the budget. Nothing in a schema may be copied from the data.
+Column names, kinds and roles are public. So are the values and bounds that a person adds, because the
+person vouches for knowing them without looking at this table. What stays `null` is unknown: it is derived
+with differential privacy and charged to the budget. Nothing in a schema may be copied from the data.
 
     kind         known domain               unknown domain
     categorical  values: [a, b]             values: null  (DP partition selection)
@@ -15,7 +15,8 @@ and charged to the budget. Nothing in a schema may be copied from the data.
 >>> Schema(columns={"age": ColumnSpec(kind="integer", min=0, max=110)}).modelled
 ('age',)
 
-Not guaranteed: that a declared value or bound was really known beforehand; a schema copied from the data leaks it.
+Not guaranteed: that a declared value or bound was really known beforehand; a schema copied from the data
+leaks it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class ColumnSpec(BaseModel):
     Attributes:
         kind: what the cells are.
         values: categorical only: the closed public domain, all text or all integers; None if unknown.
-        other: categorical only: cells outside `values` are counted together as one outcome instead of refused.
+            other: categorical only: cells outside `values` are counted together as one outcome instead of
+            refused.
         min: smallest possible value, or None if unknown. Cells below it are clamped to it.
         max: largest possible value, or None if unknown. Cells above it are clamped to it.
         precision: float: decimal places; datetime: decimal places of the seconds; None if unknown.
@@ -108,7 +110,7 @@ class ColumnSpec(BaseModel):
             raise ValueError(f"`min` and `max` do not belong to {self.kind} columns")
         if (self.min is None) != (self.max is None):
             raise ValueError("give both `min` and `max`, or neither")
-        if self.min is not None and self.max is not None and not self.min <= self.max:  # type: ignore[operator]
+        if self.min is not None and self.max is not None and self.min > self.max:  # type: ignore[operator]
             raise ValueError("`min` is above `max`")
         if self.precision is not None and self.kind not in ("float", "datetime"):
             raise ValueError(f"`precision` belongs to float and datetime columns, not to {self.kind}")
@@ -177,18 +179,23 @@ class Schema(BaseModel):
         return tuple(n for n, c in self.columns.items() if c.role == "quasi_identifier")
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the canonical JSON: equal schemas, equal digests, whatever the comments in the YAML."""
+        """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it."""
         ordered = [[name, spec] for name, spec in self.model_dump(mode="json")["columns"].items()]
         body = json.dumps(
-            {"version": self.version, "columns": ordered}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            {"version": self.version, "columns": ordered},
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
         )
         return hashlib.sha256(body.encode()).hexdigest()
 
     def with_columns(self, **changes: dict[str, Any]) -> Schema:
-        """A copy in which the named columns have other fields, as in `with_columns(age={"min": 0, "max": 110})`."""
+        """A copy with other fields in some columns, as in `with_columns(age={"min": 0, "max": 110})`."""
         unknown = [n for n in changes if n not in self.columns]
         if unknown:
-            raise SchemaError(f"The schema has no column {listed(unknown)}.", f"It has {listed(self.columns)}.")
+            raise SchemaError(
+                f"The schema has no column {listed(unknown)}.", f"It has {listed(self.columns)}."
+            )
         columns = self.model_dump(mode="json")["columns"]
         for name, fields in changes.items():
             columns[name] |= fields
@@ -201,7 +208,10 @@ class Schema(BaseModel):
             return cls.model_validate(document)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values")) or "document"
+            place = (
+                ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values"))
+                or "document"
+            )
             raise SchemaError(
                 f"The {source} cannot be used: {place}: {first['msg'].removeprefix('Value error, ')}.",
                 "See `dpsynth schema draft` for a file that works, and docs/concepts/data-and-schema.md.",
@@ -210,13 +220,13 @@ class Schema(BaseModel):
     @classmethod
     def from_yaml(cls, source: str | Path) -> Schema:
         """Read YAML: a path (`Path`) or the text itself (`str`)."""
-        from dpsynth.schema.yaml_text import load  # noqa: PLC0415 - fitting needs no YAML
+        from dpsynth.schema.yaml_text import load
 
         return cls.from_dict(load(source))
 
     def to_yaml(self) -> str:
         """YAML with comments that say what is public, what is unknown and what each costs."""
-        from dpsynth.schema.yaml_text import dump  # noqa: PLC0415 - fitting needs no YAML
+        from dpsynth.schema.yaml_text import dump
 
         return dump(self)
 
