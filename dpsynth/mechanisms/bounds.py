@@ -1,17 +1,17 @@
-"""Unknown bounds of integers: a noisy histogram over signed powers of two.
+"""Unknown bounds of a numeric column: a noisy histogram over signed powers of two.
 
-The public grid has 127 bins: {0}, and for either sign {2^(b-1), ..., 2^b - 1} for b = 1..63. One discrete Gaussian
-histogram over it (sensitivity 1 per record) is all that is paid. Bounds are the outer edges of the lowest and highest
-bin whose noisy count passes a level that all empty bins together exceed with probability below 1/1000; if none
-passes, of the fullest bin. Everything after the histogram is post-processing.
+The public grid has 255 bins: zero (below 2^-63 in size), and for either sign [2^(b-1), 2^b) for b = -62..64. One
+discrete Gaussian histogram over it (sensitivity 1 per record) is all that is paid. Bounds are the outer edges of the
+lowest and highest bin whose noisy count passes a level that all empty bins together exceed with probability below
+1/1000; if none passes, of the fullest bin. Everything after the histogram is post-processing.
 
 Margin: the range is at most twice as wide as it need be on each side, and rows in bins with fewer than about four
 sigma rows are clipped into it. Bounds that are known should be declared public: they are then free and sharp.
 
->>> signed_log2_bin(np.array([-5, 0, 1, 7, 8])).tolist()
-[60, 63, 64, 66, 67]
->>> bin_edges(66)
-(4, 7)
+>>> signed_log2_bin(np.array([-5.0, 0.0, 1.0, 7.0, 8.0])).tolist()
+[61, 127, 191, 193, 194]
+>>> bin_edges(193)
+(4.0, 8.0)
 """
 
 from __future__ import annotations
@@ -26,30 +26,25 @@ from accounting.event import DiscreteGaussian
 from dpsynth.core.noise import NoiseSource
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 
-BINS = 127
-_ZERO = 63
+BINS = 255
+_ZERO = 127
+_LOWEST, _HIGHEST = -62, 64
 _FAILURE = 1e-3
 
 
-def signed_log2_bin(ticks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Bin of each integer, 0..126; 63 is zero. The most negative int64 shares its neighbour's bin."""
-    size = np.abs(np.maximum(ticks, -(2**63) + 1)).astype(np.uint64)
-    length = np.zeros(size.shape, dtype=np.int64)
-    for shift in (32, 16, 8, 4, 2, 1):
-        high = (size >> np.uint64(shift)) > 0
-        length += np.where(high, shift, 0)
-        size = np.where(high, size >> np.uint64(shift), size)
-    length += (size > 0).astype(np.int64)
-    return _ZERO + np.where(ticks < 0, -length, length)
+def signed_log2_bin(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bin of each finite number, 0..254 in ascending order of value; 127 is zero."""
+    power = np.clip(np.frexp(values)[1].astype(np.int64), _LOWEST - 1, _HIGHEST) - _LOWEST + 1
+    return _ZERO + np.where(values < 0, -power, np.where(values > 0, power, 0))
 
 
-def bin_edges(at: int) -> tuple[int, int]:
-    """Smallest and largest integer of a bin."""
-    length = abs(at - _ZERO)
-    if length == 0:
-        return 0, 0
-    low, high = 2 ** (length - 1), 2**length - 1
-    return (low, high) if at > _ZERO else (-high, -low)
+def bin_edges(at: int) -> tuple[float, float]:
+    """Lower and upper edge of a bin; the edge farther from zero does not belong to it."""
+    level = abs(at - _ZERO)
+    if level == 0:
+        return 0.0, 0.0
+    near, far = 2.0 ** (level + _LOWEST - 2), 2.0 ** (level + _LOWEST - 1)
+    return (near, far) if at > _ZERO else (-far, -near)
 
 
 def occupied_range(

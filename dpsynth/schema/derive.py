@@ -1,0 +1,201 @@
+"""Domains that the schema leaves open, derived with differential privacy and charged.
+
+A column that the schema declares (categories, bounds, boolean) costs nothing. For the others:
+
+- categories: partition selection on the values that occur; released values plus an outcome for all others;
+- bounds of integers and floats: a noisy histogram over signed powers of two (`mechanisms.bounds`);
+- bounds of dates and datetimes: a noisy histogram over calendar years 1800-2200, with one bin on either side.
+
+Noise and thresholds are fixed in advance, from the schema alone, so the plan is the same for every table. Missing
+cells belong to no bin and are an outcome of every domain.
+
+Margin: derived bounds are powers of two (or whole years), so up to twice too wide; rows beyond them, fewer than about
+four sigma a bin, are clamped into them. Not guaranteed: that a category held by few rows is found; it becomes "other".
+
+>>> from dpsynth.schema.model import ColumnSpec, Schema
+>>> plan_derive(Schema(columns={"age": ColumnSpec(kind="integer", min=0, max=110)}), None)
+()
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from accounting.event import DiscreteGaussian, Event, PartitionSelection
+from dpsynth.core.errors import ParameterError
+from dpsynth.core.noise import NoiseSource
+from dpsynth.core.progress import Progress, silent
+from dpsynth.data.table import Table
+from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_range, signed_log2_bin
+from dpsynth.mechanisms.partition_selection import partition_selection
+from dpsynth.schema.domain import EXACT_FLOAT_TICKS, Domain, grid, known_domain, open_domain, scale_of
+from dpsynth.schema.model import ColumnSpec, Schema
+
+FIRST_YEAR, LAST_YEAR = 1800, 2200
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeriveNoise:
+    """Noise for every derived column, fixed before any data is read.
+
+    Attributes:
+        sigma: scale of the discrete Gaussian noise on each count.
+        threshold: smallest noisy count at which a category is released.
+        max_records: k, the most rows of one unit; the L2 sensitivity of each histogram under add/remove.
+    """
+
+    sigma: Decimal
+    threshold: int
+    max_records: int = 1
+
+
+def unknown_columns(schema: Schema) -> tuple[str, ...]:
+    """Modelled columns whose domain has to be derived."""
+    return tuple(name for name in schema.modelled if not schema.columns[name].known)
+
+
+def plan_derive(schema: Schema, allotment: DeriveNoise | None) -> tuple[Event, ...]:
+    """The events that `derive` will spend, one per unknown column, from public facts alone.
+
+    Raises:
+        ParameterError: a column is unknown and nothing was allotted.
+    """
+    names = unknown_columns(schema)
+    if names and allotment is None:
+        raise ParameterError(
+            "The schema leaves domains open, and no budget was allotted to derive them.",
+            "Declare the domains in the schema, or plan with a share for derivation.",
+        )
+    return tuple(_event(schema.columns[name], allotment) for name in names if allotment is not None)
+
+
+def derive(
+    table: Table,
+    schema: Schema,
+    allotment: DeriveNoise | None,
+    *,
+    noise: NoiseSource,
+    progress: Progress = silent,
+) -> tuple[Mapping[str, Domain], tuple[Event, ...]]:
+    """Domains of all modelled columns.
+
+    Args:
+        table: the private rows, at most `allotment.max_records` of each unit.
+        schema: what is public.
+        allotment: noise for the unknown columns; None if there are none.
+        noise: uniform words.
+        progress: called once a column.
+
+    Returns:
+        Column -> domain in the schema's order, and the events spent: those of `plan_derive`.
+    """
+    domains: dict[str, Domain] = {}
+    events: list[Event] = []
+    unknown = unknown_columns(schema)
+    plan_derive(schema, allotment)
+    for name in schema.modelled:
+        spec = schema.columns[name]
+        domain = known_domain(spec)
+        if domain is None and allotment is not None:
+            domain, event = _derive_column(table, name, spec, allotment, noise)
+            events.append(event)
+            progress("derive domains", len(events), len(unknown))
+        if domain is not None:
+            domains[name] = domain
+    return domains, tuple(events)
+
+
+def _event(spec: ColumnSpec, allotment: DeriveNoise) -> Event:
+    if spec.kind == "categorical":
+        return PartitionSelection(
+            sigma=allotment.sigma,
+            threshold=str(allotment.threshold),
+            l2_sensitivity=allotment.max_records,
+            max_keys=allotment.max_records,
+        )
+    return DiscreteGaussian(sigma=allotment.sigma, l2_sensitivity=allotment.max_records)
+
+
+def _derive_column(
+    table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+) -> tuple[Domain, Event]:
+    if spec.kind == "categorical":
+        return _categories(table, name, allotment, noise)
+    codec = _YearCodec() if spec.kind in ("date", "datetime") else _MagnitudeCodec()
+    (counts,) = table.counts({name: codec}, [(name,)])
+    (first, last), event = occupied_range(
+        counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
+    )
+    low, high = codec.edges(first, spec)[0], codec.edges(last, spec)[1]
+    return grid(spec, low, high), event
+
+
+def _categories(table: Table, name: str, allotment: DeriveNoise, noise: NoiseSource) -> tuple[Domain, Event]:
+    observed = table.value_counts(name)
+    values = observed.values if isinstance(observed.values, pa.Array) else pa.array(observed.values)
+    if not pa.types.is_integer(values.type) and not pa.types.is_string(values.type):
+        values = values.cast(pa.string())
+    keys, _, event = partition_selection(
+        values.to_pylist(),
+        observed.counts,
+        sigma=allotment.sigma,
+        threshold=allotment.threshold,
+        noise=noise,
+        l2_sensitivity=allotment.max_records,
+        max_keys=allotment.max_records,
+    )
+    return open_domain(tuple(keys)), event
+
+
+@final
+class _MagnitudeCodec:
+    """Numbers to signed powers of two."""
+
+    size = BINS
+
+    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
+        cells = values.cast(pa.float64(), safe=False)
+        missing = np.asarray(pc.is_null(cells, nan_is_null=True).to_numpy())
+        numbers = np.where(missing, 0.0, pc.fill_null(cells, 0.0).to_numpy())
+        return np.where(missing, -1, signed_log2_bin(numbers))
+
+    def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, Any]:
+        low, high = bin_edges(at)
+        if spec.kind == "integer":
+            largest = 2**62 - 1  # so that the widest grid has fewer than 2^63 ticks
+            return max(math.floor(low), -largest), min(math.ceil(high), largest)
+        limit = float(EXACT_FLOAT_TICKS * scale_of(spec)) if spec.precision is not None else 2.0**64
+        return max(low, -limit), min(high, limit)
+
+
+@final
+class _YearCodec:
+    """Dates and datetimes to calendar years, everything earlier or later to one bin on either side."""
+
+    size = LAST_YEAR - FIRST_YEAR + 3
+
+    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
+        years = pc.fill_null(pc.year(values), FIRST_YEAR - 2).to_numpy().astype(np.int64)
+        missing = np.asarray(pc.is_null(values).to_numpy())
+        return np.where(missing, -1, np.clip(years - FIRST_YEAR + 1, 0, self.size - 1))
+
+    def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, Any]:
+        first = 1 if at == 0 else FIRST_YEAR + at - 1
+        last = 9999 if at == self.size - 1 else FIRST_YEAR + at - 1
+        if spec.kind == "date":
+            return date(first, 1, 1), date(last, 12, 31)
+        # A datetime column holds microseconds in 64 bits, which covers all years 1-9999.
+        whole = Fraction(1, 10 ** (spec.precision or 0)) >= 1
+        return datetime(first, 1, 1), datetime(last, 12, 31, 23, 59, 59, 0 if whole else 999_999)

@@ -1,0 +1,51 @@
+"""Generators of synthetic tables: fitted to noisy counts of a private table, sampled without it.
+
+`GENERATORS` is the whole list: name -> "module:class". Strings keep imports lazy; a test holds the table against the
+folder.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dpsynth.core.errors import ParameterError
+
+if TYPE_CHECKING:
+    from dpsynth.tabular.protocol import Generator
+
+GENERATORS = {
+    "independent": "dpsynth.tabular.independent:Independent",
+    "mst": "dpsynth.tabular.mst:MST",
+}
+_NAMES = {
+    "MST": GENERATORS["mst"],
+    "Generator": "dpsynth.tabular.protocol:Generator",
+    "Independent": GENERATORS["independent"],
+    "Model": "dpsynth.tabular.protocol:Model",
+    "Plan": "dpsynth.tabular.protocol:Plan",
+}
+__all__ = ["GENERATORS", "MST", "Generator", "Independent", "Model", "Plan", "generator"]
+
+
+def generator(name: str) -> Generator:
+    """The generator of that name with default settings.
+
+    Raises:
+        ParameterError: unknown name.
+    """
+    if name not in GENERATORS:
+        raise ParameterError(f"Unknown generator {name!r}.", f"Use one of {', '.join(sorted(GENERATORS))}.")
+    made: Generator = _load(GENERATORS[name])()
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _load(_NAMES[name])
+
+
+def _load(dotted: str) -> Any:
+    module, attribute = dotted.split(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,185 @@
+"""How one budget becomes scales of noise: shares of zCDP, decided from public facts, turned into decimals.
+
+A share is a part of rho = sum of `k^2 / (2 sigma^2)` (zCDP, add/remove one unit of at most k rows). Shares are only
+the exchange rate between queries: the price is that of the tree, by its own accountant, and `calibrate` scales rho
+until that price meets the target. Within the 1-ways a column of D outcomes weighs D^(2/3), which minimises
+`sum_j D_j sigma_j` at a fixed rho.
+
+Part of delta goes to partition selection (derived categories and spikes): `SELECTION_DELTA` of it in all, divided
+equally. Sigmas are rounded up, so what is spent is never more than what is planned.
+
+>>> five_digits(26.123456)
+Decimal('26.124')
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import final
+
+from accounting.decimals import decimal_up
+from accounting.event import DiscreteGaussian, Event, PartitionSelection
+from dpsynth.mechanisms.partition_selection import threshold_for
+from dpsynth.schema.derive import DeriveNoise, plan_derive, unknown_columns
+from dpsynth.schema.domain import CategoryDomain, known_domain
+from dpsynth.schema.model import ColumnSpec, Schema
+
+NARROW = 512
+"""Grids up to this many ticks are counted tick by tick; wider ones as spikes and cells."""
+NOMINAL = 48
+"""Outcomes assumed for a wide or unknown column when shares are decided."""
+SELECTION_DELTA = 0.1
+DERIVE_SHARE = 0.10
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Parts of rho for the 1-ways, the scores that choose pairs, and the pair tables; they sum to 1."""
+
+    oneway: float
+    scores: float
+    pairs: float
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpikeNoise:
+    """Noise of the search for single values that many rows share.
+
+    Attributes:
+        sigma: scale of the discrete Gaussian noise on each value's count.
+        threshold: smallest noisy count that makes a spike.
+    """
+
+    sigma: Decimal
+    threshold: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """All scales of noise of one run, fixed before data is read.
+
+    Attributes:
+        max_records: k, the most rows of one unit: L2 sensitivity of each table, largest change of each score.
+        derive: noise for unknown domains; None if the schema declares all.
+        histogram: column -> sigma of its 1-way histogram.
+        spikes: column -> noise of its spike search; only columns that may be wide.
+        scores, score_sigma: number of pair scores and their sigma; 0 and None without pairs.
+        pairs, pair_sigma: number of pair tables and their sigma.
+    """
+
+    max_records: int
+    derive: DeriveNoise | None
+    histogram: Mapping[str, Decimal]
+    spikes: Mapping[str, SpikeNoise]
+    scores: int = 0
+    score_sigma: Decimal | None = None
+    pairs: int = 0
+    pair_sigma: Decimal | None = None
+
+    def events(self, schema: Schema) -> tuple[Event, ...]:
+        """The worst case in time order: derivation, then each column's spikes and histogram, scores, pairs."""
+        events = list(plan_derive(schema, self.derive))
+        for name, sigma in self.histogram.items():
+            if name in self.spikes:
+                events.append(spike_event(self.spikes[name], self.max_records))
+            events.append(DiscreteGaussian(sigma=sigma, l2_sensitivity=self.max_records))
+        if self.score_sigma is not None:
+            events.append(
+                DiscreteGaussian(sigma=self.score_sigma, l2_sensitivity=self.max_records, count=self.scores)
+            )
+        if self.pair_sigma is not None:
+            events.append(
+                DiscreteGaussian(sigma=self.pair_sigma, l2_sensitivity=self.max_records, count=self.pairs)
+            )
+        return tuple(events)
+
+
+def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shares: Shares) -> Allocation:
+    """Scales of noise that cost `rho` in all (zCDP, add/remove one unit) beside the delta of the thresholds.
+
+    Args:
+        schema: public facts: kinds, declared domains.
+        max_records: k, the most rows of one unit.
+        rho: total zCDP parameter.
+        delta: total delta; `SELECTION_DELTA` of it pays for partition selection.
+        shares: how rho is divided after derivation; without pairs all of it goes to the 1-ways.
+    """
+    unknown = unknown_columns(schema)
+    wide = [name for name in schema.modelled if may_be_wide(schema.columns[name])]
+    selections = len(wide) + sum(schema.columns[name].kind == "categorical" for name in unknown)
+    atom = delta * SELECTION_DELTA / max(selections, 1)
+    derive = None
+    if unknown:
+        sigma = _sigma(DERIVE_SHARE * rho / len(unknown), max_records)
+        derive = DeriveNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records), max_records=max_records)
+        rho *= 1 - DERIVE_SHARE
+    columns = len(schema.modelled)
+    pairs = columns - 1 if shares.pairs > 0 else 0
+    scores = columns * pairs // 2 if shares.scores > 0 else 0
+    oneway = 1.0 - (shares.scores if scores else 0.0) - (shares.pairs if pairs else 0.0)
+    weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
+    total = sum(weights.values())
+    histogram: dict[str, Decimal] = {}
+    spikes: dict[str, SpikeNoise] = {}
+    for name, weight in weights.items():
+        part = oneway * rho * weight / total
+        if name in wide:
+            sigma = _sigma(part / 2, max_records)
+            spikes[name] = SpikeNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records))
+            histogram[name] = sigma
+        else:
+            histogram[name] = _sigma(part, max_records)
+    return Allocation(
+        max_records=max_records,
+        derive=derive,
+        histogram=histogram,
+        spikes=spikes,
+        scores=scores,
+        score_sigma=_sigma(shares.scores * rho / scores, max_records) if scores else None,
+        pairs=pairs,
+        pair_sigma=_sigma(shares.pairs * rho / pairs, max_records) if pairs else None,
+    )
+
+
+def spike_event(spikes: SpikeNoise, max_records: int) -> PartitionSelection:
+    """The event of one spike search."""
+    return PartitionSelection(
+        sigma=spikes.sigma,
+        threshold=str(spikes.threshold),
+        l2_sensitivity=max_records,
+        max_keys=max_records,
+    )
+
+
+def may_be_wide(spec: ColumnSpec) -> bool:
+    """Whether the column's grid has, or may turn out to have, more than `NARROW` ticks."""
+    if spec.kind in ("categorical", "boolean"):
+        return False
+    domain = known_domain(spec)
+    return domain is None or domain.size > NARROW
+
+
+def five_digits(sigma: float) -> Decimal:
+    """`sigma` rounded up to five significant digits."""
+    return decimal_up(sigma, max(0, 4 - math.floor(math.log10(sigma))))
+
+
+def _weight(spec: ColumnSpec) -> float:
+    domain = known_domain(spec)
+    if isinstance(domain, CategoryDomain):
+        return float(max(domain.size, 2) ** (2 / 3))
+    return float(min(domain.size, NOMINAL) ** (2 / 3)) if domain is not None else float(NOMINAL ** (2 / 3))
+
+
+def _sigma(rho: float, max_records: int) -> Decimal:
+    return five_digits(max_records / math.sqrt(2 * rho))
+
+
+def _threshold(sigma: Decimal, atom: float, max_records: int) -> int:
+    return threshold_for(sigma=sigma, delta=atom, weight=max_records, max_keys=max_records)

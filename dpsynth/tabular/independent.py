@@ -1,0 +1,83 @@
+"""Every column by itself: the baseline that shows what dependence is worth.
+
+All of the budget goes to the 1-ways (`oneway`), so its 1-way error is the smallest of all generators and its 2-way
+error the largest that is reasonable. Time and memory are linear in rows and columns.
+
+Not guaranteed: any dependence between columns; there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, final
+
+from accounting.event import Event, EventTree
+from accounting.relation import NeighboringRelation, PrivacyUnit
+from dpsynth.core.noise import NoiseSource
+from dpsynth.core.progress import Progress, silent
+from dpsynth.data.table import Table
+from dpsynth.schema.domain import Domain
+from dpsynth.schema.model import Schema
+from dpsynth.tabular.allocation import Shares
+from dpsynth.tabular.binning import bin_cells
+from dpsynth.tabular.forest_model import ForestModel
+from dpsynth.tabular.oneway import measure_oneways, row_total
+from dpsynth.tabular.planning import calibrated_plan, checked_domains
+from dpsynth.tabular.protocol import Plan
+from dpsynth.tabular.tree import fit_forest
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Independent:
+    """The product of noisy 1-ways.
+
+    Args:
+        codes: about how many codes a wide numeric column is merged into; finer detail comes from its cells.
+    """
+
+    name: ClassVar[str] = "independent"
+    codes: int = 48
+
+    def plan(
+        self, schema: Schema, unit: PrivacyUnit, *, epsilon: Decimal | str | float, delta: Decimal | str | float
+    ) -> Plan:
+        """All of the budget for 1-ways; see `protocol.Generator.plan`."""
+        shares = Shares(oneway=1.0, scores=0.0, pairs=0.0)
+        return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=shares)
+
+    def fit(
+        self,
+        table: Table,
+        schema: Schema,
+        domains: Mapping[str, Domain],
+        plan: Plan,
+        *,
+        noise: NoiseSource,
+        progress: Progress = silent,
+        spent: tuple[Event, ...] = (),
+    ) -> ForestModel:
+        """Measure the 1-ways."""
+        domains = checked_domains(schema, domains, plan, self.name)
+        oneways, events = measure_oneways(table, domains, plan.settings, noise=noise, progress=progress)
+        binnings = {name: bin_cells(oneway, codes=self.codes) for name, oneway in oneways.items()}
+        total = row_total(oneways)
+        forest = fit_forest(
+            {name: binning.counts for name, binning in binnings.items()},
+            {name: binning.variance for name, binning in binnings.items()},
+            {},
+            1.0,
+            total,
+        )
+        return ForestModel(
+            generator=self.name,
+            domains=domains,
+            binnings=binnings,
+            forest=forest,
+            events=EventTree(
+                relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=(*spent, *events)
+            ),
+            rows=round(total),
+        )

@@ -1,0 +1,158 @@
+"""Closed-form inference on a forest of pair tables, and exact sampling from it.
+
+On a forest the maximum-entropy model has a closed form: the product of the pair tables over the product of the shared
+1-ways. So nothing is iterated but the raking of single tables:
+
+1. every column's counts: the 1-way and the margins of all pair tables that hold it, averaged by precision, then
+   projected onto non-negative vectors of the released total (`project`);
+2. every pair table: noise shrunk cell by cell towards the product of its margins (`denoise`), then raked to them;
+3. rows: the root column, then each child given its parent, by systematic sampling, so that counts of each pair are
+   within one row of the model.
+
+Inputs are released numbers only: all of it is post-processing.
+
+>>> project(np.array([5.0, 3.0, -2.0]), 6.0).tolist()
+[4.0, 2.0, 0.0]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.tabular.sampling import systematic
+
+Pair = tuple[str, str]
+Vector = NDArray[np.float64]
+
+RAKING_STEPS = 30
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forest:
+    """Columns in sampling order, each with its parent, and counts to sample from.
+
+    Attributes:
+        order: (column, parent or None); parents come before their children.
+        oneway: column -> counts per code, missing last.
+        given: child column -> counts, shape (codes of the parent, codes of the child).
+    """
+
+    order: tuple[tuple[str, str | None], ...]
+    oneway: Mapping[str, Vector]
+    given: Mapping[str, Vector]
+
+    def sample(self, rows: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+        """Codes of `rows` rows, column -> int64, shape (rows,)."""
+        codes: dict[str, NDArray[np.int64]] = {}
+        for name, parent in self.order:
+            size = len(self.oneway[name])
+            if parent is None:
+                root = np.zeros(rows, dtype=np.int64)
+                codes[name] = systematic(root, np.array([0, size]), self.oneway[name], rng)
+                continue
+            table = self.given[name]
+            starts = np.arange(len(table) + 1) * size
+            codes[name] = systematic(codes[parent], starts, table.ravel(), rng) - codes[parent] * size
+        return codes
+
+
+def spanning_forest(columns: Sequence[str], gains: Mapping[Pair, float]) -> tuple[Pair, ...]:
+    """Maximum spanning tree of the columns under `gains` (Kruskal); post-processing of released gains."""
+    component = {name: name for name in columns}
+    chosen: list[Pair] = []
+    for left, right in sorted(gains, key=lambda pair: -gains[pair]):
+        if component[left] != component[right]:
+            chosen.append((left, right))
+            old, new = component[right], component[left]
+            component = {name: new if at == old else at for name, at in component.items()}
+    return tuple(chosen)
+
+
+def fit_forest(
+    counts: Mapping[str, Vector],
+    variances: Mapping[str, Vector],
+    tables: Mapping[Pair, Vector],
+    sigma: float,
+    total: float,
+) -> Forest:
+    """The forest model of noisy 1-ways and noisy pair tables.
+
+    Args:
+        counts: column -> noisy counts per code, missing last.
+        variances: column -> noise variance of each.
+        tables: edge of a forest -> noisy counts, shape (codes of the first, codes of the second).
+        sigma: standard deviation of the noise in every cell of `tables`.
+        total: released number of rows.
+    """
+    oneway = _combined(counts, variances, tables, sigma, total)
+    neighbours: dict[str, list[tuple[str, Vector]]] = {name: [] for name in counts}
+    for (left, right), noisy in tables.items():
+        fitted = rake(denoise(noisy, sigma, oneway[left], oneway[right]), oneway[left], oneway[right])
+        neighbours[left].append((right, fitted))
+        neighbours[right].append((left, fitted.T))
+    order: list[tuple[str, str | None]] = []
+    given: dict[str, Vector] = {}
+    seen: set[str] = set()
+    for root in counts:
+        waiting: list[tuple[str, str | None]] = [] if root in seen else [(root, None)]
+        while waiting:
+            name, parent = waiting.pop()
+            order.append((name, parent))
+            seen.add(name)
+            for other, table in neighbours[name]:
+                if other not in seen:
+                    given[other] = table
+                    waiting.append((other, name))
+    return Forest(order=tuple(order), oneway=oneway, given=given)
+
+
+def project(values: Vector, total: float) -> Vector:
+    """The nearest vector (L2) that is non-negative and sums to `total` > 0."""
+    descending = np.sort(values.ravel())[::-1]
+    excess = (np.cumsum(descending) - total) / np.arange(1, descending.size + 1)
+    last = int(np.flatnonzero(descending > excess)[-1])
+    return np.maximum(values - excess[last], 0.0)
+
+
+def denoise(noisy: Vector, sigma: float, rows: Vector, columns: Vector) -> Vector:
+    """A pair table's noise reduced by what the margins already say.
+
+    Each cell is pulled towards the product of the margins, the value under independence, by the positive-part rule
+    `max(0, 1 - (c sigma)^2 / z^2)` of its deviation z, so that cells within the noise carry no invented dependence
+    and cells far above it stay; then negative cells are dropped.
+    """
+    product = np.outer(rows, columns) / max(rows.sum(), 1e-300)
+    deviation = noisy - product
+    keep = np.maximum(0.0, 1.0 - (sigma / np.where(deviation == 0, 1e-300, deviation)) ** 2)
+    return np.maximum(product + keep * deviation, 0.0)
+
+
+def rake(table: Vector, rows: Vector, columns: Vector, steps: int = RAKING_STEPS) -> Vector:
+    """Scale rows and columns in turn until the margins agree (iterative proportional fitting)."""
+    fitted = table + 1e-9 * np.outer(rows, columns) / max(rows.sum(), 1e-300)
+    for _ in range(steps):
+        fitted = fitted * (rows / np.maximum(fitted.sum(axis=1), 1e-300))[:, None]
+        fitted = fitted * (columns / np.maximum(fitted.sum(axis=0), 1e-300))[None, :]
+    return fitted
+
+
+def _combined(
+    counts: Mapping[str, Vector],
+    variances: Mapping[str, Vector],
+    tables: Mapping[Pair, Vector],
+    sigma: float,
+    total: float,
+) -> dict[str, Vector]:
+    weighted = {name: counts[name] / variances[name] for name in counts}
+    precision = {name: 1.0 / variances[name] for name in counts}
+    for (left, right), noisy in tables.items():
+        for name, margin, cells in ((left, noisy.sum(1), noisy.shape[1]), (right, noisy.sum(0), noisy.shape[0])):
+            weighted[name] = weighted[name] + margin / (sigma**2 * cells)
+            precision[name] = precision[name] + 1.0 / (sigma**2 * cells)
+    return {name: project(weighted[name] / precision[name], total) for name in counts}
