@@ -1,0 +1,33 @@
+"""The budget ledger: append-only, hash-chained, signed; reserve, then commit or abort.
+
+Names are loaded on first use, so that checking a slice needs no database and reading a ledger no accountant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_WHERE = {
+    "Amounts": "accounting.ledger.amounts",
+    "Balance": "accounting.ledger.amounts",
+    "Charge": "accounting.ledger.amounts",
+    "BudgetRecord": "accounting.ledger.budget",
+    "KeyRecord": "accounting.ledger.budget",
+    "ReservationRecord": "accounting.ledger.budget",
+    "Entry": "accounting.ledger.entry",
+    "Head": "accounting.ledger.entry",
+    "Kind": "accounting.ledger.entry",
+    "Ledger": "accounting.ledger.ledger",
+    "Reservation": "accounting.ledger.ledger",
+    "Signer": "accounting.ledger.signing",
+    "SliceFacts": "accounting.ledger.slice",
+    "verify_slice": "accounting.ledger.slice",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)

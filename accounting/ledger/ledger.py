@@ -1,0 +1,445 @@
+"""The ledger: no private table is read before its worst case is reserved, and nothing spent is forgotten.
+
+    reserve(plan)  -> charged at the worst case, one secret token      refused here if the budget is short
+    check_token    -> the loader of private data uses up the token     from now on no refund
+    commit(events) -> what really ran, inside the plan, priced anew    or abort(reason)
+
+A crash between the steps leaves the reservation, and the reservation counts. Across runs the budget is the
+basic composition filter (`accounting.ledger.amounts`); inside a run, events are priced together by
+`accounting.crosscheck.price`, before the lock is taken, so a slow accountant never holds it.
+
+>>> import tempfile
+>>> from accounting import EventTree, Laplace, NeighboringRelation, PrivacyUnit, Signer
+>>> terms = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
+>>> plan = EventTree(events=(Laplace(scale="2", l1_sensitivity="1"),), **terms)
+>>> with tempfile.TemporaryDirectory() as d, Ledger.create(f"{d}/l.db", signer=Signer.generate()) as ledger:
+...     budget = ledger.create_budget(dataset="claims", commitment="c", epsilon="3", delta="1e-6", **terms)
+...     run = ledger.reserve(budget, plan, delta="1e-9", run_id="run-1", purpose="first look")
+...     print(ledger.commit(run.id, plan).kind, ledger.balance(budget).delta.spent)
+commit 1E-9
+
+Not guaranteed: anything about a program that reads the table without a token, or about a second ledger
+beside this one. The receiver's side of the proof is `accounting.ledger.slice`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, final
+
+from accounting.event import EventTree
+from accounting.guarantee import Guarantee
+from accounting.ledger import bodies
+from accounting.ledger.amounts import Balance, Charge, parse_delta, parse_epsilon
+from accounting.ledger.budget import Books, BudgetRecord, KeyRecord, ReservationRecord
+from accounting.ledger.chain import Chain, no_genesis, rolled_back
+from accounting.ledger.entry import JSON, SCHEMA, Entry, Head, Kind, Row, seal, stamp
+from accounting.ledger.errors import EntryRefused, KeyRefused, LedgerReadOnly, LedgerTampered
+from accounting.ledger.signing import Signer
+from accounting.ledger.slice import make_slice
+from accounting.ledger.store import Store, Transaction
+from accounting.relation import NeighboringRelation, PrivacyUnit
+
+LOCK_TIMEOUT_S = 30.0
+
+Number = str | int | float | Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A granted worst case. The token is shown once and is stored nowhere but here."""
+
+    id: str
+    budget_id: str
+    token: str = field(repr=False)
+    guarantee: Guarantee
+    plan: EventTree
+
+
+@final
+class Ledger:
+    """One append-only, hash-chained, signed ledger; safe to share between threads and between processes."""
+
+    def __init__(self, store: Store, genesis: Row, signer: Signer | None) -> None:
+        self._store, self._signer = store, signer
+        self._lock = threading.RLock()
+        self._chain = Chain()
+        self._genesis = Chain()
+        self._genesis.read(genesis, thorough=True)
+
+    @classmethod
+    def create(cls, path: str | Path, *, signer: Signer, timeout_s: float = LOCK_TIMEOUT_S) -> Ledger:
+        """A new ledger at a path or `sqlite:///` URL, owned by `signer`'s key.
+
+        Raises:
+            LedgerExists: something is there.
+            LedgerUnavailable: the file cannot be made.
+        """
+        fields: dict[str, JSON] = {
+            "schema": SCHEMA,
+            "ledger_id": "ledger-" + secrets.token_hex(16),
+            "public_key": signer.public_bytes.hex(),
+        }
+        genesis = seal(stamp(Kind.LEDGER_CREATE, fields), None, signer)
+        return cls(Store.create(path, genesis, timeout_s=timeout_s), genesis, signer)
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, signer: Signer | None = None, timeout_s: float = LOCK_TIMEOUT_S
+    ) -> Ledger:
+        """An existing ledger; without a signer it is read only.
+
+        Args:
+            path: file or `sqlite:///` URL.
+            signer: the key that created it.
+            timeout_s: seconds to wait for another process's write.
+
+        Raises:
+            LedgerUnavailable: not found, not a ledger, newer, read-only, locked or damaged.
+            LedgerTampered: its first entry does not verify.
+            KeyRefused: `signer` is not the key that created it.
+        """
+        store = Store.open(path, timeout_s=timeout_s, writable=signer is not None)
+        try:
+            with store.reading() as transaction:
+                genesis = next(transaction.rows(), None)
+            if genesis is None:
+                raise no_genesis()
+            ledger = cls(store, genesis, signer)
+            if signer is not None and signer.public_bytes != ledger.public_key:
+                raise KeyRefused(
+                    "This key did not create the ledger, so its entries would not verify.",
+                    "Load the ledger's own key, or open without a signer to read.",
+                )
+        except BaseException:
+            store.close()
+            raise
+        return ledger
+
+    def close(self) -> None:
+        """Release the file."""
+        self._store.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        self.close()
+        return False
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.ledger_id!r}, {'read only' if self._signer is None else 'writable'})"
+
+    @property
+    def ledger_id(self) -> str:
+        """Random name, fixed by the first entry."""
+        return self._genesis.books.ledger_id
+
+    @property
+    def public_key(self) -> bytes:
+        """Raw Ed25519 public key, 32 bytes: what receivers need."""
+        return self._genesis.books.public_key
+
+    def create_budget(
+        self,
+        *,
+        dataset: str,
+        commitment: str,
+        unit: PrivacyUnit,
+        relation: NeighboringRelation,
+        epsilon: Number,
+        delta: Number,
+    ) -> str:
+        """Grant a budget, once per data commitment, and return its id.
+
+        Args:
+            dataset: name that people know it by; public to receivers of this budget's slices.
+            commitment: keyed commitment to the data, never a plain hash of a small table.
+            unit: whose data one step of the relation changes; every plan must have the same.
+            relation: every plan must have the same.
+            epsilon: total over all runs, same unit and relation, > 0.
+            delta: total over all runs, in (0, 1).
+
+        Raises:
+            AmountRefused: epsilon or delta out of range.
+            BudgetRefused: the data has a budget already.
+        """
+        granted = Charge(epsilon=parse_epsilon(epsilon), delta=parse_delta(delta))
+        budget_id = "budget-" + secrets.token_hex(16)
+        self._append(
+            Kind.BUDGET_CREATE,
+            lambda books: bodies.budget_fields(
+                books,
+                budget_id=budget_id,
+                dataset=dataset,
+                commitment=commitment,
+                unit=unit,
+                relation=NeighboringRelation(relation),
+                granted=granted,
+            ),
+        )
+        return budget_id
+
+    def find_budget(self, commitment: str) -> str | None:
+        """The budget granted on this data, or None."""
+        return self._read().find_budget(commitment)
+
+    def budget(self, budget_id: str) -> BudgetRecord:
+        """What was granted, on what, in which relation and unit.
+
+        Raises:
+            BudgetRefused: no such budget.
+        """
+        return bodies.known_budget(self._read(), budget_id)
+
+    def balance(self, budget_id: str) -> Balance:
+        """Granted, spent, reserved and left, in epsilon and delta of the budget's unit and relation.
+
+        Raises:
+            BudgetRefused: no such budget.
+        """
+        with self._lock:
+            books = self._read()
+            return books.balance(bodies.known_budget(books, budget_id).budget_id)
+
+    def reservations(self, budget_id: str) -> list[ReservationRecord]:
+        """Every run that claimed this budget, in order, open ones included.
+
+        Raises:
+            BudgetRefused: no such budget.
+        """
+        with self._lock:
+            books = self._read()
+            bodies.known_budget(books, budget_id)
+            return [item for item in books.reservations.values() if item.budget_id == budget_id]
+
+    def keys(self) -> Mapping[str, KeyRecord]:
+        """Release and review keys by id, revoked ones included."""
+        with self._lock:
+            return dict(self._read().keys)
+
+    def reserve(
+        self,
+        budget_id: str,
+        plan: EventTree,
+        *,
+        delta: Number,
+        run_id: str,
+        purpose: str,
+        policy_digest: str | None = None,
+    ) -> Reservation:
+        """Hold the price of the worst case, or refuse, in one step for all processes.
+
+        Args:
+            budget_id: budget with the plan's unit and relation.
+            plan: worst case of everything that the run may do to the private table.
+            delta: this run's share of the budget's delta, in (0, 1).
+            run_id: the caller's name for the run.
+            purpose: why, in words; printed in the audit trail.
+            policy_digest: digest of the policy in force, so that a laxer one cannot be swapped in later.
+
+        Raises:
+            AmountRefused: delta out of range.
+            BudgetRefused: no such budget, or another unit or relation.
+            BudgetExceeded: epsilon or delta does not fit; nothing was written.
+        """
+        share = parse_delta(delta)
+        bodies.check_same_terms(self.budget(budget_id), plan)
+        guarantee = _price(plan, share)
+        reservation_id, token = "run-" + secrets.token_hex(16), secrets.token_urlsafe(32)
+        self._append(
+            Kind.RESERVE,
+            lambda books: bodies.reserve_fields(
+                books,
+                budget_id=budget_id,
+                reservation_id=reservation_id,
+                run_id=run_id,
+                purpose=purpose,
+                policy_digest=policy_digest,
+                plan=plan,
+                guarantee=guarantee,
+                token=token,
+            ),
+        )
+        return Reservation(
+            id=reservation_id, budget_id=budget_id, token=token, guarantee=guarantee, plan=plan
+        )
+
+    def check_token(self, reservation_id: str, token: str) -> None:
+        """Use up a reservation's token: what the loader of private data calls before it reads a row.
+
+        Raises:
+            ReservationRefused: unknown or closed reservation, wrong token, or the token was used before.
+        """
+        self._append(Kind.ACCESS, lambda books: bodies.access_fields(books, reservation_id, token))
+
+    def commit(
+        self, reservation_id: str, events: EventTree, *, facts: Mapping[str, JSON] | None = None
+    ) -> Entry:
+        """Charge what ran and free the rest of the reservation.
+
+        The events are priced and cross-checked again, at the reservation's delta, before the lock is taken.
+
+        Args:
+            reservation_id: an open reservation.
+            events: what ran; each must be covered by the plan (`accounting.ledger.containment`).
+            facts: what may be published with the entry; decimals as strings. Receivers see it.
+
+        Raises:
+            ReservationRefused: unknown or closed reservation.
+            PlanExceeded: an event that the plan does not cover, or a price above the reserved one. The
+                reservation stays open and counts; nothing made by this run may be used.
+        """
+        with self._lock:
+            books = self._read()
+            reservation = bodies.open_reservation(books, reservation_id)
+            bodies.check_same_terms(books.budgets[reservation.budget_id], events)
+        bodies.check_covered(reservation, events)
+        guarantee = _price(events, reservation.charge.delta)
+        return self._append(
+            Kind.COMMIT,
+            lambda books: bodies.commit_fields(
+                books, reservation_id, events=events, guarantee=guarantee, facts=facts or {}
+            ),
+        )
+
+    def abort(self, reservation_id: str, reason: str, *, data_was_read: bool) -> Entry:
+        """Close a run that failed. Free if no private row was read; else the plan's price is spent.
+
+        Raises:
+            ReservationRefused: unknown or closed, or a refund was asked for although the token was used.
+            EntryRefused: no reason was given.
+        """
+        return self._append(
+            Kind.ABORT,
+            lambda books: bodies.abort_fields(books, reservation_id, reason, data_was_read=data_was_read),
+        )
+
+    def expire(self, reservation_id: str, reason: str) -> Entry:
+        """A person closes a reservation left by a crash. The plan's price is spent; there is no refund.
+
+        Raises:
+            ReservationRefused: unknown or closed.
+            EntryRefused: no reason was given.
+        """
+        return self._append(Kind.EXPIRE, lambda books: bodies.expire_fields(books, reservation_id, reason))
+
+    def append(self, kind: str, body: Mapping[str, JSON]) -> Entry:
+        """Record something that moves no budget: an attempt, a decision, a release, a key.
+
+        Args:
+            kind: attempt, attack, quality, decision, review, release or recall, whose body names its
+                `budget_id`; or policy, checkpoint, key.add (key_id, public_key, role "release" | "review")
+                or key.revoke (key_id, reason), which every slice shows in full.
+            body: JSON without floats; published with slices, so no confidential figure belongs here.
+
+        Raises:
+            EntryRefused: another kind, not canonical JSON, or the ledger's rules refuse it.
+            BudgetRefused: no such budget.
+        """
+        fields = bodies.record_fields(self._read(), kind, body)
+        return self._append(Kind(kind), lambda _: fields)
+
+    def entries(self, budget_id: str | None = None) -> list[Entry]:
+        """All entries, or those of one budget, in order; read through the chain's checks.
+
+        Raises:
+            LedgerTampered: an entry does not continue the chain.
+        """
+        return [entry for entry in self._walk(Chain()) if budget_id in (None, entry.budget_id)]
+
+    def head(self) -> Head:
+        """Seq and hash of the last entry: keep it elsewhere, and a rolled-back ledger is found out."""
+        with self._lock:
+            self._read()
+            return self._chain.check_head()
+
+    def verify(self, *, all_signatures: bool = False, anchor: Head | None = None) -> None:
+        """Check the whole chain, its rules, and the signature on its head.
+
+        Args:
+            all_signatures: check every signature and spelling too, about 0.2 ms each. Only then are the
+                tags under which a slice withholds entries known to be right.
+            anchor: a head kept elsewhere, which the chain must run through.
+
+        Raises:
+            LedgerTampered: with the `Reason` and the entry.
+        """
+        with self._lock:
+            missing = {head for head in (anchor, self._chain.head) if head is not None}
+        chain = Chain()
+        for entry in self._walk(chain, thorough=all_signatures):
+            if missing:
+                missing.discard(Head(entry.seq, entry.hash))
+        chain.check_head()
+        if missing:
+            raise rolled_back()
+
+    def slice(self, budget_id: str) -> dict[str, JSON]:
+        """The chain as JSON for outsiders: this budget's and global entries in full, others as digests.
+
+        Raises:
+            BudgetRefused: no such budget.
+        """
+        self.budget(budget_id)
+        return make_slice(self.entries(), self.ledger_id, self.public_key, budget_id)
+
+    def _walk(self, chain: Chain, *, thorough: bool = False) -> Iterator[Entry]:
+        with self._store.reading() as transaction:
+            for row in transaction.rows():
+                yield Entry.from_row(row, chain.read(row, thorough=thorough))
+
+    def _read(self) -> Books:
+        with self._lock, self._store.reading() as transaction:
+            self._catch_up(transaction)
+            return self._chain.books
+
+    def _append(self, kind: Kind, decide: Callable[[Books], Mapping[str, JSON]]) -> Entry:
+        """Decide, seal and write in one transaction; `decide` sees every entry that came before."""
+        if self._signer is None:
+            raise LedgerReadOnly("The ledger was opened without a signer.", "Open it with its key to write.")
+        with self._lock:
+            ahead = False
+            try:
+                with self._store.writing() as transaction:
+                    self._catch_up(transaction)
+                    body = stamp(kind, decide(self._chain.books))
+                    row = seal(body, self._chain.head, self._signer)
+                    try:
+                        self._chain.read(row)
+                    except LedgerTampered as error:
+                        raise EntryRefused(f"The ledger's rules refuse the entry: {error.message}") from error
+                    ahead = True
+                    transaction.append(row)
+            except BaseException:
+                if ahead:
+                    self._chain = Chain()  # the entry may not be on disk: read again what is
+                raise
+            return Entry.from_row(row, body)
+
+    def _catch_up(self, transaction: Transaction) -> None:
+        """Read what other processes appended since; never go on from a chain that lost its known end."""
+        known = self._chain.head
+        rows = transaction.rows(0 if known is None else known.seq)
+        if known is not None:
+            row = next(rows, None)
+            if row is None or row.hash != known.hash:
+                raise rolled_back()
+        for row in rows:
+            self._chain.read(row)
+        if self._chain.head != known or known is None:
+            self._chain.check_head()
+
+
+def _price(tree: EventTree, delta: Decimal) -> Guarantee:
+    from accounting.crosscheck import price  # accountants are heavy; reading a ledger needs none
+
+    return price(tree, delta)

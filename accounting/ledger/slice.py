@@ -1,0 +1,198 @@
+"""What a receiver checks about a budget, from a slice and a public key alone.
+
+A slice is the whole chain with the bodies of other budgets withheld. From it follows, without trust in
+whoever sent it: which ledger this is, that no entry was altered, dropped, reordered or added, that the
+budget's every entry up to the head is shown, that commits stay inside their plans, and that the sum stays
+inside the grant. Reservations that were never committed count as spent. Order of the checks:
+
+1. shape, schema and size, before anything is computed;
+2. the first entry names `ledger_key`, which the receiver already trusts;
+3. each entry: place, hash, signature, rules of the books (`accounting.ledger.chain`);
+4. a withheld entry must not carry this budget's tag, nor the tag of entries that everybody may see;
+5. the last entry is the head that the slice claims, and the chain runs through `anchor`, if one is given.
+
+Standard library, `cryptography` and `rfc8785` only; no database.
+
+Not guaranteed: that the ledger's owner did not sign a second chain, or go on after this head. Compare heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from accounting.ledger.amounts import Balance
+from accounting.ledger.budget import BudgetRecord, KeyRecord, ReservationRecord
+from accounting.ledger.chain import Chain
+from accounting.ledger.entry import GLOBAL_KINDS, HEX32, JSON, Entry, Head, Kind, Withheld, budget_tag
+from accounting.ledger.errors import LedgerTampered, Reason, SliceRefused
+
+SCHEMA = "dpsynth.ledger-slice/1"
+MAX_ENTRIES = 200_000
+
+_FIELDS = frozenset({"schema", "ledger_id", "public_key", "budget_id", "head", "entries"})
+_LINK = frozenset({"seq", "prev_hash", "hash", "signature", "key_id"})
+_DISCLOSED = _LINK | {"body"}
+_WITHHELD = _LINK | {"body_digest", "tag"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFacts:
+    """What a slice proves.
+
+    Attributes:
+        ledger_id: random name of the ledger, from its first entry.
+        head: last entry of the chain shown.
+        budgets: the budget of the slice, by id.
+        balances: its balance; reservations never committed are in `reserved`.
+        reservations: every run that claimed budget, in order: one per attempt.
+        keys: release and review keys by id, revoked ones with the entry that revoked them.
+        entries: all disclosed entries, in order.
+    """
+
+    ledger_id: str
+    head: Head
+    budgets: Mapping[str, BudgetRecord]
+    balances: Mapping[str, Balance]
+    reservations: tuple[ReservationRecord, ...]
+    keys: Mapping[str, KeyRecord]
+    entries: tuple[Entry, ...]
+
+    def of(self, kind: Kind) -> tuple[Entry, ...]:
+        """Disclosed entries of one kind, in order."""
+        return tuple(entry for entry in self.entries if entry.kind is kind)
+
+    @property
+    def commits(self) -> tuple[Entry, ...]:
+        """What was spent: events, guarantee, charge and facts in each body."""
+        return self.of(Kind.COMMIT)
+
+    @property
+    def attempts(self) -> tuple[Entry, ...]:
+        """Recorded attempts at a release."""
+        return self.of(Kind.ATTEMPT)
+
+    @property
+    def releases(self) -> tuple[Entry, ...]:
+        """Recorded releases."""
+        return self.of(Kind.RELEASE)
+
+
+def make_slice(entries: list[Entry], books_id: str, public_key: bytes, budget_id: str) -> dict[str, JSON]:
+    """The slice of one budget from the whole chain."""
+    shown: list[JSON] = [
+        entry.to_json()
+        if entry.budget_id == budget_id or entry.kind in GLOBAL_KINDS
+        else cast("dict[str, JSON]", entry.withheld()._asdict())
+        for entry in entries
+    ]
+    return {
+        "schema": SCHEMA,
+        "ledger_id": books_id,
+        "public_key": public_key.hex(),
+        "budget_id": budget_id,
+        "head": {"seq": entries[-1].seq, "hash": entries[-1].hash},
+        "entries": shown,
+    }
+
+
+def verify_slice(slice: Mapping[str, object], *, ledger_key: bytes, anchor: Head | None = None) -> SliceFacts:  # noqa: A002
+    """Check a slice against a public key that the receiver trusts.
+
+    Args:
+        slice: parsed JSON, untrusted.
+        ledger_key: raw Ed25519 public key of the ledger, 32 bytes.
+        anchor: a head seen earlier (another bundle, a checkpoint) that this chain must run through.
+
+    Raises:
+        SliceRefused: with the `Reason` of the first thing that is wrong.
+    """
+    budget_id, claimed, items = _shape(slice)
+    if slice["public_key"] != ledger_key.hex():
+        raise _refused(Reason.FOREIGN_LEDGER, "The slice is of a ledger with another key.")
+    chain, disclosed, anchored = Chain(), [], anchor is None
+    try:
+        for position, item in enumerate(items):
+            if item.keys() == _DISCLOSED:
+                disclosed.append(_read_disclosed(chain, item, budget_id))
+            else:
+                _read_withheld(chain, item, position, budget_id)
+            if position == 0 and chain.books.public_key != ledger_key:
+                raise _refused(Reason.FOREIGN_LEDGER, "The chain's first entry names another key.", 0)
+            anchored = anchored or chain.head == anchor
+    except LedgerTampered as error:
+        raise _refused(error.reason, error.message.partition("] ")[2], error.seq) from error
+    books = chain.books
+    if chain.head is None or chain.head != claimed or slice["ledger_id"] != books.ledger_id:
+        raise _refused(
+            Reason.HEAD_MISMATCH, "The chain does not end, or begin, where the slice says it does."
+        )
+    if not anchored:
+        raise _refused(Reason.ROLLED_BACK, "The chain does not contain a head that was seen earlier.")
+    if budget_id not in books.budgets:
+        raise _refused(Reason.MALFORMED, "The slice does not show the creation of its budget.")
+    return SliceFacts(
+        ledger_id=books.ledger_id,
+        head=chain.head,
+        budgets=dict(books.budgets),
+        balances={budget_id: books.balance(budget_id)},
+        reservations=tuple(books.reservations.values()),
+        keys=dict(books.keys),
+        entries=tuple(disclosed),
+    )
+
+
+def _shape(slice_: Mapping[str, object]) -> tuple[str, Head, list[dict[str, object]]]:
+    if not isinstance(slice_, Mapping):
+        raise _refused(Reason.MALFORMED, "The slice is not a JSON object.")
+    if slice_.get("schema") != SCHEMA:
+        raise _refused(Reason.UNKNOWN_SCHEMA, f"Expected schema {SCHEMA!r}.")
+    if slice_.keys() != _FIELDS:
+        raise _refused(Reason.MALFORMED, "The slice has missing or unknown fields.")
+    budget_id, head, items = slice_["budget_id"], slice_["head"], slice_["entries"]
+    if not isinstance(budget_id, str) or not isinstance(head, dict) or not isinstance(items, list):
+        raise _refused(Reason.MALFORMED, "The slice's budget_id, head or entries have the wrong type.")
+    if head.keys() != {"seq", "hash"} or type(head["seq"]) is not int or not isinstance(head["hash"], str):
+        raise _refused(Reason.MALFORMED, "The slice's head is not a seq and a hash.")
+    if len(items) > MAX_ENTRIES:
+        raise _refused(Reason.TOO_LARGE, f"The slice has more than {MAX_ENTRIES} entries.")
+    for item in items:
+        if not isinstance(item, dict) or item.keys() not in (_DISCLOSED, _WITHHELD):
+            raise _refused(Reason.MALFORMED, "An entry has missing or unknown fields.")
+        if type(item["seq"]) is not int or not all(
+            isinstance(item[name], str) for name in item.keys() - {"seq", "body"}
+        ):
+            raise _refused(Reason.MALFORMED, "An entry's fields have the wrong type.")
+    return budget_id, Head(head["seq"], head["hash"]), items
+
+
+def _read_disclosed(chain: Chain, item: dict[str, object], budget_id: str) -> Entry:
+    if not isinstance(item["body"], dict):
+        raise _refused(Reason.MALFORMED, "An entry's body is not an object.", cast("int", item["seq"]))
+    entry = Entry(**item)  # type: ignore[arg-type]  # names and types were checked by _shape
+    chain.read_disclosed(entry)
+    if entry.kind not in GLOBAL_KINDS and entry.budget_id != budget_id:
+        raise _refused(Reason.MALFORMED, "The slice discloses an entry of another budget.", entry.seq)
+    return entry
+
+
+def _read_withheld(chain: Chain, item: dict[str, object], position: int, budget_id: str) -> None:
+    link = Withheld(**item)  # type: ignore[arg-type]  # names and types were checked by _shape
+    if position == 0:
+        raise _refused(Reason.REDACTED_GLOBAL_ENTRY, "The entry that creates the ledger is withheld.", 0)
+    if not HEX32.fullmatch(link.tag):
+        raise _refused(Reason.MALFORMED, "A withheld entry's tag is not 32 bytes of hex.", link.seq)
+    chain.read_withheld(link)
+    if link.tag == budget_tag(budget_id, link.prev_hash):
+        raise _refused(Reason.REDACTED_OWN_ENTRY, "An entry of the slice's own budget is withheld.", link.seq)
+    if link.tag == budget_tag(None, link.prev_hash):
+        raise _refused(
+            Reason.REDACTED_GLOBAL_ENTRY, "A key, policy or checkpoint entry is withheld.", link.seq
+        )
+
+
+def _refused(reason: Reason, message: str, seq: int | None = None) -> SliceRefused:
+    return SliceRefused(
+        reason, message, "Do not rely on it; ask the releasing party for a fresh bundle.", seq=seq
+    )
