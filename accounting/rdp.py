@@ -46,6 +46,7 @@ Array = NDArray[np.float64]
 
 _CLOSED_ORDERS = 1 + np.logspace(-3, 7, 241)
 _SAMPLED_ORDERS = np.concatenate([1 + np.logspace(-2, 1, 46), np.arange(12.0, 256.0), np.arange(256.0, 2049.0, 64.0)])
+_NARROW_ORDER = 40.0  # from here on integer orders are dense enough
 _MAX_LATTICE_SHIFT = 4096
 
 
@@ -64,12 +65,12 @@ class RDPAccountant:
         sampled = any(isinstance(event, PoissonSampled) for event in tree.events)
         orders = _SAMPLED_ORDERS if sampled else _CLOSED_ORDERS
         epsilons = _convert(divergence(tree, orders), orders, rest)
-        while not sampled:
+        while True:
             best = int(np.argmin(epsilons))
             low, high = orders[max(best - 1, 0)], orders[min(best + 1, len(orders) - 1)]
-            if high - low <= 1e-4 * (high - 1):
+            if high - low <= (1e-2 if sampled else 1e-4) * (high - 1) or (sampled and low > _NARROW_ORDER):
                 break
-            orders = 1 + np.geomspace(low - 1, high - 1, 33)
+            orders = 1 + np.geomspace(low - 1, high - 1, 17 if sampled else 33)
             epsilons = _convert(divergence(tree, orders), orders, rest)
         return Opinion(epsilon=max(0.0, float(epsilons.min())))
 
