@@ -1,0 +1,195 @@
+"""From a file to a table and a schema that may be synthesised, or an error that says why not.
+
+`prepare` is the one entry: read, draft or validate, check. What it refuses, before any budget is touched:
+
+    too few rows            no attack could show anything, so no release could pass
+    copies of one row       the same
+    direct identifiers      mail addresses, telephone and social security numbers that would be modelled
+    identifier-like text    an open set of categories in which every cell is another one
+    a target of one class   no utility can be measured
+    outside the domain      cells outside a closed public domain without `other`
+
+The refusals read exact private data. They are for the operator: nothing of them is released, and they are
+no part of the guarantee (see `dpsynth.data.inspect`). No message holds a cell or the number of rows.
+
+>>> MIN_ROWS
+100
+
+Not guaranteed: that accepted data are suited; the attacks and the quality report show that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dpsynth.core.errors import DataError, SchemaError
+from dpsynth.data.inspect import distinct_values, heaviest_row, inspect
+from dpsynth.data.options import ColumnOptions, ColumnType, ReadOptions
+from dpsynth.data.read import DEFAULTS, conformed, read
+from dpsynth.data.table import Table
+from dpsynth.data.warning import DataWarning, listed, shown
+from dpsynth.schema.domain import CategoryDomain, known_domain
+from dpsynth.schema.draft import draft, with_roles
+from dpsynth.schema.model import ColumnSpec, Schema
+
+MIN_ROWS = 100
+MOST_ONE_ROW = 0.95
+MOST_CONTACTS = 0.5
+CONTACTS: Mapping[str, str] = {
+    "e-mail addresses": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+    "telephone numbers": r"^(?:\+|00)[0-9][0-9 ()/.-]{6,}[0-9]$",
+    "social security numbers": r"^[0-9]{3}-[0-9]{2}-[0-9]{4}$",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a run starts from.
+
+    Attributes:
+        table: the columns that the schema does not drop, in their declared types.
+        schema: given or drafted.
+        warnings: of the reader and of the checks, for the operator only.
+    """
+
+    table: Table
+    schema: Schema
+    warnings: tuple[DataWarning, ...]
+
+
+def prepare(
+    source: str | os.PathLike[str] | Table,
+    schema: Schema | None = None,
+    *,
+    target: str | None = None,
+    unit: str | None = None,
+    options: ReadOptions = DEFAULTS,
+) -> Prepared:
+    """Read, draft or validate the schema, and check.
+
+    Args:
+        source: a path, or a table.
+        schema: what is public; None drafts one from names and types.
+        target: the column to be predicted; replaces the schema's.
+        unit: the column of the privacy unit; replaces the schema's.
+        options: of the reader; a schema's kinds, formats and words for missing are added.
+
+    Raises:
+        DataError: the data cannot be read or are not fit.
+        SchemaError: the schema does not fit the data.
+    """
+    if schema is not None:
+        options = replace(options, columns={**options.columns, **column_options(schema)})
+    table = conformed(source, options) if isinstance(source, Table) else read(source, options=options)
+    if schema is None:
+        schema = draft(table, target=target, unit=unit)
+    else:
+        check_columns(table, schema)
+        schema = with_roles(schema, target=target, unit=unit)
+    table = table.select([n for n in table.columns if not schema.columns[n].drop])
+    check_domains(table, schema)
+    check_fit_for_synthesis(table, schema)
+    names = set(table.columns)
+    heard = [w for w in table.warnings if w.column is None or w.column in names]
+    return Prepared(
+        table=table,
+        schema=schema,
+        warnings=(*heard, *inspect(table, target=schema.target, unit=schema.unit)),
+    )
+
+
+def column_options(schema: Schema) -> dict[str, ColumnOptions]:
+    """What a schema tells the reader about each column that is not dropped."""
+    return {
+        name: ColumnOptions(type=_type_of(spec), format=spec.format, missing=spec.missing)
+        for name, spec in schema.columns.items()
+        if not spec.drop
+    }
+
+
+def _type_of(spec: ColumnSpec) -> ColumnType:
+    if spec.kind != "categorical":
+        return spec.kind
+    if spec.values is None:
+        return "category"
+    return "string" if isinstance(spec.values[0], str) else "integer"
+
+
+def check_columns(table: Table, schema: Schema) -> None:
+    """The schema speaks of every column of the table and of no other."""
+    extra = [n for n in table.columns if n not in schema.columns]
+    if extra:
+        raise SchemaError(
+            f"The schema does not speak of column {listed(extra)}.",
+            "Describe it there, or add it with `drop: true`.",
+        )
+    absent = [n for n, spec in schema.columns.items() if n not in table.types and not spec.drop]
+    if absent:
+        raise SchemaError(f"The table has no column {listed(absent)}.", "Correct the name in the schema.")
+
+
+def check_domains(table: Table, schema: Schema) -> None:
+    """No cell outside a closed domain; `other: true` lets them in. The message has no count and no value."""
+    outside = []
+    for name in table.columns:
+        domain = known_domain(schema.columns[name]) if schema.columns[name].modelled else None
+        if not isinstance(domain, CategoryDomain) or schema.columns[name].other:
+            continue
+        known = pa.array(domain.values, domain.arrow_type)
+        if not pc.all(pc.is_in(pc.unique(table.column(name)).drop_null(), value_set=known)).as_py():
+            outside.append(name)
+    if outside:
+        raise SchemaError(
+            f"Column {listed(outside)} holds values outside its declared domain.",
+            "Complete `values` from public knowledge, or set `other: true`.",
+        )
+
+
+def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
+    """Refuse what no release could be made from; see the module's list."""
+    if table.unsafe_num_rows < MIN_ROWS:
+        raise DataError(
+            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a "
+            "release.",
+            "Collect more data; there is no setting for this.",
+        )
+    times, rows = heaviest_row(table)
+    if times >= MOST_ONE_ROW * rows:
+        raise DataError(
+            "Nearly all rows are identical copies of one row, so attacks on a release would mean nothing.",
+            "Check the export; if copies belong to persons, give the table a column that names them.",
+        )
+    if schema.target is not None and distinct_values(table.column(schema.target))[0] < 2:
+        raise SchemaError(
+            f"The target {shown(schema.target)} has one class, so no utility can be measured.",
+            "Choose another target, or give the column another role.",
+        )
+    for name in table.columns:
+        if schema.columns[name].modelled:
+            _refuse_identifier(name, table.column(name), schema.columns[name])
+
+
+def _refuse_identifier(name: str, column: pa.ChunkedArray, spec: ColumnSpec) -> None:
+    if spec.kind != "categorical" or spec.values is not None:
+        return
+    remedy = "Set `drop: true` or `role: identifier` for it in the schema."
+    if pa.types.is_string(column.type):
+        present = column.drop_null()
+        for what, pattern in CONTACTS.items():
+            share = pc.mean(pc.match_substring_regex(present, pattern).cast(pa.int8())).as_py()
+            if share is not None and share >= MOST_CONTACTS:
+                raise SchemaError(
+                    f"Column {shown(name)} holds {what}, which identify persons directly.", remedy
+                )
+    distinct, cells = distinct_values(column)
+    if cells > 1 and distinct == cells:
+        raise SchemaError(
+            f"Column {shown(name)} holds another value in every row: it looks like an identifier or free "
+            "text.",
+            remedy,
+        )

@@ -1,0 +1,75 @@
+"""A first schema from names and types alone.
+
+No cell is looked at beyond what its column's type needed: values, bounds and precisions stay unknown, to be
+declared by a person or derived with differential privacy. The only hint taken from a name is that a column
+called exactly `target` is the target, unless another was asked for.
+
+>>> import pyarrow as pa
+>>> from dpsynth.data.table import Table
+>>> draft(Table.from_arrow(pa.table({"age": [31, 40], "sex": ["f", "m"]}))).columns["sex"].kind
+'categorical'
+
+Not guaranteed: that a type found in a text file is public. Whether a column of digits holds one other word
+is a fact about the data; a declared schema removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from dpsynth.core.errors import SchemaError
+from dpsynth.data.table import Table
+from dpsynth.data.warning import listed, shown
+from dpsynth.schema.model import MAX_DECIMALS, Schema
+
+KIND: Mapping[str, str] = MappingProxyType(
+    {
+        "string": "categorical",
+        "integer": "integer",
+        "float": "float",
+        "boolean": "boolean",
+        "date": "date",
+        "datetime": "datetime",
+    }
+)
+TARGET_NAME = "target"
+
+
+def draft(table: Table, *, target: str | None = None, unit: str | None = None) -> Schema:
+    """A schema in which everything but names, kinds and the given roles is unknown.
+
+    Args:
+        table: names, types and declared decimal places are used.
+        target: the column to be predicted; by default the one called `target`, if any.
+        unit: the column that names the person.
+    """
+    columns: dict[str, dict[str, Any]] = {}
+    for name in table.columns:
+        spec: dict[str, Any] = {"kind": KIND[table.types[name]]}
+        if 0 < table.decimals.get(name, 0) <= MAX_DECIMALS:
+            spec["precision"] = table.decimals[name]
+        columns[name] = spec
+    if target is None and TARGET_NAME in columns and unit != TARGET_NAME:
+        target = TARGET_NAME
+    return with_roles(Schema.from_dict({"columns": columns}), target=target, unit=unit)
+
+
+def with_roles(schema: Schema, *, target: str | None = None, unit: str | None = None) -> Schema:
+    """The schema with these columns as target and unit, in place of any that it had."""
+    if target is not None and target == unit:
+        raise SchemaError(f"Column {shown(target)} cannot be both target and unit.", "Choose two columns.")
+    changes: dict[str, dict[str, Any]] = {}
+    for role, name in (("target", target), ("unit", unit)):
+        if name is None:
+            continue
+        if name not in schema.columns:
+            raise SchemaError(
+                f"The {role} {shown(name)} is not a column of the table.", f"It has {listed(schema.columns)}."
+            )
+        for other, spec in schema.columns.items():
+            if spec.role == role and other != name:
+                changes[other] = {"role": None}
+        changes[name] = {"role": role}
+    return schema.with_columns(**changes) if changes else schema
