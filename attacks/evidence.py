@@ -1,0 +1,100 @@
+"""Joining blind scores to membership: from one number a target to one effect an endpoint.
+
+This is the only place where scores meet labels. A cut at a false positive rate is placed on the *other* fold's
+nonmembers, so the rate seen on this fold's nonmembers is honest and its noise is part of the interval; the two folds
+are then pooled.
+
+>>> cohort = Cohort(view=None, is_member=np.array([True, False]), tail=np.array([True, True]))
+>>> [part.tolist() for part in cohort.split(np.array([0.9, 0.1]), "all")]
+[[0.9], [0.1]]
+
+Not guaranteed: the two folds share their reference rows crosswise, which leaves a small dependence between them;
+`benchmarks/attacks_ladder.py` measures the error rates that result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks.errors import AttackParameterError
+from attacks.protocol import AttackView, Endpoint
+from attacks.statistics import (
+    Effect,
+    FloatArray,
+    RateDifference,
+    adjusted_mean_difference,
+    auc_delong,
+    conservative_cut,
+)
+
+MIN_GROUP = 20
+"""Fewest members and nonmembers in a stratum for which any verdict but `inconclusive` is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """One fold as the harness knows it: what the attack sees, and what it must not see."""
+
+    view: AttackView
+    is_member: NDArray[np.bool_]
+    tail: NDArray[np.bool_]
+
+    def split(self, scores: FloatArray, stratum: str) -> tuple[FloatArray, FloatArray]:
+        """Scores of the stratum's members and of its nonmembers."""
+        chosen = self.tail if stratum == "tail" else np.ones(len(scores), dtype=bool)
+        return scores[chosen & self.is_member], scores[chosen & ~self.is_member]
+
+    def counts(self, stratum: str) -> tuple[int, int]:
+        """Numbers of members and nonmembers in the stratum."""
+        members, nonmembers = self.split(np.zeros(len(self.is_member)), stratum)
+        return len(members), len(nonmembers)
+
+
+def checked_scores(name: str, scores: dict[str, FloatArray], targets: int) -> dict[str, FloatArray]:
+    """The scores if each is one finite number a target; an attack that returns less is broken, not harmless."""
+    for key, values in scores.items():
+        if np.shape(values) != (targets,) or not np.isfinite(values).all():
+            raise AttackParameterError(
+                f"Attack {name!r} returned no finite score for every target under {key!r}.", "Correct the attack."
+            )
+    return scores
+
+
+def measure(
+    endpoint: Endpoint,
+    cohorts: Sequence[Cohort],
+    scores: Sequence[dict[str, FloatArray]],
+    controls: Sequence[dict[str, FloatArray]] | None = None,
+) -> Effect | None:
+    """The endpoint's effect over both folds, or None where a group is too small to say anything.
+
+    Args:
+        endpoint: what is asked.
+        cohorts: the folds.
+        scores: one dictionary a fold, as returned by the attack.
+        controls: the same attack's scores for the negative control on the same targets; adjusts `mean_excess`.
+    """
+    parts = [c.split(s[endpoint.score], endpoint.stratum) for c, s in zip(cohorts, scores, strict=True)]
+    members = np.concatenate([p[0] for p in parts])
+    nonmembers = np.concatenate([p[1] for p in parts])
+    if min(len(members), len(nonmembers)) < MIN_GROUP:
+        return None
+    if endpoint.statistic == "auc":
+        return auc_delong(members, nonmembers)
+    if endpoint.statistic == "mean_excess":
+        zero_m, zero_n = np.zeros(len(members)), np.zeros(len(nonmembers))
+        if controls is not None:
+            easy = [c.split(s[endpoint.score], endpoint.stratum) for c, s in zip(cohorts, controls, strict=True)]
+            zero_m, zero_n = np.concatenate([p[0] for p in easy]), np.concatenate([p[1] for p in easy])
+        return adjusted_mean_difference(members, zero_m, nonmembers, zero_n)
+    if endpoint.statistic == "rate_excess":
+        hits1, hits0 = int((members > 0.5).sum()), int((nonmembers > 0.5).sum())
+    else:
+        cuts = [conservative_cut(parts[1 - f][1], endpoint.fpr or 0.0) for f in (0, 1)]
+        hits1 = sum(int((parts[f][0] > cuts[f]).sum()) for f in (0, 1))
+        hits0 = sum(int((parts[f][1] > cuts[f]).sum()) for f in (0, 1))
+    return RateDifference(hits1=hits1, n1=len(members), hits0=hits0, n0=len(nonmembers))

@@ -1,0 +1,81 @@
+"""The limits that verdicts are measured against: policy, not science.
+
+No regulator publishes a limit for an AUC or a true positive rate. The two tiers below are proposals to be argued with
+and overridden in a policy file. Each limit names the share of people whose planted copies the endpoint must catch
+before it may pass at all (`planted`): a test that would have missed that much has no say.
+
+>>> DEFAULT_LIMITS["public"]["membership.nearest.auc"].value
+0.55
+
+Not guaranteed: that a release within the limits is anonymous in the sense of any law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from attacks.errors import AttackParameterError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Largest tolerated effect, and the planted share of people that the endpoint must be able to catch."""
+
+    value: float
+    planted: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value < 1.0:
+            raise AttackParameterError(f"Expected a limit in [0, 1), got {self.value}.")
+        if not 0.0 < self.planted <= 1.0:
+            raise AttackParameterError(f"Expected a planted share in (0, 1], got {self.planted}.")
+
+
+Limits = Mapping[str, Limit]
+
+_PUBLIC = {
+    "membership.verbatim.all": Limit(value=0.05, planted=0.20),
+    "membership.verbatim.isolated": Limit(value=0.005, planted=0.10),
+    "membership.verbatim.tail": Limit(value=0.05, planted=0.20),
+    "membership.nearest.auc": Limit(value=0.55, planted=0.35),
+    "membership.nearest.tpr": Limit(value=0.015, planted=0.10),
+    "membership.nearest.tail": Limit(value=0.10, planted=0.35),
+    "inference.attribute": Limit(value=0.05, planted=0.50),
+    "canary.auc": Limit(value=0.70, planted=1.00),
+}
+_RESTRICTED = {
+    "membership.verbatim.all": Limit(value=0.10, planted=0.35),
+    "membership.verbatim.isolated": Limit(value=0.01, planted=0.20),
+    "membership.verbatim.tail": Limit(value=0.10, planted=0.35),
+    "membership.nearest.auc": Limit(value=0.60, planted=0.50),
+    "membership.nearest.tpr": Limit(value=0.04, planted=0.20),
+    "membership.nearest.tail": Limit(value=0.20, planted=0.50),
+    "inference.attribute": Limit(value=0.10, planted=0.75),
+    "canary.auc": Limit(value=0.80, planted=1.00),
+}
+DEFAULT_LIMITS: Mapping[str, Limits] = MappingProxyType(
+    {"public": MappingProxyType(_PUBLIC), "restricted": MappingProxyType(_RESTRICTED)}
+)
+
+
+def resolve_limits(limits: str | Mapping[str, Limit | float] | None) -> Limits:
+    """A tier's name or a mapping by limit id; a bare number keeps the default planted share of that id.
+
+    Raises:
+        AttackParameterError: the tier or an id is unknown, or a value is out of range.
+    """
+    if limits is None or isinstance(limits, str):
+        tier = limits or "public"
+        if tier not in DEFAULT_LIMITS:
+            raise AttackParameterError(f"There is no tier {tier!r}.", f"Use one of {', '.join(DEFAULT_LIMITS)}.")
+        return DEFAULT_LIMITS[tier]
+    resolved = {}
+    for key, value in limits.items():
+        if key not in _PUBLIC:
+            raise AttackParameterError(f"There is no limit called {key!r}.", f"Use one of {', '.join(_PUBLIC)}.")
+        resolved[key] = (
+            value if isinstance(value, Limit) else Limit(value=float(value), planted=_PUBLIC[key].planted)
+        )
+    return MappingProxyType(resolved)

@@ -1,0 +1,1 @@
+"""Attacks that ask: was this person in the training data?"""

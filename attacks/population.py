@@ -1,0 +1,115 @@
+"""The people of one run: encoded tables, folds, isolation and tail, prepared once for all attacks.
+
+>>> POSITIONS
+('members', 'nonmembers', 'release')
+
+Not guaranteed: that the holdout was drawn at random; the overlap check and the negative control look for the two
+commonest ways in which it was not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from attacks.encoding import Encoded, Layout, encode
+from attacks.evidence import Cohort
+from attacks.inputs import align, check_overlap, check_roles, check_units
+from attacks.protocol import AttackView, Roles
+from attacks.statistics import FloatArray
+from attacks.targets import Fold, isolation, one_row_a_unit, split_folds, tail
+
+POSITIONS = ("members", "nonmembers", "release")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """Encoded tables with both folds; isolation and tail cover each fold's members, then its nonmembers."""
+
+    members: Encoded
+    nonmembers: Encoded
+    release: Encoded
+    layout: Layout
+    roles: Roles
+    folds: tuple[Fold, Fold]
+    isolations: tuple[FloatArray, FloatArray]
+    tails: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+    def tail_members(self) -> Encoded:
+        """Rows of the members among the most isolated targets, the candidates of the tail plant."""
+        rows = [f.members[t[: len(f.members)]] for f, t in zip(self.folds, self.tails, strict=True)]
+        return self.members.take(np.concatenate(rows))
+
+    def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, Cohort]:
+        """Both folds with at most `max_targets` members and as many nonmembers over both, in random order."""
+        return self._cohort(0, max_targets, rng), self._cohort(1, max_targets, rng)
+
+    def _cohort(self, f: int, max_targets: int | None, rng: np.random.Generator) -> Cohort:
+        fold, half = self.folds[f], None if max_targets is None else max_targets // 2
+        m = rng.permutation(len(fold.members))[:half]
+        h = rng.permutation(len(fold.nonmembers))[:half] + len(fold.members)
+        rows = rng.permutation(np.concatenate([m, h]))
+        everyone = _joined(self.members.take(fold.members), self.nonmembers.take(fold.nonmembers))
+        view = AttackView(
+            release=self.release,
+            targets=everyone.take(rows),
+            reference=self.nonmembers.take(fold.reference),
+            isolation=self.isolations[f][rows],
+            layout=self.layout,
+            roles=self.roles,
+        )
+        return Cohort(view=view, is_member=rows < len(fold.members), tail=self.tails[f][rows])
+
+
+def _joined(first: Encoded, second: Encoded) -> Encoded:
+    return Encoded(
+        ids=np.concatenate([first.ids, second.ids]),
+        points=np.concatenate([first.points, second.points]),
+        codes=np.concatenate([first.codes, second.codes]),
+    )
+
+
+def prepare(
+    *,
+    release: pd.DataFrame,
+    members: pd.DataFrame,
+    nonmembers: pd.DataFrame,
+    roles: Roles,
+    rng: np.random.Generator,
+) -> Population:
+    """Aligns, checks and encodes the tables, and draws folds and tail.
+
+    A unit column is not attacked as an attribute: it only says whose row it is, and one random row of each unit
+    becomes a target, so that targets are independent.
+
+    Raises:
+        AttackInputError: see `attacks.inputs`.
+    """
+    real = align({"members": members, "nonmembers": nonmembers}, columns_of="members")
+    check_roles(roles, [str(c) for c in members.columns])
+    if roles.unit is not None:
+        check_units(real["members"][roles.unit], real["nonmembers"][roles.unit])
+        kept = {n: one_row_a_unit(pd.factorize(f[roles.unit])[0], rng) for n, f in real.items()}
+        real = {n: f.iloc[kept[n]].drop(columns=roles.unit) for n, f in real.items()}
+        release = release.drop(columns=roles.unit, errors="ignore")
+    frames = align({**real, "release": release}, columns_of="members")
+    encoded, layout = encode(frames, scale_on="nonmembers")
+    check_overlap(encoded["members"], encoded["nonmembers"])
+    folds = split_folds(len(encoded["members"]), len(encoded["nonmembers"]), rng)
+    isolations, tails = [], []
+    for fold in folds:
+        targets = _joined(encoded["members"].take(fold.members), encoded["nonmembers"].take(fold.nonmembers))
+        values = isolation(targets, encoded["nonmembers"].take(fold.reference))
+        isolations.append(values)
+        tails.append(tail(values, rng))
+    return Population(
+        **{name: encoded[name] for name in POSITIONS},
+        layout=layout,
+        roles=roles,
+        folds=folds,
+        isolations=(isolations[0], isolations[1]),
+        tails=(tails[0], tails[1]),
+    )

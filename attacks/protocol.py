@@ -1,0 +1,149 @@
+"""What an attack is, and what it may see.
+
+An attack looks at a release and at *targets* and returns one number a target: how strongly it believes that this
+person was in the training data (or whether its guess of a secret was right). It never learns which targets were. An
+`AttackView` holds the release, the targets in random order and a reference sample of the real population; the harness
+alone keeps the membership and joins it to the scores afterwards. So no attack can be tuned to its own answer, and
+adding one is one file: a `name`, a `threat`, `endpoints` and `score`.
+
+The holdout is cut in two folds. Fold f attacks its own members and nonmembers and takes the *other* fold's nonmembers
+as reference, so that every holdout row serves once as a target and once as reference, never as both in one view.
+
+>>> ThreatModel(access="no_box", knowledge="one full record").access
+'no_box'
+
+Not guaranteed: a view hides labels from code that plays by the protocol; it is no sandbox against hostile code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks.encoding import Encoded, Layout
+from attacks.neighbours import nearest
+from attacks.statistics import FloatArray
+
+Access = Literal["no_box", "black_box", "white_box"]
+Stratum = Literal["all", "tail"]
+Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreatModel:
+    """Who is assumed to attack: `no_box` sees the synthetic rows only; `knowledge` is what else is known."""
+
+    access: Access
+    knowledge: str
+
+    def __str__(self) -> str:
+        return f"{self.access}: {self.knowledge}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Roles of columns: which are sensitive, which identify a person only together, and whose row it is (`unit`)."""
+
+    sensitive: tuple[str, ...] = ()
+    quasi_identifiers: tuple[str, ...] = ()
+    target: str | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One pre-registered question to the scores of an attack.
+
+    Attributes:
+        name: as printed, such as `tpr_excess@fpr=0.01`.
+        score: key of the score array that it reads.
+        statistic: how scores become one effect.
+        stratum: `all` targets, or the `tail`: the tenth most isolated among reference rows.
+        limit_id: the key of its limit in the policy.
+        fpr: false positive rate of the cut, for `tpr_excess`.
+        plant: members planted as positive control: `random` ones or `tail` ones.
+    """
+
+    name: str
+    score: str
+    statistic: Statistic
+    stratum: Stratum
+    limit_id: str
+    fpr: float | None = None
+    plant: Literal["random", "tail"] = "random"
+
+    @property
+    def chance(self) -> float:
+        """The value of an attack that knows nothing."""
+        return 0.5 if self.statistic == "auc" else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackView:
+    """All that a no-box attack sees of one fold.
+
+    Attributes:
+        release: the synthetic rows.
+        planted: rows added to the release by a positive control, else None; part of the release for the attack.
+        targets: people to attack, members and nonmembers in random order.
+        reference: real rows known not to be in the training data, disjoint from the targets.
+        isolation: float64 (targets,), mean distance to the five nearest reference rows.
+        layout: meaning of codes and dimensions.
+        roles: declared column roles.
+    """
+
+    release: Encoded
+    targets: Encoded
+    reference: Encoded
+    isolation: FloatArray
+    layout: Layout
+    roles: Roles
+    planted: Encoded | None = None
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def cached(self, key: Any, build: Any) -> Any:
+        """`build()` once per release: planted views share what depends on the original release only."""
+        if key not in self.cache:
+            self.cache[key] = build()
+        return self.cache[key]
+
+    def with_planted(self, planted: Encoded) -> AttackView:
+        """The same view with rows added to the release (positive control)."""
+        return replace(self, planted=planted)
+
+    def with_release(self, release: Encoded) -> AttackView:
+        """The same targets against another release (negative control)."""
+        return replace(self, release=release, planted=None, cache={})
+
+    def matches(self) -> NDArray[np.bool_]:
+        """Whether each target stands in the release, equal in every column."""
+        hit: NDArray[np.bool_] = self.cached("matches", lambda: np.isin(self.targets.ids, self.release.ids))
+        return hit if self.planted is None else hit | np.isin(self.targets.ids, self.planted.ids)
+
+    def release_distance(self) -> FloatArray:
+        """Distance of each target to the nearest row of the release."""
+        base: FloatArray = self.cached(
+            "distance", lambda: nearest(self.targets.points, self.release.points)[0][:, 0]
+        )
+        if self.planted is None:
+            return base
+        return np.minimum(base, nearest(self.targets.points, self.planted.points)[0][:, 0])
+
+
+class Attack(Protocol):
+    """An attack: `score` is blind to membership, deterministic given the view and the generator."""
+
+    name: str
+    version: str
+    threat: ThreatModel
+    max_targets: int | None
+
+    def endpoints(self, roles: Roles) -> Sequence[Endpoint]:
+        """The questions asked of the scores, fixed before anything is looked at."""
+
+    def score(self, view: AttackView, rng: np.random.Generator) -> dict[str, FloatArray]:
+        """One finite number a target for each score key; larger means "more likely a member" or "guessed right"."""

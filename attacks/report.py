@@ -1,0 +1,182 @@
+"""The attack report: one row an endpoint, worst first, and its JSON form `dpsynth.attacks/1`.
+
+Everything in it that compares members with nonmembers is an un-noised function of private rows and marked `internal`;
+figures of canaries alone are `canary_only` and may be published, because canaries are nobody. The report carries no
+score of any single target.
+
+>>> AttackReport.from_json({"schema": "dpsynth.attacks/2"})
+Traceback (most recent call last):
+    ...
+attacks.errors.AttackReportError: The attack report does not follow dpsynth.attacks/1: ...
+
+Not guaranteed: that a report belongs to a release. Binding by digest is the business of whoever seals the two.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from attacks.errors import AttackReportError
+from attacks.verdict import Verdict, worst
+
+SCHEMA = "dpsynth.attacks/1"
+_RANK = {"fail": 0, "inconclusive": 1, "pass": 2}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class PositiveControlRecord(_Strict):
+    """Planted share and in how many plantings the endpoint failed the planted release."""
+
+    kind: Literal["random", "tail", "canaries"]
+    fraction: float = Field(ge=0.0, le=1.0)
+    detected: int = Field(ge=0)
+    trials: int = Field(ge=0)
+
+
+class NegativeControlRecord(_Strict):
+    """What the endpoint reads on a release that knows no member."""
+
+    kind: Literal["reference_rows", "fresh_coins"]
+    estimate: float
+    passed: bool
+
+
+class AttackResult(_Strict):
+    """One endpoint of one attack.
+
+    `ci_low` is the one-sided bound at level `alpha` (Holm's step for this endpoint), `ci_high` the one-sided bound at
+    5 %. `detectable` is the smallest share of people whose planted copies the endpoint caught, None if it caught none.
+    """
+
+    name: str
+    version: str
+    threat: str
+    stratum: Literal["all", "tail", "canaries"]
+    endpoint: str
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_method: str | None
+    alpha: float = Field(gt=0.0, lt=1.0)
+    limit: float
+    limit_id: str
+    verdict: Verdict
+    reason: str
+    n_targets: int = Field(ge=0)
+    n_controls: int = Field(ge=0)
+    detectable: float | None
+    positive_control: PositiveControlRecord | None
+    negative_control: NegativeControlRecord | None
+    confidentiality: Literal["internal", "canary_only"]
+    seconds: float = Field(ge=0.0)
+
+
+class EpsilonLowerBound(_Strict):
+    """One-run audit: `value` is the 95 % lower bound, `ceiling` the most that these canaries could have shown."""
+
+    value: float = Field(ge=0.0)
+    ceiling: float = Field(ge=0.0)
+    delta: float = Field(ge=0.0, lt=1.0)
+    alpha: float = Field(gt=0.0, lt=1.0)
+    m: int = Field(ge=1)
+    guesses: int = Field(ge=0)
+    correct: int = Field(ge=0)
+    auc: float | None
+    method: str
+    confidentiality: Literal["canary_only"] = "canary_only"
+
+
+class NotApplicable(_Strict):
+    """An attack of the suite that was not run, and why; it is neither a pass nor a failure."""
+
+    name: str
+    reason: str
+
+
+class AttackReport(_Strict):
+    """All endpoints of a suite; `verdict` is the worst."""
+
+    suite: str
+    seed: int
+    verdict: Verdict
+    attacks: tuple[AttackResult, ...]
+    epsilon_lower_bound: EpsilonLowerBound | None = None
+    not_applicable: tuple[NotApplicable, ...] = ()
+
+    @model_validator(mode="after")
+    def _verdict_is_the_worst(self) -> Self:
+        if self.verdict != worst(a.verdict for a in self.attacks):
+            raise ValueError("verdict is not the worst of the attacks")
+        return self
+
+    @property
+    def worst_first(self) -> tuple[AttackResult, ...]:
+        """Failures, then inconclusive endpoints, then passes, each group by how near it came to its limit."""
+
+        def nearness(row: AttackResult) -> float:
+            return row.limit - row.ci_high if row.ci_high is not None else 0.0
+
+        return tuple(sorted(self.attacks, key=lambda row: (_RANK[row.verdict], nearness(row))))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, ready for `json.dumps`."""
+        return {"schema": SCHEMA, **self.model_dump(mode="json")}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> AttackReport:
+        """Reads a report strictly: unknown fields, wrong types and a better verdict than the rows' are refused.
+
+        Raises:
+            AttackReportError: the document does not follow the schema.
+        """
+        body = {key: value for key, value in document.items() if key != "schema"}
+        try:
+            if document.get("schema") != SCHEMA:
+                raise AttackReportError(
+                    f"The attack report does not follow {SCHEMA}: it names another schema or none.",
+                    "Use the version of the toolkit that wrote it.",
+                )
+            return cls.model_validate_json(json.dumps(body, allow_nan=False))
+        except (ValidationError, ValueError, TypeError) as error:
+            where = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ()
+            raise AttackReportError(
+                f"The attack report does not follow {SCHEMA}: {'.'.join(map(str, where)) or 'document'} is not valid.",
+                "Take the report as it was written.",
+            ) from error
+
+    def __str__(self) -> str:
+        lines = [f"attack report: {self.verdict} ({self.suite}, {len(self.attacks)} endpoints)"]
+        for row in self.worst_first:
+            lines.append(
+                f"  {row.verdict:<12} {row.name:<28} {row.stratum:<8} {row.endpoint:<22} "
+                f"{_figure(row.estimate):>7} [{_figure(row.ci_low)}, {_figure(row.ci_high)}] limit {row.limit:g}"
+            )
+        lines += [f"  not run      {item.name:<28} {item.reason}" for item in self.not_applicable]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        heads = ("verdict", "attack", "stratum", "endpoint", "estimate", "lower", "upper", "limit", "detectable", "why")
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) + "</tr>" for row in self.worst_first
+        )
+        head = "".join(f'<th scope="col">{h}</th>' for h in heads)
+        caption = f"Attacks: {self.verdict}"
+        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _cells(row: AttackResult) -> tuple[str, ...]:
+    figures = tuple(_figure(value) for value in (row.estimate, row.ci_low, row.ci_high, row.limit))
+    detectable = "-" if row.detectable is None else f"{row.detectable:.1%}"
+    return (row.verdict, row.name, row.stratum, row.endpoint, *figures, detectable, row.reason)

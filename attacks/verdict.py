@@ -1,0 +1,143 @@
+"""Three verdicts, decided by one pure function.
+
+    fail           the lower bound exceeds the limit: a leak beyond it is demonstrated
+    pass           the upper bound is below the limit, and a planted leak was caught: its absence is demonstrated
+    inconclusive   anything else, with the reason; it blocks a release like a failure
+
+Failing is corrected for the number of endpoints by Holm's procedure, so a harmless release fails anywhere with
+probability at most 5 %. Passing needs no correction: all endpoints must pass, each at 5 %, and an intersection-union
+test of level 5 % is a test of level 5 % (Berger 1982). "No significant leak found" alone never passes.
+
+What the negative control reads on the same targets is added to the limit before a failure is called.
+
+>>> worst(["pass", "inconclusive", "pass"])
+'inconclusive'
+
+Not guaranteed: a pass speaks of these endpoints, these targets and these limits only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from attacks.controls import PositiveControl
+from attacks.evidence import MIN_GROUP
+from attacks.limits import Limit
+from attacks.power import nonmembers_needed
+from attacks.protocol import Endpoint
+from attacks.statistics import Effect, RateDifference, holm
+from attacks.targets import TAIL_SHARE
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+FAMILY_ALPHA = 0.05
+_ORDER = ("pass", "inconclusive", "fail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """All that a verdict on one endpoint rests on; `effect` is None where a group is too small."""
+
+    endpoint: Endpoint
+    limit: Limit
+    members: int
+    nonmembers: int
+    effect: Effect | None
+    control: Effect | None
+    positive: PositiveControl | None
+
+    @property
+    def bar(self) -> float:
+        """The limit, raised by what the negative control reads on the same targets."""
+        read = 0.0 if self.control is None else self.control.estimate - self.endpoint.chance
+        return min(1.0, self.limit.value + max(0.0, read))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Verdict and reason, and the level at which the lower bound was asked."""
+
+    verdict: Verdict
+    reason: str
+    alpha: float
+    confounded: bool
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst verdict; without a single one nothing was shown, so `inconclusive`."""
+    return max(verdicts, key=_ORDER.index, default="inconclusive")
+
+
+def decide(measurements: Sequence[Measurement]) -> list[Decision]:
+    """Verdicts of a family of endpoints."""
+    p_values = [1.0 if m.effect is None else m.effect.p_exceeds(m.bar) for m in measurements]
+    adjusted = holm(p_values)
+    ranks = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    family = len(measurements)
+    decisions = {}
+    for rank, i in enumerate(ranks):
+        alpha = FAMILY_ALPHA / (family - rank)
+        decisions[i] = _decide_one(measurements[i], adjusted[i] <= FAMILY_ALPHA, alpha, FAMILY_ALPHA / family)
+    return [decisions[i] for i in range(family)]
+
+
+def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float) -> Decision:
+    limit, chance = m.limit.value, m.endpoint.chance
+    confounded = m.control is not None and m.control.lower(strict) > limit
+    verdict: Verdict = "inconclusive"
+    if m.effect is None:
+        reason = (
+            f"Too few people: a verdict needs {MIN_GROUP} members and {MIN_GROUP} nonmembers in the stratum at least, "
+            f"and about {needed(m)} holdout rows to pass at this limit."
+        )
+    elif confounded:
+        reason = (
+            "The negative control, which knows no member, exceeds the limit too: training and holdout differ in "
+            "themselves. Split them at random."
+        )
+    elif demonstrated:
+        verdict, reason = "fail", "The lower bound exceeds the limit."
+        if m.bar > limit:
+            reason = "The lower bound exceeds the limit, even after adding what the negative control reads."
+    elif m.effect.upper(strict) < chance - (limit - chance):
+        reason = (
+            "The release is closer to the holdout than to the training rows: the two tables may be swapped, or the "
+            "holdout was used for training."
+        )
+    elif m.effect.upper(FAMILY_ALPHA) >= limit:
+        reason = (
+            f"The upper bound is not below the limit. About {needed(m)} holdout rows would let a release without "
+            "leak pass with 80 % power."
+        )
+    elif m.positive is None or not m.positive.caught or m.positive.fraction > m.limit.planted:
+        smallest = f"{m.positive.fraction:.1%}" if m.positive and m.positive.caught else "none up to 100 %"
+        reason = (
+            f"No power: planted copies of {m.limit.planted:.1%} of the people must be caught, the smallest share "
+            f"caught was {smallest}. More holdout rows or finer columns are needed."
+        )
+    else:
+        verdict = "pass"
+        reason = f"The upper bound is below the limit, and planted copies of {m.positive.fraction:.1%} were caught."
+    return Decision(verdict=verdict, reason=reason, alpha=alpha, confounded=confounded)
+
+
+def needed(m: Measurement) -> int:
+    """About how many holdout rows let a release without leak pass with 80 % power."""
+    if m.endpoint.statistic == "auc":
+        spread = math.sqrt(1.0 / 12.0)
+    elif m.endpoint.statistic == "mean_excess":
+        spread = 0.5
+    else:
+        rate = m.endpoint.fpr or 0.01
+        if isinstance(m.effect, RateDifference):
+            rate = max(rate, m.effect.hits0 / m.effect.n0)
+        spread = math.sqrt(rate * (1.0 - rate))
+    count = nonmembers_needed(
+        spread=spread,
+        margin=max(m.limit.value - m.endpoint.chance, 1e-3),
+        members_per_nonmember=max(m.members, 1) / max(m.nonmembers, 1),
+    )
+    scale = 1.0 / TAIL_SHARE if m.endpoint.stratum == "tail" else 1.0
+    return max(math.ceil(count * scale), math.ceil(MIN_GROUP * scale))
