@@ -1,0 +1,126 @@
+"""Entry point: the command tree, and the one boundary where errors become exit codes.
+
+Exit codes: 0 ok or ship, 1 error, 2 usage, 3 regenerate, 4 reject, 5 verification failed, 6 budget refused,
+130 interrupted. Commands live in `dpsynth/cli/commands`; nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+from dpsynth.cli.commands import budget, data, demo, draft, ledger, run, verify, workspace
+from dpsynth.core.errors import DpsynthError
+
+HELP = """Private tables in, synthetic tables out: with a budget, an attack report and a signature.
+
+Nothing synthetic leaves a workspace without an epsilon budget entry and a passing attack report, and whoever
+receives it can check both with a public key: dpsynth verify BUNDLE --key release.pub
+
+Start with: dpsynth demo
+"""
+
+app = typer.Typer(
+    name="dpsynth",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (demo, workspace, data, budget, draft, run, verify, ledger):
+    module.add_to(app)
+
+
+def main() -> None:
+    """Run the command line and leave with the documented exit code."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command in this process; returns the exit code and never raises."""
+    import click
+
+    try:
+        outcome = app(arguments, standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.exceptions.Abort:
+        return 1
+    except click.ClickException as usage:
+        usage.show()
+        return usage.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing is left to say
+        return 1
+    except Exception as error:  # noqa: BLE001 - the boundary: every error leaves as a sentence and a code
+        return _report(error, as_json="--json" in arguments)
+
+
+def _report(error: Exception, *, as_json: bool) -> int:
+    """Print an error for a person or a machine; returns its exit code."""
+    import json
+
+    from dpsynth.cli.terminal import printable
+
+    known = _as_ours(error)
+    if known is None:
+        if os.environ.get("DPSYNTH_DEBUG"):
+            raise error
+        # The text of a foreign exception may hold a cell value, so only its type is shown.
+        known = DpsynthError(
+            f"An unexpected {type(error).__name__} stopped the command; this is a defect of dpsynth.",
+            "Nothing was released. Run again with DPSYNTH_DEBUG=1 to see where, and report it without the data.",
+        )
+    if as_json:
+        print(json.dumps({"error": known.to_json()}))  # noqa: T201
+    print(f"error: {printable(known.message, 1500)}", file=sys.stderr)  # noqa: T201
+    if known.remedy:
+        print(f"  -> {printable(known.remedy, 1500)}", file=sys.stderr)  # noqa: T201
+    return exit_code(error)
+
+
+def _as_ours(error: Exception) -> DpsynthError | None:
+    """`error` if a user is meant to read it: ours, or of one of the two leaves; otherwise None."""
+    if isinstance(error, DpsynthError):
+        return error
+    from accounting.errors import AccountingError
+    from attacks.errors import AttackError
+
+    if isinstance(error, AccountingError | AttackError):
+        return DpsynthError(error.message, error.remedy)
+    if isinstance(error, OSError):
+        return DpsynthError(f"{error.strerror or type(error).__name__}: {error.filename}.", "Check path and permissions.")
+    return None
+
+
+def exit_code(error: Exception) -> int:
+    """The documented exit code of an error."""
+    from dpsynth.core.errors import GateRefused
+
+    if isinstance(error, GateRefused):
+        return decision_code(error.decision)
+    if isinstance(error, DpsynthError):
+        return error.exit_code
+    from accounting.errors import AccountingError
+
+    if isinstance(error, AccountingError):
+        from accounting.ledger.errors import BudgetRefused
+
+        return 6 if isinstance(error, BudgetRefused) else 1
+    return 1
+
+
+def decision_code(decision: str) -> int:
+    """0 for ship, 3 for regenerate, 4 for anything else."""
+    return {"ship": 0, "regenerate": 3}.get(decision, 4)
+
+

@@ -1,0 +1,162 @@
+"""Commands about one file: `schema draft` and `synthesize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpsynth.cli.commands.options import (
+    AsJson,
+    Delta,
+    Epsilon,
+    MaxPerUnit,
+    SchemaFile,
+    UnitColumn,
+    WorkspaceDir,
+)
+
+if TYPE_CHECKING:
+    from dpsynth.cli.terminal import Terminal
+
+
+def draft(
+    data: Annotated[Path, typer.Argument(help="a CSV or Parquet file")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="where to write the YAML")] = Path("schema.yaml"),
+    target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a schema from names and types only; a person adds what is public."""
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.core.errors import WorkspaceError
+    from dpsynth.schema.checks import prepare
+
+    terminal = Terminal(as_json=as_json)
+    if output.exists() or output.is_symlink():
+        raise WorkspaceError(f"'{output}' exists, and a person may have worked on it.", "Choose another name with -o.")
+    found = prepare(data, None, target=target)
+    for warning in found.warnings:
+        terminal.warn(warning.message)
+    output.write_text(found.schema.to_yaml(), "utf-8")
+    terminal.say(f"Wrote {output}: {len(found.schema.columns)} columns. Add the values and bounds that are public;")
+    terminal.say("what stays null is derived with differential privacy and charged.")
+    terminal.result({"schema": str(output), "columns": list(found.schema.columns)})
+
+
+def synthesize(
+    data: Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")],
+    epsilon: Epsilon,
+    delta: Delta = "1e-6",
+    generator: Annotated[str, typer.Option("--generator", "-g", help="mst or independent")] = "mst",
+    schema: SchemaFile = None,
+    target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
+    unit: UnitColumn = None,
+    max_per_unit: MaxPerUnit = 1,
+    rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
+    canaries: Annotated[int, typer.Option(min=0, help="public random rows for the canary audit; half are planted")] = 100,
+    public: Annotated[bool, typer.Option("--public", help="the data is public: no seal, no gate, rows go to -o")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")] = None,
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a generator under the budget, and seal its rows as a draft."""
+    from dpsynth.cli.terminal import Terminal
+
+    terminal = Terminal(as_json=as_json)
+    if public != (output is not None):
+        raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if public and output is not None:
+        _synthesize_public(terminal, data, output, generator, epsilon, delta, schema, target, unit, max_per_unit, rows)
+        return
+    from dpsynth.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    if unit is not None:
+        ws.register(data, unit=unit, max_per_unit=max_per_unit)
+    with terminal.progress() as progress:
+        made = ws.synthesize(
+            data,
+            generator,
+            epsilon=epsilon,
+            delta=delta,
+            schema=schema,
+            target=target,
+            rows=rows,
+            canaries=canaries,
+            progress=progress,
+            warn=terminal.warn,
+        )
+    facts = made.document
+    terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed.")
+    terminal.say(made.guarantee.sentence())
+    terminal.say(f"Next: dpsynth attack {made.name}; dpsynth evaluate {made.name}; dpsynth gate {made.name}")
+    terminal.result(
+        {
+            "draft": made.name,
+            "generator": facts.generator.name,
+            "rows": facts.rows,
+            "guarantee": made.guarantee.to_json(),
+            "ledger_entry": made.ledger_entry,
+            "output": None,
+        }
+    )
+
+
+def _synthesize_public(
+    terminal: Terminal,
+    data: str,
+    output: Path,
+    generator: str,
+    epsilon: str,
+    delta: str,
+    schema: Path | None,
+    target: str | None,
+    unit: str | None,
+    max_per_unit: int,
+    rows: int | None,
+) -> None:
+    from accounting.relation import PrivacyUnit
+    from dpsynth.workspace.public import synthesize_public, write_rows
+
+    of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else None
+    with terminal.progress() as progress:
+        made = synthesize_public(
+            Path(data),
+            generator,
+            epsilon=epsilon,
+            delta=delta,
+            schema=schema,
+            target=target,
+            unit=of,
+            rows=rows,
+            progress=progress,
+            warn=terminal.warn,
+        )
+    write_rows(made.rows, output)
+    terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
+    terminal.say(f"If it were private: {made.guarantee.sentence()}")
+    terminal.result(
+        {
+            "draft": None,
+            "generator": generator,
+            "rows": made.rows.num_rows,
+            "guarantee": made.guarantee.to_json(),
+            "ledger_entry": None,
+            "output": str(output),
+            "public": True,
+        }
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(help="What is public about a table's columns.", no_args_is_help=True)
+    group.callback()(_schema)
+    group.command()(draft)
+    app.add_typer(group, name="schema")
+    app.command()(synthesize)
+
+
+def _schema() -> None:
+    """What is public about a table's columns."""

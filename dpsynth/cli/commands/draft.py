@@ -1,0 +1,122 @@
+"""Commands about one draft: `attack`, `evaluate`, `gate`, `release`, and `show` for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir
+
+
+def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
+    """List the drafts of a workspace and where each stands."""
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    drafts = list(Workspace.open(workspace).drafts())
+    rows = [[d.name, d.document.dataset, d.document.generator.name, str(d.guarantee.epsilon), d.status] for d in drafts]
+    terminal.table("Drafts", ["draft", "data", "generator", ">epsilon", "status"], rows)
+    terminal.result({"drafts": [{"draft": d.name, "dataset": d.document.dataset, "status": d.status} for d in drafts]})
+
+
+def attack(
+    draft: DraftId,
+    suite: Annotated[str, typer.Option(help="quick or standard")] = "standard",
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> int:
+    """Attack a draft's rows, with controls; the report stays in the workspace."""
+    from dpsynth.cli.commands.words import attack_rows
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    made = Workspace.open(workspace).draft(draft)
+    with terminal.progress() as progress:
+        report = made.attack(suite, progress=progress)
+    document = report.to_json()
+    terminal.table(
+        f"Attacks on {draft}: {document['verdict']} (internal: computed from private rows)",
+        ["verdict", "attack", "stratum", "endpoint", ">estimate", ">upper bound", ">limit", ">detectable"],
+        attack_rows(document),
+    )
+    terminal.result(document)
+    return 0
+
+
+def evaluate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
+    """Measure a draft beside what real data scores; the report stays in the workspace."""
+    from dpsynth.cli.commands.words import quality_rows
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    made = Workspace.open(workspace).draft(draft)
+    with terminal.progress() as progress:
+        report = made.evaluate(progress=progress)
+    document = report.to_json()
+    terminal.table(
+        f"Quality of {draft} (internal: computed from private rows)",
+        ["figure", "group", ">draft", ">real holdout", ">floor", ">no dependence"],
+        quality_rows(document),
+    )
+    terminal.result(document)
+
+
+def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> int:
+    """Decide by the policy: ship (exit 0), regenerate (3) or reject (4)."""
+    from dpsynth.cli.app import decision_code
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    decision = Workspace.open(workspace).draft(draft).gate()
+    terminal.say(str(decision))
+    terminal.result(decision.to_json())
+    return decision_code(decision.decision)
+
+
+def release(
+    draft: DraftId,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a new folder, or a new .zip file")],
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the signed bundle, if the gate says ship."""
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    with terminal.progress() as progress:
+        made = Workspace.open(workspace).draft(draft).release(output, progress=progress)
+    terminal.say(f"Released: {made.bundle}")
+    terminal.say(f"Receivers check it with: dpsynth verify {made.bundle} --key {made.public_key}")
+    terminal.result({"bundle": str(made.bundle), "public_key": str(made.public_key)})
+
+
+def report(
+    draft: DraftId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="default: report.html in the draft's folder")] = None,
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the internal HTML report of a draft: exact figures, not for release."""
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+    from dpsynth.workspace.releasing import internal_report
+
+    terminal = Terminal(as_json=as_json)
+    made = Workspace.open(workspace).draft(draft)
+    path = output or made.folder / "report.html"
+    path.write_text(internal_report(made), "utf-8")
+    terminal.say(f"Wrote {path} (internal: computed from private rows)")
+    terminal.result({"report": str(path)})
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (attack, evaluate, gate, release, report, show):
+        app.command()(command)

@@ -1,0 +1,46 @@
+"""Rows of figures as text, in the order in which a person should read them: worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ORDER = {"fail": 0, "inconclusive": 1, "pass": 2}
+
+
+def figure(value: object) -> str:
+    """A number with four significant digits, a dash for none.
+
+    >>> figure(0.123456), figure(None)
+    ('0.1235', '–')
+    """
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def attack_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """Rows of `dpsynth attack`: failed first, then inconclusive, then nearest to the limit."""
+
+    def key(row: Mapping[str, Any]) -> tuple[int, float]:
+        return _ORDER[row["verdict"]], row["limit"] - row["ci_high"]
+
+    return [
+        [
+            row["verdict"],
+            row["name"],
+            row["stratum"],
+            row["endpoint"],
+            figure(row["estimate"]),
+            figure(row["ci_high"]),
+            figure(row["limit"]),
+            figure(row["detectable"]),
+        ]
+        for row in sorted(document["attacks"], key=key)
+    ]
+
+
+def quality_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """Rows of `dpsynth evaluate`, in the report's own order."""
+    return [
+        [m["name"], m["group"], *(figure(m.get(part)) for part in ("value", "reference", "floor", "shuffle"))]
+        for m in document["metrics"]
+    ]

@@ -1,0 +1,33 @@
+"""`init`: make a workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpsynth.cli.commands.options import AsJson
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="folder to make; must not be a workspace yet")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace: ledger, keys and a commented policy.yaml."""
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    workspace = Workspace.init(folder)
+    terminal.say(f"Workspace {workspace.layout.root}")
+    terminal.say(f"  policy    {workspace.layout.policy}: read it, it decides what may leave")
+    terminal.say(f"  ledger    {workspace.layout.ledger}: append-only, signed")
+    terminal.say(f"  keys      {workspace.layout.keys}: keep private; give receivers {workspace.layout.release_public_key.name}")
+    terminal.say(f"Next: dpsynth budget create DATA --epsilon 3 --delta 1e-5 --workspace {folder}")
+    terminal.result({"workspace": str(workspace.layout.root), "public_key": str(workspace.layout.release_public_key)})
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(init)

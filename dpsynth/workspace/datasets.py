@@ -1,0 +1,137 @@
+"""The registry of data sets: what a name stands for, and whose budget it draws on.
+
+A data set is known by the keyed commitment of its content, not by its path: the same bytes under another name draw
+on the same budget, and a file that changed is another data set that nobody has granted anything.
+
+Not guaranteed: that two files which overlap without being equal share a budget; a person who registers an extract of
+a registered table has to say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from accounting.relation import PrivacyUnit
+from dpsynth.core.errors import WorkspaceError
+from dpsynth.workspace.layout import read_json, write_json
+
+_NAME = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRecord:
+    """What the workspace knows of a data set; nothing here is derived from its rows.
+
+    Attributes:
+        name: how people call it; also the stem of its drafts' names.
+        commitment: keyed commitment of the content, hexadecimal.
+        unit: whose data one step of the relation adds or removes.
+        path: where the content lies, or None for a table that was handed over in memory.
+        schema: path of the schema file that was given at registration, if any.
+    """
+
+    name: str
+    commitment: str
+    unit: PrivacyUnit
+    path: str | None = None
+    schema: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {
+            "name": self.name,
+            "commitment": self.commitment,
+            "unit": self.unit.to_json(),
+            "path": self.path,
+            "schema": self.schema,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> DatasetRecord:
+        """Read what `to_json` wrote."""
+        return cls(
+            name=body["name"],
+            commitment=body["commitment"],
+            unit=PrivacyUnit.from_json(body["unit"]),
+            path=body["path"],
+            schema=body["schema"],
+        )
+
+
+class Registry:
+    """The data sets of one workspace.
+
+    Args:
+        path: `datasets.json`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        stored = read_json(path)["datasets"] if path.exists() else []
+        self._records = {body["name"]: DatasetRecord.from_json(body) for body in stored}
+
+    def __iter__(self) -> Any:
+        return iter(self._records.values())
+
+    def get(self, name: str) -> DatasetRecord:
+        """The record of a registered name.
+
+        Raises:
+            WorkspaceError: if nothing is registered under it.
+        """
+        if name not in self._records:
+            known = ", ".join(sorted(self._records)) or "none yet"
+            raise WorkspaceError(f"No data set '{name}' is registered here.", f"Registered: {known}.")
+        return self._records[name]
+
+    def by_commitment(self, commitment: str) -> DatasetRecord | None:
+        """The record of this very content, if it is registered."""
+        return next((r for r in self._records.values() if r.commitment == commitment), None)
+
+    def add(self, record: DatasetRecord) -> DatasetRecord:
+        """Register, or return what is registered for the same content.
+
+        A name that another content holds gets a number: `claims`, `claims-2`.
+
+        Raises:
+            WorkspaceError: if the same content is registered with another unit of privacy.
+        """
+        known = self.by_commitment(record.commitment)
+        if known is not None:
+            if known.unit != record.unit:
+                raise WorkspaceError(
+                    f"This data is registered as '{known.name}' with the unit {known.unit}, not {record.unit}.",
+                    "A budget counts one unit; use the registered one.",
+                )
+            merged = replace(known, path=record.path or known.path, schema=record.schema or known.schema)
+            if merged == known:
+                return known
+            record = merged
+        else:
+            record = replace(record, name=self._free(slug(record.name)))
+        self._records[record.name] = record
+        write_json(self._path, {"version": 1, "datasets": [r.to_json() for r in self._records.values()]})
+        return record
+
+    def _free(self, name: str) -> str:
+        candidate, number = name, 1
+        while candidate in self._records:
+            number += 1
+            candidate = f"{name}-{number}"
+        return candidate
+
+
+def slug(name: str) -> str:
+    """A name for folders and commands: lower-case letters, digits and hyphens, at most 40.
+
+    >>> slug("Claims 2024.csv.gz")
+    'claims-2024'
+    """
+    stem = name.lower()
+    for ending in (".gz", ".csv", ".parquet", ".tsv"):
+        stem = stem.removesuffix(ending)
+    return _NAME.sub("-", stem).strip("-")[:40].strip("-") or "data"

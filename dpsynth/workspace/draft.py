@@ -1,0 +1,290 @@
+"""A sealed draft: its status, its evidence, and the one way out.
+
+Rows of a draft of private data have no `to_csv`: attacks and quality read them, and `release` writes them once the gate
+says `ship`. Every report is recorded in the ledger by its keyed commitment before it can be judged, so that a report
+cannot be exchanged and an attempt cannot be forgotten.
+
+Not guaranteed: secrecy of the figures. Reports of a draft are computed from private rows and stay in the workspace;
+the bundle carries the public view.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from accounting.guarantee import Guarantee
+from accounting.ledger.entry import Kind
+from dpsynth.core.errors import WorkspaceError
+from dpsynth.core.progress import Progress, silent
+from dpsynth.release.documents import canonical
+from dpsynth.release.entries import next_attempt, record_report
+from dpsynth.release.evidence import DraftDocument, Evidence, bind
+from dpsynth.release.export import Documents, judge
+from dpsynth.release.gate import Decision
+from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.layout import read_json, write_json
+from dpsynth.workspace.synthesis import CANARY_COIN, Source, read_source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attacks import AttackReport
+    from dpsynth.quality.report import QualityReport
+    from dpsynth.workspace.workspace import Workspace
+
+SUITE = "standard"
+
+
+class Draft:
+    """One sealed draft. Get it from `Workspace.synthesize` or `Workspace.draft`.
+
+    Attributes:
+        workspace: where it lies.
+        document: `draft.json`: what was made and where the ledger vouches for it.
+    """
+
+    def __init__(self, workspace: Workspace, document: DraftDocument) -> None:
+        self.workspace = workspace
+        self.document = document
+
+    @classmethod
+    def load(cls, workspace: Workspace, name: str) -> Draft:
+        """Read a draft's document.
+
+        Raises:
+            WorkspaceError: if there is no such draft, or its document cannot be read.
+        """
+        path = workspace.layout.drafts / name / "draft.json"
+        if not path.is_file():
+            known = ", ".join(d.parent.name for d in sorted(workspace.layout.drafts.glob("*/draft.json"))) or "none yet"
+            raise WorkspaceError(f"No draft '{name}' here.", f"Drafts: {known}.")
+        found = Evidence.assemble(draft=read_json(path), attack=None, quality=None, ledger=None)
+        if found.draft is None:
+            raise WorkspaceError(f"The draft '{name}' cannot be read: {found.problems['draft']}.", "Synthesize again.")
+        return cls(workspace, found.draft)
+
+    # --- what may be seen ------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The draft's name."""
+        return self.document.draft
+
+    @property
+    def folder(self) -> Path:
+        """Where its documents lie."""
+        return self.workspace.layout.drafts / self.name
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What was reserved for it, in relation and unit."""
+        return self.document.claimed
+
+    @property
+    def ledger_entry(self) -> str:
+        """The commit that paid for it, as "seq:hash"."""
+        with self.workspace.ledger() as ledger:
+            for entry in ledger.entries(self.document.budget_id):
+                if entry.kind is Kind.COMMIT and entry.body.get("reservation_id") == self.document.reservation_id:
+                    return f"{entry.seq}:{entry.hash}"
+        raise WorkspaceError(f"The ledger has no commit for '{self.name}'.", "Restore the ledger; do not release this.")
+
+    @property
+    def status(self) -> str:
+        """sealed, attacked, evaluated, then the gate's word, then released."""
+        with self.workspace.ledger() as ledger:
+            released = any(
+                entry.kind is Kind.RELEASE and entry.body.get("draft") == self.name
+                for entry in ledger.entries(self.document.budget_id)
+            )
+        if released:
+            return "released"
+        decision = self._document("decision")
+        if decision is not None:
+            return str(decision["decision"])
+        done = [word for word, kind in (("attacked", "attack"), ("evaluated", "quality")) if self._document(kind)]
+        return " and ".join(done) or "sealed"
+
+    def __repr__(self) -> str:
+        return f"Draft({self.name!r}, {self.document.rows:,} rows, {self.status}; rows are sealed)"
+
+    # --- evidence --------------------------------------------------------------------------------------------------
+
+    def attack(self, suite: str = SUITE, *, seed: int | None = None, progress: Progress = silent) -> AttackReport:
+        """Run the attack suite against the sealed rows, and record the report.
+
+        The significance level shrinks with every attempt on this data set (`Policy.alpha_at`), so that trying again until
+        the attacks pass does not raise the chance that a leak slips through.
+
+        Args:
+            suite: a named suite.
+            seed: of targets and controls; default the ledger's head, which nobody chose.
+            progress: called as attacks finish.
+        """
+        import attacks
+
+        policy, source = self.workspace.policy(), self._source
+        document = self.document
+        with self.workspace.ledger(write=True) as ledger:
+            entries = ledger.entries(document.budget_id)
+            alpha = float(policy.alpha_at(next_attempt(entries)))
+            chosen = seed if seed is not None else int(ledger.head().hash[:12], 16)
+            report = attacks.run(
+                suite,
+                release=self._rows_frame(),
+                members=self._frame(source.parts.train),
+                nonmembers=self._frame(source.parts.holdout),
+                roles=attacks.Roles(
+                    sensitive=source.schema.sensitive,
+                    quasi_identifiers=source.schema.quasi_identifiers,
+                    target=source.schema.target,
+                    unit=None,
+                ),
+                canaries=self._canaries(),
+                limits={name: float(value) for name, value in policy.attacks.limits.items()},
+                alpha=alpha,
+                seed=chosen,
+                progress=progress,
+            )
+            self._record(ledger, "attack", report.to_json(), verdict=report.verdict)
+        return report
+
+    def evaluate(self, *, progress: Progress = silent) -> QualityReport:
+        """Measure quality beside what real data scores, and record the report."""
+        from dpsynth.quality import evaluate
+
+        source = self._source
+        model = read_json(self.folder / "model.json")
+        report = evaluate(
+            self._frame(source.parts.train),
+            self._rows_frame(),
+            self._frame(source.parts.holdout),
+            schema=source.schema,
+            target=source.schema.target,
+            sigma=_pair_sigma(model),
+            progress=progress,
+        )
+        with self.workspace.ledger(write=True) as ledger:
+            self._record(ledger, "quality", report.to_json())
+        return report
+
+    def gate(self) -> Decision:
+        """Judge the recorded evidence by the policy in force: ship, regenerate or reject; the ledger keeps the answer."""
+        with self.workspace.ledger(write=True) as ledger:
+            decision = judge(self.documents, ledger, self.workspace.vault, self.workspace.policy())
+        write_json(self.folder / "decision.json", decision.to_json())
+        return decision
+
+    @property
+    def documents(self) -> Documents:
+        """What there is to judge."""
+        return Documents(
+            draft=self.document.to_json(), attack=self._document("attack"), quality=self._document("quality")
+        )
+
+    # --- the way out -----------------------------------------------------------------------------------------------
+
+    def release(self, out: str | Path, *, progress: Progress = silent) -> Release:
+        """Write the signed bundle if the gate says `ship` to the evidence as it stands now.
+
+        Args:
+            out: a new folder, or a new .zip file.
+            progress: called as steps finish.
+
+        Raises:
+            GateRefused: for any other decision; nothing is written.
+        """
+        from dpsynth.workspace.releasing import release
+
+        return release(self, Path(out), progress=progress)
+
+    def rows(self) -> pa.Table:
+        """The sealed rows, for attacks, quality and release; not for people."""
+        return pq.read_table(io.BytesIO(self.workspace.vault.open(self.name)))
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _record_of_data(self) -> DatasetRecord:
+        return self.workspace.registry.get(self.document.dataset)
+
+    @cached_property
+    def _source(self) -> Source:
+        return read_source(self.workspace, self._record_of_data, schema=self.folder / "schema.yaml")
+
+    def _frame(self, table: Any) -> pd.DataFrame:
+        return table.select(self._source.schema.modelled).to_pandas()
+
+    def _rows_frame(self) -> pd.DataFrame:
+        from dpsynth.data.table import Table
+
+        return Table.from_arrow(self.rows()).to_pandas()
+
+    def _canaries(self) -> Any:
+        if not self.document.canaries.planted:
+            return None
+        import attacks
+        from dpsynth.data.table import Table
+
+        sealed = pq.read_table(io.BytesIO(self.workspace.vault.open(f"{self.name}-canaries")))
+        coins = sealed.column(CANARY_COIN).to_numpy()
+        rows = Table.from_arrow(sealed.drop_columns([CANARY_COIN])).to_pandas()
+        return attacks.Canaries(rows=rows, included=coins)
+
+    def _record(self, ledger: Any, kind: Any, report: dict[str, Any], verdict: str = "") -> None:
+        """Bind a report to this draft, store it, and enter its commitment into the ledger."""
+        bound = bind(kind, self.document, report)
+        write_json(self.folder / f"{kind}.json", bound)
+        (self.folder / "decision.json").unlink(missing_ok=True)
+        commitment = self.workspace.vault.commit(canonical(bound), purpose="document")
+        record_report(ledger, kind, self.document, commitment, verdict)
+
+    def _document(self, kind: str) -> dict[str, Any] | None:
+        path = self.folder / f"{kind}.json"
+        return read_json(path) if path.is_file() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A bundle that was written and verified.
+
+    Attributes:
+        bundle: the folder or .zip file.
+        public_key: what receivers verify it with.
+    """
+
+    bundle: Path
+    public_key: Path
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The released rows."""
+        import pandas as pd
+
+        if self.bundle.is_dir():
+            return pd.read_parquet(self.bundle / "data.parquet")
+        import zipfile
+
+        with zipfile.ZipFile(self.bundle) as archive:
+            return pd.read_parquet(io.BytesIO(archive.read("data.parquet")))
+
+    def verify(self) -> Any:
+        """What a receiver would find."""
+        from dpsynth.release.verify import verify
+
+        return verify(self.bundle, self.public_key)
+
+
+def _pair_sigma(model: dict[str, Any]) -> float | None:
+    """Noise of one pair table, if the generator measured any: it bounds which cells can be seen at all."""
+    sigma = model.get("pair_sigma")
+    return None if sigma is None else float(sigma)
+
+

@@ -1,0 +1,111 @@
+"""`synthesize --public`: data that is public anyway, without seal, gate or ledger.
+
+How benchmarks and teaching run. The same mechanisms run with the same noise, and the price is stated, but nobody
+granted a budget and nothing is recorded: every artefact says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from accounting.relation import PrivacyUnit
+from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.core.noise import SystemNoise
+from dpsynth.core.progress import Progress, silent
+from dpsynth.pipeline import fit_model
+from dpsynth.schema.checks import prepare
+from dpsynth.schema.model import Schema
+from dpsynth.tabular import generator as generator_named
+
+if TYPE_CHECKING:
+    from accounting.guarantee import Guarantee
+    from dpsynth.data.table import Table
+    from dpsynth.tabular.protocol import Generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicSample:
+    """Synthetic rows of public data.
+
+    Attributes:
+        rows: the sample.
+        guarantee: what the same run would promise if the data were private.
+    """
+
+    rows: pa.Table
+    guarantee: Guarantee
+
+
+def synthesize_public(
+    source: Path | Table,
+    generator: Generator | str = "mst",
+    *,
+    epsilon: str | float,
+    delta: str | float,
+    schema: Schema | Path | None = None,
+    target: str | None = None,
+    unit: PrivacyUnit | None = None,
+    rows: int | None = None,
+    progress: Progress = silent,
+    warn: Callable[[str], None] = lambda text: None,
+) -> PublicSample:
+    """Fit and sample data that the caller declares public.
+
+    Args:
+        source: a file or a table.
+        generator: a generator, or the name of one with default settings.
+        epsilon: add/remove one `unit`; at what price to add noise.
+        delta: likewise.
+        schema: what is known of the columns; default a draft from names and types.
+        target: the column that models will predict.
+        unit: default one record.
+        rows: how many rows to sample; default the noisy row total.
+        progress: called as steps finish.
+        warn: called with what the reader noticed.
+    """
+    if rows is not None and rows < 1:
+        raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the noisy row total.")
+    of = unit or PrivacyUnit()
+    made_by = generator_named(generator) if isinstance(generator, str) else generator
+    declared = Schema.from_yaml(schema) if isinstance(schema, Path) else schema
+    found = prepare(source, declared, target=target, unit=of.column)
+    for warning in found.warnings:
+        warn(warning.message)
+    plan = made_by.plan(found.schema, of, epsilon=epsilon, delta=delta)
+    noise = SystemNoise()
+    table = found.table
+    if of.column is not None:
+        table = table.bounded(of.column, of.max_records, noise.uint64(4).tobytes())
+    model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
+    rng = np.random.default_rng(noise.uint64(4))
+    return PublicSample(rows=model.sample(rows or max(model.rows, 1), rng), guarantee=plan.guarantee)
+
+
+def write_rows(rows: pa.Table, path: Path) -> None:
+    """Write CSV or Parquet by the path's ending; nothing is left behind if writing fails.
+
+    Raises:
+        DataError: another ending, or the path is a link.
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if path.suffix not in (".csv", ".parquet"):
+        raise DataError(f"'{path.name}' ends neither in .csv nor in .parquet.", "Choose one of them.")
+    if path.is_symlink():
+        raise DataError(f"'{path.name}' is a link; output is never written through one.", "Choose another name.")
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(rows, scratch)
+        else:
+            pyarrow.parquet.write_table(rows.replace_schema_metadata(None), scratch)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,101 @@
+"""From a judged draft to reports and to the bundle: the seam between release (no HTML) and report (no keys).
+
+The public report is made from what the bundle publishes anyway; the internal one from the workspace's exact documents.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accounting.ledger import Signer
+from accounting.ledger.entry import Kind
+from dpsynth.core.progress import Progress
+from dpsynth.release.export import ReportInputs, export, judge
+from dpsynth.workspace.draft import Release
+from dpsynth.workspace.layout import read_json, write_json
+
+if TYPE_CHECKING:
+    from dpsynth.workspace.draft import Draft
+
+
+def release(draft: Draft, out: Path, *, progress: Progress) -> Release:
+    """See `Draft.release`."""
+    workspace = draft.workspace
+    policy = workspace.policy()
+    with workspace.ledger(write=True) as ledger:
+        decision = judge(draft.documents, ledger, workspace.vault, policy)
+        write_json(draft.folder / "decision.json", decision.to_json())
+        paid = _ledger_view(draft, ledger)
+
+        def report(inputs: ReportInputs) -> bytes:
+            return _public_report(draft, inputs, paid)
+
+        made = export(
+            draft.documents,
+            decision,
+            policy=policy,
+            ledger=ledger,
+            vault=workspace.vault,
+            signer=Signer.load(workspace.layout.release_key),
+            report=report,
+            output=out,
+            progress=progress,
+        )
+    return Release(bundle=made.path, public_key=workspace.layout.release_public_key)
+
+
+def internal_report(draft: Draft) -> str:
+    """One HTML page with exact figures; computed from private rows, not for release."""
+    from dpsynth.report import assemble, render_internal
+
+    folder = draft.folder
+    stored = {kind: read_json(p) if (p := folder / f"{kind}.json").is_file() else None for kind in _STEPS}
+    with draft.workspace.ledger() as ledger:
+        paid = _ledger_view(draft, ledger)
+    model = assemble(
+        decision=stored["decision"],
+        guarantee=draft.guarantee.to_json(),
+        attacks=_report(stored["attack"]),
+        quality=_report(stored["quality"]),
+        draft=draft.document.to_json(),
+        title=f"Draft {draft.name}",
+        **paid,
+    )
+    return render_internal(model)
+
+
+_STEPS = ("attack", "quality", "decision")
+
+
+def _report(document: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if document is None else document["report"]
+
+
+def _public_report(draft: Draft, inputs: ReportInputs, paid: dict[str, Any]) -> bytes:
+    from dpsynth.report import assemble_public, render_public
+
+    model = assemble_public(
+        decision=inputs.decision,
+        evidence=inputs.evidence,
+        guarantee=inputs.ledger.guarantee.to_json(),
+        draft=draft.document.to_json(),
+        title=f"Release of {inputs.card.dataset}",
+        **paid,
+    )
+    return render_public(model).encode()
+
+
+def _ledger_view(draft: Draft, ledger: Any) -> dict[str, Any]:
+    """Balance, commit entry and events, as the reports show them."""
+    budget = draft.document.budget_id
+    commit = next(
+        entry
+        for entry in ledger.entries(budget)
+        if entry.kind is Kind.COMMIT and entry.body.get("reservation_id") == draft.document.reservation_id
+    )
+    return {
+        "balance": ledger.balance(budget).to_json(),
+        "ledger": {"entry": commit.seq, "hash": commit.hash, "ledger_id": ledger.ledger_id},
+        "events": commit.body["events"],
+    }

@@ -1,0 +1,175 @@
+"""`dpsynth run CONFIG.yaml`: the same steps from a file, and on from where an earlier run of it stopped.
+
+    data: claims.csv            # paths are relative to this file
+    workspace: vault            # made if it is not there
+    schema: claims.schema.yaml  # optional
+    target: died                # optional
+    unit: {column: patient_id, max_records: 4}    # optional; default: one row is one person
+    budget: {epsilon: 3, delta: 1e-5}             # optional; granted if the data has none, never enlarged
+    synthesize: {generator: mst, epsilon: 1, delta: 1e-6}
+    release: out                # optional: where the bundle goes if the gate says ship
+
+What a file asks for is known by the digest of its values. The draft that a run of this file made is remembered in the
+workspace under that digest, so running it again spends nothing: steps that are done are not done again. To make another
+draft on purpose, give `name` another value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from dpsynth.core.errors import BudgetRefused, ParameterError
+from dpsynth.core.progress import Progress
+from dpsynth.release.documents import Refusal, digest, parse_yaml
+from dpsynth.workspace.draft import SUITE, Draft
+from dpsynth.workspace.layout import MARKER, read_json, write_json
+from dpsynth.workspace.workspace import CANARIES, Workspace
+
+Amount = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UnitSection(_Section):
+    """Whose rows belong together."""
+
+    column: str
+    max_records: int = Field(default=1, ge=1)
+
+
+class BudgetSection(_Section):
+    """What a person grants by writing it down."""
+
+    epsilon: Amount
+    delta: Amount
+
+
+class SynthesizeSection(_Section):
+    """The fit and what it may cost."""
+
+    generator: str = "mst"
+    epsilon: Amount
+    delta: Amount
+    rows: int | None = Field(default=None, ge=1)
+    canaries: int = Field(default=CANARIES, ge=0)
+
+
+class RunConfig(_Section):
+    """A run file."""
+
+    name: str = "run"
+    data: Path
+    workspace: Path
+    schema_: Path | None = Field(default=None, alias="schema")
+    target: str | None = None
+    unit: UnitSection | None = None
+    budget: BudgetSection | None = None
+    synthesize: SynthesizeSection
+    suite: str = SUITE
+    release: Path | None = None
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> RunConfig:
+        """Read a run file; its paths are taken relative to it.
+
+        Raises:
+            ParameterError: naming the key that is unknown, missing or unusable.
+        """
+        try:
+            body = parse_yaml(path.read_bytes(), name=path.name, limit=2**18)
+            config = cls.model_validate(body)
+        except Refusal as refusal:
+            raise ParameterError(refusal.message, "See `dpsynth run --help`.") from None
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_context=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ParameterError(f"{path.name}: {place}: {first['msg']}.", "See docs/how-to/run-from-yaml.md.") from None
+        home = path.resolve().parent
+        paths = {key: home / p for key in ("data", "workspace", "schema_", "release") if (p := getattr(config, key))}
+        return config.model_copy(update=paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Where a run ended."""
+
+    draft: Draft
+    decision: str
+    bundle: Path | None
+
+
+def execute(
+    config: RunConfig,
+    *,
+    say: Callable[[str], None],
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> Outcome:
+    """Do what the file asks for and is not done yet."""
+    there = (config.workspace / MARKER).exists()
+    ws = Workspace.open(config.workspace) if there else Workspace.init(config.workspace)
+    unit, bound = (config.unit.column, config.unit.max_records) if config.unit else (None, 1)
+    record = ws.register(config.data, unit=unit, max_per_unit=bound, schema=config.schema_)
+    if config.budget is not None and not _has_budget(ws, record):
+        ws.create_budget(record, epsilon=config.budget.epsilon, delta=config.budget.delta)
+    draft = _draft(ws, config, record, say, progress, warn)
+    documents = draft.documents
+    if documents.attack is None:
+        draft.attack(config.suite, progress=progress)
+    if documents.quality is None:
+        draft.evaluate(progress=progress)
+    decision = draft.gate().decision
+    bundle = None
+    if decision == "ship" and config.release is not None:
+        if config.release.exists():
+            say(f"{config.release} is there already.")
+            bundle = config.release
+        else:
+            bundle = draft.release(config.release, progress=progress).bundle
+    return Outcome(draft=draft, decision=decision, bundle=bundle)
+
+
+def _draft(
+    ws: Workspace,
+    config: RunConfig,
+    record: Any,
+    say: Callable[[str], None],
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> Draft:
+    """The draft of an earlier run of the same file, or a new one."""
+    asked = config.model_dump(mode="json", by_alias=True, exclude={"release", "suite", "workspace", "budget"})
+    memory = ws.layout.runs / f"{digest({**asked, 'commitment': record.commitment})[:32]}.json"
+    if memory.exists():
+        draft = ws.draft(read_json(memory)["draft"])
+        say(f"Going on with draft {draft.name} of an earlier run; nothing is spent again.")
+        return draft
+    wanted = config.synthesize
+    draft = ws.synthesize(
+        record,
+        wanted.generator,
+        epsilon=wanted.epsilon,
+        delta=wanted.delta,
+        target=config.target,
+        rows=wanted.rows,
+        canaries=wanted.canaries,
+        progress=progress,
+        warn=warn,
+    )
+    write_json(memory, {"draft": draft.name})
+    return draft
+
+
+def _has_budget(ws: Workspace, record: Any) -> bool:
+    try:
+        ws.balance(record)
+    except BudgetRefused:
+        return False
+    return True

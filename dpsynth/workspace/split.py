@@ -1,0 +1,94 @@
+"""Train and holdout, decided by secret coins before anything is looked at.
+
+Each row (with a unit column: each unit) goes to the holdout by an independent coin that depends on a secret key and
+on the row's position (the unit's identifier) alone. So adding or removing one record (one unit) leaves every other
+record where it was, and the guarantee for the training part is a guarantee for the whole table: for any fixed coins,
+neighbouring tables have neighbouring or equal training parts. A split of fixed size would not do: one more row would
+move others across.
+
+>>> is_holdout = row_coins(10_000, 0.3, key=bytes(32))
+>>> abs(is_holdout.mean() - 0.3) < 0.02
+True
+
+Coins are AES-256-CTR words, a pseudo-random function of the position; for units, keyed BLAKE2b of the identifier.
+
+Not guaranteed: protection from people who know the key and the file; they may know who was in which part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.data.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The two parts of a private table.
+
+    Attributes:
+        train: what generators are fitted to.
+        holdout: what no generator sees; attacks and quality compare with it.
+    """
+
+    train: Table
+    holdout: Table
+
+
+def split(table: Table, *, holdout_share: float, key: bytes, unit_column: str | None = None) -> Split:
+    """Split a table by secret coins.
+
+    Args:
+        table: the private rows.
+        holdout_share: probability that a row (unit) is held out, strictly between 0 and 1.
+        key: 32 secret bytes, one for each data set, so that every run sees the same split.
+        unit_column: if given, all rows of one unit stay together.
+
+    Raises:
+        ParameterError: if `holdout_share` is outside (0, 1) or the key is not 32 bytes.
+    """
+    if unit_column is None:
+        held = row_coins(table.unsafe_num_rows, holdout_share, key=key)
+    else:
+        held = unit_coins(table.column(unit_column), holdout_share, key=key)
+    return Split(train=table.take(np.flatnonzero(~held)), holdout=table.take(np.flatnonzero(held)))
+
+
+def row_coins(rows: int, share: float, *, key: bytes) -> NDArray[np.bool_]:
+    """One coin for each position; True with probability `share`; shape (rows,)."""
+    stream = Cipher(algorithms.AES(_checked(key, share)), modes.CTR(bytes(16))).encryptor().update(bytes(8 * rows))
+    return np.frombuffer(stream, dtype="<u8") < _threshold(share)
+
+
+def unit_coins(units: pa.ChunkedArray, share: float, *, key: bytes) -> NDArray[np.bool_]:
+    """The coin of each row's unit; shape (rows,)."""
+    _checked(key, share)
+    encoded = units.combine_chunks().dictionary_encode()
+    coins = np.fromiter(
+        (
+            int.from_bytes(hashlib.blake2b(str(name).encode(), key=key, digest_size=8).digest(), "little")
+            for name in encoded.dictionary.to_pylist()
+        ),
+        dtype=np.uint64,
+        count=len(encoded.dictionary),
+    )
+    return (coins < _threshold(share))[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def _threshold(share: float) -> np.uint64:
+    return np.uint64(int(share * 2**53) << 11)
+
+
+def _checked(key: bytes, share: float) -> bytes:
+    if not 0.0 < share < 1.0:
+        raise ParameterError(f"Expected holdout_share={share} strictly between 0 and 1.", "Use 0.3, for example.")
+    if len(key) != 32:
+        raise ParameterError("The split's key is not 32 bytes.", "Derive it from the vault.")
+    return key

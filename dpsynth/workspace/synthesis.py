@@ -1,0 +1,238 @@
+"""`synthesize`: from a registered data set to a sealed draft, charged once.
+
+1. read and check the file; split train from holdout by secret coins
+2. plan, reserve: refused here if the budget is short
+3. use up the reservation's token, bound each unit's rows, fit
+4. commit the events that were spent
+5. sample as many rows as the released total says, seal them and the canaries
+6. record the attempt, write draft.json
+
+An error or an interruption after step 2 leaves the reservation, and the reservation counts as spent.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import dpsynth
+from accounting.ledger import Ledger, Reservation
+from dpsynth.core.errors import DpsynthError, ParameterError
+from dpsynth.core.noise import SystemNoise
+from dpsynth.core.progress import Progress
+from dpsynth.pipeline import Fitted, PlantedCanaries, fit_model
+from dpsynth.release.documents import canonical
+from dpsynth.release.entries import record_attempt
+from dpsynth.release.evidence import DraftDocument
+from dpsynth.schema.checks import Prepared, prepare
+from dpsynth.schema.model import Schema
+from dpsynth.tabular import GENERATORS
+from dpsynth.tabular import generator as generator_named
+from dpsynth.tabular.protocol import Generator, Plan
+from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.layout import write_json
+from dpsynth.workspace.split import Split, split
+
+if TYPE_CHECKING:
+    from dpsynth.workspace.draft import Draft
+    from dpsynth.workspace.workspace import Workspace
+
+HOLDOUT_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A data set as a run reads it: checked, typed, split."""
+
+    schema: Schema
+    parts: Split
+    warnings: tuple[Any, ...]
+
+
+def synthesize(
+    workspace: Workspace,
+    record: DatasetRecord,
+    generator: Generator | str,
+    *,
+    epsilon: Decimal,
+    delta: Decimal,
+    schema: Schema | str | Path | None,
+    target: str | None,
+    rows: int | None,
+    canaries: int,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> Draft:
+    """See `Workspace.synthesize`."""
+    from dpsynth.workspace.draft import Draft
+
+    if rows is not None and rows < 1:
+        raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the released row total.")
+    made_by = generator_named(generator) if isinstance(generator, str) else generator
+    policy = workspace.policy()
+    with workspace.ledger(write=True) as ledger:
+        budget_id = workspace.budget_id(ledger, record)
+        source = read_source(workspace, record, schema=schema, target=target)
+        for warning in source.warnings:
+            warn(warning.message)
+        plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
+        run_id = f"{record.name}-{_next_number(workspace, record):04d}"
+        reservation = ledger.reserve(
+            budget_id, plan.tree, delta=delta, run_id=run_id, purpose="synthesis", policy_digest=policy.digest()
+        )
+        try:
+            fitted = _fit(workspace, ledger, reservation, record, source, made_by, plan, canaries, progress)
+        except KeyboardInterrupt:
+            raise Interrupted(reservation) from None
+        except BaseException:
+            ledger.abort(reservation.id, "the fit failed", data_was_read=True)
+            raise
+        model = fitted.model
+        ledger.commit(reservation.id, model.events, facts={"run_id": run_id, "generator": made_by.name})
+        seed = os.urandom(32)
+        sample = model.sample(rows or max(model.rows, 1), np.random.default_rng(np.frombuffer(seed, np.uint64)))
+        document = _seal(workspace, record, source, plan, reservation, made_by, fitted, sample, run_id, seed, policy)
+        record_attempt(ledger, document, workspace.vault.commit(canonical(document.to_json()), purpose="document"))
+    folder = workspace.layout.drafts / document.draft
+    folder.mkdir(mode=0o700)
+    (folder / "schema.yaml").write_text(source.schema.to_yaml(), "utf-8")
+    write_json(folder / "model.json", model.describe())
+    write_json(folder / "draft.json", document.to_json())
+    return Draft.load(workspace, document.draft)
+
+
+class Interrupted(DpsynthError):
+    """A person stopped a run whose reservation stands."""
+
+    exit_code = 130
+
+    def __init__(self, reservation: Reservation) -> None:
+        super().__init__(
+            f"Interrupted. The reservation {reservation.id} of epsilon {reservation.guarantee.epsilon} stands and "
+            "counts as spent: noise may have been drawn from the data.",
+            f"Close it with a reason: dpsynth ledger expire {reservation.id} --reason TEXT",
+        )
+
+
+def read_source(
+    workspace: Workspace,
+    record: DatasetRecord,
+    *,
+    schema: Schema | str | Path | None,
+    target: str | None = None,
+) -> Source:
+    """Read a registered data set, check it against its schema, split it.
+
+    Raises:
+        DataError, SchemaError: before anything private was decided.
+    """
+    declared = schema if schema is not None else record.schema
+    if isinstance(declared, str | Path):
+        declared = Schema.from_yaml(Path(declared))
+    found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column)
+    parts = split(
+        found.table,
+        holdout_share=HOLDOUT_SHARE,
+        key=workspace.secret(f"split/{record.commitment}"),
+        unit_column=record.unit.column,
+    )
+    return Source(schema=found.schema, parts=parts, warnings=found.warnings)
+
+
+def _fit(
+    workspace: Workspace,
+    ledger: Ledger,
+    reservation: Reservation,
+    record: DatasetRecord,
+    source: Source,
+    generator: Generator,
+    plan: Plan,
+    canaries: int,
+    progress: Progress,
+) -> Fitted:
+    ledger.check_token(reservation.id, reservation.token)
+    train = source.parts.train
+    if record.unit.column is not None:
+        key = workspace.secret(f"bound/{reservation.id}")
+        train = train.bounded(record.unit.column, record.unit.max_records, key)
+    return fit_model(
+        train, source.schema, generator, plan, noise=SystemNoise(), canaries=canaries, progress=progress
+    )
+
+
+def _seal(
+    workspace: Workspace,
+    record: DatasetRecord,
+    source: Source,
+    plan: Plan,
+    reservation: Reservation,
+    generator: Generator,
+    fitted: Fitted,
+    sample: pa.Table,
+    draft_id: str,
+    seed: bytes,
+    policy: Any,
+) -> DraftDocument:
+    """Encrypt the rows and the canaries; the facts about them, as `draft.json` will say them."""
+    sealed = workspace.vault.seal(draft_id, parquet_bytes(sample), {"kind": "rows"})
+    planted = fitted.canaries.planted if fitted.canaries else 0
+    if fitted.canaries is not None:
+        workspace.vault.seal(f"{draft_id}-canaries", _canary_bytes(fitted.canaries), {"kind": "canaries"})
+    name = generator.name
+    return DraftDocument.model_validate(
+        {
+            "draft": draft_id,
+            "draft_digest": sealed.draft_digest,
+            "dataset": record.name,
+            "source_commitment": record.commitment,
+            "schema_digest": source.schema.digest(),
+            "budget_id": reservation.budget_id,
+            "reservation_id": reservation.id,
+            "run_id": draft_id,
+            "policy_digest": policy.digest(),
+            "generator": {"name": name, "version": dpsynth.__version__, "third_party": name not in GENERATORS},
+            "rows": sample.num_rows,
+            "columns": tuple(sample.column_names),
+            "guarantee": reservation.guarantee.to_json(),
+            "events_digest": plan.tree.digest(),
+            "canaries": {
+                "planted": planted,
+                "share": format(Decimal(planted) / max(fitted.model.rows, planted, 1), ".6f"),
+            },
+            "seeds": {"sample": workspace.vault.commit(seed, purpose="seed")},
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    )
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A Parquet file without metadata of ours."""
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(None), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _canary_bytes(canaries: PlantedCanaries) -> bytes:
+    coins = pa.array(canaries.included)
+    return parquet_bytes(canaries.rows.append_column(CANARY_COIN, coins))
+
+
+CANARY_COIN = "\x00included"
+"""Name of the coin's column among sealed canaries: no column of a table that we read can have it."""
+
+
+def _next_number(workspace: Workspace, record: DatasetRecord) -> int:
+    """One more than any draft of this data set has, sealed ones that a crash left without a folder included."""
+    names = (path.name.removesuffix(".json") for path in workspace.layout.drafts.glob(f"{record.name}-[0-9]*"))
+    numbers = (name.removeprefix(f"{record.name}-") for name in names)
+    return max((int(n) for n in numbers if n.isdigit()), default=0) + 1

@@ -1,0 +1,355 @@
+"""A workspace: budgets, keys and drafts in one folder, and the steps that lead to a release.
+
+    ws    = Workspace.open("vault")
+    data  = ws.register("patients.parquet", unit="patient_id", max_per_unit=4)
+    ws.create_budget(data, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(data, tabular.MST(), epsilon=1, delta="1e-6")     # charged, sealed
+    draft.attack(); draft.evaluate(); draft.gate()
+    release = draft.release("out")
+
+Order is the proof: the file is read and refused, if it must be, before anything is reserved; the plan is reserved before
+a mechanism runs; the events are committed before a row is sampled; rows leave memory encrypted. An error after the
+reservation leaves it spent, never open for another try.
+
+Not guaranteed: protection from a person who can read `keys/`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accounting.ledger import Ledger, Signer
+from accounting.ledger.signing import key_id
+from accounting.relation import NeighboringRelation, PrivacyUnit
+from dpsynth.core.errors import BudgetRefused, DataError, ParameterError, WorkspaceError
+from dpsynth.core.progress import Progress, silent
+from dpsynth.data.source import fingerprint
+from dpsynth.data.table import Table
+from dpsynth.release.seal import Vault
+from dpsynth.workspace.datasets import DatasetRecord, Registry
+from dpsynth.workspace.layout import FORMAT, Layout, find
+
+if TYPE_CHECKING:
+    from accounting.ledger import Balance
+    from dpsynth.release.policy import Policy
+    from dpsynth.schema.model import Schema
+    from dpsynth.tabular.protocol import Generator
+    from dpsynth.workspace.draft import Draft
+
+Warn = Callable[[str], None]
+HOLDOUT_SHARE = 0.3
+CANARIES = 100
+
+
+def _quiet(text: str) -> None:
+    """A warning that nobody listens to."""
+
+
+class Workspace:
+    """One folder of budgets and drafts. Make it with `init`, then `open` it.
+
+    Args:
+        layout: where things lie; use `open` rather than this.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.vault = Vault(layout.keys, layout.drafts)
+        self.registry = Registry(layout.datasets)
+        self._tables: dict[str, Table] = {}
+
+    @classmethod
+    def init(cls, folder: str | Path) -> Workspace:
+        """Make a workspace with fresh keys, an empty ledger and the default policy.
+
+        Raises:
+            WorkspaceError: if the folder is a workspace already, or a file is in the way.
+        """
+        from dpsynth.release.policy import default_policy_text
+
+        layout = Layout(Path(folder).resolve())
+        if layout.marker.exists():
+            raise WorkspaceError(f"'{folder}' is a workspace already.", "Open it, or choose another folder.")
+        if layout.root.exists() and not layout.root.is_dir():
+            raise WorkspaceError(f"'{folder}' is a file.", "Choose another name.")
+        layout.root.mkdir(parents=True, exist_ok=True)
+        layout.keys.mkdir(mode=0o700, exist_ok=True)
+        layout.drafts.mkdir(mode=0o700, exist_ok=True)
+        Vault.create(layout.keys, layout.drafts)
+        ledger_signer, release_signer = Signer.generate(), Signer.generate()
+        ledger_signer.save(layout.ledger_key)
+        release_signer.save(layout.release_key)
+        release_signer.save_public(layout.release_public_key)
+        with Ledger.create(layout.ledger, signer=ledger_signer) as ledger:
+            public = release_signer.public_bytes
+            ledger.append("key.add", {"key_id": key_id(public), "public_key": public.hex(), "role": "release"})
+        layout.policy.write_text(default_policy_text(), "utf-8")
+        layout.marker.write_text(f"# A dpsynth workspace. Commands find it by this file.\nversion: {FORMAT}\n", "utf-8")
+        return cls(layout)
+
+    @classmethod
+    def open(cls, folder: str | Path | None = None) -> Workspace:
+        """Open a workspace: `folder`, or $DPSYNTH_WORKSPACE, or the nearest one upwards.
+
+        Raises:
+            WorkspaceError: if there is none.
+        """
+        return cls(find(Path(folder) if folder is not None else None))
+
+    # --- data sets and budgets -------------------------------------------------------------------------------------
+
+    def register(
+        self,
+        name_or_path: str | Path,
+        source: Any = None,
+        *,
+        unit: str | None = None,
+        max_per_unit: int = 1,
+        schema: str | Path | None = None,
+    ) -> DatasetRecord:
+        """Make a data set known, or find it if its content is registered already.
+
+        Args:
+            name_or_path: a file; or, with `source`, the name to give it.
+            source: a `Table`, a pandas DataFrame or a path, when the first argument is a name.
+            unit: the column that names the person; None if one row is one person.
+            max_per_unit: rows kept of one person, enforced before anything is counted.
+            schema: schema file to use for it by default.
+        """
+        if source is None:
+            path = Path(name_or_path)
+            if not path.exists() and not path.is_symlink():
+                return self.registry.get(str(name_or_path))
+            commitment, name = self._commit_file(path), path.name
+        elif isinstance(source, str | Path):
+            path = Path(source)
+            commitment, name = self._commit_file(path), str(name_or_path)
+        else:
+            table = as_table(source)
+            commitment, name, path = self.vault.commit(_ipc(table)), str(name_or_path), None
+            self._tables[commitment] = table
+        return self.registry.add(
+            DatasetRecord(
+                name=name,
+                commitment=commitment,
+                unit=_unit(unit, max_per_unit),
+                path=str(path.resolve()) if path is not None else None,
+                schema=str(Path(schema).resolve()) if schema is not None else None,
+            )
+        )
+
+    def find(self, data: str | Path | DatasetRecord) -> DatasetRecord:
+        """The record of a registered data set: by record, by name, or by a file with that content.
+
+        Raises:
+            BudgetRefused: if the file's content is not registered, with the command that grants it a budget.
+        """
+        if isinstance(data, DatasetRecord):
+            return data
+        path = Path(data)
+        if not path.exists() and not path.is_symlink():
+            return self.registry.get(str(data))
+        known = self.registry.by_commitment(self._commit_file(path))
+        if known is None:
+            raise _no_budget(str(data))
+        return known
+
+    def create_budget(self, data: str | Path | DatasetRecord, *, epsilon: Any, delta: Any) -> Balance:
+        """Grant a data set its budget; only amendments change it later.
+
+        Args:
+            data: a registered data set.
+            epsilon: of the data set's unit, add/remove, for all releases together.
+            delta: likewise.
+        """
+        record = self.find(data)
+        with self.ledger(write=True) as ledger:
+            budget = ledger.create_budget(
+                dataset=record.name,
+                commitment=record.commitment,
+                unit=record.unit,
+                relation=NeighboringRelation.ADD_REMOVE,
+                epsilon=str(epsilon),
+                delta=str(delta),
+            )
+            return ledger.balance(budget)
+
+    def balance(self, data: str | Path | DatasetRecord) -> Balance:
+        """What is granted, spent, reserved and left.
+
+        Raises:
+            BudgetRefused: if nothing was granted, with the command that would.
+        """
+        record = self.find(data)
+        with self.ledger() as ledger:
+            return ledger.balance(self.budget_id(ledger, record))
+
+    def ledger(self, *, write: bool = False) -> Ledger:
+        """The ledger, read-only unless `write`; use it as a context manager."""
+        signer = Signer.load(self.layout.ledger_key) if write else None
+        return Ledger.open(self.layout.ledger, signer=signer)
+
+    def policy(self) -> Policy:
+        """The policy in force: what `policy.yaml` says now."""
+        from dpsynth.release.policy import Policy
+
+        return Policy.from_yaml(self.layout.policy.read_bytes())
+
+    # --- drafts ----------------------------------------------------------------------------------------------------
+
+    def draft(self, name: str) -> Draft:
+        """A sealed draft by its name.
+
+        Raises:
+            WorkspaceError: if there is no such draft.
+        """
+        from dpsynth.workspace.draft import Draft
+
+        return Draft.load(self, name)
+
+    def drafts(self) -> Iterator[Draft]:
+        """All drafts, oldest first."""
+        for document in sorted(self.layout.drafts.glob("*/draft.json")):
+            yield self.draft(document.parent.name)
+
+    def synthesize(
+        self,
+        data: str | Path | DatasetRecord,
+        generator: Generator | str = "mst",
+        *,
+        epsilon: Any,
+        delta: Any,
+        schema: Schema | str | Path | None = None,
+        target: str | None = None,
+        rows: int | None = None,
+        canaries: int = CANARIES,
+        progress: Progress = silent,
+        warn: Warn = _quiet,
+    ) -> Draft:
+        """Reserve, fit, commit, sample, seal.
+
+        Args:
+            data: a registered data set with a budget, or its file.
+            generator: a generator, or the name of one with default settings.
+            epsilon: of the data set's unit, add/remove: what this run may cost.
+            delta: likewise.
+            schema: what is public; default the registered schema, else a draft from names and types.
+            target: the column that models will predict; overrides the schema's.
+            rows: how many rows to sample; default the released row total.
+            canaries: public random rows to draw; about half are planted for the canary audit.
+            progress: called as steps finish.
+            warn: called with what the reader noticed, for the operator only.
+
+        Raises:
+            BudgetRefused: no budget, or too little of it; nothing was read by a mechanism.
+            DataError, SchemaError: the file cannot be used; nothing was spent.
+        """
+        from dpsynth.workspace.synthesis import synthesize
+
+        return synthesize(
+            self,
+            self.find(data),
+            generator,
+            epsilon=Decimal(str(epsilon)),
+            delta=Decimal(str(delta)),
+            schema=schema,
+            target=target,
+            rows=rows,
+            canaries=canaries,
+            progress=progress,
+            warn=warn,
+        )
+
+    # --- what steps need -------------------------------------------------------------------------------------------
+
+    def load(self, record: DatasetRecord) -> Path | Table:
+        """Where the rows of a data set are: its file, or the table handed over in this process.
+
+        Raises:
+            DataError: if the file is gone or its content is another one than was registered.
+        """
+        if record.path is None:
+            if record.commitment not in self._tables:
+                raise DataError(
+                    f"'{record.name}' was handed over in memory, and this process does not have it.",
+                    "Register the same table again in this session.",
+                )
+            return self._tables[record.commitment]
+        path = Path(record.path)
+        if not path.exists():
+            raise DataError(f"The file of '{record.name}' is gone: {path}.", "Restore it, or register its new place.")
+        if self._commit_file(path) != record.commitment:
+            raise DataError(
+                f"The file of '{record.name}' has changed since it was registered.",
+                "Restore the registered content; changed data is another data set and needs its own budget.",
+            )
+        return path
+
+    def secret(self, purpose: str) -> bytes:
+        """32 secret bytes for one purpose, the same each time."""
+        return bytes.fromhex(self.vault.commit(purpose.encode(), purpose="seed"))
+
+    def budget_id(self, ledger: Ledger, record: DatasetRecord) -> str:
+        """The budget of a data set.
+
+        Raises:
+            BudgetRefused: if nothing was granted.
+        """
+        budget = ledger.find_budget(record.commitment)
+        if budget is None:
+            raise _no_budget(record.path or record.name)
+        return budget
+
+    def _commit_file(self, path: Path) -> str:
+        return self.vault.commit(bytes.fromhex(fingerprint(path)))
+
+
+def as_table(source: Any) -> Table:
+    """A `Table` from a Table, an Arrow table or a pandas DataFrame.
+
+    Raises:
+        ParameterError: anything else.
+    """
+    import pyarrow as pa
+
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, pa.Table):
+        return Table.from_arrow(source)
+    if hasattr(source, "columns") and hasattr(source, "iloc"):
+        return Table.from_pandas(source)
+    raise ParameterError(
+        f"A {type(source).__name__} is not a table.", "Give a path, dp.read(...), an Arrow table or a DataFrame."
+    )
+
+
+def _ipc(table: Table) -> bytes:
+    """The table's content as bytes: what an in-memory table is committed to by."""
+    import pyarrow as pa
+
+    sink = io.BytesIO()
+    arrow = table.to_arrow().combine_chunks()
+    with pa.ipc.new_stream(sink, arrow.schema) as writer:
+        writer.write_table(arrow)
+    return sink.getvalue()
+
+
+def _unit(column: str | None, max_records: int) -> PrivacyUnit:
+    if column is None:
+        if max_records != 1:
+            raise ParameterError(
+                "A bound on rows per person needs the column that names the person.", "Add --unit COLUMN."
+            )
+        return PrivacyUnit()
+    return PrivacyUnit(kind="user", column=column, max_records=max_records)
+
+
+def _no_budget(data: str) -> BudgetRefused:
+    return BudgetRefused(
+        f"Nobody has granted '{data}' a privacy budget, so nothing may be computed from it.",
+        f"A person grants one with: dpsynth budget create {data} --epsilon 3 --delta 1e-5",
+    )
