@@ -4,8 +4,8 @@
 
 `fit_model` is the part between reserve and commit: no file, no key, no ledger. It reads the table through counts
 alone. Canaries come after derivation, drawn uniformly from the released domains with secret fair coins: for any fixed
-canaries and coins, neighbouring tables stay neighbours once the same canaries are added, so the guarantee is that of the
-generator (see docs/concepts/attacks.md), and every figure about canaries is post-processing.
+canaries and coins, neighbouring tables stay neighbours once the same canaries are added, so the guarantee is that of
+the generator (see docs/concepts/attacks.md), and every figure about canaries is post-processing.
 
 Not guaranteed: that uniform rows do no harm; they are a stated share of the fitted rows, and the policy limits it.
 """

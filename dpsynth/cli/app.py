@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 import typer
 
@@ -98,7 +97,9 @@ def _as_ours(error: Exception) -> DpsynthError | None:
     if isinstance(error, AccountingError | AttackError):
         return DpsynthError(error.message, error.remedy)
     if isinstance(error, OSError):
-        return DpsynthError(f"{error.strerror or type(error).__name__}: {error.filename}.", "Check path and permissions.")
+        return DpsynthError(
+            f"{error.strerror or type(error).__name__}: {error.filename}.", "Check path and permissions."
+        )
     return None
 
 
@@ -122,5 +123,3 @@ def exit_code(error: Exception) -> int:
 def decision_code(decision: str) -> int:
     """0 for ship, 3 for regenerate, 4 for anything else."""
     return {"ship": 0, "regenerate": 3}.get(decision, 4)
-
-

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def printable(text: str, limit: int = 300) -> str:
-    """`text` with control and bidirectional characters escaped, cut to `limit` characters.
+    r"""`text` with control and bidirectional characters escaped, cut to `limit` characters.
 
-    >>> printable("a\\x1b[31mb")
-    'a\\\\x1b[31mb'
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
     """
     shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
@@ -89,7 +89,12 @@ class Terminal:
             from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as Bars
 
-            columns = (TextColumn("{task.description:<34}"), BarColumn(30), TimeElapsedColumn(), TextColumn("{task.fields[detail]}"))
+            columns = (
+                TextColumn("{task.description:<34}"),
+                BarColumn(30),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[detail]}"),
+            )
             with Bars(*columns, console=Console(stderr=True)) as bars:
                 self._bars, self._tasks = bars, {}
                 try:

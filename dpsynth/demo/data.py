@@ -1,9 +1,7 @@
 """Two real tables that ship inside statsmodels, with schemas written from their published codebooks.
 
-| name    | what                                                   | rows   | a row is      | terms                       |
-|---------|--------------------------------------------------------|--------|---------------|-----------------------------|
-| fair    | Redbook survey on extramarital affairs (Fair 1978)     | 6,366  | a person      | with the author's permission |
-| randhie | RAND Health Insurance Experiment                       | 20,190 | a person-year | public domain               |
+fair     Redbook survey on extramarital affairs (Fair 1978)   6,366 rows, a row is a person; author's permission
+randhie  RAND Health Insurance Experiment                    20,190 rows, a row is a person-year; public domain
 
 >>> sorted(DATASETS)
 ['fair', 'randhie']

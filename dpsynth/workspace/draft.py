@@ -11,7 +11,6 @@ the bundle carries the public view.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,8 +120,8 @@ class Draft:
     def attack(self, suite: str = SUITE, *, seed: int | None = None, progress: Progress = silent) -> AttackReport:
         """Run the attack suite against the sealed rows, and record the report.
 
-        The significance level shrinks with every attempt on this data set (`Policy.alpha_at`), so that trying again until
-        the attacks pass does not raise the chance that a leak slips through.
+        The significance level shrinks with every attempt on this data set (`Policy.alpha_at`), so that trying again
+        until the attacks pass does not raise the chance that a leak slips through.
 
         Args:
             suite: a named suite.
@@ -177,7 +176,7 @@ class Draft:
         return report
 
     def gate(self) -> Decision:
-        """Judge the recorded evidence by the policy in force: ship, regenerate or reject; the ledger keeps the answer."""
+        """Judge the recorded evidence by the policy in force; the ledger keeps the answer."""
         with self.workspace.ledger(write=True) as ledger:
             decision = judge(self.documents, ledger, self.workspace.vault, self.workspace.policy())
         write_json(self.folder / "decision.json", decision.to_json())
@@ -286,5 +285,3 @@ def _pair_sigma(model: dict[str, Any]) -> float | None:
     """Noise of one pair table, if the generator measured any: it bounds which cells can be seen at all."""
     sigma = model.get("pair_sigma")
     return None if sigma is None else float(sigma)
-
-

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from dpsynth.tabular.protocol import Generator
 
 
+def ignore(text: str) -> None:
+    """A warning that nobody listens to."""
+    del text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicSample:
     """Synthetic rows of public data.
@@ -53,7 +58,7 @@ def synthesize_public(
     unit: PrivacyUnit | None = None,
     rows: int | None = None,
     progress: Progress = silent,
-    warn: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str], None] = ignore,
 ) -> PublicSample:
     """Fit and sample data that the caller declares public.
 

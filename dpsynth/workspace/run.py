@@ -90,7 +90,9 @@ class RunConfig(_Section):
         except ValidationError as error:
             first = error.errors(include_input=False, include_context=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise ParameterError(f"{path.name}: {place}: {first['msg']}.", "See docs/how-to/run-from-yaml.md.") from None
+            raise ParameterError(
+                f"{path.name}: {place}: {first['msg']}.", "See docs/how-to/run-from-yaml.md."
+            ) from None
         home = path.resolve().parent
         paths = {key: home / p for key in ("data", "workspace", "schema_", "release") if (p := getattr(config, key))}
         return config.model_copy(update=paths)

@@ -165,9 +165,7 @@ def _fit(
     if record.unit.column is not None:
         key = workspace.secret(f"bound/{reservation.id}")
         train = train.bounded(record.unit.column, record.unit.max_records, key)
-    return fit_model(
-        train, source.schema, generator, plan, noise=SystemNoise(), canaries=canaries, progress=progress
-    )
+    return fit_model(train, source.schema, generator, plan, noise=SystemNoise(), canaries=canaries, progress=progress)
 
 
 def _seal(

@@ -7,9 +7,9 @@
     draft.attack(); draft.evaluate(); draft.gate()
     release = draft.release("out")
 
-Order is the proof: the file is read and refused, if it must be, before anything is reserved; the plan is reserved before
-a mechanism runs; the events are committed before a row is sampled; rows leave memory encrypted. An error after the
-reservation leaves it spent, never open for another try.
+Order is the proof: the file is read and refused, if it must be, before anything is reserved; the plan is reserved
+before a mechanism runs; the events are committed before a row is sampled; rows leave memory encrypted. An error after
+the reservation leaves it spent, never open for another try.
 
 Not guaranteed: protection from a person who can read `keys/`.
 """

@@ -29,7 +29,9 @@ def create(
     ws = Workspace.open(workspace)
     record = ws.register(data, unit=unit, max_per_unit=max_per_unit, schema=schema)
     balance = ws.create_budget(record, epsilon=epsilon, delta=delta)
-    terminal.say(f"Budget of '{record.name}' ({record.unit}): epsilon {balance.epsilon.granted}, delta {balance.delta.granted}")
+    terminal.say(
+        f"Budget of '{record.name}' ({record.unit}): epsilon {balance.epsilon.granted}, delta {balance.delta.granted}"
+    )
     terminal.say(f"Next: dpsynth synthesize {data} --epsilon 1 --delta {delta}")
     terminal.result({"dataset": record.name, **balance_fields(balance)})
 

@@ -54,9 +54,15 @@ def synthesize(
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
-    canaries: Annotated[int, typer.Option(min=0, help="public random rows for the canary audit; half are planted")] = 100,
-    public: Annotated[bool, typer.Option("--public", help="the data is public: no seal, no gate, rows go to -o")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")] = None,
+    canaries: Annotated[
+        int, typer.Option(min=0, help="public random rows for the canary audit; half are planted")
+    ] = 100,
+    public: Annotated[
+        bool, typer.Option("--public", help="the data is public: no seal, no gate, rows go to -o")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -58,7 +58,8 @@ def _summary(terminal: Terminal, made: Demonstration) -> None:
     balance = made.workspace.balance(made.draft.document.dataset)
     spent, granted = balance.epsilon.spent, balance.epsilon.granted
     full = round(_BAR * float(spent / granted))
-    terminal.say(f"Budget     [{'#' * full}{'.' * (_BAR - full)}] epsilon {spent} of {granted} spent, {balance.epsilon.left} left")
+    bar = "#" * full + "." * (_BAR - full)
+    terminal.say(f"Budget     [{bar}] epsilon {spent} of {granted} spent, {balance.epsilon.left} left")
     attack = made.draft.documents.attack
     if attack is not None:
         worst = attack_rows(attack["report"])[0]  # type: ignore[arg-type, call-overload, index]

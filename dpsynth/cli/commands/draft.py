@@ -99,7 +99,9 @@ def release(
 
 def report(
     draft: DraftId,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="default: report.html in the draft's folder")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="default: report.html in the draft's folder")
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:

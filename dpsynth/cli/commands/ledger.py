@@ -21,7 +21,9 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     with Workspace.open(workspace).ledger() as ledger:
         entries = ledger.entries()
         head = ledger.head()
-    rows = [[str(e.seq), e.kind.value, str(e.body.get("run_id") or e.body.get("draft") or ""), e.hash[:12]] for e in entries]
+    rows = [
+        [str(e.seq), e.kind.value, str(e.body.get("run_id") or e.body.get("draft") or ""), e.hash[:12]] for e in entries
+    ]
     terminal.table("Ledger", [">seq", "entry", "about", "hash"], rows)
     terminal.result(
         {
@@ -32,7 +34,9 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
 
 
 def verify(
-    all_signatures: Annotated[bool, typer.Option("--all-signatures", help="check each signature, not only the head's")] = False,
+    all_signatures: Annotated[
+        bool, typer.Option("--all-signatures", help="check each signature, not only the head's")
+    ] = False,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -9,15 +9,21 @@ import typer
 
 WorkspaceDir = Annotated[
     Path | None,
-    typer.Option("--workspace", "-w", help="workspace folder; default $DPSYNTH_WORKSPACE, then the nearest dpsynth.yaml"),
+    typer.Option(
+        "--workspace", "-w", help="workspace folder; default $DPSYNTH_WORKSPACE, then the nearest dpsynth.yaml"
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, people's text on standard error")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="one JSON object on standard output, people's text on standard error")
+]
 SchemaFile = Annotated[
     Path | None,
     typer.Option("--schema", help="what is public about the columns (see: dpsynth schema draft)"),
 ]
 Epsilon = Annotated[str, typer.Option("--epsilon", "-e", help="privacy loss, for example 1")]
 Delta = Annotated[str, typer.Option("--delta", "-d", help="chance that epsilon does not hold, for example 1e-6")]
-UnitColumn = Annotated[str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")]
+UnitColumn = Annotated[
+    str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")
+]
 MaxPerUnit = Annotated[int, typer.Option("--max-per-unit", min=1, help="rows kept of one person, enforced")]
 DraftId = Annotated[str, typer.Argument(help="a draft's name, as `synthesize` printed it")]

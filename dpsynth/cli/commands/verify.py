@@ -22,7 +22,10 @@ def verify(
     terminal = Terminal(as_json=as_json)
     report = check(bundle, key)
     for item in report.checks:
-        terminal.say(f"{'ok  ' if item.ok else 'FAIL'}  {item.name}{'' if item.ok else ': ' + item.reason}", style="" if item.ok else "bold red")
+        terminal.say(
+            f"{'ok  ' if item.ok else 'FAIL'}  {item.name}{'' if item.ok else ': ' + item.reason}",
+            style="" if item.ok else "bold red",
+        )
     if report.guarantee is not None:
         terminal.say(report.guarantee.sentence())
     terminal.say("VERIFIED" if report.ok else "NOT VERIFIED", style="bold green" if report.ok else "bold red")

@@ -23,7 +23,9 @@ def init(
     terminal.say(f"Workspace {workspace.layout.root}")
     terminal.say(f"  policy    {workspace.layout.policy}: read it, it decides what may leave")
     terminal.say(f"  ledger    {workspace.layout.ledger}: append-only, signed")
-    terminal.say(f"  keys      {workspace.layout.keys}: keep private; give receivers {workspace.layout.release_public_key.name}")
+    terminal.say(
+        f"  keys      {workspace.layout.keys}: keep private; give receivers {workspace.layout.release_public_key.name}"
+    )
     terminal.say(f"Next: dpsynth budget create DATA --epsilon 3 --delta 1e-5 --workspace {folder}")
     terminal.result({"workspace": str(workspace.layout.root), "public_key": str(workspace.layout.release_public_key)})
 
