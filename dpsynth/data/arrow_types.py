@@ -20,10 +20,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.arrow_numpy import array_of, missing_of, values_of
 from dpsynth.data.warning import DataWarning, listed, shown
 
 KIND_OF: Mapping[pa.DataType, str] = MappingProxyType(
@@ -145,10 +147,11 @@ def _naive_utc(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Dat
 
 def _finite(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """NaN becomes missing, as pandas means it; infinity is refused."""
-    nan = pc.fill_null(pc.is_nan(column), False)
-    if pc.any(nan).as_py():
-        column = pc.if_else(nan, pa.scalar(None, pa.float64()), column)
-    infinite = pc.sum(pc.is_inf(column)).as_py()
+    values = values_of(column)
+    nan = np.isnan(values)
+    if nan.any():
+        column = pa.chunked_array([array_of(values, pa.float64(), missing=nan | missing_of(column))])
+    infinite = int(np.isinf(values).sum())
     if infinite:
         raise DataError(
             f"Column {shown(name)} holds {infinite} numbers that are not finite; no bound can hold them.",

@@ -18,7 +18,6 @@ does not need that, only an even choice does.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +25,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.arrow_numpy import missing_of, values_of
 
 KEY_BYTES = range(16, 65)
 NULL_WORD = np.uint64(0x6E756C6C)
@@ -41,13 +41,11 @@ def keep_at_most(table: pa.Table, unit: str, max_records: int, key: bytes) -> ND
         key: 16 to 64 bytes.
     """
     units = pc.dictionary_encode(table.column(unit)).combine_chunks()
-    codes = _flat(units.indices).astype(np.int64)
+    codes = values_of(units.indices).astype(np.int64)
     priority = row_hashes(table, key)
     order = np.lexsort((priority, codes))
     ordered = codes[order]
-    first = (
-        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
-    )
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
     rank = np.arange(len(ordered)) - np.repeat(first, np.diff(np.r_[first, len(ordered)]))
     return np.sort(order[rank < max_records])
 
@@ -58,9 +56,7 @@ def row_hashes(table: pa.Table, key: bytes) -> NDArray[np.uint64]:
         raise ParameterError(f"Expected a key of 16 to 64 bytes, not {len(key)}.")
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
     for position, name in enumerate(table.column_names):
-        salt = np.uint64(
-            int.from_bytes(hashlib.blake2b(f"{position}".encode(), key=key, digest_size=8).digest())
-        )
+        salt = np.uint64(int.from_bytes(hashlib.blake2b(f"{position}".encode(), key=key, digest_size=8).digest()))
         hashes = _mix(hashes ^ _mix(_words(table.column(name), key) ^ salt))
     return hashes
 
@@ -73,20 +69,10 @@ def _words(column: pa.ChunkedArray, key: bytes) -> NDArray[np.uint64]:
             hashlib.blake2b(b"\0" if v is None else b"\1" + v.encode(), key=key, digest_size=8).digest()
             for v in encoded.dictionary.to_pylist()
         )
-        return np.frombuffer(digests, dtype="<u8")[_flat(encoded.indices)].astype(np.uint64)
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    elif pa.types.is_date32(column.type):
-        column = column.cast(pa.int32())
-    elif pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    values = _flat(pc.fill_null(column, 0))
-    if values.dtype == np.float64:
-        words = (values + 0.0).view(np.uint64)  # + 0.0 turns -0.0 into 0.0
-    else:
-        words = values.astype(np.int64).view(np.uint64)
-    missing = _flat(pc.is_null(column))
-    return np.where(missing, NULL_WORD, _mix(words))
+        return np.frombuffer(digests, dtype="<u8")[values_of(encoded.indices)].astype(np.uint64)
+    values = values_of(column)
+    positive_zero = values + 0.0 if values.dtype == np.float64 else values.astype(np.int64)
+    return np.where(missing_of(column), NULL_WORD, _mix(positive_zero.view(np.uint64)))
 
 
 def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -95,9 +81,3 @@ def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-def _flat(values: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
-    if isinstance(values, pa.ChunkedArray):
-        return np.asarray(values.to_numpy())
-    return np.asarray(values.to_numpy(zero_copy_only=False))

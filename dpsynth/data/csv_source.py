@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.arrow_numpy import text_of, values_of
 from dpsynth.data.csv_text import WORD, Records, as_utf8, explain_refusal, find_delimiter
 from dpsynth.data.infer import typed
 from dpsynth.data.names import name_warnings, require_names
@@ -46,16 +48,12 @@ def parse(content: bytes, options: ReadOptions) -> Table:
     records = Records(content, delimiter, keep_blank=len(names) == 1)
     texts = _cells(content, delimiter, names, records, options)
     if not texts.num_rows:
-        raise DataError(
-            "The file has a header but no rows (records) of data.", "Check the export that wrote it."
-        )
+        raise DataError("The file has a header but no rows (records) of data.", "Check the export that wrote it.")
     line_of = lru_cache(maxsize=None)(_line_finder(content, records))
     _refuse_second_header(texts, names, line_of)
     columns, warnings = [], [*notes, *name_warnings(names)]
     for position, name in enumerate(names):
-        found = typed(
-            name, texts.column(position), options.of(name), decimal=options.decimal, line_of=line_of
-        )
+        found = typed(name, texts.column(position), options.of(name), decimal=options.decimal, line_of=line_of)
         columns.append(found.column)
         warnings.extend(found.warnings)
     return Table(pa.table(columns, names=names), warnings=warnings)
@@ -77,17 +75,13 @@ def _delimiter(content: bytes, options: ReadOptions) -> tuple[bytes, list[DataWa
 def _header(content: bytes, delimiter: bytes) -> list[str]:
     first = next(iter(Records(content, delimiter)), None)
     if first is None or not b"".join(first.fields).strip():
-        raise DataError(
-            "The file has no header: it holds only blank lines.", "Check the export that wrote it."
-        )
+        raise DataError("The file has no header: it holds only blank lines.", "Check the export that wrote it.")
     if first.unclosed is not None:
         raise DataError(f"A quote opened in the header on line {first.line} is never closed.", "Close it.")
     return [name.decode() for name in first.fields]
 
 
-def _cells(
-    content: bytes, delimiter: bytes, names: list[str], records: Records, options: ReadOptions
-) -> pa.Table:
+def _cells(content: bytes, delimiter: bytes, names: list[str], records: Records, options: ReadOptions) -> pa.Table:
     """All cells as text, without the header, columns named 0, 1, …"""
     quotes = content.count(b'"')
     if quotes % 2 and any(record.unclosed is not None for record in records):
@@ -121,7 +115,7 @@ def _header_records(texts: pa.Table, names: list[str]) -> int:
     """How many records to skip: blank ones before the header of a one-column file, and the header."""
     if len(names) > 1:
         return 1
-    return int(pc.index(texts.column(0), names[0]).as_py()) + 1
+    return int(pc.index(texts.column(0), text_of(names[:1])[0]).as_py()) + 1
 
 
 def _line_finder(content: bytes, records: Records) -> Callable[[int], int | None]:
@@ -141,14 +135,15 @@ def _refuse_second_header(texts: pa.Table, names: list[str], line_of: Callable[[
     """Two files joined with `cat` repeat the header; every column would turn into text."""
     if len(names) == 1:
         return
-    same = pc.equal(texts.column(0), names[0])
+    labels = text_of(names)
+    same = pc.equal(texts.column(0), labels[0])
     if not pc.any(same).as_py():
         return
-    for position, name in enumerate(names[1:], start=1):
-        same = pc.and_(same, pc.equal(texts.column(position), name))
-    row = pc.index(same, True).as_py()
-    if row >= 0:
-        where = line_of(row)
+    for position in range(1, len(names)):
+        same = pc.and_(same, pc.equal(texts.column(position), labels[position]))
+    rows = np.flatnonzero(values_of(same))
+    if len(rows):
+        where = line_of(int(rows[0]))
         raise DataError(
             f"Line {where} repeats the header, from column {shown(names[0])} on: files were joined.",
             "Remove that line.",

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.arrow_numpy import array_of, missing_of, text_of, values_of
 from dpsynth.data.arrow_types import ARROW_OF, KIND_OF
 from dpsynth.data.distinct import Distinct, Mask
 from dpsynth.data.options import ColumnOptions
@@ -43,7 +44,7 @@ def convert_declared(cells: Distinct, kind: str, layout: str | None, decimal: st
     if kind == "boolean":
         yes, no = cells.among(YES), cells.among(NO)
         _require(cells, yes | no, "true/false, yes/no or 1/0")
-        return cells.spread(pa.array(yes), pa.bool_())
+        return cells.spread(array_of(yes, pa.bool_()))
     if kind == "integer":
         _require(cells, cells.matches(WHOLE), "an integer")
         return cells.rewritten(r"^\+|\.0*$", "").integers()
@@ -52,15 +53,10 @@ def convert_declared(cells: Distinct, kind: str, layout: str | None, decimal: st
         _require(cells, point.matches(LOOSE_FLOAT) & ~point.overflowed(), "a finite number")
         return point.rewritten(r"^\+", "").floats()
     days = kind == "date"
-    parsed = (
-        by_format(cells.values, layout, days=days) if layout else (dates if days else datetimes)(cells.values)
-    )
+    parsed = by_format(cells.values, layout, days=days) if layout else (dates if days else datetimes)(cells.values)
     mixed = cells.any(parsed.zoned) and not cells.all(parsed.zoned)
-    _require(
-        cells, parsed.valid & ~(parsed.zoned if mixed else np.zeros_like(parsed.zoned)), _what(kind, layout)
-    )
-    whole = pa.array(parsed.whole.astype(np.int32)) if days else pa.array(parsed.whole)
-    return cells.spread(whole.cast(ARROW_OF[kind]), ARROW_OF[kind])
+    _require(cells, parsed.valid & ~(parsed.zoned if mixed else np.zeros_like(parsed.zoned)), _what(kind, layout))
+    return cells.spread(array_of(parsed.whole, ARROW_OF[kind]))
 
 
 def conform(name: str, column: pa.ChunkedArray, options: ColumnOptions) -> pa.ChunkedArray:
@@ -80,11 +76,11 @@ def conform(name: str, column: pa.ChunkedArray, options: ColumnOptions) -> pa.Ch
         return column
     try:
         if want == "string" and have == "boolean":
-            return pc.if_else(column, "true", "false")
+            return pc.if_else(column, *text_of(["true", "false"]))
         if want == "boolean" and have == "integer":
-            outside = pc.any(pc.invert(pc.is_in(column.drop_null(), value_set=pa.array([0, 1])))).as_py()
-            if not outside:
-                return pc.equal(column, 1)
+            values = values_of(column)
+            if ((values == 0) | (values == 1)).all():
+                return pa.chunked_array([array_of(values, pa.bool_(), missing=missing_of(column))])
         if want in ("string", "integer", "float", "date", "datetime") and (have, want) not in _SENSELESS:
             return column.cast(ARROW_OF[want], safe=(have, want) != ("integer", "float"))
     except pa.ArrowInvalid:
@@ -102,11 +98,7 @@ _SENSELESS = frozenset(
 
 
 def _what(kind: str, layout: str | None) -> str:
-    rule = (
-        "of the declared format"
-        if layout
-        else "in ISO 8601, on the calendar, all with or all without an offset"
-    )
+    rule = "of the declared format" if layout else "in ISO 8601, on the calendar, all with or all without an offset"
     return f"a {kind} {rule}"
 
 
@@ -114,7 +106,6 @@ def _require(cells: Distinct, fits: Mask, what: str) -> None:
     odd = cells.present & ~fits
     if cells.any(odd):
         raise DataError(
-            f"Column {shown(cells.name)} holds {cells.count(odd)} cells that are not {what}"
-            f"{cells.first_line(odd)}.",
+            f"Column {shown(cells.name)} holds {cells.count(odd)} cells that are not {what}{cells.first_line(odd)}.",
             "Correct them, declare the words that mean missing, or change the kind in the schema.",
         )

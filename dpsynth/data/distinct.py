@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.arrow_numpy import array_of, text_of, values_of
 from dpsynth.data.warning import shown
 
 INTEGER = "^(?:0|-?[1-9][0-9]*)$"
@@ -65,31 +66,29 @@ class Distinct:
         line_of: Callable[[int], int | None] = no_lines,
     ) -> Self:
         """Encode a column; null, "" and the words `missing` are missing."""
-        whole = pc.fill_null(texts, "").combine_chunks()
-        encoded = (
-            whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-        ).dictionary_encode()
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
-        absent = pc.is_in(encoded.dictionary, value_set=pa.array(["", *missing], pa.string()))
+        whole = pc.fill_null(texts, text_of([""])[0]).combine_chunks()
+        encoded = (whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)).dictionary_encode()
+        codes = values_of(encoded.indices)
+        absent = pc.is_in(encoded.dictionary, value_set=text_of(["", *missing]))
         return cls(
             name=name,
             values=encoded.dictionary,
             codes=codes,
             times=np.bincount(codes, minlength=len(encoded.dictionary)).astype(np.int64),
-            present=~np.array(absent.to_numpy(zero_copy_only=False), dtype=bool),
+            present=~values_of(absent),
             line_of=line_of,
         )
 
     def matches(self, pattern: str) -> Mask:
         """Which present texts match a pattern (RE2)."""
         found = pc.match_substring_regex(self.values, pattern)
-        return np.array(found.to_numpy(zero_copy_only=False), dtype=bool) & self.present
+        return values_of(found) & self.present
 
     def among(self, words: Collection[str]) -> Mask:
         """Which present texts are one of these words, case and blanks around aside."""
         plain = pc.utf8_lower(pc.utf8_trim_whitespace(self.values))
-        found = pc.is_in(plain, value_set=pa.array(sorted(words), pa.string()))
-        return np.array(found.to_numpy(zero_copy_only=False), dtype=bool) & self.present
+        found = pc.is_in(plain, value_set=text_of(sorted(words)))
+        return values_of(found) & self.present
 
     def all(self, mask: Mask) -> bool:
         """Whether every present text is in the mask, and there is one."""
@@ -111,22 +110,22 @@ class Distinct:
 
     def shown_values(self, limit: int) -> list[str]:
         """Present texts, at most `limit`: for comparison with known words, never for a message."""
-        return [str(v) for v in self.values.filter(pa.array(self.present)).slice(0, limit).to_pylist()]
+        return [str(v) for v in self.values.filter(array_of(self.present, pa.bool_())).slice(0, limit).to_pylist()]
 
-    def spread(self, values: pa.Array, kind: pa.DataType) -> pa.ChunkedArray:
+    def spread(self, values: pa.Array) -> pa.ChunkedArray:
         """Cells from one value for each distinct text; missing cells null."""
-        held = pc.if_else(pa.array(self.present), values, pa.scalar(None, kind))
-        return pa.chunked_array([held.take(pa.array(self.codes))], kind)
+        held = pc.if_else(array_of(self.present, pa.bool_()), values, pa.nulls(1, values.type)[0])
+        return pa.chunked_array([held.take(array_of(self.codes, pa.int32()))], values.type)
 
     def texts(self) -> pa.ChunkedArray:
         """Cells as text."""
-        return self.spread(self.values, pa.string())
+        return self.spread(self.values)
 
     def integers(self) -> pa.ChunkedArray:
         """Cells as int64; raises `DataError` beyond 64 bits. Every present text is an integer."""
-        held = pc.if_else(pa.array(self.present), self.values, "0")
+        held = pc.if_else(array_of(self.present, pa.bool_()), self.values, text_of(["0"])[0])
         try:
-            return self.spread(held.cast(pa.int64()), pa.int64())
+            return self.spread(held.cast(pa.int64()))
         except pa.ArrowInvalid:
             raise DataError(
                 f"Column {shown(self.name)} holds integers beyond 64 bits; they would wrap around.",
@@ -136,16 +135,16 @@ class Distinct:
     def floats(self, also_missing: Mask | None = None) -> pa.ChunkedArray:
         """Cells as float64. Every present text outside `also_missing` is a number."""
         skip = ~self.present if also_missing is None else ~self.present | also_missing
-        return self.spread(self._as_floats(skip), pa.float64())
+        return self.spread(self._as_floats(skip))
 
     def overflowed(self) -> Mask:
         """Which texts are numbers in form, but too large for a float."""
         number = self.matches(FLOAT)
-        return number & np.isinf(self._as_floats(~number).to_numpy(zero_copy_only=False))
+        return number & np.isinf(values_of(self._as_floats(~number)))
 
     def rewritten(self, pattern: str, by: str) -> Distinct:
         """The same cells with matches of a pattern replaced."""
         return replace(self, values=pc.replace_substring_regex(self.values, pattern, by))
 
     def _as_floats(self, skip: Mask) -> pa.Array:
-        return pc.if_else(pa.array(skip), "0", self.values).cast(pa.float64())
+        return pc.if_else(array_of(skip, pa.bool_()), text_of(["0"])[0], self.values).cast(pa.float64())

@@ -25,11 +25,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.arrow_numpy import array_of, text_of
 from dpsynth.data.declared import convert_declared
 from dpsynth.data.distinct import DECIMAL_COMMA, FLOAT, INTEGER, Distinct, no_lines
 from dpsynth.data.options import ColumnOptions
@@ -103,9 +103,7 @@ def typed(
         return Typed(column=convert_declared(cells, kind, options.format, decimal))
     if not cells.present.any():
         text = f"Column {shown(name)} has no value; it is kept as all missing. Drop it in the schema."
-        return Typed(
-            column=cells.texts(), warnings=(DataWarning(code="no_values", column=name, message=text),)
-        )
+        return Typed(column=cells.texts(), warnings=(DataWarning(code="no_values", column=name, message=text),))
     found = _boolean(cells) or _number(cells, decimal) or _date(cells) or _datetime(cells)
     return found or Typed(column=cells.texts(), warnings=tuple(_text_warnings(cells)))
 
@@ -114,7 +112,7 @@ def _boolean(cells: Distinct) -> Typed | None:
     found = set(cells.shown_values(limit=3))
     for yes, no in SPELLINGS:
         if found <= {yes, no}:
-            return Typed(column=cells.spread(pc.equal(cells.values, yes), pa.bool_()))
+            return Typed(column=cells.spread(pc.equal(cells.values, text_of([yes])[0])))
     return None
 
 
@@ -146,7 +144,7 @@ def _date(cells: Distinct) -> Typed | None:
     parsed = dates(cells.values)
     if not cells.all(parsed.valid):
         return None
-    return Typed(column=cells.spread(pa.array(parsed.whole.astype(np.int32)).cast(pa.date32()), pa.date32()))
+    return Typed(column=cells.spread(array_of(parsed.whole, pa.date32())))
 
 
 def _datetime(cells: Distinct) -> Typed | None:
@@ -156,8 +154,7 @@ def _datetime(cells: Distinct) -> Typed | None:
     zoned = cells.any(parsed.zoned)
     if zoned and not cells.all(parsed.zoned):
         return None
-    moments = pa.array(parsed.whole).cast(pa.timestamp("us"))
-    column = cells.spread(moments, pa.timestamp("us"))
+    column = cells.spread(array_of(parsed.whole, pa.timestamp("us")))
     if not zoned:
         return Typed(column=column)
     text = f"Column {shown(cells.name)} has time zones; its times are read as UTC and written without a zone."

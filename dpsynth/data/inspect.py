@@ -19,13 +19,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dpsynth.data.arrow_numpy import values_of
 from dpsynth.data.bounding import row_hashes
 from dpsynth.data.table import Table
 from dpsynth.data.warning import DataWarning, shown
@@ -33,9 +33,7 @@ from dpsynth.data.warning import DataWarning, shown
 EXACT_INTEGER = 2**53
 MANY_COPIES = 100
 HEAVY_SHARE = 0.05
-PERSON = re.compile(
-    r"(^|[_\W])(p|person|people|patient|user|customer|client|member|subject|account)?_?(id|uid|pid)$"
-)
+PERSON = re.compile(r"(^|[_\W])(p|person|people|patient|user|customer|client|member|subject|account)?_?(id|uid|pid)$")
 AGE = re.compile(r"(^|[_\W])age([_\W]|$)", re.IGNORECASE)
 OLDEST = 130
 CONTROL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f\u0080-\u009f]"
@@ -156,8 +154,7 @@ def _implausible(name: str, column: pa.ChunkedArray) -> bool:
 _BOUNDS = (
     "implausible",
     _implausible,
-    "holds values far outside the rest. Declare its public `min` and `max`; they are never taken from the "
-    "data.",
+    "holds values far outside the rest. Declare its public `min` and `max`; they are never taken from the data.",
 )
 _FLOAT = (_BOUNDS,)
 _INTEGER = (
@@ -165,8 +162,7 @@ _INTEGER = (
     (
         "beyond_2_53",
         _beyond_doubles,
-        "holds integers beyond 2^53, which floats cannot hold: probably an identifier. Give it that role "
-        "or drop it.",
+        "holds integers beyond 2^53, which floats cannot hold: probably an identifier. Give it that role or drop it.",
     ),
     (
         "unique_integer",
@@ -180,8 +176,7 @@ _TEXT = (
     (
         "control_characters",
         _matches_any(CONTROL),
-        "holds control characters such as terminal escapes; they are never shown, but are kept. Clean the "
-        "column.",
+        "holds control characters such as terminal escapes; they are never shown, but are kept. Clean the column.",
     ),
     (
         "formula",
@@ -221,7 +216,7 @@ def _target_copies(table: Table, target: str | None) -> Iterator[DataWarning]:
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     encoded = pc.dictionary_encode(column, null_encoding="encode").unify_dictionaries()
-    codes: Any = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    codes = [values_of(chunk.indices) for chunk in encoded.chunks]
     return np.concatenate(codes).astype(np.int64) if codes else np.zeros(0, np.int64)
 
 

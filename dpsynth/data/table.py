@@ -28,6 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.data.arrow_numpy import array_of, values_of
 from dpsynth.data.arrow_types import KIND_OF, canonical
 from dpsynth.data.bounding import keep_at_most
 from dpsynth.data.warning import DataWarning, listed, shown
@@ -144,20 +145,16 @@ class Table:
 
     def take(self, row_index: NDArray[np.integer[Any]]) -> Table:
         """Rows by position, shape (n,), repeats allowed."""
-        return self._like(self._arrow.take(pa.array(row_index, pa.int64())))
+        return self._like(self._arrow.take(array_of(row_index, pa.int64())))
 
     def concat(self, other: Table) -> Table:
         """These rows, then those of `other`, whose columns are matched by name."""
         if set(other.columns) != set(self.columns):
             odd = set(self.columns).symmetric_difference(other.columns)
-            raise DataError(
-                f"The tables differ in column {listed(sorted(odd))}.", "Give both the same columns."
-            )
+            raise DataError(f"The tables differ in column {listed(sorted(odd))}.", "Give both the same columns.")
         differ = [n for n in self.columns if self.types[n] != other.types[n]]
         if differ:
-            raise DataError(
-                f"The tables differ in the type of column {listed(differ)}.", "Use one schema for both."
-            )
+            raise DataError(f"The tables differ in the type of column {listed(differ)}.", "Use one schema for both.")
         return self._like(pa.concat_tables([self._arrow, other.to_arrow().select(list(self.columns))]))
 
     def bounded(self, unit_column: str, max_records: int, key: bytes) -> Table:
@@ -186,15 +183,13 @@ class Table:
         values = self.column(column)
         if codec is None:
             pairs = values.drop_null().value_counts()
-            counts = pairs.field("counts").to_numpy(zero_copy_only=False).astype(np.int64)
+            counts = values_of(pairs.field("counts"))
             return ValueCounts(values=pairs.field("values"), counts=counts, missing=int(values.null_count))
         codes = codec.encode(values)
         distinct, times = np.unique(codes[codes >= 0], return_counts=True)
         return ValueCounts(values=distinct, counts=times.astype(np.int64), missing=int(np.sum(codes < 0)))
 
-    def counts(
-        self, codecs: Mapping[str, Codec], cliques: Sequence[Sequence[str]]
-    ) -> Iterator[NDArray[np.int64]]:
+    def counts(self, codecs: Mapping[str, Codec], cliques: Sequence[Sequence[str]]) -> Iterator[NDArray[np.int64]]:
         """Joint histograms, one array for each clique.
 
         Args:
@@ -245,9 +240,7 @@ class Table:
     def _require(self, names: Sequence[str]) -> None:
         absent = [n for n in names if n not in self.types]
         if absent:
-            raise DataError(
-                f"The table has no column {listed(absent)}.", f"Its columns are {listed(self.columns)}."
-            )
+            raise DataError(f"The table has no column {listed(absent)}.", f"Its columns are {listed(self.columns)}.")
 
     def __len__(self) -> int:
         raise TypeError("a Table's length is private; use unsafe_num_rows if its number of rows was released")

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from dpsynth.data.arrow_numpy import missing_of, text_of, values_of
 
 DATE = r"(?P<y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
 TIME = r"(?P<H>[0-9]{2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:\.(?P<f>[0-9]{1,6}))?)?"
@@ -61,11 +62,11 @@ def datetimes(texts: pa.StringArray) -> Parsed:
     padded = pc.utf8_rpad(parts.field("f"), 6, "0")
     micro = _integers(padded)
     zh, zm = _number(parts, "zh"), _number(parts, "zm")
-    sign = np.where(_texts(parts, "zs") == "-", -1, 1)
+    sign = np.where(_is(parts, "zs", "-"), -1, 1)
     valid &= (hour < 24) & (minute < 60) & (second < 60) & (zh < 24) & (zm < 60)
     seconds = hour * 3600 + minute * 60 + second - sign * (zh * 3600 + zm * 60)
     whole = days * DAY_MICROSECONDS + seconds * 10**6 + micro
-    zoned = _shaped(parts) & (_texts(parts, "z") != "")
+    zoned = _shaped(parts) & ~_is(parts, "z", "")
     return Parsed(whole=np.where(valid, whole, 0), shaped=_shaped(parts), valid=valid, zoned=zoned)
 
 
@@ -101,11 +102,11 @@ def _days(parts: pa.StructArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def _shaped(parts: pa.StructArray) -> NDArray[np.bool_]:
-    return np.array(pc.is_valid(parts).to_numpy(zero_copy_only=False))
+    return ~missing_of(parts)
 
 
-def _texts(parts: pa.StructArray, name: str) -> NDArray[Any]:
-    return np.array(pc.fill_null(pc.struct_field(parts, name), "").to_numpy(zero_copy_only=False))
+def _is(parts: pa.StructArray, name: str, text: str) -> NDArray[np.bool_]:
+    return values_of(pc.equal(pc.struct_field(parts, name), text_of([text])[0]))
 
 
 def _number(parts: pa.StructArray, name: str) -> NDArray[np.int64]:
@@ -114,5 +115,5 @@ def _number(parts: pa.StructArray, name: str) -> NDArray[np.int64]:
 
 def _integers(texts: pa.Array) -> NDArray[np.int64]:
     """Digits as numbers; empty and null are 0."""
-    digits = pc.if_else(pc.equal(texts, ""), "0", texts)
-    return np.array(pc.fill_null(digits.cast(pa.int64()), 0).to_numpy(zero_copy_only=False))
+    empty, zero = text_of(["", "0"])
+    return values_of(pc.if_else(pc.equal(texts, empty), zero, texts).cast(pa.int64()))

@@ -37,9 +37,7 @@ class DataWarning:
 
 def shown(name: str) -> str:
     """The name in quotes, control and other unprintable characters escaped, at most 60 characters inside."""
-    text = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[: MAX_SHOWN + 1]
-    )
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name[: MAX_SHOWN + 1])
     if len(text) > MAX_SHOWN:
         text = text[: MAX_SHOWN - 3] + "..."
     return f"'{text}'"

@@ -5,7 +5,8 @@
     too few rows            no attack could show anything, so no release could pass
     copies of one row       the same
     direct identifiers      mail addresses, telephone and social security numbers that would be modelled
-    identifier-like text    an open set of categories in which every cell is another one
+    identifier-like text    an open set of categories in which every cell is another one (not numbers or dates
+                            that were read as text: the reader has warned of those)
     a target of one class   no utility can be measured
     outside the domain      cells outside a closed public domain without `other`
 
@@ -28,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpsynth.core.errors import DataError, SchemaError
+from dpsynth.data.arrow_numpy import literals
 from dpsynth.data.inspect import distinct_values, heaviest_row, inspect
 from dpsynth.data.options import ColumnOptions, ColumnType, ReadOptions
 from dpsynth.data.read import DEFAULTS, conformed, read
@@ -40,6 +42,7 @@ from dpsynth.schema.model import ColumnSpec, Schema
 MIN_ROWS = 100
 MOST_ONE_ROW = 0.95
 MOST_CONTACTS = 0.5
+MISREAD = frozenset({"mixed_numbers", "decimal_comma", "mixed_dates"})
 CONTACTS: Mapping[str, str] = {
     "e-mail addresses": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
     "telephone numbers": r"^(?:\+|00)[0-9][0-9 ()/.-]{6,}[0-9]$",
@@ -140,7 +143,7 @@ def check_domains(table: Table, schema: Schema) -> None:
         domain = known_domain(schema.columns[name]) if schema.columns[name].modelled else None
         if not isinstance(domain, CategoryDomain) or schema.columns[name].other:
             continue
-        known = pa.array(domain.values, domain.arrow_type)
+        known = literals(domain.values, domain.arrow_type)
         if not pc.all(pc.is_in(pc.unique(table.column(name)).drop_null(), value_set=known)).as_py():
             outside.append(name)
     if outside:
@@ -154,10 +157,12 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
     """Refuse what no release could be made from; see the module's list."""
     if table.unsafe_num_rows < MIN_ROWS:
         raise DataError(
-            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a "
-            "release.",
+            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
             "Collect more data; there is no setting for this.",
         )
+    for name in table.columns:
+        if schema.columns[name].modelled:
+            _refuse_identifier(name, table, schema.columns[name])
     times, rows = heaviest_row(table)
     if times >= MOST_ONE_ROW * rows:
         raise DataError(
@@ -169,27 +174,26 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
             f"The target {shown(schema.target)} has one class, so no utility can be measured.",
             "Choose another target, or give the column another role.",
         )
-    for name in table.columns:
-        if schema.columns[name].modelled:
-            _refuse_identifier(name, table.column(name), schema.columns[name])
 
 
-def _refuse_identifier(name: str, column: pa.ChunkedArray, spec: ColumnSpec) -> None:
+def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:
+    """Open sets of categories only: what is declared is public, and numbers are released through a mechanism."""
     if spec.kind != "categorical" or spec.values is not None:
         return
+    column = table.column(name)
     remedy = "Set `drop: true` or `role: identifier` for it in the schema."
     if pa.types.is_string(column.type):
         present = column.drop_null()
         for what, pattern in CONTACTS.items():
             share = pc.mean(pc.match_substring_regex(present, pattern).cast(pa.int8())).as_py()
-            if share is not None and share >= MOST_CONTACTS:
-                raise SchemaError(
-                    f"Column {shown(name)} holds {what}, which identify persons directly.", remedy
-                )
+            if share is not None and share >= MOST_MISREAD = frozenset({"mixed_numbers", "decimal_comma", "mixed_dates"})
+CONTACTS:
+                raise SchemaError(f"Column {shown(name)} holds {what}, which identify persons directly.", remedy)
+    if any(w.column == name and w.code in MISREAD for w in table.warnings):
+        return
     distinct, cells = distinct_values(column)
-    if cells > 1 and distinct == cells:
+    if cells >= MIN_ROWS and distinct == cells:
         raise SchemaError(
-            f"Column {shown(name)} holds another value in every row: it looks like an identifier or free "
-            "text.",
+            f"Column {shown(name)} holds another value in every row: it looks like an identifier or free text.",
             remedy,
         )

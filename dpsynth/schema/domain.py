@@ -31,6 +31,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.arrow_numpy import array_of, literals, missing_of, values_of
 from dpsynth.schema.model import ColumnSpec
 
 GridKind = Literal["integer", "float", "date", "datetime"]
@@ -57,9 +58,7 @@ class CategoryDomain:
         if len(set(self.values)) != len(self.values) or len({type(v) for v in self.values}) > 1:
             raise ParameterError("The values of a category domain are distinct and of one type.")
         if self.other and any(not isinstance(v, str) for v in self.values):
-            raise ParameterError(
-                "Only text categories can have an outcome `other`: integers have no word for it."
-            )
+            raise ParameterError("Only text categories can have an outcome `other`: integers have no word for it.")
 
     @property
     def size(self) -> int:
@@ -90,18 +89,20 @@ class CategoryDomain:
             values: of the domain's Arrow type; other types are cast where that is exact.
         """
         cells = values if values.type == self.arrow_type else values.cast(self.arrow_type)
-        found = pc.index_in(cells, value_set=pa.array(self.values, self.arrow_type))
-        codes = _numpy(pc.fill_null(found, -1)).astype(np.int64)
+        found = pc.index_in(cells, value_set=literals(self.values, self.arrow_type))
+        outside = missing_of(found)
+        codes = values_of(found).astype(np.int64)
+        codes[outside] = -1
         if self.other:
-            codes[(codes < 0) & _numpy(pc.is_valid(cells))] = len(self.values)
+            codes[outside & ~missing_of(cells)] = len(self.values)
         return codes
 
     def decode(self, codes: NDArray[np.integer[Any]]) -> pa.Array:
         """Cells of the domain's Arrow type; -1 becomes null."""
         _within(codes, self.size)
         label = self.other_label
-        labels = pa.array([*self.values, *([] if label is None else [label])], self.arrow_type)
-        return labels.take(pa.array(codes, pa.int64(), mask=np.asarray(codes) < 0))
+        labels = literals([*self.values, *([] if label is None else [label])], self.arrow_type)
+        return labels.take(array_of(codes, pa.int64(), missing=np.asarray(codes) < 0))
 
 
 @final
@@ -162,14 +163,16 @@ class GridDomain:
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Codes `tick - low`, shape (rows,), int64; rounded to the grid, clamped into it; missing -1."""
         cells = values if values.type == self.arrow_type else values.cast(self.arrow_type)
-        missing = _numpy(pc.is_null(cells, nan_is_null=True))
+        missing = missing_of(cells)
         if self.kind == "float":
-            raw = np.where(missing, 0.0, _numpy(pc.fill_null(cells, 0.0)))
+            raw = values_of(cells)
+            missing |= np.isnan(raw)
+            raw[missing] = 0.0
             with np.errstate(over="ignore"):  # an overflow is infinite and then clamped, which is meant
                 steps = np.rint(raw * self.scale.denominator / self.scale.numerator)
             codes = np.clip(steps, self.low, self.high).astype(np.int64) - self.low
         else:
-            whole = _numpy(pc.fill_null(_as_int64(cells), 0))
+            whole = values_of(cells).astype(np.int64)
             unit = self._unit
             held = np.clip(whole, self.low * unit, self.high * unit)
             # the half step cannot overflow: it is added to the remainder, not to the value
@@ -184,11 +187,8 @@ class GridDomain:
         ticks = np.asarray(codes, dtype=np.int64) + self.low
         mask = np.asarray(codes) < 0
         if self.kind == "float":
-            return pa.array(ticks * self.scale.numerator / self.scale.denominator, pa.float64(), mask=mask)
-        whole = np.where(mask, 0, ticks) * self._unit
-        if self.kind == "date":
-            return pa.array(whole.astype(np.int32), pa.int32(), mask=mask).cast(pa.date32())
-        return pa.array(whole, pa.int64(), mask=mask).cast(self.arrow_type)
+            return array_of(ticks * self.scale.numerator / self.scale.denominator, pa.float64(), mask)
+        return array_of(np.where(mask, 0, ticks) * self._unit, self.arrow_type, mask)
 
     def tick_of(self, value: float | date | datetime) -> int:
         """The tick nearest to a value, clamped into the grid."""
@@ -254,17 +254,6 @@ def grid(spec: ColumnSpec, low: float | date | datetime, high: float | date | da
     numeric = isinstance(low, int | float) and isinstance(high, int | float)
     scale = scale_of(spec, float(low), float(high)) if numeric else scale_of(spec)  # type: ignore[arg-type]
     return GridDomain(kind=spec.kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)
-
-
-def _as_int64(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The integers behind integer, date and datetime cells: units, days, microseconds."""
-    if pa.types.is_date32(cells.type):
-        return cells.cast(pa.int32()).cast(pa.int64())
-    return cells.cast(pa.int64())
-
-
-def _numpy(values: pa.ChunkedArray) -> NDArray[Any]:
-    return np.array(values.to_numpy())  # a copy: Arrow's own buffers are read-only
 
 
 def _within(codes: NDArray[np.integer[Any]], size: int) -> None:

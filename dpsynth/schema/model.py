@@ -193,9 +193,7 @@ class Schema(BaseModel):
         """A copy with other fields in some columns, as in `with_columns(age={"min": 0, "max": 110})`."""
         unknown = [n for n in changes if n not in self.columns]
         if unknown:
-            raise SchemaError(
-                f"The schema has no column {listed(unknown)}.", f"It has {listed(self.columns)}."
-            )
+            raise SchemaError(f"The schema has no column {listed(unknown)}.", f"It has {listed(self.columns)}.")
         columns = self.model_dump(mode="json")["columns"]
         for name, fields in changes.items():
             columns[name] |= fields
@@ -208,10 +206,7 @@ class Schema(BaseModel):
             return cls.model_validate(document)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = (
-                ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values"))
-                or "document"
-            )
+            place = ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values")) or "document"
             raise SchemaError(
                 f"The {source} cannot be used: {place}: {first['msg'].removeprefix('Value error, ')}.",
                 "See `dpsynth schema draft` for a file that works, and docs/concepts/data-and-schema.md.",
