@@ -1,0 +1,123 @@
+"""`card.yaml`: what a person needs to know before using the rows, in the order in which they ask.
+
+Fields follow the data cards that reviewers know (Croissant RAI, D&TA provenance standards): what it is,
+where it comes from, what is guaranteed to whom, how it was judged, what it does not protect. The source is
+named by a keyed commitment and random seeds by theirs: neither tells anything to whoever guesses.
+
+Not guaranteed: fitness for your purpose.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
+from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, Hex64, LedgerFacts, Name
+from dpsynth.release.gate import Decision
+from dpsynth.release.policy import Policy
+
+LIMITS: Final = (
+    "The guarantee is about each protected unit; it does not hide what is true of the population as a whole.",
+    "Column names, declared types and everything that the schema declared public are published as they are.",
+    "Rows are drawn from a noisy model: groups below the resolution stated in the report are noise.",
+    "Passing attacks show that these attacks found nothing; only the guarantee covers the others.",
+)
+CSV_NOTE: Final = (
+    "Text cells that a spreadsheet would run as a formula have an apostrophe in front; Parquet is exact."
+)
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CardPolicy(_Closed):
+    """Which policy the decision was taken under."""
+
+    name: Name
+    digest: Hex64
+
+
+class Card(_Closed):
+    """A `synthetic_dataset_card`; `guarantee` in its relation and unit."""
+
+    schema_: Literal["dpsynth.card/1"] = Field("dpsynth.card/1", alias="schema")
+    kind: Literal["synthetic_dataset_card"] = "synthetic_dataset_card"
+    artificially_generated: Literal[True] = True
+    release: Name
+    draft: Name
+    draft_digest: Hex64
+    date: Name
+    dataset: Name
+    source_commitment: Hex64
+    generator: GeneratorFacts
+    rows: int = Field(ge=1)
+    row_total: int = Field(ge=1)
+    columns: tuple[str, ...]
+    guarantee: dict[str, Any]
+    guarantee_in_words: str
+    accountants: dict[str, str]
+    noise: Literal["exact", "seeded"]
+    seeds: dict[str, Hex64]
+    attempts: int = Field(ge=1)
+    canaries: CanaryFacts
+    decision: Literal["ship", "regenerate", "reject"]
+    policy: CardPolicy
+    csv: str
+    limits: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        """Deterministic YAML."""
+        body: JSON = self.model_dump(mode="json", by_alias=True)
+        return to_yaml(body)
+
+
+def make_card(
+    release: str, *, draft: DraftDocument, ledger: LedgerFacts, decision: Decision, policy: Policy
+) -> Card:
+    """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
+    return Card.model_validate(
+        {
+            "release": release,
+            "draft": draft.draft,
+            "draft_digest": draft.draft_digest,
+            "date": draft.created,
+            "dataset": ledger.dataset,
+            "source_commitment": ledger.source_commitment,
+            "generator": draft.generator.model_dump(),
+            "rows": draft.rows,
+            "row_total": draft.row_total,
+            "columns": draft.columns,
+            "guarantee": ledger.guarantee.to_json(),
+            "guarantee_in_words": ledger.guarantee.sentence(),
+            "accountants": dict(ledger.guarantee.all),
+            "noise": "seeded" if ledger.seeded_noise else "exact",
+            "seeds": dict(draft.seeds),
+            "attempts": ledger.attempt,
+            "canaries": draft.canaries.model_dump(),
+            "decision": decision.decision,
+            "policy": {"name": policy.name, "digest": policy.digest()},
+            "csv": CSV_NOTE,
+            "limits": LIMITS,
+        }
+    )
+
+
+def read_card(raw: bytes) -> Card:
+    """Parse `card.yaml`.
+
+    Raises:
+        Refusal: `unknown_schema_version` or `card_malformed`, or as `parse_yaml`.
+    """
+    body = parse_yaml(raw, name="card.yaml")
+    if body.get("schema") != "dpsynth.card/1":
+        raise Refusal("unknown_schema_version", "card.yaml is of a version that this verifier does not know.",
+                      "Use the version of dpsynth that wrote it, or a newer one.")  # fmt: skip
+    try:
+        return Card.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Refusal("card_malformed", f"card.yaml: {place}: {first['type']}.") from None

@@ -1,0 +1,86 @@
+"""What the release layer writes into the ledger, and how it reads it back.
+
+    attempt   a draft was sealed              commitment of draft.json
+    attack    an attack report was made       commitment of attack.json, verdict
+    quality   a quality report was made       commitment of quality.json
+    decision  the gate decided                SHA-256 of the public decision
+    release   a bundle is about to leave      root digest of its files, decision, policy, guarantee
+    recall    a release was called back       its id and a reason
+
+Commitments are keyed (see `seal`): a digest of figures computed from private rows would be an oracle. A
+`release` is written *before* the statement is signed, so that the slice in the bundle contains it: a bundle
+whose release the ledger does not know cannot exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Protocol
+
+from accounting.ledger.entry import Entry, Kind
+from dpsynth.release.documents import JSON, digest
+from dpsynth.release.evidence import DraftDocument
+from dpsynth.release.gate import Decision
+from dpsynth.release.public_view import public_decision
+
+
+class Appender(Protocol):
+    """What is needed of `accounting.ledger.Ledger`."""
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
+        """Append one record."""
+
+
+def attempts(entries: Iterable[Entry]) -> tuple[int, int]:
+    """Drafts charged and attack runs recorded since the last release, in the entries of one budget.
+
+    A run that read data and was given up counts like a draft: somebody may have looked at it.
+    """
+    drafts = runs = 0
+    for entry in entries:
+        if entry.kind is Kind.RELEASE:
+            drafts = runs = 0
+        given_up = entry.kind is Kind.ABORT and entry.body.get("data_was_read") is not False
+        drafts += given_up or entry.kind in {Kind.COMMIT, Kind.EXPIRE}
+        runs += entry.kind is Kind.ATTACK
+    return drafts, runs
+
+
+def next_attempt(entries: Iterable[Entry]) -> int:
+    """The number that an attack run started now will have: what `Policy.alpha_at` wants."""
+    drafts, runs = attempts(entries)
+    return max(drafts, runs + 1)
+
+
+def record_attempt(ledger: Appender, draft: DraftDocument, commitment: str) -> None:
+    """A draft was sealed; `commitment` is the vault's for the canonical draft.json."""
+    facts: dict[str, JSON] = {"run_id": draft.run_id, "reservation_id": draft.reservation_id}
+    ledger.append("attempt", {**_about(draft), **facts, "document": commitment})
+
+
+def record_report(
+    ledger: Appender,
+    kind: Literal["attack", "quality"],
+    draft: DraftDocument,
+    commitment: str,
+    verdict: str = "",
+) -> None:
+    """A report on the draft was made; `verdict` for attacks."""
+    ledger.append(
+        kind, {**_about(draft), "document": commitment, **({"verdict": verdict} if verdict else {})}
+    )
+
+
+def record_decision(ledger: Appender, draft: DraftDocument, decision: Decision) -> None:
+    """The gate decided."""
+    facts: dict[str, JSON] = {"decision": decision.decision, "policy_digest": decision.policy_digest}
+    ledger.append("decision", {**_about(draft), **facts, "document": digest(public_decision(decision))})
+
+
+def record_recall(ledger: Appender, *, budget_id: str, release: str, reason: str) -> None:
+    """A release was called back; the notice is published with the release's id."""
+    ledger.append("recall", {"budget_id": budget_id, "release": release, "reason": reason})
+
+
+def _about(draft: DraftDocument) -> dict[str, JSON]:
+    return {"budget_id": draft.budget_id, "draft": draft.draft, "draft_digest": draft.draft_digest}

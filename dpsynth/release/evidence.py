@@ -1,0 +1,262 @@
+"""What the gate looks at: four documents about one draft, and what the ledger says about it.
+
+Documents are parsed strictly and bound: each names the draft and its keyed digest, and its own keyed commitment must
+stand in the ledger. Whatever is missing, malformed, not finite or of an unknown version becomes a
+*problem*, and a rule that needs it fails; nothing is filled in, nothing is taken from a caller that the
+ledger could say.
+
+    draft.json     what was made: budget, reservation, guarantee, digests, canaries, seeds as commitments
+    attack.json    the attack report of `attacks`, wrapped with the draft it was run on
+    quality.json   the quality report of `dpsynth.quality`, wrapped likewise
+    ledger slice   grants, reservation, commit, attempts, recorded commitments: see `ledger_facts`
+
+>>> Evidence.assemble(draft=None, attack=None, quality=None, ledger=None).problems["draft"]
+'draft.json is missing'
+
+Not guaranteed: that a report is honest. Its controls, and the ledger's list of attempts, make it checkable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from accounting.errors import AccountingError
+from accounting.guarantee import Guarantee
+from attacks.errors import AttackReportError
+from attacks.report import AttackReport, AttackResult
+from dpsynth.core.errors import DataError
+from dpsynth.quality.report import QualityReport
+from dpsynth.release.documents import JSON, canonical
+
+Hex64 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
+Commit = Callable[[bytes], str]
+
+
+class _Ours(BaseModel):
+    """A document of this package: closed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class GeneratorFacts(_Ours):
+    """Which generator made the draft."""
+
+    name: Name
+    version: Name
+    third_party: bool
+
+
+class CanaryFacts(_Ours):
+    """How many public random rows were planted among the fitted ones, and their share in them."""
+
+    planted: int = Field(ge=0)
+    share: Share
+
+
+class DraftDocument(_Ours):
+    """`draft.json`: what was made, and where the ledger vouches for it.
+
+    `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
+    table.
+    """
+
+    schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
+    draft: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9-]{0,62}\Z")]
+    draft_digest: Hex64
+    dataset: Name
+    source_commitment: Hex64
+    schema_digest: Hex64
+    budget_id: Name
+    reservation_id: Name
+    run_id: Name
+    policy_digest: Hex64
+    generator: GeneratorFacts
+    rows: int = Field(ge=1)
+    row_total: int = Field(ge=1)
+    columns: tuple[str, ...] = Field(min_length=1)
+    guarantee: dict[str, Any]
+    events_digest: Hex64
+    canaries: CanaryFacts
+    seeds: dict[str, Hex64]
+    created: Name
+
+    @property
+    def claimed(self) -> Guarantee:
+        """The guarantee that the draft claims; the ledger decides whether it has it."""
+        return Guarantee.from_json(self.guarantee)
+
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON, as written to `draft.json`."""
+        body: dict[str, JSON] = self.model_dump(mode="json", by_alias=True)
+        return body
+
+
+def _attack_report(body: object) -> AttackReport:
+    if not isinstance(body, Mapping):
+        raise ValueError("not an object")
+    try:
+        return AttackReport.from_json(body)
+    except AttackReportError:
+        raise ValueError("not an attack report") from None
+
+
+class AttackDocument(_Ours):
+    """`attack.json`: an attack report and the draft it was run on."""
+
+    schema_: Literal["dpsynth.attack/1"] = Field("dpsynth.attack/1", alias="schema")
+    draft: Name
+    draft_digest: Hex64
+    report: Annotated[AttackReport, BeforeValidator(_attack_report)]
+
+
+def _quality_report(body: object) -> QualityReport:
+    if not isinstance(body, Mapping):
+        raise ValueError("not an object")
+    try:
+        return QualityReport.from_json(body)
+    except DataError:
+        raise ValueError("not a quality report") from None
+
+
+class QualityDocument(_Ours):
+    """`quality.json`: a quality report and the draft it was computed on."""
+
+    schema_: Literal["dpsynth.quality_of_draft/1"] = Field("dpsynth.quality_of_draft/1", alias="schema")
+    draft: Name
+    draft_digest: Hex64
+    report: Annotated[QualityReport, BeforeValidator(_quality_report)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFacts:
+    """What the verified ledger says about one draft; epsilons in the budget's relation and unit.
+
+    Attributes:
+        attempt: how many drafts were charged or attack runs recorded since the last release, this one included.
+        recorded: for "attempt", "attack" and "quality": keyed commitments recorded for this draft, oldest first.
+        seeded_noise: an event of the commit was drawn from a seed.
+        reserved_policy: digest of the policy that was in force when the budget was reserved.
+    """
+
+    ledger_id: str
+    head_seq: int
+    head_hash: str
+    budget_id: str
+    dataset: str
+    source_commitment: str
+    relation: str
+    unit: str | Mapping[str, Any]
+    granted_epsilon: Decimal
+    granted_delta: Decimal
+    charged_epsilon: Decimal
+    charged_delta: Decimal
+    reservation_id: str
+    run_id: str
+    reserved_policy: str | None
+    commit_hash: str
+    events_digest: str
+    guarantee: Guarantee
+    seeded_noise: bool
+    attempt: int
+    recorded: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All of it; `None` is missing, and missing never ships.
+
+    Attributes:
+        commitments: keyed commitment of each document's canonical form, by "draft", "attack", "quality".
+        problems: why a document is None, in words without values.
+    """
+
+    draft: DraftDocument | None
+    attack: AttackDocument | None
+    quality: QualityDocument | None
+    ledger: LedgerFacts | None
+    commitments: Mapping[str, str]
+    problems: Mapping[str, str]
+
+    @classmethod
+    def assemble(
+        cls,
+        *,
+        draft: Mapping[str, JSON] | None,
+        attack: Mapping[str, JSON] | None,
+        quality: Mapping[str, JSON] | None,
+        ledger: LedgerFacts | None,
+        commit: Commit | None = None,
+    ) -> Evidence:
+        """Parse the documents.
+
+        Args:
+            draft: parsed `draft.json`, or None.
+            attack: parsed `attack.json`, or None.
+            quality: parsed `quality.json`, or None.
+            ledger: what `ledger_facts` found, or None.
+            commit: the vault's keyed commitment of bytes; without it no document counts as recorded.
+        """
+        problems: dict[str, str] = {}
+        commitments: dict[str, str] = {}
+        for name, body in (("draft", draft), ("attack", attack), ("quality", quality)):
+            if body is not None and commit is not None:
+                commitments[name] = commit(canonical(body))
+        if ledger is None:
+            problems["ledger"] = "the ledger knows no commit of this draft"
+        return cls(
+            draft=_parse(DraftDocument, draft, "draft", problems),
+            attack=_parse(AttackDocument, attack, "attack", problems),
+            quality=_parse(QualityDocument, quality, "quality", problems),
+            ledger=ledger,
+            commitments=commitments,
+            problems=problems,
+        )
+
+
+def row_title(row: AttackResult) -> str:
+    """How findings name a row of an attack report."""
+    return f"{row.name} ({row.endpoint}, {row.stratum})"
+
+
+def bind(
+    kind: Literal["attack", "quality"], draft: DraftDocument, report: Mapping[str, JSON]
+) -> dict[str, JSON]:
+    """Wrap a report with the draft it belongs to: the document that is stored, committed to and judged."""
+    schema = {"attack": "dpsynth.attack/1", "quality": "dpsynth.quality_of_draft/1"}[kind]
+    return {
+        "schema": schema,
+        "draft": draft.draft,
+        "draft_digest": draft.draft_digest,
+        "report": dict(report),
+    }
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _parse(
+    model: type[_Model], body: Mapping[str, JSON] | None, name: str, problems: dict[str, str]
+) -> _Model | None:
+    if body is None:
+        problems[name] = f"{name}.json is missing"
+        return None
+    try:
+        parsed = model.model_validate(body)
+        if isinstance(parsed, DraftDocument):
+            _ = parsed.claimed
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        problems[name] = f"{name}.json: {place}: {first['type']}"
+        return None
+    except AccountingError as error:
+        problems[name] = f"{name}.json: guarantee: {error.message}"
+        return None
+    return parsed

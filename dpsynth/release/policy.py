@@ -1,0 +1,178 @@
+"""What must be true before a draft may leave: a YAML file that a person signs for, read strictly.
+
+The file holds every limit; code holds none. Unknown keys are refused with the nearest known one, because a
+misspelt limit is a limit that nobody applies. Numbers are decimals as written. The digest is SHA-256 over
+RFC 8785 of the values, so comments and order may change and a limit may not.
+
+Alpha spending: attempt k is judged at level alpha_k = alpha / (k (k + 1)); the sum over all k is alpha, so trying
+again until the attacks pass does not raise the chance that a leak slips through (union bound).
+
+>>> default_policy().alpha_at(1), default_policy().alpha_at(2)
+(Decimal('0.05'), Decimal('0.016666'))
+
+Not guaranteed: that the limits are wise. They are yours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from decimal import ROUND_FLOOR, Decimal
+from functools import cache
+from importlib import resources
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from dpsynth.core.errors import PolicyError
+from dpsynth.release.documents import JSON, Refusal, digest, parse_yaml, to_yaml
+
+_ALPHA_STEP: Final = Decimal("0.000001")
+
+
+def _decimal(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        raise ValueError("expected a number")
+    return Decimal(str(value))
+
+
+def _text(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
+Number: TypeAlias = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    PlainSerializer(_text, return_type=str),
+    Field(allow_inf_nan=False, ge=0),
+]
+PositiveNumber: TypeAlias = Annotated[Number, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GuaranteeLimits(_Section):
+    """Limits on what the ledger promised."""
+
+    relations: tuple[Literal["add_remove", "replace_one", "zero_out"], ...] = Field(min_length=1)
+    units: tuple[Literal["record", "user"], ...] = Field(min_length=1)
+    max_epsilon_per_release: PositiveNumber
+    max_epsilon_total: PositiveNumber
+    max_delta: Number
+    max_delta_times_rows: Number
+    allow_seeded_noise: bool
+
+
+class AttemptLimits(_Section):
+    """Limits on trying again."""
+
+    max_attempts: int = Field(ge=1, le=1000)
+    alpha: Annotated[PositiveNumber, Field(lt=1)]
+
+
+class AttackLimits(_Section):
+    """Which attacks must have run, and how much they may find."""
+
+    required: tuple[str, ...] = Field(min_length=1)
+    may_be_not_applicable: tuple[str, ...]
+    limits: dict[str, Number] = Field(min_length=1)
+    require_positive_control: bool
+    require_negative_control: bool
+    max_canary_share: Annotated[Number, Field(le=1)]
+
+
+class QualityLimits(_Section):
+    """How far the rows may be from being useful."""
+
+    required: bool
+    max_tvd2_shortfall: PositiveNumber
+    warn_tail_shortfall: PositiveNumber
+
+
+class Policy(_Section):
+    """One policy. Read with `Policy.from_yaml`, compare by `digest()`."""
+
+    version: Literal[1]
+    name: str = Field(min_length=1, max_length=100)
+    guarantee: GuaranteeLimits
+    attempts: AttemptLimits
+    attacks: AttackLimits
+    quality: QualityLimits
+
+    @classmethod
+    def from_yaml(cls, text: bytes | str) -> Policy:
+        """Read a policy file.
+
+        Raises:
+            PolicyError: naming the key, and for an unknown key the nearest known one.
+        """
+        raw = text.encode() if isinstance(text, str) else text
+        try:
+            body = parse_yaml(raw, name="policy.yaml", limit=2**18)
+        except Refusal as refusal:
+            raise PolicyError(refusal.message, "Write plain YAML: keys, numbers, lists.") from None
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            raise _policy_error(error) from None
+
+    def to_yaml(self) -> bytes:
+        """Deterministic YAML without comments, for the bundle."""
+        return to_yaml(self.model_dump(mode="json"))
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical form of all values, hexadecimal."""
+        return digest(self.model_dump(mode="json"))
+
+    def attack_limits(self) -> dict[str, float]:
+        """What `attacks.run` takes as `limits`."""
+        return {name: float(value) for name, value in self.attacks.limits.items()}
+
+    def alpha_at(self, attempt: int) -> Decimal:
+        """Largest significance level that attempt number `attempt` (from 1) may use, rounded down."""
+        share = self.attempts.alpha / (attempt * (attempt + 1))
+        return share.quantize(_ALPHA_STEP, rounding=ROUND_FLOOR).normalize()
+
+
+def default_policy_text() -> str:
+    """The default policy with its comments, as `dpsynth init` writes it."""
+    return resources.files("dpsynth.release").joinpath("default_policy.yaml").read_text(encoding="utf-8")
+
+
+@cache
+def default_policy() -> Policy:
+    """The default policy."""
+    return Policy.from_yaml(default_policy_text())
+
+
+def policy_json_schema() -> dict[str, JSON]:
+    """JSON Schema of a policy file, for editors and other validators."""
+    schema: dict[str, JSON] = Policy.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "guarantee": GuaranteeLimits,
+    "attempts": AttemptLimits,
+    "attacks": AttackLimits,
+    "quality": QualityLimits,
+}
+
+
+def _policy_error(error: ValidationError) -> PolicyError:
+    """The first problem in a sentence; unknown keys come first because they explain missing ones."""
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model = _SECTIONS.get(str(first["loc"][0]), Policy) if len(first["loc"]) > 1 else Policy
+        near = difflib.get_close_matches(str(first["loc"][-1]), list(model.model_fields), n=1, cutoff=0.0)
+        return PolicyError(f"The policy has no key {place!r}, so nothing would apply it.",
+                           f"Did you mean {near[0]!r}?")  # fmt: skip
+    if first["type"] == "missing":
+        return PolicyError(f"The policy lacks {place!r}.", "Take the line over from the default policy.")
+    return PolicyError(
+        f"The policy's {place!r} cannot be used: {first['msg']}.", "See the comments of the default policy."
+    )

@@ -1,0 +1,96 @@
+"""What of the evidence may leave: an allow-list, written out field by field.
+
+Figures computed from real records are functions of those records and carry no noise, so publishing them
+would undo the guarantee that they judge (rule 7 of the design; Ganev and De Cristofaro, "ReconSyn", 2023,
+rebuild outliers from such metrics). What is published: verdicts, limits, controls, one of two classes per
+attack and of four per quality figure, and everything about canaries, which are public random rows and
+nobody's data.
+
+A field that is not written here does not leave; a test compares the output with the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attacks.report import AttackResult
+from dpsynth.quality.report import Metric
+from dpsynth.release.documents import JSON
+from dpsynth.release.evidence import Evidence
+from dpsynth.release.gate import Decision
+from dpsynth.release.rules.protocol import Finding
+
+DECISION_SCHEMA: Final = "dpsynth.public_decision/1"
+EVIDENCE_SCHEMA: Final = "dpsynth.public_evidence/1"
+_CLASSES: Final = ((0.25, "close to real"), (0.5, "nearer to real than to useless"), (1.0, "rough"))
+
+
+def public_decision(decision: Decision) -> dict[str, JSON]:
+    """The decision with every rule; confidential values are replaced by whether they are within the limit."""
+    return {
+        "schema": DECISION_SCHEMA,
+        "decision": decision.decision,
+        "draft": decision.draft,
+        "draft_digest": decision.draft_digest,
+        "policy_digest": decision.policy_digest,
+        "at": decision.at,
+        "commitments": dict(decision.commitments),
+        "rules": [_finding(found) for found in decision.rules],
+    }
+
+
+def public_evidence(evidence: Evidence) -> dict[str, JSON]:
+    """Verdicts, limits, controls, coarse classes and canary figures of complete evidence."""
+    draft, attack, quality, ledger = evidence.draft, evidence.attack, evidence.quality, evidence.ledger
+    return {
+        "schema": EVIDENCE_SCHEMA,
+        "draft": None if draft is None else draft.draft,
+        "draft_digest": None if draft is None else draft.draft_digest,
+        "attempt": None if ledger is None else ledger.attempt,
+        "canaries": None if draft is None else draft.canaries.model_dump(mode="json"),
+        "attacks": [] if attack is None else [_attack(row) for row in attack.report.attacks],
+        "epsilon_lower_bound": (
+            attack.report.epsilon_lower_bound.model_dump(mode="json")
+            if attack is not None and attack.report.epsilon_lower_bound is not None
+            else None
+        ),
+        "quality": [] if quality is None else [_metric(metric) for metric in quality.report.metrics],
+    }
+
+
+def _finding(found: Finding) -> dict[str, JSON]:
+    if not found.confidential:
+        return {**found.to_json()}
+    word = "within the limit" if found.passed else "beyond the limit"
+    return {**found.to_json(), "value": word, "reason": f"The value is {word}; it stays in the workspace."}
+
+
+def _attack(row: AttackResult) -> Mapping[str, JSON]:
+    within = row.ci_high is not None and row.ci_high <= row.limit
+    positive, negative = row.positive_control, row.negative_control
+    view: dict[str, JSON] = {
+        "name": row.name,
+        "version": row.version,
+        "threat": row.threat,
+        "stratum": row.stratum,
+        "endpoint": row.endpoint,
+        "verdict": row.verdict,
+        "limit_id": row.limit_id,
+        "limit": row.limit,
+        "class": "within the limit" if within else "not within the limit",
+        "positive_control": None if positive is None else positive.model_dump(mode="json"),
+        "negative_control": None if negative is None else {"kind": negative.kind, "passed": negative.passed},
+        "confidentiality": row.confidentiality,
+    }
+    if row.confidentiality == "canary_only":
+        view |= {"estimate": row.estimate, "ci_low": row.ci_low, "ci_high": row.ci_high}
+    return view
+
+
+def _metric(metric: Metric) -> Mapping[str, JSON]:
+    shortfall = metric.shortfall
+    if shortfall is None or metric.confidentiality == "internal":
+        return {"name": metric.name, "group": metric.group, "class": "not published"}
+    label = next((name for bound, name in _CLASSES if shortfall <= bound), "not better than useless")
+    return {"name": metric.name, "group": metric.group, "class": label}

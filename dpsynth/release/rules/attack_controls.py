@@ -1,0 +1,45 @@
+"""A pass without power is not a pass: each attack caught a planted leak and acquitted rows that nobody leaked.
+
+Positive control: caught in at least eight of ten plantings. Negative control: run, and passed.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from attacks.report import AttackResult
+from dpsynth.release.evidence import Evidence, row_title
+from dpsynth.release.policy import Policy
+from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
+
+
+@final
+class AttackControls:
+    """Controls that the policy requires have run and came out as they must."""
+
+    name: Final = "attack_controls"
+    on_fail: OnFail = "regenerate"
+
+    def check(self, evidence: Evidence, policy: Policy) -> Finding:
+        """See `Rule`."""
+        rows = need(need(evidence.attack, "attack.json").report.attacks or None, "a single attack")
+        wanted = policy.attacks
+
+        def holds(row: AttackResult) -> bool:
+            positive, negative = row.positive_control, row.negative_control
+            caught = positive is not None and 0 < 8 * positive.trials <= 10 * positive.detected
+            acquitted = negative is not None and negative.passed
+            return (caught or not wanted.require_positive_control) and (
+                acquitted or not wanted.require_negative_control
+            )
+
+        broken = [row_title(row) for row in rows if not holds(row)]
+        return finding(
+            self, value=len(rows) - len(broken), limit=len(rows), passed=not broken,
+            ok="Every attack caught its planted leak and acquitted its null.",
+            failed=f"{', '.join(broken[:3])}: a control failed, so a pass would mean nothing. "
+            "Give the attack more holdout rows or canaries.",
+        )  # fmt: skip
+
+
+RULE = AttackControls()
