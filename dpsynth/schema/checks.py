@@ -177,7 +177,7 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
 
 
 def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:
-    """Open sets of categories only: what is declared is public, and numbers are released through a mechanism."""
+    """Open sets of categories only: a declared domain is public, and numbers pass a mechanism."""
     if spec.kind != "categorical" or spec.values is not None:
         return
     column = table.column(name)
@@ -186,8 +186,7 @@ def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:
         present = column.drop_null()
         for what, pattern in CONTACTS.items():
             share = pc.mean(pc.match_substring_regex(present, pattern).cast(pa.int8())).as_py()
-            if share is not None and share >= MOST_MISREAD = frozenset({"mixed_numbers", "decimal_comma", "mixed_dates"})
-CONTACTS:
+            if share is not None and share >= MOST_CONTACTS:
                 raise SchemaError(f"Column {shown(name)} holds {what}, which identify persons directly.", remedy)
     if any(w.column == name and w.code in MISREAD for w in table.warnings):
         return
