@@ -66,6 +66,19 @@ class BlockProfile:
         inner = np.where(epsilons < -self.reach * self.step, -np.expm1(epsilons) + self.upper[-1], inner)
         return np.clip(np.where(epsilons > self.reach * self.step, self.upper[-1], inner), 0.0, 1.0)
 
+    def atoms(self) -> tuple[Array, Array, float]:
+        """The certified profile as a loss distribution: losses j h, their masses, and the mass at infinity.
+
+        Joining the dots of a convex profile linearly in gamma is a distribution on the dots (Doroshenko et al. 2022).
+        """
+        falls = np.diff(self.upper)
+        masses = np.empty(len(self.upper))
+        masses[0] = 1 - self.upper[0] + falls[0] / math.expm1(self.step)
+        masses[1:-1] = (falls[1:] - falls[:-1] * math.exp(self.step)) / math.expm1(self.step)
+        masses[-1] = falls[-1] / math.expm1(-self.step)
+        losses = np.arange(-self.reach, self.reach + 1) * self.step
+        return losses, np.maximum(masses, 0.0), float(self.upper[-1])
+
     def bracket(self, epsilon: float) -> tuple[float, float]:
         """(attained, certified) delta at the grid points around `epsilon`."""
         above = min(max(math.ceil(epsilon / self.step - 1e-9), -self.reach), self.reach)

@@ -84,7 +84,7 @@ def read_positive(value: object, name: str) -> Decimal:
 
 
 def decimal_text(value: Decimal) -> str:
-    """The one spelling of a number: no trailing zeros, an exponent only below 1e-6 or from 1e16 on.
+    """The one spelling of a number: no trailing zeros, an exponent only below 1e-4 or from 1e16 on.
 
     >>> decimal_text(Decimal("10.00")), decimal_text(Decimal("0.000000001"))
     ('10', '1e-9')
@@ -92,7 +92,7 @@ def decimal_text(value: Decimal) -> str:
     number = value.normalize(_EXACT)
     if not number:
         return "0"
-    if -6 <= number.adjusted() < 16:
+    if -4 <= number.adjusted() < 16:
         return format(number, "f")
     digits = "".join(map(str, number.as_tuple().digits))
     fraction = "." + digits[1:] if digits[1:] else ""

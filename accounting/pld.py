@@ -31,6 +31,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accounting.accountant import Opinion, split_delta
 from accounting.block import BlockProfile, block_profile
@@ -52,10 +53,13 @@ from accounting.rdp import RDPAccountant
 from accounting.relation import NeighboringRelation
 from accounting.threshold import selection_delta
 
+Array = NDArray[np.float64]
+
 SMALLEST_DELTA = 1e-11
 LARGEST_EPSILON = 300.0
 MAX_SQUARED_CHANGE = 36
 MAX_DISCRETE_SIGMA = 20_000.0
+MAX_LATTICE_CHANGE = 1_000
 MAX_DISTINCT = 400
 BLOCK_STEPS = 120
 _TAIL = 1e-15  # mass moved to infinity by each convolution
@@ -110,6 +114,7 @@ class PLDAccountant:
         return Opinion(epsilon=losses.epsilon(delta), tight=losses.tight)
 
 
+@lru_cache(maxsize=4)
 def compose(tree: EventTree, delta: float) -> LossDistribution:
     """Loss distribution of `tree` on a grid fit for reading epsilon at `delta`.
 
@@ -236,8 +241,7 @@ def _single(event: Event, relation: NeighboringRelation, grid: float) -> Any:
             scale = float(event.scale / event.l1_sensitivity)
             return library.from_laplace_mechanism(scale, value_discretization_interval=grid)
         case DiscreteLaplace():
-            rate = 1 / float(event.scale)
-            return library.from_discrete_laplace_mechanism(rate, event.change, value_discretization_interval=grid)
+            return _discrete_laplace(float(event.scale), event.change, grid)
         case PureDP():
             loss = common.DifferentialPrivacyParameters(float(event.epsilon), 0.0)
             return library.from_privacy_parameters(loss, value_discretization_interval=grid)
@@ -250,15 +254,23 @@ def _single(event: Event, relation: NeighboringRelation, grid: float) -> Any:
             raise UnsupportedEventError("This event has no loss distribution of its own.")
 
 
-def _discrete_gaussian(sigma: float, squared_change: int, grid: float) -> Any:
-    """Pointwise worst profile over integer vectors with squared norm `squared_change`, smaller ones being dominated."""
+def _discrete_laplace(scale: float, change: int, grid: float) -> Any:
+    """One count that changes by `change`; very large changes by randomized response, which dominates."""
+    from dp_accounting.pld import common
     from dp_accounting.pld import privacy_loss_distribution as library
 
+    if change > MAX_LATTICE_CHANGE:
+        loss = common.DifferentialPrivacyParameters(change / scale, 0.0)
+        return library.from_privacy_parameters(loss, value_discretization_interval=grid)
+    return library.from_discrete_laplace_mechanism(
+        1 / scale, change, value_discretization_interval=grid, use_connect_dots=True
+    )
+
+
+def _discrete_gaussian(sigma: float, squared_change: int, grid: float) -> Any:
+    """Pointwise worst profile over integer vectors with squared norm `squared_change`, smaller ones being dominated."""
     shapes = _sums_of_squares(squared_change)
-    coordinates = {
-        v: library.from_discrete_gaussian_mechanism(sigma, v, value_discretization_interval=grid)
-        for v in range(1, math.isqrt(squared_change) + 1)
-    }
+    coordinates = {v: _one_coordinate(sigma, v, grid) for v in range(1, math.isqrt(squared_change) + 1)}
     plds = [_convolve([_power(coordinates[v], shape.count(v)) for v in sorted(set(shape))]) for shape in shapes]
     if len(plds) == 1:
         return plds[0]
@@ -266,6 +278,18 @@ def _discrete_gaussian(sigma: float, squared_change: int, grid: float) -> Any:
     low = min(pmf._lower_loss for pmf in dense)
     high = max(pmf._lower_loss + pmf.size - 1 for pmf in dense)
     return _from_profile(grid, low, np.max([_profile(pmf, grid, low, high) for pmf in dense], axis=0))
+
+
+def _one_coordinate(sigma: float, change: int, grid: float) -> Any:
+    """One count that changes by `change`: loss (change^2 + 2 change j) / (2 sigma^2) with the noise's own Pr[j].
+
+    The library's constructor rounds every loss up, half a grid step on average; the split below does not.
+    """
+    furthest = math.ceil(9.5 * sigma) + change + 1
+    j = np.arange(-furthest, furthest + 1, dtype=np.float64)
+    masses = np.exp(-0.5 * (j / sigma) ** 2)
+    masses /= masses.sum()
+    return _from_atoms((change**2 + 2 * change * j) / (2 * sigma**2), masses, 1e-20, grid)
 
 
 def _sums_of_squares(total: int, largest: int | None = None) -> list[tuple[int, ...]]:
@@ -280,30 +304,42 @@ def _sums_of_squares(total: int, largest: int | None = None) -> list[tuple[int, 
     return [(v, *rest) for v in range(top, 0, -1) for rest in _sums_of_squares(total - v * v, v)]
 
 
-def _profile(pmf: Any, grid: float, low: int, high: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """delta at each grid epsilon low..high, by the backward recursion over masses, which only adds positive terms."""
+def _profile(pmf: Any, grid: float, low: int, high: int) -> Array:
+    """delta at each grid epsilon low..high: sum of masses above it times 1 - e^(eps - loss), positive terms only."""
+    from scipy.signal import lfilter
+
     masses = np.zeros(high - low + 1)
     start = pmf._lower_loss - low
     masses[start : start + pmf.size] = np.maximum(pmf._probs, 0.0)
-    shrink, rise = math.exp(-grid), -math.expm1(-grid)
-    deltas = np.empty(len(masses))
-    delta, weight = float(pmf._infinity_mass), 0.0
-    for i in range(len(masses) - 1, -1, -1):
-        deltas[i] = delta
-        weight = weight + masses[i]
-        delta += rise * weight
-        weight *= shrink
-    return deltas
+    weights = lfilter([1.0], [1.0, -math.exp(-grid)], masses[::-1])
+    above = np.concatenate([[0.0], np.cumsum(weights)[:-1]])[::-1]
+    return float(pmf._infinity_mass) - math.expm1(-grid) * above
 
 
 def _from_block(profile: BlockProfile, grid: float) -> Any:
-    """Connect the dots through the certified profile; where it is below 1e-14 the rest goes to infinity."""
-    vanishing = np.flatnonzero(profile.upper[profile.reach :] <= profile.upper[-1] + 1e-14)[0]
-    last = math.ceil(vanishing * profile.step / grid) + 1
-    return _from_profile(grid, -last, profile.deltas(np.arange(-last, last + 1) * grid))
+    """The certified profile's chords are themselves a loss distribution, with atoms at multiples of its own step."""
+    losses, masses, beyond = profile.atoms()
+    kept = np.flatnonzero(masses > 1e-18)
+    return _from_atoms(losses[kept], masses[kept], beyond + 1e-18 * len(losses), grid)
 
 
-def _from_profile(grid: float, low: int, deltas: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+def _from_atoms(losses: Array, masses: Array, beyond: float, grid: float) -> Any:
+    """Connect the dots for atoms: each is split between its grid neighbours so that its mass under both tables stays.
+
+    With share x at the upper neighbour, x e^-high + (1 - x) e^-low = e^-loss; `beyond` is the mass at infinity.
+    """
+    from dp_accounting.pld import pld_pmf, privacy_loss_distribution
+
+    below = np.floor(losses / grid)
+    share = np.clip(np.expm1(below * grid - losses) / math.expm1(-grid), 0.0, 1.0)
+    index = (below - below.min()).astype(np.int64)
+    probabilities = np.bincount(index, masses * (1 - share), minlength=int(index.max()) + 2)
+    probabilities += np.bincount(index + 1, masses * share, minlength=len(probabilities))
+    pmf = pld_pmf.DensePLDPmf(grid, int(below.min()), probabilities, beyond, True)
+    return privacy_loss_distribution.PrivacyLossDistribution(pmf)
+
+
+def _from_profile(grid: float, low: int, deltas: Array) -> Any:
     from dp_accounting.pld import pld_pmf, privacy_loss_distribution
 
     falling = np.clip(np.minimum.accumulate(deltas), 0.0, 1.0)
