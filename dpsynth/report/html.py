@@ -1,0 +1,151 @@
+"""Pages from models: Jinja2 with autoescape and StrictUndefined, one file, no script, no network.
+
+Every expression passes `clean` (no control or bidirectional characters) and autoescape, whatever the template's
+author thought of; a content security policy in the page forbids what would slip through. The style sheet is inlined;
+charts are SVG elements in the page.
+
+>>> page = render_internal(assemble(title="Empty"))
+>>> "<script" in page, "://" in page, "not for release" in page
+(False, False, True)
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dpsynth.report import charts, words
+from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
+from dpsynth.report.views import clean, first_page_metrics, grade_of
+
+MAX_CHART_ROWS = 12
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    """A figure as text: a dash for None, `<0.001` rather than 0.000."""
+    if value is None:
+        return "\u2013"
+    if value != 0 and abs(value) < 0.5 * 10**-digits:
+        return f"<0.{'0' * (digits - 1)}1" if value > 0 else f"\u2212<0.{'0' * (digits - 1)}1"
+    return f"{value:.{digits}f}".replace("-", "\u2212")
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "\u2013" if value is None else f"{100 * value:.{digits}f} %".replace("-", "\u2212")
+
+
+def _short(digest: str | None) -> str:
+    """The first twelve characters of a digest."""
+    return "\u2013" if not digest else clean(digest)[:12]
+
+
+def _finalize(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def environment() -> Environment:
+    """The template environment, made once."""
+    env = Environment(
+        loader=PackageLoader("dpsynth.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(num=_number, pct=_percent, short=_short)
+    env.globals.update(
+        metric_words=words.metric_words,
+        attack_words=words.attack_words,
+        endpoint_words=words.endpoint_words,
+        stratum_words=words.stratum_words,
+        rule_words=words.rule_words,
+        grade_of=grade_of,
+        first_page_metrics=first_page_metrics,
+        style=Markup(style_sheet()),  # noqa: S704 - a file of this package
+    )
+    return env
+
+
+@cache
+def style_sheet() -> str:
+    """The CSS of pages and cells."""
+    return resources.files("dpsynth.report").joinpath("style.css").read_text(encoding="utf-8")
+
+
+def render_internal(model: ReportModel) -> str:
+    """The internal edition: exact figures, marked "internal, not for release" on every page.
+
+    Args:
+        model: what `assemble` returns.
+
+    Returns:
+        one HTML document.
+    """
+    return environment().get_template("internal.html.j2").render(model=model, charts=_charts(model))
+
+
+def render_public(model: PublicModel) -> str:
+    """The public edition: verdicts, classes, canary figures, guarantee and budget entry; nothing else.
+
+    Args:
+        model: what `assemble_public` returns.
+
+    Returns:
+        one HTML document.
+    """
+    return environment().get_template("public.html.j2").render(model=model)
+
+
+def _charts(model: ReportModel) -> dict[str, Markup]:
+    """The charts of the internal edition; a chart without figures is left out."""
+    out: dict[str, str] = {}
+    if model.attacks:
+        out["attacks"] = charts.attacks("attacks", model.attacks)
+    report = model.quality
+    if report is not None:
+        out["columns"] = charts.dots(
+            "columns",
+            [
+                charts.Dots(
+                    label=c.name,
+                    points={"value": c.tvd, "reference": c.reference, "floor": c.floor},
+                    interval=(c.ci_low, c.ci_high),
+                )
+                for c in report.columns[:MAX_CHART_ROWS]
+            ],
+            axis="distance of one column (0 identical, 1 disjoint)",
+        )
+        out["pairs"] = charts.dots(
+            "pairs",
+            [
+                charts.Dots(
+                    label=f"{p.left} \u00d7 {p.right}",
+                    points={"value": p.tvd, "reference": p.reference, "floor": p.floor, "shuffle": p.shuffle},
+                    interval=(p.ci_low, p.ci_high),
+                )
+                for p in report.pairs[:MAX_CHART_ROWS]
+            ],
+            axis="distance of a pair of columns (0 identical, 1 disjoint)",
+        )
+        rows = [
+            charts.Dots(
+                label=f"{b.low}\u2013{b.high} rows, {what}",
+                points={
+                    "matched": getattr(b, f"{key}_matched"),
+                    "reference": getattr(b, f"{key}_reference"),
+                    "floor": getattr(b, f"{key}_floor"),
+                },
+            )
+            for key, what in (("kept", "kept"), ("overlap", "in place"))
+            for b in report.tails
+            if b.cells
+        ]
+        if rows:
+            out["tails"] = charts.dots("tails", rows, axis="share (1 is all)", upper=1.03)
+    return {name: Markup(svg) for name, svg in out.items()}  # noqa: S704 - matplotlib escapes text

@@ -1,0 +1,259 @@
+"""Two models of one evidence set, made from documents, ready to print.
+
+`ReportModel` is made from the exact documents of the workspace and is for reviewers. `PublicModel` is made
+from the two documents that the bundle publishes (`dpsynth.public_decision/1`, `dpsynth.public_evidence/1`):
+it can say nothing that the bundle does not say anyway, and it refuses the exact documents. Every piece that
+is absent is shown as "not run", never left out.
+
+>>> assemble().verdict.word
+'Not decided'
+
+Not guaranteed: that a document is honest; `dpsynth verify` checks signatures, digests and the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dpsynth.core.errors import DataError
+from dpsynth.quality.report import QualityReport
+from dpsynth.report.views import (
+    VERDICT_ORDER,
+    AttackLine,
+    BudgetView,
+    Check,
+    Document,
+    EventLine,
+    Grade,
+    GuaranteeView,
+    Verdict,
+    attack_lines,
+    budget_view,
+    checks_view,
+    clean,
+    event_lines,
+    flatten,
+    guarantee_view,
+    reading,
+    text_of,
+    verdict_view,
+)
+from dpsynth.report.words import CRITERIA, UNTESTED, Words, attack_words, limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """What both editions share."""
+
+    edition: Literal["internal", "public"]
+    title: str
+    verdict: Verdict
+    guarantee: GuaranteeView | None
+    budget: BudgetView | None
+    checks: tuple[Check, ...]
+    attacks: tuple[AttackLine, ...]
+    attacks_verdict: str | None
+    epsilon_lower_bound: str | None
+    untested: tuple[Words, ...]
+    limits: tuple[Words, ...]
+    provenance: tuple[tuple[str, str], ...]
+    verify: str
+    events: tuple[EventLine, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Rules that did not hold, warnings included."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportModel(Front):
+    """The internal edition: exact figures."""
+
+    quality: QualityReport | None
+    card: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicModel(Front):
+    """The public edition: classes instead of figures."""
+
+    grades: tuple[Grade, ...]
+
+
+def _untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tuple[Words, ...]:
+    """Criteria without an attack of their own, and attacks that the report itself says did not run."""
+    ran = {CRITERIA.get(a.limit_id.partition(".")[0]) for a in attacks}
+    absent = tuple(words for words in UNTESTED if words.title not in ran)
+    said = tuple(Words(title=attack_words(str(r["name"])).title, meaning=clean(r["reason"])) for r in reported)
+    return tuple(words for words in said if words.title not in {w.title for w in absent}) + absent
+
+
+def provenance(draft: Document | None) -> tuple[tuple[str, str], ...]:
+    """The public facts of a draft document, in words; unknown fields are not shown."""
+    if draft is None:
+        return ()
+    with reading("draft"):
+        maker = draft.get("generator") or {}
+        rows = [
+            ("Data set", draft.get("dataset")),
+            ("Generator", " ".join(str(maker[k]) for k in ("name", "version") if maker.get(k)) or None),
+            ("Origin of generator", "third party" if maker.get("third_party") else None),
+            ("Synthetic rows", f"{int(draft['rows']):,}" if draft.get("rows") else None),
+            ("Columns", len(draft["columns"]) if draft.get("columns") else None),
+            ("Created", draft.get("created")),
+            ("Source commitment (keyed)", draft.get("source_commitment")),
+            ("Rows commitment (keyed)", draft.get("draft_digest")),
+            ("Schema", draft.get("schema_digest")),
+            ("Policy", draft.get("policy_digest")),
+            ("Events", draft.get("events_digest")),
+        ]
+        return tuple((label, clean(value)) for label, value in rows if value is not None)
+
+
+def _has_canaries(draft: Document | None) -> bool:
+    planted = (draft or {}).get("canaries") or {}
+    return bool(planted.get("planted"))
+
+
+def _front(
+    edition: Literal["internal", "public"],
+    *,
+    decision: Document | None,
+    guarantee: Document | None,
+    balance: Document | None,
+    ledger: Document | None,
+    attacks: tuple[AttackLine, ...],
+    attacks_verdict: object,
+    bound: object,
+    untested: Sequence[Document],
+    draft: Document | None,
+    events: Document | None,
+    warnings: Sequence[str],
+    verify: str,
+    title: str,
+) -> dict[str, Any]:
+    claim = None if guarantee is None else guarantee_view(guarantee)
+    this = None if claim is None else claim.epsilon
+    return {
+        "edition": edition,
+        "title": clean(title),
+        "verdict": verdict_view(decision),
+        "guarantee": claim,
+        "budget": None if balance is None else budget_view(balance, this=this, ledger=ledger),
+        "checks": checks_view(decision),
+        "attacks": attacks,
+        "attacks_verdict": None if attacks_verdict is None else clean(attacks_verdict),
+        "epsilon_lower_bound": None if bound is None else text_of(bound),
+        "untested": _untested(attacks, untested),
+        "limits": limits((guarantee or {}).get("unit", "record"), edition=edition, canaries=_has_canaries(draft)),
+        "provenance": provenance(draft),
+        "verify": clean(verify),
+        "events": event_lines(events),
+        "warnings": tuple(clean(w) for w in warnings),
+    }
+
+
+def assemble(
+    *,
+    decision: Document | None = None,
+    guarantee: Document | None = None,
+    balance: Document | None = None,
+    ledger: Document | None = None,
+    attacks: Document | None = None,
+    quality: Document | None = None,
+    draft: Document | None = None,
+    card: Document | None = None,
+    events: Document | None = None,
+    warnings: Sequence[str] = (),
+    verify: str = "dpsynth verify BUNDLE --key release.pub",
+    title: str = "Release report",
+) -> ReportModel:
+    """The internal edition from the workspace's exact documents; None means that the step was not run.
+
+    Args:
+        decision: `Decision.to_json()`.
+        guarantee: `Guarantee.to_json()`.
+        balance: `Balance.to_json()`, after this release was charged.
+        ledger: `entry`, `hash` and `ledger_id` of the commit.
+        attacks: `AttackReport.to_json()` (`dpsynth.attacks/1`).
+        quality: `QualityReport.to_json()` (`dpsynth.quality/1`).
+        draft: `draft.json` (`dpsynth.draft/1`).
+        card: the data card.
+        events: `EventTree.to_json()` of what was spent.
+        warnings: sentences for the reader.
+        verify: the command that the receiver runs.
+        title: heading of the page.
+
+    Raises:
+        DataError: a document that is there cannot be read; names the document, never a value.
+    """
+    with reading("attack"):
+        lines = () if attacks is None else attack_lines(attacks["attacks"], exact=True)
+        proved = (attacks or {}).get("epsilon_lower_bound") or {}
+        untested = (attacks or {}).get("not_applicable") or ()
+        bound = proved.get("value", proved.get("epsilon"))
+    report = None if quality is None else QualityReport.from_json(quality)
+    front = _front(
+        "internal", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
+        attacks_verdict=None if attacks is None else attacks.get("verdict"), bound=bound,
+        untested=untested, draft=draft,
+        events=events, warnings=[*warnings, *(report.warnings if report else ())], verify=verify, title=title,
+    )  # fmt: skip
+    return ReportModel(quality=report, card=flatten(card), **front)
+
+
+def assemble_public(
+    *,
+    decision: Document,
+    evidence: Document,
+    guarantee: Document,
+    balance: Document | None = None,
+    ledger: Document | None = None,
+    draft: Document | None = None,
+    events: Document | None = None,
+    warnings: Sequence[str] = (),
+    verify: str = "dpsynth verify BUNDLE --key release.pub",
+    title: str = "Release report",
+) -> PublicModel:
+    """The public edition from what the bundle publishes.
+
+    Args:
+        decision: `public_decision(...)`, schema `dpsynth.public_decision/1`.
+        evidence: `public_evidence(...)`, schema `dpsynth.public_evidence/1`.
+        guarantee: as for `assemble`; likewise the rest.
+        balance: see `assemble`.
+        ledger: see `assemble`.
+        draft: of `draft.json` the data set, generator, released rows, columns, time and digests are shown.
+        events: see `assemble`; public, because the bundle holds them.
+        warnings: sentences for the reader; must not depend on private rows.
+        verify: see `assemble`.
+        title: see `assemble`.
+
+    Raises:
+        DataError: a document is an exact one, or cannot be read.
+    """
+    for name, document, schema in (
+        ("decision", decision, "dpsynth.public_decision/1"),
+        ("evidence", evidence, "dpsynth.public_evidence/1"),
+    ):
+        if document.get("schema") != schema:
+            raise DataError(
+                f"The public report is made from a {schema} document; this {name} is another one.",
+                "Exact figures never enter the public report: pass what public_view returns.",
+            )
+    with reading("evidence"):
+        lines = attack_lines(evidence["attacks"], exact=False)
+        grades = tuple(
+            Grade(name=clean(m["name"]), group=clean(m["group"]), grade=clean(m["class"])) for m in evidence["quality"]
+        )
+        worst = min((a.verdict for a in lines), key=VERDICT_ORDER.__getitem__, default=None)
+    front = _front(
+        "public", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
+        attacks_verdict=worst, bound=evidence.get("epsilon_lower_bound"), untested=(), draft=draft, events=events,
+        warnings=warnings, verify=verify, title=title,
+    )  # fmt: skip
+    return PublicModel(grades=grades, **front)
