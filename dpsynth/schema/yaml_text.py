@@ -34,19 +34,21 @@ IDENTIFIER_NAME = re.compile(
     r"(^|[_\W])(id|uuid|mail|email|e_mail|phone|telephone|mobile|ssn|iban|passport)([_\W]|$)|_id$"
 )
 HEADER = """\
-# What is public about this table. Names, kinds and roles below are public. # - A value or bound that you
-write here is used as it is and costs no budget. Write only what you would know #   without looking at this
-table: a code list, a legal limit, an age from 0 to 110. Never copy it from the data. # - `null` means
-unknown: it is derived with differential privacy and charged to the budget. # - Missing cells need no entry:
-in every kind they are an outcome of their own. #
+# What is public about this table. Names, kinds and roles below are public.
+# - A value or bound that you write here is used as it is and costs no budget. Write only what you would know
+#   without looking at this table: a code list, a legal limit, an age from 0 to 110. Never copy it from the data.
+# - `null` means unknown: it is derived with differential privacy and charged to the budget.
+# - Missing cells need no entry: in every kind they are an outcome of their own.
+#
 # kind: categorical | boolean | integer | float | date | datetime
-#   categorical: `values` lists all categories; with `other: true` anything else is counted together as
-`other`. #   integer, float, date, datetime: `min` and `max`; cells outside are clamped to them. #   float:
-`precision` is the number of decimal places; datetime: the decimal places of the seconds. #   date,
-datetime: `format` is the strptime format of a text file that does not follow ISO 8601. # missing: words
-that mean "missing" in this column, such as ["NA", "?"] # role: target (to be predicted) | sensitive |
-quasi_identifier (an attacker may know it) #       | identifier (not modelled, not released) | unit (names
-the person; not modelled) # drop: true leaves the column out.
+#   categorical: `values` lists all categories; with `other: true` anything else is counted together as `other`.
+#   integer, float, date, datetime: `min` and `max`; cells outside are clamped to them.
+#   float: `precision` is the number of decimal places; datetime: the decimal places of the seconds.
+#   date, datetime: `format` is the strptime format of a text file that does not follow ISO 8601.
+# missing: words that mean "missing" in this column, such as ["NA", "?"]
+# role: target (to be predicted) | sensitive | quasi_identifier (an attacker may know it)
+#       | identifier (not modelled, not released) | unit (names the person; not modelled)
+# drop: true leaves the column out.
 """
 
 
