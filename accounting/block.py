@@ -76,7 +76,7 @@ class BlockProfile:
         masses[0] = 1 - self.upper[0] + falls[0] / math.expm1(self.step)
         masses[1:-1] = (falls[1:] - falls[:-1] * math.exp(self.step)) / math.expm1(self.step)
         masses[-1] = falls[-1] / math.expm1(-self.step)
-        losses = np.arange(-self.reach, self.reach + 1) * self.step
+        losses: Array = np.arange(-self.reach, self.reach + 1, dtype=np.float64) * self.step
         return losses, np.maximum(masses, 0.0), float(self.upper[-1])
 
     def bracket(self, epsilon: float) -> tuple[float, float]:

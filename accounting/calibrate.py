@@ -135,7 +135,7 @@ class _Estimate:
         side = 0
         for _ in range(80):
             weight = f_low / (f_low - f_high) if math.isfinite(f_high) and math.isfinite(f_low) else 0.5
-            budget = low * (high / low) ** min(max(weight, 0.01), 0.99)
+            budget: float = low * (high / low) ** min(max(weight, 0.01), 0.99)
             gap = self._gap(budget, target)
             if abs(gap) < 1e-5 or high <= low * (1 + 1e-12):
                 return budget

@@ -46,7 +46,9 @@ def _read(path: str) -> bytes:
         with Path(path).open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise EventError(f"Cannot read {path}: {error.strerror}.", "Give the path of a dpsynth.events/1 file.") from None
+        raise EventError(
+            f"Cannot read {path}: {error.strerror}.", "Give the path of a dpsynth.events/1 file."
+        ) from None
 
 
 def _table(guarantee: Guarantee) -> str:

@@ -10,6 +10,7 @@ listed, unless two of them contradict each other, which means a defect and not a
   repetitions, so this is what a lost repeat count cannot survive.
 
 >>> from accounting.event import Gaussian
+>>> from accounting.relation import NeighboringRelation, PrivacyUnit
 >>> tree = EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=PrivacyUnit(),
 ...                  events=(Gaussian(sigma="10", l2_sensitivity="1", count=10),))
 >>> price(tree, "1e-5").epsilon
@@ -34,7 +35,6 @@ from accounting.guarantee import Guarantee
 from accounting.pld import PLDAccountant, compose
 from accounting.pure import PureAccountant
 from accounting.rdp import RDPAccountant, attained_divergence
-from accounting.relation import NeighboringRelation, PrivacyUnit
 from accounting.zcdp import ZCDPAccountant
 
 PLD, RDP, ZCDP = PLDAccountant(), RDPAccountant(), ZCDPAccountant()

@@ -36,11 +36,7 @@ def _rounded(value: float, digits: int, rounding: str) -> Decimal:
         raise ParameterError(f"Expected a finite number below 1e30 to round, got {value}.")
     if not 0 <= digits <= MAX_DIGITS:
         raise ParameterError(f"Expected 0 to {MAX_DIGITS} decimals, got {digits}.")
-    return (
-        Decimal(value)
-        .quantize(Decimal(1).scaleb(-digits), rounding=rounding, context=_EXACT)
-        .normalize(_EXACT)
-    )
+    return Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=rounding, context=_EXACT).normalize(_EXACT)
 
 
 def read_decimal(value: object, name: str) -> Decimal:

@@ -180,9 +180,7 @@ class PoissonSampled(_Checked):
 
     def _check(self) -> None:
         if self.event.count != 1:
-            raise EventError(
-                "Expected count 1 inside poisson_sampled: one draw a step.", "Put the count outside."
-            )
+            raise EventError("Expected count 1 inside poisson_sampled: one draw a step.", "Put the count outside.")
 
     def to_json(self) -> dict[str, Any]:
         """As for other events; the inner object carries no count of its own."""
@@ -191,14 +189,7 @@ class PoissonSampled(_Checked):
 
 
 Event = (
-    Gaussian
-    | DiscreteGaussian
-    | Laplace
-    | DiscreteLaplace
-    | Exponential
-    | PureDP
-    | PartitionSelection
-    | PoissonSampled
+    Gaussian | DiscreteGaussian | Laplace | DiscreteLaplace | Exponential | PureDP | PartitionSelection | PoissonSampled
 )
 
 _TYPES: dict[str, type[Event]] = {
@@ -231,14 +222,10 @@ class EventTree:
             raise EventError(f"Expected relation to be one of {', '.join(NeighboringRelation)}.")
         if not isinstance(self.unit, PrivacyUnit):
             raise EventError("Expected unit to be a PrivacyUnit.")
-        if not isinstance(self.events, tuple) or not all(
-            isinstance(event, get_args(Event)) for event in self.events
-        ):
+        if not isinstance(self.events, tuple) or not all(isinstance(event, get_args(Event)) for event in self.events):
             raise EventError("Expected events to be a tuple of events of the closed set.")
         if len(self.events) > MAX_EVENTS:
-            raise EventError(
-                f"Expected at most {MAX_EVENTS} events.", "Use `count` for repeated equal events."
-            )
+            raise EventError(f"Expected at most {MAX_EVENTS} events.", "Use `count` for repeated equal events.")
 
     def to_json(self) -> dict[str, Any]:
         """The tree as a `dpsynth.events/1` document."""
@@ -300,11 +287,7 @@ def event_from_json(value: object) -> Event:
     Raises:
         EventError: for an unknown type or field, or a value out of range.
     """
-    if (
-        not isinstance(value, Mapping)
-        or not isinstance(value.get("type"), str)
-        or value["type"] not in _TYPES
-    ):
+    if not isinstance(value, Mapping) or not isinstance(value.get("type"), str) or value["type"] not in _TYPES:
         raise EventError(f"Expected an event object whose type is one of {', '.join(_TYPES)}.")
     cls = _TYPES[value["type"]]
     known = {field.name for field in fields(cls)}
@@ -328,9 +311,7 @@ def _object(
     wrong = keys & refused if required is None else (required - keys) | (keys - required - optional)
     if wrong:
         shown = ", ".join(sorted(str(key)[:40] for key in wrong)[:5])
-        raise EventError(
-            f"Missing or unknown fields in {name}: {shown}.", "Fields are closed; see `accounting.event`."
-        )
+        raise EventError(f"Missing or unknown fields in {name}: {shown}.", "Fields are closed; see `accounting.event`.")
     return dict(value)
 
 
@@ -377,9 +358,7 @@ def _read_probability(value: object, name: str) -> Decimal:
 
 def _read_inner(value: object, _: str) -> object:
     if not isinstance(value, Gaussian):
-        raise EventError(
-            "Expected a gaussian event inside poisson_sampled: no other amplification is proved here."
-        )
+        raise EventError("Expected a gaussian event inside poisson_sampled: no other amplification is proved here.")
     return value
 
 

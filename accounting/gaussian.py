@@ -30,7 +30,7 @@ _WIDE = 50_000.0  # above this sigma a sum over the support costs more than an i
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
-    """delta of one Gaussian query with sensitivity `mu` noise standard deviations, at `epsilon`."""
+    """Delta of one Gaussian query with sensitivity `mu` noise standard deviations, at `epsilon`."""
     near, far = mu / 2 - epsilon / mu, -mu / 2 - epsilon / mu
     return max(0.0, _normal_cdf(near) - _exp_times(epsilon, far))
 

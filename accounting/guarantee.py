@@ -52,9 +52,7 @@ class Guarantee:
         object.__setattr__(self, "delta", read_decimal(self.delta, "delta"))
         if self.delta >= 1:
             raise ParameterError("Expected delta < 1: at 1 nothing is promised.")
-        opinions = {
-            str(name): decimal_text(read_decimal(value, "epsilon")) for name, value in self.all.items()
-        }
+        opinions = {str(name): decimal_text(read_decimal(value, "epsilon")) for name, value in self.all.items()}
         object.__setattr__(self, "all", opinions)
 
     def attacker_ceiling(self, fpr: float = 0.01) -> float:
@@ -106,13 +104,9 @@ class Guarantee:
             EventError: for anything else.
         """
         if not isinstance(value, Mapping) or set(value) != _FIELDS or not isinstance(value["all"], Mapping):
-            raise EventError(
-                f"Expected a guarantee to be an object with exactly {', '.join(sorted(_FIELDS))}."
-            )
+            raise EventError(f"Expected a guarantee to be an object with exactly {', '.join(sorted(_FIELDS))}.")
         if value["relation"] not in list(NeighboringRelation) or not isinstance(value["accountant"], str):
-            raise EventError(
-                "Expected a guarantee's relation to be one of the closed set and accountant a name."
-            )
+            raise EventError("Expected a guarantee's relation to be one of the closed set and accountant a name.")
         return cls(
             epsilon=value["epsilon"],
             delta=value["delta"],

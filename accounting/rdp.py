@@ -9,6 +9,7 @@ Proposition 12):
 Poisson sampling follows Mironov, Talwar and Zhang 2019: the binomial sum at integer orders, quadrature of the same
 integral between them. Partition selection is approximate DP: its atom is taken from delta first.
 
+>>> from accounting.relation import PrivacyUnit
 >>> tree = EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=PrivacyUnit(),
 ...                  events=(Exponential(bounded_range="0.05", count=50),))
 >>> round(RDPAccountant().opinion(tree, 1e-5).epsilon, 4)
@@ -39,7 +40,7 @@ from accounting.event import (
     PoissonSampled,
     PureDP,
 )
-from accounting.relation import NeighboringRelation, PrivacyUnit
+from accounting.relation import NeighboringRelation
 from accounting.zcdp import total_atoms
 
 Array = NDArray[np.float64]
@@ -131,18 +132,17 @@ def _curve(event: Event, relation: NeighboringRelation, orders: Array) -> Array:
 
 def _convert(divergences: Array, orders: Array, delta: float) -> Array:
     excess = orders - 1
-    return divergences + (-math.log(delta) + excess * np.log1p(-1 / orders) - np.log(orders)) / excess
+    converted: Array = divergences + (-math.log(delta) + excess * np.log1p(-1 / orders) - np.log(orders)) / excess
+    return converted
 
 
 def _power_sum(log_p: Array, losses: Array, orders: Array) -> Array:
     """D_alpha of a pair with losses of probability exp(log_p): log E[exp((alpha - 1) L)] / (alpha - 1)."""
-    excess = orders[:, None] - 1
-    with np.errstate(invalid="ignore"):  # infinity times zero loss, replaced below
-        exponents = log_p[None, :] + excess * losses[None, :]
-    peak = exponents.max(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        total = (peak + np.log(np.exp(exponents - peak).sum(axis=1, keepdims=True)))[:, 0] / excess[:, 0]
-    return np.where(np.isinf(orders), losses.max(), total)
+    finite = np.where(np.isinf(orders), 2.0, orders)  # D_infinity is the largest loss, put in at the end
+    exponents = log_p[None, :] + (finite - 1)[:, None] * losses[None, :]
+    peak = exponents.max(axis=1)
+    divergences = (peak + np.log(np.exp(exponents - peak[:, None]).sum(axis=1))) / (finite - 1)
+    return np.asarray(np.where(np.isinf(orders), losses.max(), divergences))
 
 
 def _laplace(eps: float, orders: Array) -> Array:
@@ -157,11 +157,11 @@ def _discrete_laplace(scale: float, change: int, orders: Array) -> Array:
     """Losses (change - 2 x) / scale: one shifted coordinate dominates any vector of the same L1 norm."""
     if change > _MAX_LATTICE_SHIFT:
         return _randomized_response(change / scale, orders)
-    x = np.arange(change + 1)
+    x: Array = np.arange(change + 1, dtype=np.float64)
     log_q = -1 / scale
     log_p = x * log_q - math.log1p(math.exp(log_q))
     log_p[1:-1] += math.log(-math.expm1(log_q))
-    return _power_sum(log_p, (change - 2 * x) / scale, orders)
+    return _power_sum(log_p, (change - 2.0 * x) / scale, orders)
 
 
 def _randomized_response(eps: float, orders: Array) -> Array:
@@ -183,7 +183,7 @@ def _bounded_range(eta: float, orders: Array) -> Array:
 
 
 def _discrete_gaussian_exact(sigma: float, order: float) -> float:
-    """alpha / (2 sigma^2) + log(theta(alpha) / theta(0)) / (alpha - 1), theta(c) = sum_j exp(-(j - c)^2 / 2 sigma^2)."""
+    """D_alpha of a unit shift: alpha / (2 sigma^2) + log(theta(alpha) / theta(0)) / (alpha - 1); theta sums the pmf."""
     if sigma > 4:  # theta is constant to one part in 1e100
         return order / (2 * sigma**2)
     grid = np.arange(-200, 201)
@@ -220,4 +220,5 @@ def _sampled_at(q: float, mu: float, order: float) -> float:
 @lru_cache(maxsize=512)
 def _log_binomial(n: int) -> Array:
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    return log_factorial[-1] - log_factorial - log_factorial[::-1]
+    binomial: Array = log_factorial[-1] - log_factorial - log_factorial[::-1]
+    return binomial

@@ -88,13 +88,9 @@ class PrivacyUnit:
         if value == "record":
             return cls()
         if not isinstance(value, Mapping) or set(value) != {"kind", "column", "max_records"}:
-            raise EventError(
-                'Expected unit to be "record" or an object with exactly kind, column and max_records.'
-            )
+            raise EventError('Expected unit to be "record" or an object with exactly kind, column and max_records.')
         if value["kind"] != "user":
-            raise EventError(
-                "Expected the unit object's kind to be 'user'.", 'Write "record" for record level.'
-            )
+            raise EventError("Expected the unit object's kind to be 'user'.", 'Write "record" for record level.')
         return cls(kind="user", column=value["column"], max_records=value["max_records"])
 
     def __str__(self) -> str:

@@ -15,7 +15,15 @@ import math
 
 from accounting.accountant import Opinion, split_delta
 from accounting.errors import UnsupportedEventError
-from accounting.event import DiscreteGaussian, Event, EventTree, Exponential, Gaussian, PartitionSelection, PoissonSampled
+from accounting.event import (
+    DiscreteGaussian,
+    Event,
+    EventTree,
+    Exponential,
+    Gaussian,
+    PartitionSelection,
+    PoissonSampled,
+)
 from accounting.gaussian import discrete_gaussian_tail
 from accounting.pure import worst_loss
 from accounting.threshold import selection_delta
@@ -35,7 +43,7 @@ class ZCDPAccountant:
 
 
 def event_rho(event: Event) -> float:
-    """rho of one use of `event`: zCDP, relation and unit of its tree.
+    """Rho of one use of `event`: zCDP, relation and unit of its tree.
 
     Raises:
         UnsupportedEventError: for Poisson sampling, which zCDP does not amplify.
@@ -88,7 +96,7 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
 
 
 def _log_delta(rho: float, epsilon: float) -> float:
-    """log of min over alpha > 1 of exp((alpha - 1)(alpha rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha."""
+    """Log of min over alpha > 1 of exp((alpha - 1)(alpha rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha."""
 
     def at(log_excess: float) -> float:
         excess = math.exp(log_excess)
