@@ -22,6 +22,7 @@ from typing import final
 
 from accounting.decimals import decimal_up
 from accounting.event import DiscreteGaussian, Event, PartitionSelection
+from dpsynth.core.errors import ParameterError
 from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.derive import DeriveNoise, plan_derive, unknown_columns
 from dpsynth.schema.domain import CategoryDomain, known_domain
@@ -155,6 +156,13 @@ def spike_event(spikes: SpikeNoise, max_records: int) -> PartitionSelection:
         l2_sensitivity=max_records,
         max_keys=max_records,
     )
+
+
+def required(sigma: Decimal | None) -> Decimal:
+    """The scale of a measurement that the allocation must contain."""
+    if sigma is None:
+        raise ParameterError("The plan holds no such measurement.", "Plan again with the generator that is fitted.")
+    return sigma
 
 
 def may_be_wide(spec: ColumnSpec) -> bool:

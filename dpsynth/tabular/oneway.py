@@ -115,8 +115,7 @@ def measure_oneways(
         progress: called once a column.
 
     Returns:
-        Column -> released counts, and the events spent: those of the allocation, less the spike searches of columns
-        whose derived grid turned out narrow.
+        Column -> released counts, and the events spent: exactly those that the allocation planned.
     """
     oneways: dict[str, OneWay] = {}
     events: list[Event] = []
@@ -143,8 +142,9 @@ def _measure(
     events: list[Event] = []
     spikes, spike_counts = np.zeros(0, dtype=np.int64), np.zeros(0)
     width = 1
-    if isinstance(domain, GridDomain) and domain.size > NARROW:
+    if isinstance(domain, GridDomain):
         width = -(-domain.size // NARROW)
+    if name in allocation.spikes:                          # also where a derived grid turned out narrow: as planned
         spikes, spike_counts, event = _find_spikes(table, name, domain, allocation, noise)
         events.append(event)
     cells = Cells(domain=domain, width=width, spikes=spikes)
