@@ -2,7 +2,8 @@
 
     seal -> evidence -> gate(policy) -> export -> verify
 
-Names load on first use: `import dpsynth.release` costs nothing.
+Names load on first use: `import dpsynth.release` costs nothing. Functions named like their module are imported from
+it (`from dpsynth.release.gate import gate`), because a package attribute can be only one of the two.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ _EXPORTS = {
     "default_policy": "dpsynth.release.policy:default_policy",
     "default_policy_text": "dpsynth.release.policy:default_policy_text",
     "encode_parquet": "dpsynth.release.formats:encode_parquet",
-    "export": "dpsynth.release.export:export",
-    "gate": "dpsynth.release.gate:gate",
     "gather": "dpsynth.release.export:gather",
     "judge": "dpsynth.release.export:judge",
     "next_attempt": "dpsynth.release.entries:next_attempt",
@@ -36,7 +35,6 @@ _EXPORTS = {
     "record_attempt": "dpsynth.release.entries:record_attempt",
     "record_recall": "dpsynth.release.entries:record_recall",
     "record_report": "dpsynth.release.entries:record_report",
-    "verify": "dpsynth.release.verify:verify",
 }
 
 __all__ = list(_EXPORTS)

@@ -103,7 +103,7 @@ def check_names(names: list[str]) -> None:
 def _read_folder(path: Path) -> Contents:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        entries = sorted(os.listdir(folder))
+        entries = sorted(os.listdir(folder))  # noqa: PTH208 - by descriptor, so that nobody exchanges the path
         for name in entries:
             if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 raise Refusal("symlink_member", "A member is a link; a bundle holds plain files only.")
@@ -112,13 +112,14 @@ def _read_folder(path: Path) -> Contents:
         small: dict[str, bytes] = {}
         for name in MEMBERS:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                os.close(handle)
+                raise Refusal("not_a_file", f"{name} is not a plain file.")
             with closing(os.fdopen(handle, "rb", buffering=0)) as file:
-                facts = os.fstat(handle)
-                if not stat.S_ISREG(facts.st_mode):
-                    raise Refusal("not_a_file", f"{name} is not a plain file.")
                 sha256[name], body = _hash(file, name, facts.st_size)
-                if body is not None:
-                    small[name] = body
+            if body is not None:
+                small[name] = body
         return Contents(sha256=sha256, small=small)
     finally:
         os.close(folder)

@@ -58,7 +58,6 @@ class Card(_Closed):
     columns: tuple[str, ...]
     guarantee: dict[str, Any]
     guarantee_in_words: str
-    accountants: dict[str, str]
     noise: Literal["exact", "seeded"]
     seeds: dict[str, Hex64]
     attempts: int = Field(ge=1)
@@ -92,7 +91,6 @@ def make_card(
             "columns": draft.columns,
             "guarantee": ledger.guarantee.to_json(),
             "guarantee_in_words": ledger.guarantee.sentence(),
-            "accountants": dict(ledger.guarantee.all),
             "noise": "seeded" if ledger.seeded_noise else "exact",
             "seeds": dict(draft.seeds),
             "attempts": ledger.attempt,

@@ -24,7 +24,7 @@ import yaml
 
 from dpsynth.core.errors import VerificationError
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 MAX_DEPTH: Final = 32
 MAX_BYTES: Final = 64 * 2**20
@@ -133,7 +133,7 @@ def pretty(value: JSON) -> bytes:
 
 def to_yaml(value: JSON) -> bytes:
     """Deterministic YAML in the order of the keys given."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).encode()
+    return yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100).encode()
 
 
 def _text(raw: bytes, name: str, limit: int) -> str:
@@ -176,6 +176,13 @@ def _whole_characters(text: str, name: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Refusal("not_utf8", f"{name} holds half of a surrogate pair.") from None
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """SafeDumper that writes repeated values out instead of referring to them."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base class's signature
+        return True
 
 
 class _DuplicateKey(ValueError):

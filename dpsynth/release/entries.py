@@ -31,14 +31,14 @@ class Appender(Protocol):
         """Append one record."""
 
 
-def attempts(entries: Iterable[Entry]) -> tuple[int, int]:
-    """Drafts charged and attack runs recorded since the last release, in the entries of one budget.
+def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
+    """Drafts charged and attack runs recorded since the last release of another draft, in one budget's entries.
 
     A run that read data and was given up counts like a draft: somebody may have looked at it.
     """
     drafts = runs = 0
     for entry in entries:
-        if entry.kind is Kind.RELEASE:
+        if entry.kind is Kind.RELEASE and entry.body.get("draft") != draft:
             drafts = runs = 0
         given_up = entry.kind is Kind.ABORT and entry.body.get("data_was_read") is not False
         drafts += given_up or entry.kind in {Kind.COMMIT, Kind.EXPIRE}
@@ -46,9 +46,9 @@ def attempts(entries: Iterable[Entry]) -> tuple[int, int]:
     return drafts, runs
 
 
-def next_attempt(entries: Iterable[Entry]) -> int:
+def next_attempt(entries: Iterable[Entry], draft: str = "") -> int:
     """The number that an attack run started now will have: what `Policy.alpha_at` wants."""
-    drafts, runs = attempts(entries)
+    drafts, runs = attempts(entries, draft)
     return max(drafts, runs + 1)
 
 

@@ -33,7 +33,7 @@ from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
 from dpsynth.release.documents import JSON, canonical
 
-Hex64 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
 Commit = Callable[[bytes], str]
@@ -68,7 +68,7 @@ class DraftDocument(_Ours):
     """
 
     schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
-    draft: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9-]{0,62}\Z")]
+    draft: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     draft_digest: Hex64
     dataset: Name
     source_commitment: Hex64

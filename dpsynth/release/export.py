@@ -276,7 +276,8 @@ def _on_record(
     signer: ReleaseSigner,
 ) -> tuple[dict[str, JSON], dict[str, Any]]:
     """The release entry's body, appended unless the very same is there, and the slice that contains it."""
-    if signer.key_id not in ledger.keys():
+    known = ledger.keys()
+    if signer.key_id not in known:
         ledger.append(
             "key.add", {"key_id": signer.key_id, "public_key": signer.public_bytes.hex(), "role": "release"}
         )
@@ -294,11 +295,11 @@ def _on_record(
         "root": root_digest,
         "release_key": signer.key_id,
     }
-    slice_, known = _slice(ledger, draft.budget_id)
+    slice_, shown = _slice(ledger, draft.budget_id)
     stamped = {"kind", "nonce", "time"}
     if not any(
         {name: value for name, value in entry.body.items() if name not in stamped} == body
-        for entry in known.of(Kind.RELEASE)
+        for entry in shown.of(Kind.RELEASE)
     ):
         ledger.append("release", body)
         slice_, _ = _slice(ledger, draft.budget_id)

@@ -69,7 +69,7 @@ def ledger_facts(
         events_digest=tree.digest(),
         guarantee=guarantee,
         seeded_noise=any(event.noise != "exact" for event in tree.events) or _inner_seeded(tree),
-        attempt=max(attempts(earlier)),
+        attempt=max(attempts(earlier, draft)),
         recorded={
             kind.value: tuple(
                 str(entry.body.get("document"))

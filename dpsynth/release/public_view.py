@@ -19,6 +19,7 @@ from dpsynth.quality.report import Metric
 from dpsynth.release.documents import JSON
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.gate import Decision
+from dpsynth.release.rules.attack_controls import is_caught
 from dpsynth.release.rules.protocol import Finding
 
 DECISION_SCHEMA: Final = "dpsynth.public_decision/1"
@@ -79,7 +80,7 @@ def _attack(row: AttackResult) -> Mapping[str, JSON]:
         "limit_id": row.limit_id,
         "limit": row.limit,
         "class": "within the limit" if within else "not within the limit",
-        "positive_control": None if positive is None else positive.model_dump(mode="json"),
+        "positive_control": None if positive is None else {"kind": positive.kind, "caught": is_caught(row)},
         "negative_control": None if negative is None else {"kind": negative.kind, "passed": negative.passed},
         "confidentiality": row.confidentiality,
     }

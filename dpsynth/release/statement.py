@@ -22,7 +22,7 @@ from dpsynth.release.layout import MEMBERS, STATEMENT
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:dpsynth:release:1"
-KeyId = Annotated[str, Field(pattern=r"\A[0-9a-f]{32}\Z")]
+KeyId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class _Closed(BaseModel):
@@ -125,7 +125,7 @@ def read_statement(payload: bytes) -> Statement:
         PREDICATE_TYPE,
         "dpsynth.release/1",
     ):
-        raise Refusal("unknown_schema_version", "The statement is of a type or version that this verifier does not know.",
+        raise Refusal("unknown_schema_version", "The statement is of a type or version unknown to this verifier.",
                       "Use the version of dpsynth that wrote it, or a newer one.")  # fmt: skip
     try:
         return Statement.model_validate(body)

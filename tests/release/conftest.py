@@ -26,8 +26,8 @@ def evidence(ready):
 def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path, Path]:
     """A workspace, its bundle as a folder, and as a zip."""
     world = ready_world(tmp_path_factory.mktemp("released"))
-    folder = world.home / "bundle"
-    world.release(folder)
-    archive = world.home / "bundle.zip"
-    world.release(archive)
+    decision = world.judge()
+    folder, archive = world.home / "bundle", world.home / "bundle.zip"
+    world.release(folder, decision=decision)
+    world.release(archive, decision=decision)
     return world, folder, archive

@@ -28,6 +28,7 @@ from dpsynth.quality.report import Metric, QualityReport, Rows
 from dpsynth.release import Documents, DraftDocument, Vault, bind, encode_parquet, judge, record_attempt, record_report
 from dpsynth.release.documents import canonical
 from dpsynth.release.export import Release, ReportInputs, export
+from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy, default_policy
 
 TERMS = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
@@ -151,11 +152,13 @@ class World:
         self.documents = Documents(draft=self.documents.draft, attack=self.documents.attack, quality=body)
         record_report(self.ledger, "quality", self.draft, self.commitment(body))
 
-    def release(self, output: Path, **changes: Any) -> Release:
-        decision = judge(self.documents, self.ledger, self.vault, self.policy)
+    def judge(self) -> Decision:
+        return judge(self.documents, self.ledger, self.vault, self.policy)
+
+    def release(self, output: Path, *, decision: Decision | None = None, **changes: Any) -> Release:
         arguments = {"policy": self.policy, "ledger": self.ledger, "vault": self.vault, "signer": self.signer,
                      "report": render, "output": output, **changes}  # fmt: skip
-        return export(self.documents, decision, **arguments)
+        return export(self.documents, decision or self.judge(), **arguments)
 
 
 def make_world(home: Path, *, policy: Policy | None = None, epsilon: str = "3") -> World:

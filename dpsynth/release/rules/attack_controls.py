@@ -13,6 +13,12 @@ from dpsynth.release.policy import Policy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
 
 
+def is_caught(row: AttackResult) -> bool:
+    """The positive control has run, and was caught in at least eight of ten plantings."""
+    control = row.positive_control
+    return control is not None and 0 < 8 * control.trials <= 10 * control.detected
+
+
 @final
 class AttackControls:
     """Controls that the policy requires have run and came out as they must."""
@@ -26,10 +32,8 @@ class AttackControls:
         wanted = policy.attacks
 
         def holds(row: AttackResult) -> bool:
-            positive, negative = row.positive_control, row.negative_control
-            caught = positive is not None and 0 < 8 * positive.trials <= 10 * positive.detected
-            acquitted = negative is not None and negative.passed
-            return (caught or not wanted.require_positive_control) and (
+            acquitted = row.negative_control is not None and row.negative_control.passed
+            return (is_caught(row) or not wanted.require_positive_control) and (
                 acquitted or not wanted.require_negative_control
             )
 

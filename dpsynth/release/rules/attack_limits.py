@@ -42,7 +42,7 @@ class AttackLimits:
                 f"{row_title(worst)}: expected an upper bound of at most {limit:g}, found {bound:.4g}. "
                 "Synthesize with a smaller epsilon or other settings."
                 if beyond
-                else f"{lax[0]} was judged by a laxer limit than the policy's. Run `dpsynth attack` again."
+                else f"{', '.join(lax[:1])} was judged by a laxer limit than the policy's. Run `dpsynth attack` again."
             ),
             on_fail="reject" if worst.verdict == "fail" else "regenerate", confidential=True,
         )  # fmt: skip

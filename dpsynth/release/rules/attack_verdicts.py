@@ -18,7 +18,7 @@ class AttackVerdicts:
     name: Final = "attack_verdicts"
     on_fail: OnFail = "reject"
 
-    def check(self, evidence: Evidence, policy: Policy) -> Finding:
+    def check(self, evidence: Evidence, policy: Policy) -> Finding:  # noqa: ARG002 - the protocol's
         """See `Rule`."""
         report = need(evidence.attack, "attack.json").report
         worst = need(report.worst_first[:1] or None, "a single attack")[0]

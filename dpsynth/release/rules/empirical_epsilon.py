@@ -20,7 +20,7 @@ class EmpiricalEpsilon:
     name: Final = "empirical_epsilon"
     on_fail: OnFail = "reject"
 
-    def check(self, evidence: Evidence, policy: Policy) -> Finding:
+    def check(self, evidence: Evidence, policy: Policy) -> Finding:  # noqa: ARG002 - the protocol's
         """See `Rule`."""
         report = need(evidence.attack, "attack.json").report
         bound = need(report.epsilon_lower_bound, "the canaries' lower bound on epsilon").value

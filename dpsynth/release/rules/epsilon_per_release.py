@@ -23,7 +23,7 @@ class EpsilonPerRelease:
         return finding(
             self, value=epsilon, limit=limit, passed=epsilon <= limit,
             ok="The release's epsilon is within the limit.",
-            failed=f"Expected epsilon at most {limit}. Synthesize again with a smaller epsilon; this one stays charged.",
+            failed=f"Expected epsilon at most {limit}. Synthesize with a smaller one; this stays charged.",
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ class GuaranteeRecorded:
     name: Final = "guarantee_recorded"
     on_fail: OnFail = "reject"
 
-    def check(self, evidence: Evidence, policy: Policy) -> Finding:
+    def check(self, evidence: Evidence, policy: Policy) -> Finding:  # noqa: ARG002 - the protocol's
         """See `Rule`."""
         draft = need(evidence.draft, "draft.json")
         ledger = need(evidence.ledger, "the ledger's commit")
