@@ -30,6 +30,7 @@ from attacks.statistics import FloatArray
 
 Access = Literal["no_box", "black_box", "white_box"]
 Stratum = Literal["all", "tail"]
+NEIGHBOURS = 5
 Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess"]
 
 
@@ -123,6 +124,25 @@ class AttackView:
         """Whether each target stands in the release, equal in every column."""
         hit: NDArray[np.bool_] = self.cached("matches", lambda: np.isin(self.targets.ids, self.release.ids))
         return hit if self.planted is None else hit | np.isin(self.targets.ids, self.planted.ids)
+
+    def isolation_in_release(self) -> FloatArray:
+        """Mean distance of each matched target to the five nearest release rows that differ from it, else 0.
+
+        Planted rows are left out: their density is the leak's and not the release's.
+        """
+        result = np.zeros(len(self.targets))
+        wanted = np.flatnonzero(self.matches())
+        known: FloatArray = self.cached("isolation_in_release", lambda: np.full(len(result), np.nan))
+        new = wanted[np.isnan(known[wanted])]
+        if len(new):
+            rows = self.cached("distinct", lambda: self.release.points[np.unique(self.release.ids, return_index=True)[1]])
+            found = nearest(self.targets.points[new], rows, k=NEIGHBOURS + 1)[0]
+            own = found[:, :1] == 0.0
+            kept = np.where(own, found[:, 1:], found[:, :-1])
+            kept = np.where(np.isfinite(kept), kept, 0.0)
+            known[new] = kept.mean(axis=1)
+        result[wanted] = known[wanted]
+        return result
 
     def release_distance(self) -> FloatArray:
         """Distance of each target to the nearest row of the release."""

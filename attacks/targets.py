@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from attacks.encoding import Encoded
 from attacks.neighbours import nearest
+from attacks.protocol import NEIGHBOURS
 from attacks.statistics import FloatArray
 
 TAIL_SHARE = 0.10
-NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

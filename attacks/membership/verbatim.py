@@ -3,7 +3,7 @@
 Every release repeats some real rows by chance, and on coarse tables many: a released half of the Fair survey matches a
 tenth of the other half. The evidence is therefore the *excess* of matches among members over matches among holdout
 rows, asked three ways: over all rows; among the tenth most isolated; and over all rows, counting only matches so
-far from any reference row that at most one holdout row in a thousand shows the like. The last one sees a 1 % leak on
+far from any other row that at most one holdout row in a thousand shows the like. The last one sees a 1 % leak on
 Adult; how small a leak it sees on the table at hand is what the positive control measures.
 
 Shipped tools look at distances or at match shares without holdout and pass such releases (Ganev and De Cristofaro
@@ -59,6 +59,12 @@ class Verbatim:
         )
 
     def score(self, view: AttackView, rng: np.random.Generator) -> dict[str, FloatArray]:
-        """`match` is 1 for a row that the release repeats; `isolated_match` weighs it by its isolation."""
+        """`match` is 1 for a row that the release repeats; `isolated_match` weighs it by its isolation.
+
+        How likely a match is by chance depends on how dense the population is there, and on how dense the release is
+        apart from the match itself; the weight is the sum of both isolations.
+        """
         match = view.matches()
-        return {"match": match.astype(np.float64), "isolated_match": np.where(match, view.isolation, -1.0)}
+        weight = np.full(len(match), -1.0)
+        weight[match] = view.isolation[match] + view.isolation_in_release()[match]
+        return {"match": match.astype(np.float64), "isolated_match": weight}
