@@ -2,8 +2,8 @@ r"""CSV to a table: every cell is first read as text, then each column gets its 
 
 Arrow's parser does the work with fixed positional names and the header as its first record, so no name,
 type or missing value is ever guessed by a library. Whatever Arrow refuses is walked again to say which line
-is wrong: its own message would show the line. A file with an odd number of quotes is walked too, because
-the parser takes everything after a quote that is never closed as one cell.
+is wrong: its own message would show the line. Quotes are checked beforehand, because the
+parser takes everything after a quote that is never closed as one cell.
 
 >>> parse(b"zip,n\n00042,1\n00043,2\n", ReadOptions()).types["zip"]
 'string'
@@ -23,7 +23,7 @@ import pyarrow.csv as pacsv
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_numpy import text_of, values_of
-from dpsynth.data.csv_text import WORD, Records, as_utf8, explain_refusal, find_delimiter
+from dpsynth.data.csv_text import WORD, Records, as_utf8, find_delimiter, first_fault, quotes_are_even
 from dpsynth.data.infer import typed
 from dpsynth.data.names import name_warnings, require_names
 from dpsynth.data.options import ReadOptions
@@ -84,8 +84,10 @@ def _header(content: bytes, delimiter: bytes) -> list[str]:
 def _cells(content: bytes, delimiter: bytes, names: list[str], records: Records, options: ReadOptions) -> pa.Table:
     """All cells as text, without the header, columns named 0, 1, …"""
     quotes = content.count(b'"')
-    if quotes % 2 and any(record.unclosed is not None for record in records):
-        raise explain_refusal(records, names, options)
+    if quotes and not quotes_are_even(content, delimiter):
+        fault = first_fault(records, names, options)
+        if fault is not None:
+            raise fault
     labels = [str(position) for position in range(len(names))]
     try:
         texts = pacsv.read_csv(
@@ -104,10 +106,10 @@ def _cells(content: bytes, delimiter: bytes, names: list[str], records: Records,
             ),
         )
     except pa.ArrowInvalid:
-        raise explain_refusal(records, names, options) from None
+        raise first_fault(records, names, options) or _unreadable() from None
     longest = max((pc.max(pc.binary_length(c)).as_py() or 0 for c in texts.columns), default=0)
     if longest > options.max_field:
-        raise explain_refusal(records, names, options)
+        raise first_fault(records, names, options) or _unreadable()
     return texts.slice(_header_records(texts, names))
 
 
@@ -148,3 +150,7 @@ def _refuse_second_header(texts: pa.Table, names: list[str], line_of: Callable[[
             f"Line {where} repeats the header, from column {shown(names[0])} on: files were joined.",
             "Remove that line.",
         )
+
+
+def _unreadable() -> DataError:
+    return DataError("The file is no CSV table that can be parsed.", "Export it again, as RFC 4180 CSV.")

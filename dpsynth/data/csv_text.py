@@ -8,12 +8,14 @@ field.
 >>> [r.line for r in Records(b'a,b\n"x\ny",1\n2,3\n', b",")]
 [1, 2, 4]
 
-Not guaranteed: that a stray pair of quotes is noticed; only an odd number is.
+Not guaranteed: that a quote opened by mistake is noticed if the next one happens to close it before a delimiter.
 """
 
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,11 +39,19 @@ NEWLINE = re.compile(rb"\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: the line it starts on, its raw fields, the position of a quote never closed (or None)."""
+    """One record: the line it starts on, its raw fields, and which field is badly quoted, if any.
+
+    Attributes:
+        line: from 1.
+        fields: as text, quotes removed.
+        unclosed: position of a field whose quote is never closed.
+        stray: position of a field with text after its closing quote.
+    """
 
     line: int
     fields: list[bytes]
     unclosed: int | None = None
+    stray: int | None = None
 
 
 class Records:
@@ -60,7 +70,7 @@ class Records:
     def __iter__(self) -> Iterator[Record]:
         content, match, position, line = self._content, self._field.match, 0, 1
         fields: list[bytes] = []
-        start = line
+        start, stray = line, None
         while position < len(content) or fields:
             found = match(content, position)
             if found is None or found["open"] is not None:
@@ -69,6 +79,7 @@ class Records:
             quoted = found["quoted"]
             if quoted is not None:
                 line += len(NEWLINE.findall(quoted))
+                stray = len(fields) if found["tail"] and stray is None else stray
                 fields.append(quoted.replace(b'""', b'"') + found["tail"])
             else:
                 fields.append(found["plain"])
@@ -76,8 +87,8 @@ class Records:
             if found["end"] == self._delimiter:
                 continue
             if self.keeps_blank or fields != [b""] or quoted is not None:
-                yield Record(start, fields)
-            fields, line = [], line + 1
+                yield Record(start, fields, stray=stray)
+            fields, line, stray = [], line + 1, None
             start = line
 
     def line_of(self, index: int) -> int | None:
@@ -152,8 +163,19 @@ def find_delimiter(content: bytes) -> bytes:
     return ranked[0] if bare[0].count(ranked[0]) and not bare[0].count(b",") else b","
 
 
-def explain_refusal(records: Records, names: list[str], options: ReadOptions) -> DataError:
-    """Why a text is not a table, by the first record that is wrong."""
+def quotes_are_even(content: bytes, delimiter: bytes) -> bool:
+    """Whether every quoted cell is closed and followed by a delimiter or line end (or the cell is too long)."""
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
+    try:
+        for _ in csv.reader(lines, delimiter=delimiter.decode(), strict=True):
+            pass
+    except csv.Error:
+        return False
+    return True
+
+
+def first_fault(records: Records, names: list[str], options: ReadOptions) -> DataError | None:
+    """Why a text is not a table, by the first record that is wrong; None if none is."""
     for record in records:
         if record.unclosed is not None:
             column = names[record.unclosed] if record.unclosed < len(names) else None
@@ -161,6 +183,12 @@ def explain_refusal(records: Records, names: list[str], options: ReadOptions) ->
             return DataError(
                 f"A quote opened{where} in the record on line {record.line} is never closed.",
                 "Close or double the quote on that line.",
+            )
+        if record.stray is not None:
+            return DataError(
+                f"A cell on line {record.line}, field {record.stray + 1}, goes on after its closing quote; a quote "
+                "before it may be open.",
+                "Close or double the quotes on that line.",
             )
         for place, value in enumerate(record.fields):
             if len(value) > options.max_field:
@@ -175,4 +203,4 @@ def explain_refusal(records: Records, names: list[str], options: ReadOptions) ->
                 f"Line {record.line} has {len(record.fields)} fields, but the header has {len(names)}.",
                 "Correct that line; no line is padded or dropped.",
             )
-    return DataError("The file is not a CSV table that can be parsed.", "Export it again, as RFC 4180 CSV.")
+    return None
