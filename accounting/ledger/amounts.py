@@ -9,8 +9,9 @@ Sums are the basic composition filter: for adaptively chosen runs with (epsilon_
 run, stopping while sum epsilon_i <= epsilon and sum delta_i <= delta keeps the whole (epsilon, delta)-DP
 (Dwork et al. 2006; as a filter: Rogers, Roth, Ullman, Vadhan 2016).
 
->>> total([parse_epsilon(0.1)] * 3) <= parse_epsilon("0.3")
-True
+>>> tenth = Charge(epsilon=parse_epsilon(0.1), delta=parse_delta("1e-9"))
+>>> print(tenth.plus(tenth).plus(tenth).epsilon)
+0.3
 
 Not guaranteed: tightness. Sums across runs over-state the loss; they never under-state it.
 """
@@ -18,11 +19,12 @@ Not guaranteed: tightness. Sums across runs over-state the loss; they never unde
 from __future__ import annotations
 
 import decimal
+import math
 import re
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from accounting.decimals import decimal_text
 from accounting.ledger.errors import AmountRefused
@@ -32,7 +34,8 @@ MAX_PLACES = 40
 MAX_EPSILON = Decimal(1_000_000)
 PRICE_PLACES = Decimal("1e-12")
 
-_PLAIN = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+_QUANTITIES = frozenset({"epsilon", "delta"})
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 # Wide enough for 10^9 summands of the widest amount: an inexact sum is a bug and raises.
 _EXACT = decimal.Context(prec=120, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
 
@@ -57,9 +60,7 @@ def parse_delta(value: str | int | float | Decimal, *, name: str = "delta") -> D
     """
     amount = _parse(value, name)
     if amount >= 1:
-        raise AmountRefused(
-            f"Expected {name}={amount} < 1: delta 1 permits publishing everything.", "Lower it."
-        )
+        raise AmountRefused(f"Expected {name}={amount} < 1: delta 1 permits publishing everything.", "Lower it.")
     return amount
 
 
@@ -70,42 +71,37 @@ def price_up(value: Decimal) -> Decimal:
     return max(value if rounded == value else rounded, PRICE_PLACES)
 
 
-def total(amounts: Iterable[Decimal]) -> Decimal:
-    """The exact sum."""
-    result = Decimal(0)
-    for amount in amounts:
-        result = _EXACT.add(result, amount)
-    return result
-
-
 def subtract(left: Decimal, right: Decimal) -> Decimal:
     """The exact difference."""
     return _EXACT.subtract(left, right)
 
 
 def _parse(value: str | int | float | Decimal, name: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
-        raise AmountRefused(f"Expected {name} to be a decimal number.", f'Write {name}="1.0".')
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")) or 0 < abs(value) < sys.float_info.min:
-            raise AmountRefused(f"Expected {name} to be a finite, normal number.", f'Write {name}="1.0".')
-        value = float.__repr__(value)
+    text = value if isinstance(value, str) else _text(value, name)
     # Never echo unbounded text; the sign is looked at apart so that -1 is told from garbage.
-    text = str(value).strip() if not isinstance(value, int) or abs(value) < 10**40 else ""
-    negative = text.startswith("-")
-    if len(text) > 100 or not _PLAIN.fullmatch(text.removeprefix("-")):
+    if len(text) > 100 or not _NUMBER.fullmatch(text):
         raise AmountRefused(f"Expected {name} to be a finite decimal number.", f'Write {name}="1.0".')
     amount = Decimal(text)
-    if negative or amount == 0:
+    if amount <= 0:
         raise AmountRefused(f"Expected {name}={text} > 0: nothing private costs nothing.", "Raise it.")
-    digits = amount.normalize(decimal.Context(prec=100)).as_tuple()
-    places = -digits.exponent if isinstance(digits.exponent, int) else 0
-    if len(digits.digits) > MAX_DIGITS or places > MAX_PLACES:
-        raise AmountRefused(
-            f"Expected {name} with at most {MAX_DIGITS} digits and {MAX_PLACES} decimal places.",
-            "Round it up.",
-        )
+    if len(text) > MAX_DIGITS or "e" in text or "E" in text:
+        _, digits, exponent = amount.normalize(decimal.Context(prec=100)).as_tuple()
+        if len(digits) > MAX_DIGITS or not isinstance(exponent, int) or -exponent > MAX_PLACES:
+            raise AmountRefused(
+                f"Expected {name} with at most {MAX_DIGITS} digits and {MAX_PLACES} decimal places.",
+                "Round it up.",
+            )
     return amount
+
+
+def _text(value: int | float | Decimal, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise AmountRefused(f"Expected {name} to be a decimal number.", f'Write {name}="1.0".')
+    if isinstance(value, float):
+        if not math.isfinite(value) or 0 < abs(value) < sys.float_info.min:
+            raise AmountRefused(f"Expected {name} to be a finite, normal number.", f'Write {name}="1.0".')
+        return float.__repr__(value)
+    return str(value) if isinstance(value, Decimal) or abs(value) < 10**40 else "too long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,22 +111,31 @@ class Charge:
     epsilon: Decimal
     delta: Decimal
 
-    @classmethod
-    def from_json(cls, data: object) -> Charge:
+    @staticmethod
+    def from_json(data: object) -> Charge:
         """Read `{"epsilon": "…", "delta": "…"}`.
 
         Raises:
             AmountRefused: another shape, or amounts that cannot be charged.
         """
-        if not isinstance(data, dict) or set(data) != {"epsilon", "delta"}:
+        if not isinstance(data, dict) or data.keys() != _QUANTITIES:
             raise AmountRefused("Expected a charge of exactly epsilon and delta.")
-        if not all(isinstance(value, str) for value in data.values()):
+        epsilon, delta = data["epsilon"], data["delta"]
+        if type(epsilon) is not str or type(delta) is not str:
             raise AmountRefused("Expected amounts in the chain to be decimal strings.")
-        return cls(epsilon=parse_epsilon(data["epsilon"]), delta=parse_delta(data["delta"]))
+        return _charge(epsilon, delta)
 
     def to_json(self) -> dict[str, str]:
         """`{"epsilon": "…", "delta": "…"}`."""
         return {"epsilon": decimal_text(self.epsilon), "delta": decimal_text(self.delta)}
+
+    def plus(self, other: Charge) -> Charge:
+        """The exact sum."""
+        return Charge(epsilon=_EXACT.add(self.epsilon, other.epsilon), delta=_EXACT.add(self.delta, other.delta))
+
+    def minus(self, other: Charge) -> Charge:
+        """The exact difference."""
+        return Charge(epsilon=subtract(self.epsilon, other.epsilon), delta=subtract(self.delta, other.delta))
 
     def covers(self, other: Charge) -> bool:
         """Whether `other` is at most this in both quantities."""
@@ -157,9 +162,7 @@ class Amounts:
 
     def __str__(self) -> str:
         data = self.to_json()
-        return (
-            f"{data['left']} left of {data['granted']} (spent {data['spent']}, reserved {data['reserved']})"
-        )
+        return f"{data['left']} left of {data['granted']} (spent {data['spent']}, reserved {data['reserved']})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,3 +178,11 @@ class Balance:
 
     def __str__(self) -> str:
         return f"epsilon: {self.epsilon}\ndelta:   {self.delta}"
+
+
+@lru_cache(maxsize=4096)
+def _charge(epsilon: str, delta: str) -> Charge:
+    return Charge(epsilon=parse_epsilon(epsilon), delta=parse_delta(delta))
+
+
+NOTHING = Charge(epsilon=Decimal(0), delta=Decimal(0))

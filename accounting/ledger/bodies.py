@@ -205,8 +205,7 @@ def check_covered(reservation: ReservationRecord, events: EventTree) -> None:
     stray = uncovered(ran, cast("list[Mapping[str, object]]", reservation.plan["events"]))
     if stray is not None:
         raise PlanExceeded(
-            f"Event {stray} ({ran[stray]['type']}) is not covered by the reserved plan, so its cost "
-            "was never granted.",
+            f"Event {stray} ({ran[stray]['type']}) is not covered by the reserved plan, so its cost was never granted.",
             "Abort with data_was_read=True, then reserve a plan that holds it.",
         )
 
@@ -245,4 +244,5 @@ def _check_fits(books: Books, budget_id: str, asked: Charge) -> None:
                 reserved=amounts.reserved,
                 asked=price,
                 limit=amounts.granted,
+                left=amounts.left,
             )

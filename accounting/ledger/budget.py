@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from accounting.errors import AccountingError
 from accounting.ledger import signing
-from accounting.ledger.amounts import PRICE_PLACES, Amounts, Balance, Charge, subtract, total
+from accounting.ledger.amounts import NOTHING, PRICE_PLACES, Amounts, Balance, Charge
 from accounting.ledger.containment import uncovered
 from accounting.ledger.entry import HEX32, JSON, RECORD_KINDS, SCHEMA, Kind
 from accounting.ledger.errors import LedgerTampered, Reason
@@ -36,6 +36,7 @@ FILTER = "basic"
 KEY_ROLES = frozenset({"release", "review"})
 EVENTS_SCHEMA = "dpsynth.events/1"
 
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
 _TREE = frozenset({"schema", "relation", "unit", "events"})
 _STAMP = frozenset({"kind", "nonce", "time"})
 _BUDGET_FIELDS = {"budget_id", "dataset", "commitment", "relation", "unit", "filter", "granted"}
@@ -65,12 +66,11 @@ class Status(StrEnum):
     FORFEITED = "forfeited"  # aborted after a read, or expired: spent at the plan's price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReservationRecord:
+class ReservationRecord(NamedTuple):
     """One run's claim on a budget.
 
     Attributes:
-        charge: what it holds while open, and what it cost once closed.
+        charge: what it holds while open, and what it cost once closed; nothing if refunded.
         plan: `dpsynth.events/1` document of the worst case.
         accessed: whether its token was handed to the loader of private data.
     """
@@ -133,8 +133,8 @@ class Books:
         self.budgets: dict[str, BudgetRecord] = {}
         self.reservations: dict[str, ReservationRecord] = {}
         self.keys: dict[str, KeyRecord] = {}
-        self._spent: dict[str, Charge | None] = {}
-        self._reserved: dict[str, Charge | None] = {}
+        self._spent: dict[str, Charge] = {}
+        self._held: dict[str, Charge] = {}  # spent and reserved together
         self._commitments: dict[str, str] = {}
 
     def apply(self, seq: int, body: Body) -> None:
@@ -143,12 +143,9 @@ class Books:
         Raises:
             LedgerTampered: the body breaks a rule; `.reason` and `.seq` say which and where.
         """
-        try:
-            kind = Kind(str(body.get("kind")))
-        except ValueError:
-            raise _broken(
-                seq, Reason.UNKNOWN_KIND, "an entry of a kind that this version does not know"
-            ) from None
+        kind = _KINDS.get(str(body.get("kind")))
+        if kind is None:
+            raise _broken(seq, Reason.UNKNOWN_KIND, "an entry of a kind that this version does not know")
         fields = _FIELDS.get(kind)
         if fields is not None and body.keys() != fields:
             raise _broken(seq, Reason.RULE_BROKEN, f"a {kind.value} entry with missing or unknown fields")
@@ -162,26 +159,15 @@ class Books:
         except LedgerTampered:
             raise
         except AccountingError as error:
-            raise _broken(
-                seq, Reason.RULE_BROKEN, f"a {kind.value} entry that cannot be read: {error}"
-            ) from error
+            raise _broken(seq, Reason.RULE_BROKEN, f"a {kind.value} entry that cannot be read: {error}") from error
 
     def balance(self, budget_id: str) -> Balance:
         """Granted, spent, reserved, left of a known budget."""
-        granted = self.budgets[budget_id].granted
-        spent, reserved = self._spent.get(budget_id), self._reserved.get(budget_id)
-        zero = subtract(granted.epsilon, granted.epsilon)
+        granted, spent = self.budgets[budget_id].granted, self._spent[budget_id]
+        reserved = self._held[budget_id].minus(spent)
         return Balance(
-            epsilon=Amounts(
-                granted=granted.epsilon,
-                spent=spent.epsilon if spent else zero,
-                reserved=reserved.epsilon if reserved else zero,
-            ),
-            delta=Amounts(
-                granted=granted.delta,
-                spent=spent.delta if spent else zero,
-                reserved=reserved.delta if reserved else zero,
-            ),
+            epsilon=Amounts(granted=granted.epsilon, spent=spent.epsilon, reserved=reserved.epsilon),
+            delta=Amounts(granted=granted.delta, spent=spent.delta, reserved=reserved.delta),
         )
 
     def find_budget(self, commitment: str) -> str | None:
@@ -199,9 +185,7 @@ class Books:
         signing.load_public_bytes(public_key)
         role = _text(seq, body, "role")
         if name != signing.key_id(public_key) or name in self.keys or role not in KEY_ROLES:
-            raise _broken(
-                seq, Reason.RULE_BROKEN, "a key added twice, under a wrong id or for an unknown role"
-            )
+            raise _broken(seq, Reason.RULE_BROKEN, "a key added twice, under a wrong id or for an unknown role")
         self.keys[name] = KeyRecord(key_id=name, public_key=public_key, role=role, added=seq)
 
     def _revoke_key(self, seq: int, body: Body) -> None:
@@ -213,9 +197,7 @@ class Books:
     def _create_budget(self, seq: int, body: Body) -> None:
         name, commitment = _text(seq, body, "budget_id"), _text(seq, body, "commitment")
         if name in self.budgets or commitment in self._commitments:
-            raise _broken(
-                seq, Reason.RULE_BROKEN, "a second budget for the same data, which would refill the first"
-            )
+            raise _broken(seq, Reason.RULE_BROKEN, "a second budget for the same data, which would refill the first")
         if body["filter"] != FILTER:
             raise _broken(seq, Reason.UNKNOWN_SCHEMA, "a composition filter that this version does not know")
         self.budgets[name] = BudgetRecord(
@@ -228,6 +210,7 @@ class Books:
             seq=seq,
         )
         self._commitments[commitment] = name
+        self._spent[name] = self._held[name] = NOTHING
 
     def _reserve(self, seq: int, body: Body) -> None:
         budget, name = self._budget(seq, body), _text(seq, body, "reservation_id")
@@ -243,18 +226,17 @@ class Books:
             plan=_tree(seq, budget, body["plan"]),
             token_hash=_text(seq, body, "token_hash"),
         )
-        balance = self.balance(budget.budget_id)
-        left_epsilon, left_delta = balance.epsilon.left, balance.delta.left
-        if reservation.charge.epsilon > left_epsilon or reservation.charge.delta > left_delta:
+        held = self._held[budget.budget_id].plus(reservation.charge)
+        if not budget.granted.covers(held):
             raise _broken(seq, Reason.OVERSPENT, "a reservation that takes the budget over its limit")
         self.reservations[name] = reservation
-        self._add(self._reserved, budget.budget_id, reservation.charge)
+        self._held[budget.budget_id] = held
 
     def _access(self, seq: int, body: Body) -> None:
         reservation = self._open(seq, body)
         if reservation.accessed:
             raise _broken(seq, Reason.RULE_BROKEN, "a reservation's token used twice")
-        self.reservations[reservation.reservation_id] = replace(reservation, accessed=True)
+        self.reservations[reservation.reservation_id] = reservation._replace(accessed=True)
 
     def _commit(self, seq: int, body: Body) -> None:
         reservation, charge = self._open(seq, body), _priced(seq, body)
@@ -270,7 +252,7 @@ class Books:
         if body["data_was_read"] is True:
             self._close(reservation, Status.FORFEITED, reservation.charge)
         elif body["data_was_read"] is False and not reservation.accessed:
-            self._close(reservation, Status.REFUNDED, None)
+            self._close(reservation, Status.REFUNDED, NOTHING)
         else:
             raise _broken(seq, Reason.RULE_BROKEN, "a refund for a reservation whose token was used")
 
@@ -292,30 +274,13 @@ class Books:
             raise _broken(seq, Reason.RULE_BROKEN, "an entry on a reservation that is closed")
         return reservation
 
-    def _close(self, reservation: ReservationRecord, status: Status, charge: Charge | None) -> None:
-        held, budget_id = reservation.charge, reservation.budget_id
-        before = self._reserved[budget_id]
-        if before is not None:
-            self._reserved[budget_id] = Charge(
-                epsilon=subtract(before.epsilon, held.epsilon), delta=subtract(before.delta, held.delta)
-            )
-        if charge is not None:
-            self._add(self._spent, budget_id, charge)
+    def _close(self, reservation: ReservationRecord, status: Status, charge: Charge) -> None:
+        budget_id = reservation.budget_id
+        if charge != reservation.charge:
+            self._held[budget_id] = self._held[budget_id].minus(reservation.charge).plus(charge)
+        self._spent[budget_id] = self._spent[budget_id].plus(charge)
         # The plan has served; a long ledger keeps only what later entries are checked against.
-        self.reservations[reservation.reservation_id] = replace(
-            reservation, status=status, charge=charge or held, plan={}
-        )
-
-    @staticmethod
-    def _add(totals: dict[str, Charge | None], budget_id: str, charge: Charge) -> None:
-        before = totals.get(budget_id)
-        totals[budget_id] = (
-            charge
-            if before is None
-            else Charge(
-                epsilon=total((before.epsilon, charge.epsilon)), delta=total((before.delta, charge.delta))
-            )
-        )
+        self.reservations[reservation.reservation_id] = reservation._replace(status=status, charge=charge, plan={})
 
 
 _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
@@ -356,10 +321,10 @@ def _priced(seq: int, body: Body) -> Charge:
     charge, guarantee = Charge.from_json(body["charge"]), body["guarantee"]
     if not isinstance(guarantee, dict):
         raise _broken(seq, Reason.RULE_BROKEN, "one without a guarantee")
-    claim = {name: guarantee.get(name) for name in ("epsilon", "delta")}
-    if claim["epsilon"] == "0":
-        claim["epsilon"] = str(PRICE_PLACES)  # what a free run is charged
-    if not charge.covers(Charge.from_json(claim)):
+    claim: JSON = {"epsilon": guarantee.get("epsilon"), "delta": guarantee.get("delta")}
+    if guarantee.get("epsilon") == "0":
+        claim = {"epsilon": str(PRICE_PLACES), "delta": guarantee.get("delta")}  # what a free run is charged
+    if claim != body["charge"] and not charge.covers(Charge.from_json(claim)):
         raise _broken(seq, Reason.RULE_BROKEN, "one charged less than its guarantee states")
     return charge
 
@@ -371,8 +336,9 @@ def _tree(seq: int, budget: BudgetRecord, tree: JSON) -> Mapping[str, JSON]:
         raise _broken(seq, Reason.UNKNOWN_SCHEMA, "one with events of another schema")
     if tree["relation"] != budget.relation or tree["unit"] != budget.unit:
         raise _broken(seq, Reason.RULE_BROKEN, "one whose relation or unit is not its budget's")
-    if not all(isinstance(event, dict) for event in tree["events"]):
-        raise _broken(seq, Reason.RULE_BROKEN, "one whose events are not objects")
+    for event in tree["events"]:
+        if not isinstance(event, dict):
+            raise _broken(seq, Reason.RULE_BROKEN, "one whose events are not objects")
     return tree
 
 

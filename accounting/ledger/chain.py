@@ -61,7 +61,7 @@ class Chain:
         data = row.body.encode()
         self._link(row.seq, row.prev_hash, body_digest(data), row.hash)
         try:
-            body = json.loads(data)
+            body = json.loads(row.body)
             # A body in another spelling would hash differently once a slice carries it as JSON.
             spelled = canonical(body) if thorough else data
         except (ValueError, RecursionError, AttributeError) as error:
@@ -109,7 +109,9 @@ class Chain:
         Raises:
             LedgerTampered: the entry does not continue the chain.
         """
-        self._link(link.seq, link.prev_hash, link.body_digest, link.hash)
+        if not HEX32.fullmatch(link.body_digest):
+            raise _tampered(link.seq, Reason.MALFORMED, "has no digest")
+        self._link(link.seq, link.prev_hash, bytes.fromhex(link.body_digest), link.hash)
         self.check_signature(link.seq, link.tag, link.hash, link.signature, link.key_id)
         self.head = Head(link.seq, link.hash)
 
@@ -127,11 +129,11 @@ class Chain:
         ):
             raise _tampered(seq, Reason.SIGNATURE_INVALID, "was not signed by the ledger's key")
 
-    def _link(self, seq: int, prev_hash: str, digest: str, hash_: str) -> None:
+    def _link(self, seq: int, prev_hash: str, digest: bytes, hash_: str) -> None:
         expected = Head(-1, GENESIS_PREV) if self.head is None else self.head
         if seq != expected.seq + 1 or prev_hash != expected.hash:
             raise _tampered(seq, Reason.CHAIN_BROKEN, f"does not follow entry {expected.seq}")
-        if not HEX32.fullmatch(digest) or entry_hash(prev_hash, digest) != hash_:
+        if entry_hash(prev_hash, digest) != hash_:
             raise _tampered(seq, Reason.CHAIN_BROKEN, "does not have the hash that stands beside it")
 
 

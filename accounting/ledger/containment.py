@@ -76,8 +76,7 @@ def _dominates(planned: Mapping[str, object], event: Mapping[str, object]) -> bo
     relaxed = _RELAXED.get(str(planned.get("type")), {})
     names = set(planned) | set(event)
     return all(
-        _parameter_covers(name, planned.get(name), event.get(name), relaxed.get(name))
-        for name in names - {"count"}
+        _parameter_covers(name, planned.get(name), event.get(name), relaxed.get(name)) for name in names - {"count"}
     )
 
 

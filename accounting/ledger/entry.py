@@ -13,7 +13,7 @@ without it the holder of a genuine chain could hide the budget's own spends amon
 Haber and Stornetta, "How to time-stamp a digital document" (1991), for the chain.
 
 >>> entry_hash("00" * 32, body_digest(canonical({"kind": "example"})))[:16]
-'c2afa88ae9d4bba4'
+'d6ac48439db103e4'
 
 Not guaranteed: truth of `time` (order is by seq), and that the chain is the only one its key signed: compare
 heads.
@@ -163,7 +163,7 @@ class Entry:
         return Withheld(
             seq=self.seq,
             prev_hash=self.prev_hash,
-            body_digest=body_digest(canonical(self.body)),
+            body_digest=body_digest(canonical(self.body)).hex(),
             tag=budget_tag(self.budget_id, self.prev_hash),
             hash=self.hash,
             signature=self.signature,
@@ -215,14 +215,14 @@ def canonical(body: Mapping[str, JSON]) -> bytes:
     return data
 
 
-def body_digest(canonical_body: bytes) -> str:
-    """SHA-256 of canonical bytes, hex."""
-    return hashlib.sha256(canonical_body).hexdigest()
+def body_digest(canonical_body: bytes) -> bytes:
+    """SHA-256 of canonical bytes."""
+    return hashlib.sha256(canonical_body).digest()
 
 
-def entry_hash(prev_hash: str, digest: str) -> str:
+def entry_hash(prev_hash: str, digest: bytes) -> str:
     """The entry's hash, hex, from the previous hash and the body's digest."""
-    return hashlib.sha256(b"dpsynth.entry/1" + bytes.fromhex(prev_hash) + bytes.fromhex(digest)).hexdigest()
+    return hashlib.sha256(b"dpsynth.entry/1" + bytes.fromhex(prev_hash) + digest).hexdigest()
 
 
 def budget_tag(budget_id: str | None, prev_hash: str) -> str:
@@ -259,15 +259,11 @@ def seal(body: Mapping[str, JSON], head: Head | None, signer: Signer) -> Row:
 
 def _check_json(value: object, depth: int) -> None:
     if depth == 0:
-        raise EntryRefused(
-            f"Expected a body nested at most {MAX_DEPTH} deep.", "Record a digest of the document."
-        )
+        raise EntryRefused(f"Expected a body nested at most {MAX_DEPTH} deep.", "Record a digest of the document.")
     if value is None or isinstance(value, (bool, int, str)):
         return
     if isinstance(value, float):
-        raise EntryRefused(
-            "Expected numbers as decimal strings: a float has no exact written form.", 'Write "0.1".'
-        )
+        raise EntryRefused("Expected numbers as decimal strings: a float has no exact written form.", 'Write "0.1".')
     if isinstance(value, (list, tuple)):
         for item in value:
             _check_json(item, depth - 1)
@@ -277,6 +273,4 @@ def _check_json(value: object, depth: int) -> None:
                 raise EntryRefused("Expected text as field names.", "Convert the keys.")
             _check_json(item, depth - 1)
     else:
-        raise EntryRefused(
-            f"A {type(value).__name__} is not JSON.", "Pass text, integers, lists and mappings."
-        )
+        raise EntryRefused(f"A {type(value).__name__} is not JSON.", "Pass text, integers, lists and mappings.")

@@ -131,6 +131,7 @@ class BudgetExceeded(BudgetRefused):
         reserved: held by reservations that were neither committed nor refunded.
         asked: price of the refused plan.
         limit: what the budget grants.
+        left: what a plan may still cost.
     """
 
     def __init__(
@@ -142,26 +143,16 @@ class BudgetExceeded(BudgetRefused):
         reserved: Decimal,
         asked: Decimal,
         limit: Decimal,
+        left: Decimal,
     ) -> None:
-        left = decimal_text(limit - spent - reserved)
         super().__init__(
-            f"Expected {quantity} {decimal_text(asked)} to fit into the {left} left ({claim}): limit "
+            f"Expected {quantity} {decimal_text(asked)} to fit into the {decimal_text(left)} left ({claim}): limit "
             f"{decimal_text(limit)}, spent {decimal_text(spent)}, reserved {decimal_text(reserved)}.",
-            f"Plan a run that costs at most {quantity} {left}, release from an existing draft (free), "
+            f"Plan a run that costs at most {quantity} {decimal_text(left)}, release from an existing draft (free), "
             "or collect data on new people and grant those a budget.",
         )
-        self.quantity, self.spent, self.reserved, self.asked, self.limit = (
-            quantity,
-            spent,
-            reserved,
-            asked,
-            limit,
-        )
-
-    @property
-    def left(self) -> Decimal:
-        """What a plan may still cost."""
-        return self.limit - self.spent - self.reserved
+        self.quantity, self.asked = quantity, asked
+        self.spent, self.reserved, self.limit, self.left = spent, reserved, limit, left
 
 
 class ReservationRefused(LedgerError):

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -90,9 +90,7 @@ class Ledger:
         return cls(Store.create(path, genesis, timeout_s=timeout_s), genesis, signer)
 
     @classmethod
-    def open(
-        cls, path: str | Path, *, signer: Signer | None = None, timeout_s: float = LOCK_TIMEOUT_S
-    ) -> Ledger:
+    def open(cls, path: str | Path, *, signer: Signer | None = None, timeout_s: float = LOCK_TIMEOUT_S) -> Ledger:
         """An existing ledger; without a signer it is read only.
 
         Args:
@@ -269,9 +267,7 @@ class Ledger:
                 token=token,
             ),
         )
-        return Reservation(
-            id=reservation_id, budget_id=budget_id, token=token, guarantee=guarantee, plan=plan
-        )
+        return Reservation(id=reservation_id, budget_id=budget_id, token=token, guarantee=guarantee, plan=plan)
 
     def check_token(self, reservation_id: str, token: str) -> None:
         """Use up a reservation's token: what the loader of private data calls before it reads a row.
@@ -281,9 +277,7 @@ class Ledger:
         """
         self._append(Kind.ACCESS, lambda books: bodies.access_fields(books, reservation_id, token))
 
-    def commit(
-        self, reservation_id: str, events: EventTree, *, facts: Mapping[str, JSON] | None = None
-    ) -> Entry:
+    def commit(self, reservation_id: str, events: EventTree, *, facts: Mapping[str, JSON] | None = None) -> Entry:
         """Charge what ran and free the rest of the reservation.
 
         The events are priced and cross-checked again, at the reservation's delta, before the lock is taken.
@@ -354,7 +348,10 @@ class Ledger:
         Raises:
             LedgerTampered: an entry does not continue the chain.
         """
-        return [entry for entry in self._walk(Chain()) if budget_id in (None, entry.budget_id)]
+        chain = Chain()
+        with self._store.reading() as transaction:
+            everything = [Entry.from_row(row, chain.read(row)) for row in transaction.rows()]
+        return [entry for entry in everything if budget_id in (None, entry.budget_id)]
 
     def head(self) -> Head:
         """Seq and hash of the last entry: keep it elsewhere, and a rolled-back ledger is found out."""
@@ -376,9 +373,11 @@ class Ledger:
         with self._lock:
             missing = {head for head in (anchor, self._chain.head) if head is not None}
         chain = Chain()
-        for entry in self._walk(chain, thorough=all_signatures):
-            if missing:
-                missing.discard(Head(entry.seq, entry.hash))
+        with self._store.reading() as transaction:
+            for row in transaction.rows():
+                chain.read(row, thorough=all_signatures)
+                if missing and chain.head in missing:
+                    missing.remove(chain.head)
         chain.check_head()
         if missing:
             raise rolled_back()
@@ -391,11 +390,6 @@ class Ledger:
         """
         self.budget(budget_id)
         return make_slice(self.entries(), self.ledger_id, self.public_key, budget_id)
-
-    def _walk(self, chain: Chain, *, thorough: bool = False) -> Iterator[Entry]:
-        with self._store.reading() as transaction:
-            for row in transaction.rows():
-                yield Entry.from_row(row, chain.read(row, thorough=thorough))
 
     def _read(self) -> Books:
         with self._lock, self._store.reading() as transaction:

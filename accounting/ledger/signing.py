@@ -76,9 +76,7 @@ def load_public_key(path: str | Path) -> bytes:
             f"{Path(path).name} holds no PEM public key.", "Ask the releasing party for its .pub file."
         ) from error
     if not isinstance(key, Ed25519PublicKey):
-        raise KeyRefused(
-            f"{Path(path).name} holds another kind of key than Ed25519.", "Use the ledger's .pub file."
-        )
+        raise KeyRefused(f"{Path(path).name} holds another kind of key than Ed25519.", "Use the ledger's .pub file.")
     return key.public_bytes_raw()
 
 
@@ -102,9 +100,7 @@ class Signer:
         return f"Signer(key_id={self.key_id!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError(
-            "A Signer is not pickled: private keys stay in their file. Load it where it is needed."
-        )
+        raise TypeError("A Signer is not pickled: private keys stay in their file. Load it where it is needed.")
 
     @classmethod
     def generate(cls) -> Signer:
@@ -132,9 +128,7 @@ class Signer:
                 f"{path.name} holds no unencrypted PEM private key.", "Restore the key file from its backup."
             ) from error
         if not isinstance(key, Ed25519PrivateKey):
-            raise KeyRefused(
-                f"{path.name} holds another kind of key than Ed25519.", "Use the ledger's own key file."
-            )
+            raise KeyRefused(f"{path.name} holds another kind of key than Ed25519.", "Use the ledger's own key file.")
         return cls(key)
 
     def save(self, path: str | Path) -> None:
@@ -168,9 +162,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_KEY_FILE + 1)
     except OSError as error:
-        raise KeyRefused(
-            f"Key file {path.name} cannot be read ({error.strerror}).", "Check the path."
-        ) from error
+        raise KeyRefused(f"Key file {path.name} cannot be read ({error.strerror}).", "Check the path.") from error
     if len(data) > _MAX_KEY_FILE:
         raise KeyRefused(f"{path.name} is too large for a key file.", "Check the path.")
     return data
@@ -185,9 +177,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
             "Choose another path.",
         ) from error
     except OSError as error:
-        raise KeyRefused(
-            f"Key file {path.name} cannot be written ({error.strerror}).", "Check the folder."
-        ) from error
+        raise KeyRefused(f"Key file {path.name} cannot be written ({error.strerror}).", "Check the folder.") from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()

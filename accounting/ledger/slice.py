@@ -125,9 +125,7 @@ def verify_slice(slice: Mapping[str, object], *, ledger_key: bytes, anchor: Head
         raise _refused(error.reason, error.message.partition("] ")[2], error.seq) from error
     books = chain.books
     if chain.head is None or chain.head != claimed or slice["ledger_id"] != books.ledger_id:
-        raise _refused(
-            Reason.HEAD_MISMATCH, "The chain does not end, or begin, where the slice says it does."
-        )
+        raise _refused(Reason.HEAD_MISMATCH, "The chain does not end, or begin, where the slice says it does.")
     if not anchored:
         raise _refused(Reason.ROLLED_BACK, "The chain does not contain a head that was seen earlier.")
     if budget_id not in books.budgets:
@@ -187,12 +185,8 @@ def _read_withheld(chain: Chain, item: dict[str, object], position: int, budget_
     if link.tag == budget_tag(budget_id, link.prev_hash):
         raise _refused(Reason.REDACTED_OWN_ENTRY, "An entry of the slice's own budget is withheld.", link.seq)
     if link.tag == budget_tag(None, link.prev_hash):
-        raise _refused(
-            Reason.REDACTED_GLOBAL_ENTRY, "A key, policy or checkpoint entry is withheld.", link.seq
-        )
+        raise _refused(Reason.REDACTED_GLOBAL_ENTRY, "A key, policy or checkpoint entry is withheld.", link.seq)
 
 
 def _refused(reason: Reason, message: str, seq: int | None = None) -> SliceRefused:
-    return SliceRefused(
-        reason, message, "Do not rely on it; ask the releasing party for a fresh bundle.", seq=seq
-    )
+    return SliceRefused(reason, message, "Do not rely on it; ask the releasing party for a fresh bundle.", seq=seq)

@@ -236,17 +236,11 @@ def _sqlite_url(location: str | Path) -> URL:
     try:
         url = make_url(location)
     except exc.ArgumentError as error:
-        raise LedgerUnavailable(
-            "The ledger's URL cannot be read.", "Write sqlite:///path/to/ledger.db."
-        ) from error
+        raise LedgerUnavailable("The ledger's URL cannot be read.", "Write sqlite:///path/to/ledger.db.") from error
     if url.get_backend_name() != "sqlite":
-        raise LedgerUnavailable(
-            f"No ledger store for {url.get_backend_name()!r}.", "Use sqlite:///path/to/ledger.db."
-        )
+        raise LedgerUnavailable(f"No ledger store for {url.get_backend_name()!r}.", "Use sqlite:///path/to/ledger.db.")
     if url.database in (None, "", ":memory:") or url.query:
-        raise LedgerUnavailable(
-            "A ledger lives in a plain file: memory forgets.", "Use sqlite:///path/to/ledger.db."
-        )
+        raise LedgerUnavailable("A ledger lives in a plain file: memory forgets.", "Use sqlite:///path/to/ledger.db.")
     return url
 
 
@@ -286,6 +280,4 @@ def _translated(error: exc.DBAPIError) -> LedgerUnavailable:
     with suppress(KeyError):
         cls, message, remedy = _SQLITE_ERRORS[code]
         return cls(message, remedy)
-    return LedgerUnavailable(
-        f"The ledger's database refused ({type(error.orig).__name__}).", "Run: ledger verify."
-    )
+    return LedgerUnavailable(f"The ledger's database refused ({type(error.orig).__name__}).", "Run: ledger verify.")

@@ -1,0 +1,179 @@
+"""How long the ledger takes: append, verify, slice, and eight processes on one budget.
+
+    python benchmarks/ledger.py [--entries 100000] [--json FILE]
+
+Appends are timed on the disk below the temporary folder (set TMPDIR to time another); a price is not part of an
+append, so the runs are priced once by `accounting.crosscheck.price` and that time has a line of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from accounting import EventTree, Guarantee, Laplace, Ledger, NeighboringRelation, PrivacyUnit, Signer, price
+from accounting.ledger import bodies
+from accounting.ledger.amounts import Charge
+from accounting.ledger.chain import Chain
+from accounting.ledger.entry import Kind, seal, stamp
+from accounting.ledger.errors import BudgetExceeded
+from accounting.ledger.ledger import LOCK_TIMEOUT_S
+from accounting.ledger.slice import verify_slice
+from accounting.ledger.store import Store
+
+TERMS = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
+PLAN = EventTree(events=(Laplace(scale="1000", l1_sensitivity="1"),), **TERMS)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds that one call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def appends(folder: Path, count: int) -> dict[str, float]:
+    """Milliseconds of one fsynced, signed append, and of a whole reserve-access-commit."""
+    with Ledger.create(folder / "append.db", signer=Signer.generate()) as ledger:
+        budget = ledger.create_budget(dataset="d", commitment="c", epsilon="1000", delta="0.1", **TERMS)
+        times = [1e3 * timed(lambda: ledger.append("attempt", {"budget_id": budget})) for _ in range(count)]
+
+        def cycle() -> None:
+            run = ledger.reserve(budget, PLAN, delta="1e-9", run_id="r", purpose="benchmark")
+            ledger.check_token(run.id, run.token)
+            ledger.commit(run.id, PLAN)
+
+        cycles = [1e3 * timed(cycle) for _ in range(count // 5)]
+    return {
+        "append_ms_median": statistics.median(times),
+        "append_ms_p95": statistics.quantiles(times, n=20)[-1],
+        "reserve_access_commit_ms_median": statistics.median(cycles),
+    }
+
+
+def build(path: Path, signer: Signer, entries: int, guarantee: Guarantee) -> str:
+    """A ledger of this many entries on ten budgets, every rule kept, written in one transaction."""
+    chain = Chain()
+    genesis = {
+        "schema": "dpsynth.ledger/1",
+        "ledger_id": "benchmark",
+        "public_key": signer.public_bytes.hex(),
+    }
+    rows = [seal(stamp(Kind.LEDGER_CREATE, genesis), None, signer)]
+    chain.read(rows[0])
+
+    def write(kind: Kind, fields: bodies.Fields) -> None:
+        rows.append(seal(stamp(kind, fields), chain.head, signer))
+        chain.read(rows[-1])
+
+    granted = Charge(epsilon=guarantee.epsilon * entries, delta=guarantee.delta * entries)
+    for i in range(10):
+        names = {"budget_id": f"budget-{i}", "dataset": f"data-{i}", "commitment": f"c-{i}"}
+        write(Kind.BUDGET_CREATE, bodies.budget_fields(chain.books, granted=granted, **names, **TERMS))
+    run = {"run_id": "r", "purpose": "benchmark", "policy_digest": None, "plan": PLAN, "token": "t"}
+    i = 0
+    while len(rows) + 3 <= entries:
+        names = {"budget_id": f"budget-{i % 10}", "reservation_id": f"run-{i}"}
+        write(Kind.RESERVE, bodies.reserve_fields(chain.books, **names, guarantee=guarantee, **run))
+        write(Kind.ACCESS, bodies.access_fields(chain.books, f"run-{i}", "t"))
+        committed = bodies.commit_fields(
+            chain.books, f"run-{i}", events=PLAN, guarantee=guarantee, facts={"rows": "1000"}
+        )
+        write(Kind.COMMIT, committed)
+        i += 1
+    store = Store.create(path, rows[0], timeout_s=LOCK_TIMEOUT_S)
+    with store.writing() as transaction:
+        for row in rows[1:]:
+            transaction.append(row)
+    store.close()
+    return "budget-0"
+
+
+def long_chain(folder: Path, entries: int) -> dict[str, float]:
+    """Seconds to verify and to open a long ledger, and what a receiver needs for its slice."""
+    signer, guarantee = Signer.generate(), price(PLAN, "1e-9")
+    path = folder / "long.db"
+    budget = build(path, signer, entries, guarantee)
+    with Ledger.open(path) as ledger:
+        verify = min(timed(ledger.verify) for _ in range(3))
+        thorough = timed(lambda: ledger.verify(all_signatures=True))
+        first_balance = timed(lambda: ledger.balance(budget))
+        document = ledger.slice(budget)
+        size = len(json.dumps(document))
+        receiver = timed(lambda: verify_slice(document, ledger_key=signer.public_bytes))
+    return {
+        "entries": entries,
+        "bytes_per_entry": path.stat().st_size / entries,
+        "verify_s": verify,
+        "verify_all_signatures_s": thorough,
+        "open_and_first_balance_s": first_balance,
+        "slice_mb": size / 1e6,
+        "slice_verify_s": receiver,
+    }
+
+
+def _racer(path: str, key: str, budget: str, tries: int, out: multiprocessing.Queue[int]) -> None:
+    granted = 0
+    with Ledger.open(path, signer=Signer.load(key)) as ledger:
+        for _ in range(tries):
+            try:
+                ledger.reserve(budget, PLAN, delta="1e-9", run_id=str(os.getpid()), purpose="race")
+                granted += 1
+            except BudgetExceeded:
+                continue
+    out.put(granted)
+
+
+def race(folder: Path, processes: int = 8, tries: int = 100) -> dict[str, float]:
+    """Grants of processes that together ask for twice what the budget holds."""
+    slots = processes * tries // 2
+    path, key = str(folder / "race.db"), str(folder / "race.key")
+    signer = Signer.generate()
+    signer.save(key)
+    epsilon = price(PLAN, "1e-9").epsilon * slots
+    with Ledger.create(path, signer=signer) as ledger:
+        budget = ledger.create_budget(dataset="d", commitment="c", epsilon=epsilon, delta="0.1", **TERMS)
+    context = multiprocessing.get_context("spawn")
+    out = context.Queue()
+    racers = [context.Process(target=_racer, args=(path, key, budget, tries, out)) for _ in range(processes)]
+    start = time.perf_counter()
+    for racer in racers:
+        racer.start()
+    granted = sum(out.get() for _ in racers)
+    for racer in racers:
+        racer.join()
+    return {"race_slots": slots, "race_granted": granted, "race_s": time.perf_counter() - start}
+
+
+def main() -> None:
+    """Measure, print a table, write JSON if asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    figures: dict[str, float] = {"price_first_ms": 1e3 * timed(lambda: price(PLAN, "1e-9"))}
+    with tempfile.TemporaryDirectory() as name:
+        figures |= appends(Path(name), 500)
+        figures |= long_chain(Path(name), arguments.entries)
+        figures |= race(Path(name))
+    for key, value in figures.items():
+        print(f"{key:34} {value:12.3f}" if isinstance(value, float) else f"{key:34} {value:12d}")
+    if arguments.json:
+        machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "system": platform.system()}
+        arguments.json.write_text(
+            json.dumps({"schema": "dpsynth.benchmark/1", "machine": machine, **figures}, indent=1)
+        )
+
+
+if __name__ == "__main__":
+    main()
