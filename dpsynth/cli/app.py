@@ -42,18 +42,10 @@ def main() -> None:
 
 def call(arguments: list[str]) -> int:
     """Run one command in this process; returns the exit code and never raises."""
-    import click
-
     try:
-        outcome = app(arguments, standalone_mode=False)
-        return outcome if isinstance(outcome, int) else 0
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.exceptions.Abort:
-        return 1
-    except click.ClickException as usage:
-        usage.show()
-        return usage.exit_code
+        app(arguments)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         return 130
@@ -62,6 +54,7 @@ def call(arguments: list[str]) -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary: every error leaves as a sentence and a code
         return _report(error, as_json="--json" in arguments)
+    return 0
 
 
 def _report(error: Exception, *, as_json: bool) -> int:

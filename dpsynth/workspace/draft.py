@@ -24,7 +24,7 @@ from accounting.ledger.entry import Kind
 from dpsynth.core.errors import WorkspaceError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.release.documents import canonical
-from dpsynth.release.entries import next_attempt, record_report
+from dpsynth.release.entries import record_report
 from dpsynth.release.evidence import DraftDocument, Evidence, bind
 from dpsynth.release.export import Documents, judge
 from dpsynth.release.gate import Decision
@@ -120,8 +120,8 @@ class Draft:
     def attack(self, suite: str = SUITE, *, seed: int | None = None, progress: Progress = silent) -> AttackReport:
         """Run the attack suite against the sealed rows, and record the report.
 
-        The significance level shrinks with every attempt on this data set (`Policy.alpha_at`), so that trying again
-        until the attacks pass does not raise the chance that a leak slips through.
+        Every run is recorded and counts as an attempt; the gate asks later attempts for more certainty, so that trying
+        again until the attacks pass does not raise the chance that a leak slips through.
 
         Args:
             suite: a named suite.
@@ -131,10 +131,7 @@ class Draft:
         import attacks
 
         policy, source = self.workspace.policy(), self._source
-        document = self.document
         with self.workspace.ledger(write=True) as ledger:
-            entries = ledger.entries(document.budget_id)
-            alpha = float(policy.alpha_at(next_attempt(entries)))
             chosen = seed if seed is not None else int(ledger.head().hash[:12], 16)
             report = attacks.run(
                 suite,
@@ -149,7 +146,6 @@ class Draft:
                 ),
                 canaries=self._canaries(),
                 limits={name: float(value) for name, value in policy.attacks.limits.items()},
-                alpha=alpha,
                 seed=chosen,
                 progress=progress,
             )
@@ -236,7 +232,7 @@ class Draft:
         sealed = pq.read_table(io.BytesIO(self.workspace.vault.open(f"{self.name}-canaries")))
         coins = sealed.column(CANARY_COIN).to_numpy()
         rows = Table.from_arrow(sealed.drop_columns([CANARY_COIN])).to_pandas()
-        return attacks.Canaries(rows=rows, included=coins)
+        return attacks.Canaries(rows=rows, included=coins, delta=float(self.guarantee.delta))
 
     def _record(self, ledger: Any, kind: Any, report: dict[str, Any], verdict: str = "") -> None:
         """Bind a report to this draft, store it, and enter its commitment into the ledger."""

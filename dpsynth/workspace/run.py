@@ -88,7 +88,9 @@ class RunConfig(_Section):
         except Refusal as refusal:
             raise ParameterError(refusal.message, "See `dpsynth run --help`.") from None
         except ValidationError as error:
-            first = error.errors(include_input=False, include_context=False)[0]
+            problems = error.errors(include_input=False, include_context=False)
+            # A misspelt key explains the missing one, so it comes first.
+            first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
             place = ".".join(str(part) for part in first["loc"])
             raise ParameterError(
                 f"{path.name}: {place}: {first['msg']}.", "See docs/how-to/run-from-yaml.md."

@@ -200,6 +200,7 @@ def _seal(
             "policy_digest": policy.digest(),
             "generator": {"name": name, "version": dpsynth.__version__, "third_party": name not in GENERATORS},
             "rows": sample.num_rows,
+            "row_total": max(fitted.model.rows, 1),
             "columns": tuple(sample.column_names),
             "guarantee": reservation.guarantee.to_json(),
             "events_digest": plan.tree.digest(),

@@ -20,7 +20,7 @@ def demo(
     data: Annotated[str, typer.Option("--data", help="fair or randhie")] = "fair",
     out: Annotated[Path, typer.Option("--out", help="folder for the workspace and the bundle")] = Path("dpsynth-demo"),
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """The whole way, from a real table to a verified release, in about a minute."""
     from dpsynth.cli.app import decision_code
     from dpsynth.cli.terminal import Terminal
@@ -41,8 +41,8 @@ def demo(
         }
     )
     if made.release is not None and not verified:
-        return 5
-    return decision_code(made.decision.decision)
+        raise typer.Exit(5)
+    raise typer.Exit(decision_code(made.decision.decision))
 
 
 def _summary(terminal: Terminal, made: Demonstration) -> None:

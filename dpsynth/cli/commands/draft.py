@@ -27,7 +27,7 @@ def attack(
     suite: Annotated[str, typer.Option(help="quick or standard")] = "standard",
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Attack a draft's rows, with controls; the report stays in the workspace."""
     from dpsynth.cli.commands.words import attack_rows
     from dpsynth.cli.terminal import Terminal
@@ -44,7 +44,6 @@ def attack(
         attack_rows(document),
     )
     terminal.result(document)
-    return 0
 
 
 def evaluate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -66,7 +65,7 @@ def evaluate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = F
     terminal.result(document)
 
 
-def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> int:
+def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     """Decide by the policy: ship (exit 0), regenerate (3) or reject (4)."""
     from dpsynth.cli.app import decision_code
     from dpsynth.cli.terminal import Terminal
@@ -76,7 +75,7 @@ def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False
     decision = Workspace.open(workspace).draft(draft).gate()
     terminal.say(str(decision))
     terminal.result(decision.to_json())
-    return decision_code(decision.decision)
+    raise typer.Exit(decision_code(decision.decision))
 
 
 def release(

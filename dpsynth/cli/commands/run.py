@@ -13,7 +13,7 @@ from dpsynth.cli.commands.options import AsJson
 def run(
     config: Annotated[Path, typer.Argument(help="a run file; see docs/how-to/run-from-yaml.md")],
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Do every step that a run file asks for, and go on where an earlier run stopped."""
     from dpsynth.cli.app import decision_code
     from dpsynth.cli.terminal import Terminal
@@ -33,7 +33,7 @@ def run(
             "bundle": None if outcome.bundle is None else str(outcome.bundle),
         }
     )
-    return decision_code(outcome.decision)
+    raise typer.Exit(decision_code(outcome.decision))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="a bundle: a folder or a .zip file")],
     key: Annotated[Path, typer.Option("--key", "-k", help="the releaser's public key, received on another way")],
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Check a bundle offline: signature, every file, ledger, guarantee, decision."""
     from dpsynth.cli.terminal import Terminal
     from dpsynth.release.verify import verify as check
@@ -30,7 +30,7 @@ def verify(
         terminal.say(report.guarantee.sentence())
     terminal.say("VERIFIED" if report.ok else "NOT VERIFIED", style="bold green" if report.ok else "bold red")
     terminal.result(report.to_json())
-    return 0 if report.ok else 5
+    raise typer.Exit(0 if report.ok else 5)
 
 
 def add_to(app: typer.Typer) -> None:

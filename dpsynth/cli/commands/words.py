@@ -21,7 +21,8 @@ def attack_rows(document: Mapping[str, Any]) -> list[list[str]]:
     """Rows of `dpsynth attack`: failed first, then inconclusive, then nearest to the limit."""
 
     def key(row: Mapping[str, Any]) -> tuple[int, float]:
-        return _ORDER[row["verdict"]], row["limit"] - row["ci_high"]
+        upper = row["ci_high"]
+        return _ORDER[row["verdict"]], 0.0 if upper is None else row["limit"] - upper
 
     return [
         [

@@ -1,0 +1,197 @@
+"""The command line as a script sees it: exit codes, one JSON object, nothing else on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dpsynth.cli.app import call
+
+CSV = "age,sex,y\n" + "".join(f"{18 + (i * 7) % 60},{'fm'[i % 2]},{(i * 5) % 3 % 2}\n" for i in range(600))
+SCHEMA = """version: 1
+columns:
+  age: {kind: integer, min: 0, max: 110}
+  sex: {kind: categorical, values: [f, m]}
+  y: {kind: integer, min: 0, max: 1, role: target}
+"""
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    (tmp_path / "data.csv").write_text(CSV)
+    (tmp_path / "schema.yaml").write_text(SCHEMA)
+    assert call(["init", str(tmp_path / "vault")]) == 0
+    return tmp_path / "vault"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, dict]:
+    capsys.readouterr()
+    code = call([*map(str, arguments), "--json"])
+    out = capsys.readouterr().out
+    return code, json.loads(out)
+
+
+def grant(vault: Path, epsilon: str = "3") -> int:
+    data = vault.parent / "data.csv"
+    return call(["budget", "create", str(data), "-e", epsilon, "-d", "1e-5", "-w", str(vault), "--schema", str(vault.parent / "schema.yaml")])
+
+
+def test_every_command_explains_itself() -> None:
+    for command in (
+        [], ["demo"], ["init"], ["synthesize"], ["attack"], ["evaluate"], ["gate"], ["release"], ["report"], ["show"],
+        ["run"], ["verify"], ["schema", "draft"], ["budget", "create"], ["budget", "show"], ["ledger", "show"],
+        ["ledger", "verify"], ["ledger", "export"], ["ledger", "expire"],
+    ):  # fmt: skip
+        assert call([*command, "--help"]) == 0
+
+
+def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["verify", "--nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_without_a_budget_the_exit_code_is_six_and_the_remedy_is_a_command(
+    vault: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = run(capsys, "synthesize", vault.parent / "data.csv", "-e", "1", "-w", vault)
+    assert code == 6
+    assert out["error"]["type"] == "BudgetRefused"
+    assert "dpsynth budget create" in out["error"]["remedy"]
+
+
+def test_a_budget_that_is_short_refuses_with_six_and_the_four_numbers(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grant(vault, "1")
+    code, out = run(capsys, "synthesize", vault.parent / "data.csv", "-e", "2", "-w", vault)
+    assert code == 6
+    assert all(word in out["error"]["message"] for word in ("limit 1", "spent 0", "reserved 0"))
+
+
+def test_the_way_to_a_decision_in_json(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grant(vault)
+    code, made = run(capsys, "synthesize", "data", "-e", "1", "-w", vault, "--canaries", "20")
+    assert code == 0
+    assert set(made) == {"draft", "generator", "rows", "guarantee", "ledger_entry", "output"}
+    assert set(made["guarantee"]) >= {"epsilon", "delta", "relation", "unit", "accountant"}
+    code, attacked = run(capsys, "attack", made["draft"], "--suite", "quick", "-w", vault)
+    assert attacked["verdict"] in {"pass", "fail", "inconclusive"}
+    code, quality = run(capsys, "evaluate", made["draft"], "-w", vault)
+    assert quality["metrics"]
+    code, decision = run(capsys, "gate", made["draft"], "-w", vault)
+    assert code == {"ship": 0, "regenerate": 3, "reject": 4}[decision["decision"]]
+    assert all({"name", "value", "limit", "passed", "reason"} <= set(rule) for rule in decision["rules"])
+    if decision["decision"] != "ship":
+        code, refused = run(capsys, "release", made["draft"], "-o", vault.parent / "out", "-w", vault)
+        assert code == {"regenerate": 3, "reject": 4}[decision["decision"]]
+        assert not (vault.parent / "out").exists()
+    code, balance = run(capsys, "budget", "show", "data", "-w", vault)
+    assert set(balance["epsilon"]) == {"granted", "spent", "reserved", "left"}
+    code, shown = run(capsys, "ledger", "verify", "--all-signatures", "-w", vault)
+    assert shown["ok"]
+
+
+def test_public_data_goes_straight_to_a_file_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.csv").write_text(CSV)
+    (tmp_path / "schema.yaml").write_text(SCHEMA)
+    out = tmp_path / "out.csv"
+    code, made = run(
+        capsys, "synthesize", tmp_path / "data.csv", "-e", "1", "--schema", tmp_path / "schema.yaml", "--public", "-o", out
+    )
+    assert code == 0
+    assert made["draft"] is None
+    assert made["ledger_entry"] is None
+    assert made["output"] == str(out)
+    assert len(out.read_text().splitlines()) == made["rows"] + 1
+
+
+def test_private_rows_cannot_be_sent_to_a_file(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grant(vault)
+    assert call(["synthesize", "data", "-e", "1", "-o", str(vault.parent / "rows.csv"), "-w", str(vault)]) == 2
+    assert not (vault.parent / "rows.csv").exists()
+
+
+def test_a_run_file_is_resumed_without_a_second_spend(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = vault.parent / "run.yaml"
+    config.write_text(
+        "data: data.csv\nworkspace: vault\nschema: schema.yaml\nbudget: {epsilon: 3, delta: 1e-5}\nsuite: quick\n"
+        "synthesize: {generator: independent, epsilon: 1, delta: 1e-6, canaries: 10}\n"
+    )
+    first_code, first = run(capsys, "run", config)
+    second_code, second = run(capsys, "run", config)
+    assert first["draft"] == second["draft"] == "data-0001"
+    assert first_code == second_code
+    _, balance = run(capsys, "budget", "show", "data", "-w", vault)
+    assert float(balance["epsilon"]["spent"]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: x.csv\n", "Field required"),
+        ("data: x.csv\nworkspace: v\nsynthesise: {}\n", "synthesise"),
+        ("- 1\n", "run.yaml"),
+        ("a: &a [*a]\n", "run.yaml"),
+    ],
+)
+def test_a_run_file_that_cannot_be_used_says_where(
+    tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_text(text)
+    code, out = run(capsys, "run", tmp_path / "run.yaml")
+    assert code == 1
+    assert message in out["error"]["message"] + out["error"]["remedy"]
+
+
+def test_a_draft_schema_never_overwrites_a_persons_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.csv").write_text(CSV)
+    out = tmp_path / "schema.yaml"
+    assert call(["schema", "draft", str(tmp_path / "data.csv"), "-o", str(out)]) == 0
+    written = out.read_text()
+    assert call(["schema", "draft", str(tmp_path / "data.csv"), "-o", str(out)]) == 1
+    assert out.read_text() == written
+
+
+def test_a_foreign_error_shows_its_type_and_no_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from dpsynth.workspace import workspace
+
+    def explode(folder: object) -> None:
+        raise KeyError("a cell value")
+
+    monkeypatch.setattr(workspace.Workspace, "init", explode)
+    monkeypatch.delenv("DPSYNTH_DEBUG", raising=False)
+    assert call(["init", "x"]) == 1
+    err = capsys.readouterr().err
+    assert "KeyError" in err
+    assert "a cell value" not in err
+
+
+def test_ctrl_c_in_the_fit_leaves_a_reservation_and_says_so(vault: Path) -> None:
+    """The child interrupts itself where a person would: after the reservation, inside the fit."""
+    grant(vault)
+    child = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import sys, time, dpsynth.pipeline as p\n"
+            "import dpsynth.workspace.synthesis as s\n"
+            "def slow(*a, **k):\n    print('fitting', flush=True)\n    time.sleep(60)\n"
+            "s.fit_model = slow\n"
+            "from dpsynth.cli.app import call\n"
+            "sys.exit(call(['synthesize', 'data', '-e', '1', '-w', sys.argv[1]]))\n",
+            str(vault),
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline().strip() == "fitting"
+    time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "stands and counts as spent" in err
+    assert "dpsynth ledger expire run-" in err

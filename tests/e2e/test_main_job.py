@@ -1,0 +1,182 @@
+"""From a private table to a release that anybody can verify."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import dpsynth as dp
+from accounting.ledger.errors import BudgetExceeded
+from dpsynth.core.errors import BudgetRefused, DataError, GateRefused, ParameterError, WorkspaceError
+from dpsynth.workspace import Draft, Workspace
+from dpsynth.workspace.datasets import DatasetRecord
+
+Made = tuple[Workspace, DatasetRecord]
+
+
+def test_a_judged_draft_is_released_and_a_stranger_verifies_it(judged: Draft, tmp_path: Path) -> None:
+    release = judged.release(tmp_path / "bundle")
+    report = dp.verify(release.bundle, key=release.public_key)
+    assert report.ok, report.checks
+    assert report.guarantee is not None
+    assert Decimal("0.999") < report.guarantee.epsilon <= 1
+    rows = release.to_pandas()
+    assert list(rows.columns) == list(judged.document.columns)
+    assert len(rows) == judged.document.rows
+    assert judged.status == "released"
+
+
+def test_a_zip_is_a_bundle_too(judged: Draft, tmp_path: Path) -> None:
+    release = judged.release(tmp_path / "bundle.zip")
+    assert release.verify().ok
+    assert len(release.to_pandas()) == judged.document.rows
+
+
+def test_the_values_of_a_release_are_public_or_released_ones(judged: Draft, fair: tuple[Path, Path]) -> None:
+    schema = dp.Schema.from_yaml(fair[1])
+    rows = judged.rows().to_pydict()
+    for name, spec in schema.columns.items():
+        if spec.values is not None:
+            assert {v for v in rows[name] if v is not None} <= set(spec.values)
+
+
+def test_nothing_leaves_without_evidence(workspace: Made, tmp_path: Path) -> None:
+    ws, record = workspace
+    draft = ws.synthesize(record, epsilon=1, delta="1e-6", canaries=0)
+    assert draft.status == "sealed"
+    with pytest.raises(GateRefused, match="missing"):
+        draft.release(tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_report_of_another_draft_is_not_evidence(workspace: Made, judged: Draft, tmp_path: Path) -> None:
+    ws, record = workspace
+    draft = ws.synthesize(record, epsilon=1, delta="1e-6")
+    for kind in ("attack", "quality"):
+        (draft.folder / f"{kind}.json").write_bytes((judged.folder / f"{kind}.json").read_bytes())
+    assert draft.gate().decision != "ship"
+
+
+def test_an_edited_report_is_not_evidence(workspace: Made) -> None:
+    ws, record = workspace
+    draft = ws.synthesize(record, epsilon=1, delta="1e-6")
+    draft.attack("quick")
+    path = draft.folder / "attack.json"
+    body = json.loads(path.read_text())
+    body["report"]["attacks"][0]["estimate"] = 0.0
+    path.write_text(json.dumps(body))
+    failed = {found.name for found in draft.gate().failed}
+    assert "documents_bound" in failed
+
+
+def test_data_without_a_budget_is_refused_with_the_command_that_grants_one(tmp_path: Path, fair: tuple[Path, Path]) -> None:
+    ws = Workspace.init(tmp_path / "vault")
+    with pytest.raises(BudgetRefused, match="dpsynth budget create"):
+        ws.synthesize(fair[0], epsilon=1, delta="1e-6")
+
+
+def test_the_third_run_that_does_not_fit_is_refused_and_spends_nothing(workspace: Made) -> None:
+    ws, record = workspace
+    ws.synthesize(record, "independent", epsilon=2, delta="1e-6", canaries=0)
+    before = ws.balance(record)
+    with pytest.raises(BudgetExceeded, match="to fit into the"):
+        ws.synthesize(record, "independent", epsilon=2, delta="1e-6", canaries=0)
+    assert ws.balance(record) == before
+    assert [d.name for d in ws.drafts()] == ["fair-0001"]
+
+
+def test_a_file_that_changed_is_another_data_set(tmp_path: Path, fair: tuple[Path, Path]) -> None:
+    table = tmp_path / "fair.csv"
+    table.write_bytes(fair[0].read_bytes())
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register(table, schema=fair[1])
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, "independent", epsilon=1, delta="1e-6", canaries=0)
+    table.write_text(table.read_text() + "3,32,9,3,3,17,2,5,0.1\n")
+    with pytest.raises(DataError, match="has changed since it was registered"):
+        draft.attack("quick")
+    with pytest.raises(BudgetRefused, match="Nobody has granted"):
+        ws.synthesize(table, epsilon=1, delta="1e-6")
+
+
+def test_a_copy_under_another_name_draws_on_the_same_budget(workspace: Made, fair: tuple[Path, Path], tmp_path: Path) -> None:
+    ws, record = workspace
+    copy = tmp_path / "other-name.csv"
+    copy.write_bytes(fair[0].read_bytes())
+    assert ws.find(copy).commitment == record.commitment
+    with pytest.raises(Exception, match="has a budget already"):
+        ws.create_budget(copy, epsilon=3, delta="1e-5")
+
+
+def test_bad_input_spends_nothing(workspace: Made) -> None:
+    ws, record = workspace
+    before = ws.balance(record)
+    bad = dp.Schema.from_dict({"version": 1, "columns": {"no_such_column": {"kind": "integer"}}})
+    with pytest.raises(dp_errors(), match="no_such_column"):
+        ws.synthesize(record, epsilon=1, delta="1e-6", schema=bad)
+    with pytest.raises(ParameterError, match="rows=0"):
+        ws.synthesize(record, epsilon=1, delta="1e-6", rows=0)
+    with pytest.raises(ParameterError, match="Unknown generator"):
+        ws.synthesize(record, "no-such", epsilon=1, delta="1e-6")
+    assert ws.balance(record) == before
+
+
+def dp_errors() -> type[Exception]:
+    from dpsynth.core.errors import DpsynthError
+
+    return DpsynthError
+
+
+def test_a_dataframe_in_memory_goes_the_same_way(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age": [20 + i % 50 for i in range(600)], "sex": ["f", "m"] * 300})
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register("people", frame)
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    schema = dp.Schema.from_dict(
+        {
+            "version": 1,
+            "columns": {
+                "age": {"kind": "integer", "min": 0, "max": 110},
+                "sex": {"kind": "categorical", "values": ["f", "m"]},
+            },
+        }
+    )
+    draft = ws.synthesize(record, dp.tabular.Independent(), epsilon=1, delta="1e-6", schema=schema, canaries=10)
+    assert draft.rows().schema.field("age").type == pa.int64()
+    draft.evaluate()
+    elsewhere = Workspace.open(tmp_path / "vault").draft(draft.name)
+    with pytest.raises(DataError, match="handed over in memory"):
+        elsewhere.attack("quick")
+
+
+def test_a_person_with_many_rows_gets_more_noise_and_a_guarantee_of_her_own(tmp_path: Path) -> None:
+    csv = tmp_path / "visits.csv"
+    csv.write_text("who,ward\n" + "".join(f"p{i // 3},{'abc'[i % 3]}\n" for i in range(1200)))
+    schema = tmp_path / "visits.schema.yaml"
+    schema.write_text(
+        "version: 1\ncolumns:\n  who: {kind: categorical, role: unit}\n"
+        "  ward: {kind: categorical, values: [a, b, c]}\n"
+    )
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register(csv, unit="who", max_per_unit=2, schema=schema)
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, "independent", epsilon=1, delta="1e-6", canaries=0)
+    assert "user" in draft.guarantee.sentence()
+    assert draft.guarantee.unit.max_records == 2
+    assert list(draft.rows().column_names) == ["ward"]
+
+
+def test_a_draft_has_no_way_to_write_its_rows(judged: Draft) -> None:
+    assert not any(hasattr(judged, name) for name in ("to_csv", "to_parquet", "to_pandas", "save"))
+    assert re.search("rows are sealed", repr(judged))
+
+
+def test_an_unknown_draft_lists_the_known_ones(judged: Draft) -> None:
+    with pytest.raises(WorkspaceError, match=r"No draft 'x' here\. Drafts: fair-0001"):
+        judged.workspace.draft("x")

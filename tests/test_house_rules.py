@@ -1,0 +1,60 @@
+"""Rules of the house that a reader would otherwise have to check by eye."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted(p for package in ("accounting", "attacks", "dpsynth") for p in (ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_source_validates_with_errors_that_survive_python_O(path: Path) -> None:
+    """`assert` vanishes under -O, so no check may be one."""
+    lines = [node.lineno for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Assert)]
+    assert not lines, f"assert in {path} at {lines}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_is_one_idea(path: Path) -> None:
+    """A long file is two ideas; every file says its idea first."""
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= 450
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} does not say what it is"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_command_line_catches_everything(path: Path) -> None:
+    broad = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
+    ]
+    assert not broad or path == ROOT / "dpsynth" / "cli" / "app.py", f"broad except in {path} at {broad}"
+
+
+HEAVY = ("numpy", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "torch", "dp_accounting", "sqlalchemy", "rich")
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ("import dpsynth", ()),
+        ("import accounting", ()),
+        ("import attacks", ()),
+        ("import dpsynth.cli.app", ()),
+        ("from accounting.ledger.slice import verify_slice", ()),
+        ("from accounting import Ledger", ("sqlalchemy",)),
+        ("import dpsynth.pipeline", ("numpy", "pyarrow", "scipy")),
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(code: str, allowed: tuple[str, ...]) -> None:
+    probe = f"{code}\nimport sys\nprint(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert set(out.split()) <= set(allowed), f"{code} imports {out}"
