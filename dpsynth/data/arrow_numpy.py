@@ -12,13 +12,13 @@ Not guaranteed: other types than int8 … int64, float64, bool, date32, timestam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 def values_of(column: Column) -> NDArray[Any]:

@@ -69,7 +69,8 @@ def _words(column: pa.ChunkedArray, key: bytes) -> NDArray[np.uint64]:
             hashlib.blake2b(b"\0" if v is None else b"\1" + v.encode(), key=key, digest_size=8).digest()
             for v in encoded.dictionary.to_pylist()
         )
-        return np.frombuffer(digests, dtype="<u8")[values_of(encoded.indices)].astype(np.uint64)
+        words: NDArray[np.uint64] = np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+        return words[values_of(encoded.indices).astype(np.intp)]
     values = values_of(column)
     positive_zero = values + 0.0 if values.dtype == np.float64 else values.astype(np.int64)
     return np.where(missing_of(column), NULL_WORD, _mix(positive_zero.view(np.uint64)))

@@ -140,7 +140,8 @@ class Distinct:
     def overflowed(self) -> Mask:
         """Which texts are numbers in form, but too large for a float."""
         number = self.matches(FLOAT)
-        return number & np.isinf(values_of(self._as_floats(~number)))
+        infinite: Mask = np.isinf(values_of(self._as_floats(~number)))
+        return number & infinite
 
     def rewritten(self, pattern: str, by: str) -> Distinct:
         """The same cells with matches of a pattern replaced."""

@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Any, Literal, final
+from typing import Any, Literal, cast, final
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +32,10 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.arrow_numpy import array_of, literals, missing_of, values_of
-from dpsynth.schema.model import ColumnSpec
+from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec
 
 GridKind = Literal["integer", "float", "date", "datetime"]
 EPOCH = date(1970, 1, 1)
-EXACT_FLOAT_TICKS = 2**52
 TICKS_IN_RANGE = 10**6
 OTHER = "other"
 
@@ -170,14 +169,14 @@ class GridDomain:
             raw[missing] = 0.0
             with np.errstate(over="ignore"):  # an overflow is infinite and then clamped, which is meant
                 steps = np.rint(raw * self.scale.denominator / self.scale.numerator)
-            codes = np.clip(steps, self.low, self.high).astype(np.int64) - self.low
+            held = np.clip(steps, self.low, self.high).astype(np.int64)
         else:
             whole = values_of(cells).astype(np.int64)
             unit = self._unit
-            held = np.clip(whole, self.low * unit, self.high * unit)
-            # the half step cannot overflow: it is added to the remainder, not to the value
-            ticks, rest = np.divmod(held, unit)
-            codes = np.clip(ticks + (2 * rest >= unit if unit > 1 else 0), self.low, self.high) - self.low
+            # clamped before and after: so neither the half step nor the difference below can overflow
+            ticks, rest = np.divmod(np.clip(whole, self.low * unit, self.high * unit), unit)
+            held = np.clip(ticks + (rest >= (unit + 1) // 2 if unit > 1 else 0), self.low, self.high)
+        codes: NDArray[np.int64] = held - self.low
         codes[missing] = -1
         return codes
 
@@ -253,7 +252,8 @@ def grid(spec: ColumnSpec, low: float | date | datetime, high: float | date | da
         raise ParameterError(f"A {spec.kind} column has no bounds.")
     numeric = isinstance(low, int | float) and isinstance(high, int | float)
     scale = scale_of(spec, float(low), float(high)) if numeric else scale_of(spec)  # type: ignore[arg-type]
-    return GridDomain(kind=spec.kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)
+    kind = cast("GridKind", spec.kind)
+    return GridDomain(kind=kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)
 
 
 def _within(codes: NDArray[np.integer[Any]], size: int) -> None:

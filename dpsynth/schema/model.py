@@ -32,10 +32,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SkipValidation,
     StrictBool,
     StrictInt,
     StrictStr,
     ValidationError,
+    WithJsonSchema,
     field_serializer,
     field_validator,
     model_validator,
@@ -48,9 +50,15 @@ Kind = Literal["categorical", "boolean", "integer", "float", "date", "datetime"]
 Role = Literal["target", "sensitive", "quasi_identifier", "identifier", "unit"]
 Value = StrictStr | StrictInt
 Bound = int | float | date | datetime
+BoundField = Annotated[
+    Bound | None,
+    SkipValidation,  # _bound_of_kind has given it the column's own type; a union would turn midnight into a date
+    WithJsonSchema({"type": ["integer", "number", "string", "null"], "description": "dates in ISO 8601"}),
+]
 
 MAX_VALUES = 100_000
 MAX_DECIMALS = 12
+EXACT_FLOAT_TICKS = 2**52
 NOT_MODELLED: frozenset[str | None] = frozenset({"identifier", "unit"})
 
 
@@ -76,8 +84,8 @@ class ColumnSpec(BaseModel):
     kind: Kind
     values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=MAX_VALUES)] | None = None
     other: StrictBool = False
-    min: Bound | None = Field(default=None, union_mode="left_to_right")
-    max: Bound | None = Field(default=None, union_mode="left_to_right")
+    min: BoundField = None
+    max: BoundField = None
     precision: Annotated[StrictInt, Field(ge=0, le=MAX_DECIMALS)] | None = None
     format: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
     missing: tuple[StrictStr, ...] = ()
@@ -112,6 +120,7 @@ class ColumnSpec(BaseModel):
             raise ValueError("give both `min` and `max`, or neither")
         if self.min is not None and self.max is not None and self.min > self.max:  # type: ignore[operator]
             raise ValueError("`min` is above `max`")
+        self._range_is_exact()
         if self.precision is not None and self.kind not in ("float", "datetime"):
             raise ValueError(f"`precision` belongs to float and datetime columns, not to {self.kind}")
         if self.kind == "datetime" and self.precision is not None and self.precision > 6:
@@ -119,6 +128,13 @@ class ColumnSpec(BaseModel):
         if self.format is not None and self.kind not in ("date", "datetime"):
             raise ValueError(f"`format` belongs to date and datetime columns, not to {self.kind}")
         return self
+
+    def _range_is_exact(self) -> None:
+        if isinstance(self.min, int) and isinstance(self.max, int) and self.max - self.min >= 2**63 - 1:
+            raise ValueError("`min` and `max` are further apart than 63 bits")
+        floats = isinstance(self.min, float) and isinstance(self.max, float) and self.precision is not None
+        if floats and max(-self.min, self.max) * 10.0**self.precision > EXACT_FLOAT_TICKS:  # type: ignore[operator]
+            raise ValueError("a double cannot hold that many decimals of numbers so large; lower `precision`")
 
     @property
     def modelled(self) -> bool:

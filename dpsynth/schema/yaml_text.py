@@ -62,9 +62,7 @@ def dump(schema: Schema) -> str:
         else:
             lines.append(f"  {key}:")
         if spec.modelled and IDENTIFIER_NAME.search(name.lower()):
-            lines.append(
-                f"{INDENT}# By its name an identifier: `role: identifier` or `drop: true` keeps it out."
-            )
+            lines.append(f"{INDENT}# By its name an identifier: `role: identifier` or `drop: true` keeps it out.")
         lines += [f"{INDENT}{line}" for line in _fields(spec)]
     return "\n".join(lines) + "\n"
 
@@ -79,9 +77,7 @@ def _fields(spec: ColumnSpec) -> list[str]:
         else:
             lines.append(f"values: [{', '.join(_scalar(v) for v in spec.values)}]")
     elif spec.kind != "boolean":
-        lines += [
-            f"{side}: {_scalar(fields[side])}{'' if spec.known else unknown}" for side in ("min", "max")
-        ]
+        lines += [f"{side}: {_scalar(fields[side])}{'' if spec.known else unknown}" for side in ("min", "max")]
     if spec.precision is not None:
         lines.append(f"precision: {spec.precision}")
     elif spec.kind == "float":
@@ -126,9 +122,7 @@ def load(source: str | Path) -> Any:
     """
     text = _read(source) if isinstance(source, Path) else source
     if len(text) > MAX_CHARACTERS:
-        raise SchemaError(
-            f"The schema is larger than the limit of {MAX_CHARACTERS >> 20} MiB.", "Shorten it."
-        )
+        raise SchemaError(f"The schema is larger than the limit of {MAX_CHARACTERS >> 20} MiB.", "Shorten it.")
     try:
         _refuse_expansion(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader extends the safe loader
@@ -167,7 +161,7 @@ def _refuse_expansion(text: str) -> None:
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):
+class _Loader(_Base):  # type: ignore[misc]
     """The safe loader with JSON's scalars only and without repeated keys."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the attribute that PyYAML reads
@@ -178,9 +172,7 @@ class _Loader(_Base):
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "key is no text", key.start_mark)
             if key.value in seen:
-                raise SchemaError(
-                    f"The schema has a key twice, at line {key.start_mark.line + 1}.", "Remove one."
-                )
+                raise SchemaError(f"The schema has a key twice, at line {key.start_mark.line + 1}.", "Remove one.")
             seen.add(key.value)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping
