@@ -133,7 +133,7 @@ class ColumnSpec(BaseModel):
         if isinstance(self.min, int) and isinstance(self.max, int) and self.max - self.min >= 2**63 - 1:
             raise ValueError("`min` and `max` are further apart than 63 bits")
         floats = isinstance(self.min, float) and isinstance(self.max, float) and self.precision is not None
-        if floats and max(-self.min, self.max) * 10.0**self.precision > EXACT_FLOAT_TICKS:  # type: ignore[operator]
+        if floats and max(-self.min, self.max) * 10.0**self.precision > EXACT_FLOAT_TICKS:  # type: ignore[operator,type-var]
             raise ValueError("a double cannot hold that many decimals of numbers so large; lower `precision`")
 
     @property
