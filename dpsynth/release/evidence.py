@@ -84,7 +84,7 @@ class DraftDocument(_Ours):
     guarantee: dict[str, Any]
     events_digest: Hex64
     canaries: CanaryFacts
-    seeds: dict[str, Hex64]
+    seeds: dict[str, Hex64] = Field(min_length=1)
     created: Name
 
     @property
@@ -246,6 +246,10 @@ def _parse(
 ) -> _Model | None:
     if body is None:
         problems[name] = f"{name}.json is missing"
+        return None
+    report = body.get("report", {"schema": ""})
+    if "schema" not in body or not isinstance(report, Mapping) or "schema" not in report:
+        problems[name] = f"{name}.json does not say which version of its schema it follows"
         return None
     try:
         parsed = model.model_validate(body)

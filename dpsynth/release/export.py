@@ -183,7 +183,8 @@ def export(
     draft, facts = _still_ships(evidence, decision, policy)
     progress("release", 1, 5, "decision holds")
     rows = vault.open(draft.draft)
-    if vault.commit(rows, purpose="draft") != draft.draft_digest or check_parquet(rows) != draft.rows:
+    shape = (draft.rows, draft.columns)
+    if vault.commit(rows, purpose="draft") != draft.draft_digest or check_parquet(rows) != shape:
         raise SealError(
             "The sealed rows are not the ones that were judged.", "Synthesize and judge a new draft."
         )

@@ -44,8 +44,8 @@ def encode_parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def check_parquet(rows: bytes) -> int:
-    """Number of rows of a Parquet file that may be released.
+def check_parquet(rows: bytes) -> tuple[int, tuple[str, ...]]:
+    """Number of rows and names of columns of a Parquet file that may be released.
 
     Raises:
         SealError: not Parquet, or with metadata that could say more than the rows.
@@ -59,7 +59,7 @@ def check_parquet(rows: bytes) -> int:
             "The sealed Parquet file carries metadata, which no report was made on.",
             "Seal what `encode_parquet` writes.",
         )
-    return int(metadata.num_rows)
+    return int(metadata.num_rows), tuple(metadata.schema.to_arrow_schema().names)
 
 
 def to_csv(rows: bytes) -> bytes:

@@ -73,10 +73,14 @@ class AttemptLimits(_Section):
 
 
 class AttackLimits(_Section):
-    """Which attacks must have run, and how much they may find."""
+    """Which attacks must have run, and how much they may find.
+
+    Every limit must have been asked for, except those of `may_be_not_applicable`: limit id -> attack that the report
+    may list as not applicable instead.
+    """
 
     required: tuple[str, ...] = Field(min_length=1)
-    may_be_not_applicable: tuple[str, ...]
+    may_be_not_applicable: dict[str, str]
     limits: dict[str, Number] = Field(min_length=1)
     require_positive_control: bool
     require_negative_control: bool

@@ -342,7 +342,10 @@ class Verifier:
         rows = _objects(self.evidence.get("attacks"))
         wanted = self.policy.attacks
         ran = {str(row.get("name")).partition(":")[0] for row in rows}
-        lacking = [name for name in wanted.required if name not in ran.union(wanted.may_be_not_applicable)]
+        asked = {str(row.get("limit_id")) for row in rows}
+        excused = wanted.may_be_not_applicable
+        lacking = [name for name in wanted.required if name not in ran.union(excused.values())]
+        lacking += [limit for limit in wanted.limits if limit not in asked.union(excused)]
         if lacking:
             raise Refusal("attack_missing", f"The required attack {lacking[0]} is not in the evidence.")
         for row in rows:

@@ -50,7 +50,10 @@ def attack_report(**changes: Any) -> AttackReport:
     """A report that passes under the default policy; `changes` replace fields of every row."""
     questions = [
         ("verbatim", "all", "match_excess", "membership.verbatim.all", 0.01, 0.02, 0.05),
+        ("verbatim", "all", "match_excess@fpr=0.001", "membership.verbatim.isolated", 0.0, 0.004, 0.005),
+        ("verbatim", "tail", "match_excess", "membership.verbatim.tail", 0.01, 0.03, 0.05),
         ("nearest_neighbour", "all", "auc", "membership.nearest.auc", 0.503, 0.531, 0.55),
+        ("nearest_neighbour", "all", "tpr_excess@fpr=0.01", "membership.nearest.tpr", 0.002, 0.012, 0.015),
         ("nearest_neighbour", "tail", "tpr_excess@fpr=0.05", "membership.nearest.tail", 0.01, 0.06, 0.10),
         ("canary", "canaries", "auc", "canary.auc", 0.52, 0.61, 0.70),
     ]

@@ -1,4 +1,4 @@
-"""Every attack that the policy demands has run."""
+"""Every attack that the policy demands has run, and every limit that it names was asked for."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ class AttacksRequired:
         """See `Rule`."""
         report = need(evidence.attack, "attack.json").report
         ran = {row.name.partition(":")[0] for row in report.attacks}
-        excused = {item.name for item in report.not_applicable} & set(policy.attacks.may_be_not_applicable)
-        lacking = [name for name in policy.attacks.required if name not in ran | excused]
+        absent = {item.name for item in report.not_applicable}
+        excused = {limit: name for limit, name in policy.attacks.may_be_not_applicable.items() if name in absent}
+        asked = {row.limit_id for row in report.attacks}
+        lacking = [name for name in policy.attacks.required if name not in ran.union(excused.values())]
+        lacking += [limit for limit in policy.attacks.limits if limit not in asked.union(excused)]
+        wanted = len(policy.attacks.required) + len(policy.attacks.limits)
         return finding(
-            self, value=len(policy.attacks.required) - len(lacking), limit=len(policy.attacks.required),
-            passed=not lacking,
+            self, value=wanted - len(lacking), limit=wanted, passed=not lacking,
             ok="Every required attack has run.",
             failed=f"Not run: {', '.join(lacking)}. Run `dpsynth attack` on this draft.",
         )  # fmt: skip

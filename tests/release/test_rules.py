@@ -1,0 +1,324 @@
+"""Every rule of the gate, through the conformance suite, and its boundary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import dpsynth.release.rules as rules
+import pytest
+from dpsynth.release.policy import default_policy
+
+from accounting import NeighboringRelation, PrivacyUnit
+from attacks.report import NegativeControlRecord, PositiveControlRecord
+from tests.conformance.rule import (
+    RuleConformance,
+    changed,
+    with_attack,
+    with_draft,
+    with_ledger,
+    with_quality,
+)
+
+
+def test_table_and_folder_agree():
+    files = {path.stem for path in Path(rules.__file__).parent.glob("*.py")} - {"__init__", "protocol"}
+    assert set(rules.RULES) == files
+    assert all(where == f"dpsynth.release.rules.{name}:RULE" for name, where in rules.RULES.items())
+
+
+class TestEvidenceComplete(RuleConformance):
+    name = "evidence_complete"
+    needs = ("draft", "attack", "quality", "ledger")
+
+    def spoil(self, evidence, policy):
+        for piece in self.needs:
+            yield piece, replace(evidence, **{piece: None}), policy
+
+
+class TestDocumentsBound(RuleConformance):
+    name = "documents_bound"
+    needs = ("draft", "attack", "quality", "ledger")
+
+    def spoil(self, evidence, policy):
+        yield "other draft", with_draft(evidence, draft="draft-2"), policy
+        yield "other rows", with_draft(evidence, draft_digest="00" * 32), policy
+        recorded = evidence.ledger.recorded
+        for kind in ("attempt", "attack", "quality"):
+            yield f"never recorded {kind}", with_ledger(evidence, recorded={**recorded, kind: ()}), policy
+            later = {**recorded, kind: (*recorded[kind], "11" * 32)}
+            yield f"stale {kind}", with_ledger(evidence, recorded=later), policy
+        for name in ("draft", "attack", "quality"):
+            others = {key: value for key, value in evidence.commitments.items() if key != name}
+            yield f"no commitment of {name}", replace(evidence, commitments=others), policy
+
+
+class TestPolicyReserved(RuleConformance):
+    name = "policy_reserved"
+    needs = ("draft", "ledger")
+
+    def spoil(self, evidence, policy):
+        yield "lowered", evidence, changed(policy, "attempts", max_attempts=100)
+        yield "other reserve", with_ledger(evidence, reserved_policy="00" * 32), policy
+        yield "no policy reserved", with_ledger(evidence, reserved_policy=None), policy
+        yield "other draft policy", with_draft(evidence, policy_digest="00" * 32), policy
+
+
+class TestGuaranteeRecorded(RuleConformance):
+    name = "guarantee_recorded"
+    needs = ("draft", "ledger")
+
+    def spoil(self, evidence, policy):
+        smaller = {**evidence.draft.guarantee, "epsilon": "0.1"}
+        yield "smaller claim", with_draft(evidence, guarantee=smaller), policy
+        for field, value in (("events_digest", "00" * 32), ("budget_id", "b"), ("reservation_id", "r"), ("run_id", "x"),
+                             ("dataset", "other"), ("source_commitment", "00" * 32)):  # fmt: skip
+            yield field, with_draft(evidence, **{field: value}), policy
+
+
+class TestRelationAndUnit(RuleConformance):
+    name = "relation_and_unit"
+    needs = ("draft", "ledger")
+
+    def spoil(self, evidence, policy):
+        yield "budget of another relation", with_ledger(evidence, relation="replace_one"), policy
+        yield "budget of another unit", with_ledger(evidence, unit={"kind": "user"}), policy
+        guarantee = {**evidence.draft.guarantee, "relation": "replace_one"}
+        both = with_ledger(with_draft(evidence, guarantee=guarantee), relation="replace_one")
+        yield "relation that the policy refuses", both, policy
+        unit = PrivacyUnit(kind="user", column="id", max_records=4).to_json()
+        user = with_ledger(with_draft(evidence, guarantee={**evidence.draft.guarantee, "unit": unit}), unit=unit)
+        yield "unit that the policy refuses", user, changed(policy, "guarantee", units=["record"])
+
+    def tighten(self, policy):
+        return changed(policy, "guarantee", units=["user"])
+
+
+class TestNoiseExact(RuleConformance):
+    name = "noise_exact"
+
+    def spoil(self, evidence, policy):
+        yield "seeded", with_ledger(evidence, seeded_noise=True), policy
+
+    def test_a_policy_may_accept_seeded_noise(self, evidence):
+        lax = changed(default_policy(), "guarantee", allow_seeded_noise=True)
+        assert self.ask(with_ledger(evidence, seeded_noise=True), lax).passed
+
+
+class TestEpsilonPerRelease(RuleConformance):
+    name = "epsilon_per_release"
+
+    def spoil(self, evidence, policy):
+        yield "large", with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, epsilon=Decimal("3.000001"))), policy
+
+    def tighten(self, policy):
+        return changed(policy, "guarantee", max_epsilon_per_release="0.01")
+
+    def test_the_limit_itself_passes(self, evidence):
+        at = with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, epsilon=Decimal(3)))
+        assert self.ask(at, default_policy()).passed
+
+
+class TestEpsilonTotal(RuleConformance):
+    name = "epsilon_total"
+
+    def spoil(self, evidence, policy):
+        yield "generous grant", with_ledger(evidence, granted_epsilon=Decimal("10.01")), policy
+        yield "overspent", with_ledger(evidence, charged_epsilon=Decimal("3.01")), policy
+        yield "overspent delta", with_ledger(evidence, charged_delta=Decimal("1.1e-5")), policy
+
+    def tighten(self, policy):
+        return changed(policy, "guarantee", max_epsilon_total="2.9")
+
+
+class TestDelta(RuleConformance):
+    name = "delta"
+    needs = ("draft", "ledger")
+
+    def spoil(self, evidence, policy):
+        yield "large", with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, delta=Decimal("1.1e-5"))), policy
+        yield "many rows", with_draft(evidence, row_total=2_000_000), policy
+
+    def tighten(self, policy):
+        return changed(policy, "guarantee", max_delta="1e-12")
+
+
+class TestAttempts(RuleConformance):
+    name = "attempts"
+
+    def spoil(self, evidence, policy):
+        yield "sixth", with_ledger(evidence, attempt=6), policy
+        yield "none recorded", with_ledger(evidence, attempt=0), policy
+
+    def tighten(self, policy):
+        return None
+
+    def test_the_limit_itself_passes(self, evidence):
+        assert self.ask(with_ledger(evidence, attempt=5), default_policy()).passed
+
+
+class TestAttacksRequired(RuleConformance):
+    name = "attacks_required"
+    needs = ("attack",)
+
+    def spoil(self, evidence, policy):
+        yield "one attack only", with_attack(evidence, name="verbatim"), policy
+        yield "nothing excused", with_attack(evidence, _not_applicable=()), policy
+        yield "not an excuse", evidence, changed(policy, "attacks", may_be_not_applicable={})
+
+    def tighten(self, policy):
+        return changed(policy, "attacks", required=["reconstruction", *policy.attacks.required])
+
+    def test_every_limit_must_have_been_asked_for(self, evidence):
+        rows = evidence.attack.report.attacks
+        for left_out in rows:
+            others = tuple(row for row in rows if row is not left_out)
+            assert not self.ask(with_attack(evidence, _attacks=others), default_policy()).passed, left_out.limit_id
+
+    def test_an_attack_per_column_counts_by_its_name(self, evidence):
+        rows = evidence.attack.report.attacks
+        column = rows[0].model_copy(update={"name": "attribute_inference:affairs", "limit_id": "inference.attribute"})
+        per_column = with_attack(evidence, _not_applicable=(), _attacks=(*rows, column))
+        assert self.ask(per_column, default_policy()).passed
+
+
+class TestAttackVerdicts(RuleConformance):
+    name = "attack_verdicts"
+    needs = ("attack",)
+
+    def spoil(self, evidence, policy):
+        yield "fail", with_attack(evidence, verdict="fail"), policy
+        yield "inconclusive", with_attack(evidence, verdict="inconclusive"), policy
+        yield "report says fail", with_attack(evidence, _verdict="fail"), policy
+        yield "no attack", with_attack(evidence, _attacks=()), policy
+
+    def test_fail_rejects_and_inconclusive_sends_back(self, evidence):
+        assert self.ask(with_attack(evidence, verdict="fail"), default_policy()).effect == "reject"
+        assert self.ask(with_attack(evidence, verdict="inconclusive"), default_policy()).effect == "regenerate"
+
+
+class TestAttackLimits(RuleConformance):
+    name = "attack_limits"
+    needs = ("attack",)
+
+    def spoil(self, evidence, policy):
+        yield "beyond", with_attack(evidence, ci_high=0.99), policy
+        yield "no bound", with_attack(evidence, ci_high=None), policy
+        yield "laxer limit in the report", with_attack(evidence, limit=0.9), policy
+        yield "unknown limit", with_attack(evidence, limit_id="something.else"), policy
+        yield "no attack", with_attack(evidence, _attacks=()), policy
+
+    def tighten(self, policy):
+        return changed(policy, "attacks", limits=dict.fromkeys(policy.attacks.limits, "0.001"))
+
+
+class TestAttackLevel(RuleConformance):
+    name = "attack_level"
+    needs = ("attack", "ledger")
+
+    def spoil(self, evidence, policy):
+        yield "fourth attempt", with_ledger(evidence, attempt=4), policy
+        yield "no estimate", with_attack(evidence, estimate=None), policy
+        yield "no bound", with_attack(evidence, ci_high=None), policy
+
+    def tighten(self, policy):
+        return changed(policy, "attempts", alpha="0.00001")
+
+    def test_each_attempt_is_judged_more_strictly(self, evidence):
+        margins = [self.ask(with_ledger(evidence, attempt=k), default_policy()).value for k in range(1, 8)]
+        assert margins == sorted(margins)
+        assert margins[0] < margins[1]
+
+    def test_widening_is_never_less_than_an_exact_bound_needs(self):
+        """Poisson and Gaussian upper bounds at the level of attempt k stay below the widened ones."""
+        from scipy import stats
+
+        for k in range(1, 12):
+            level = float(default_policy().alpha_at(k))
+            widening = max(1.0, stats.expon.isf(level) / stats.expon.isf(0.05))
+            assert stats.norm.isf(level) <= widening * stats.norm.isf(0.05) + 1e-9
+            for hits in (0, 1, 5, 50):
+                upper = [stats.gamma.isf(a, hits + 1) for a in (0.05, level)]
+                assert upper[1] - hits <= widening * (upper[0] - hits) + 1e-9
+
+
+class TestAttackControls(RuleConformance):
+    name = "attack_controls"
+    needs = ("attack",)
+
+    def spoil(self, evidence, policy):
+        missed = PositiveControlRecord(kind="random", fraction=0.05, detected=7, trials=10)
+        idle = PositiveControlRecord(kind="random", fraction=0.05, detected=0, trials=0)
+        blamed = NegativeControlRecord(kind="reference_rows", estimate=0.7, passed=False)
+        yield "leak missed", with_attack(evidence, positive_control=missed), policy
+        yield "no trials", with_attack(evidence, positive_control=idle), policy
+        yield "no positive control", with_attack(evidence, positive_control=None), policy
+        yield "null blamed", with_attack(evidence, negative_control=blamed), policy
+        yield "no negative control", with_attack(evidence, negative_control=None), policy
+
+
+class TestEmpiricalEpsilon(RuleConformance):
+    name = "empirical_epsilon"
+    needs = ("attack", "ledger")
+
+    def spoil(self, evidence, policy):
+        bound = evidence.attack.report.epsilon_lower_bound.model_copy(update={"value": 0.3})
+        yield "claim is false", with_attack(evidence, _epsilon_lower_bound=bound), policy
+        yield "no canaries", with_attack(evidence, _epsilon_lower_bound=None), policy
+
+    def test_a_false_claim_rejects(self, evidence):
+        bound = evidence.attack.report.epsilon_lower_bound.model_copy(update={"value": 0.3})
+        found = self.ask(with_attack(evidence, _epsilon_lower_bound=bound), default_policy())
+        assert found.effect == "reject"
+        assert found.reason.startswith("The DP claim is false")
+
+
+class TestCanaryShare(RuleConformance):
+    name = "canary_share"
+    needs = ("draft",)
+
+    def spoil(self, evidence, policy):
+        canaries = evidence.draft.canaries.model_copy(update={"share": Decimal("0.051")})
+        yield "too many", with_draft(evidence, canaries=canaries), policy
+
+    def tighten(self, policy):
+        return changed(policy, "attacks", max_canary_share="0.001")
+
+
+class TestQuality(RuleConformance):
+    name = "quality"
+    needs = ("quality",)
+
+    def spoil(self, evidence, policy):
+        yield "useless", with_quality(evidence, "tvd2_mean", value=0.3, matched=0.3), policy
+        yield "no reference", with_quality(evidence, "tvd2_mean", reference=None), policy
+        yield "other metric", with_quality(evidence, "tvd2_mean", name="tvd1_mean"), policy
+
+    def tighten(self, policy):
+        return changed(policy, "quality", max_tvd2_shortfall="0.1")
+
+    def test_a_policy_may_ask_for_no_quality(self, evidence):
+        lax = changed(default_policy(), "quality", required=False)
+        assert self.ask(replace(evidence, quality=None), lax).passed
+
+
+class TestTails(RuleConformance):
+    name = "tails"
+    needs = ("quality",)
+
+    def spoil(self, evidence, policy):
+        yield "tails lost", with_quality(evidence, "tail_kept", value=0.0), policy
+
+    def tighten(self, policy):
+        return changed(policy, "quality", warn_tail_shortfall="0.01")
+
+    def test_lost_tails_warn_and_do_not_refuse(self, evidence):
+        found = self.ask(with_quality(evidence, "tail_kept", value=0.0), default_policy())
+        assert not found.passed
+        assert found.effect == "ship"
+
+
+@pytest.mark.parametrize("relation", list(NeighboringRelation))
+def test_every_relation_can_be_named_in_a_policy(relation):
+    assert changed(default_policy(), "guarantee", relations=[relation.value])
