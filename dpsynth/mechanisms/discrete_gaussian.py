@@ -63,7 +63,9 @@ def discrete_gaussian(
             "Count, or round before the sensitivity is stated.",
         )
     draws = sample_discrete_gaussian(values.size, sigma=sigma, noise=noise).reshape(values.shape)
-    event = DiscreteGaussian(sigma=sigma, l2_sensitivity=l2_sensitivity, count=count, noise=noise.kind)
+    event = DiscreteGaussian(
+        sigma=Decimal(sigma), l2_sensitivity=Decimal(l2_sensitivity), count=count, noise=noise.kind
+    )
     return values.astype(np.int64) + draws, event
 
 
@@ -95,7 +97,7 @@ def tail(bound: int, *, sigma: Decimal | str) -> float:
     """
     scale = float(Decimal(sigma))
     reach = int(40 * scale) + 40
-    if reach > 4_000_000:                       # beyond: the continuous tail one unit earlier is an upper bound
+    if reach > 4_000_000:  # beyond: the continuous tail one unit earlier is an upper bound
         return 0.5 * math.erfc((bound - 1) / scale / math.sqrt(2.0)) * (1 + 1e-6)
     twice = 2.0 * float(Fraction(Decimal(sigma)) ** 2)
     size = np.arange(0, reach + 1, dtype=np.float64)

@@ -59,7 +59,7 @@ def discrete_laplace(
             "Count, or round before the sensitivity is stated.",
         )
     draws = sample_discrete_laplace(values.size, scale=scale, noise=noise).reshape(values.shape)
-    event = DiscreteLaplace(scale=scale, l1_sensitivity=l1_sensitivity, count=count, noise=noise.kind)
+    event = DiscreteLaplace(scale=Decimal(scale), l1_sensitivity=Decimal(l1_sensitivity), count=count, noise=noise.kind)
     return values.astype(np.int64) + draws, event
 
 

@@ -41,7 +41,7 @@ def exponential(
     """Choose one candidate.
 
     Args:
-        scores: integers or Fractions, one per candidate; the candidate list itself is public.
+        scores: Python integers or Fractions, one per candidate; the candidate list itself is public.
         coefficient: c, the inverse temperature, a positive decimal.
         score_range: R, the largest spread of the score change between neighbours (relation and unit of the tree).
         noise: uniform words; its `kind` enters the event.
@@ -63,7 +63,7 @@ def exponential(
         raise ParameterError("Expected one positive integer base weight per candidate (exponential mechanism).")
     event = Exponential(bounded_range=_EXACT.multiply(factor, spread), count=1, noise=noise.kind)
     rate = Fraction(factor)
-    exact = [rate * Fraction(int(u) if isinstance(u, np.integer) else u) for u in scores]
+    exact = [rate * Fraction(u) for u in scores]
     top = max(exact)
     gaps = [top - x for x in exact]
     floats = np.array([float(gap) for gap in gaps])

@@ -60,16 +60,16 @@ class ExactInversion:
         base: Sequence[int] | None = None,
     ) -> None:
         self._exact, self._bounded, self._size, self._base = exact, bounded, len(exponents), base
-        weights = np.exp(-exponents)                       # numpy's exp is within 4 ulp
+        weights = np.exp(-exponents)  # numpy's exp is within 4 ulp
         if base is not None:
             weights *= np.array([float(b) for b in base])
-        suffix, additions = _cumulative(weights[::-1])     # ascending: S(n-1), ..., S(0)
+        suffix, additions = _cumulative(weights[::-1])  # ascending: S(n-1), ..., S(0)
         # Relative error: additions, exponent error (4 ulp of at most 750, beyond which weights are zero), exp.
         slack = (additions + 4.0 * min(float(exponents.max(initial=0.0)), 750.0) + 16.0) * _ULP
-        scaled = suffix[:-1] / suffix[-1] * 2.0**_BITS     # S(n-1), ..., S(1) in units of 2^-63
+        scaled = suffix[:-1] / suffix[-1] * 2.0**_BITS  # S(n-1), ..., S(1) in units of 2^-63
         certain = np.maximum(np.floor(scaled * (1 - slack)) - 2, 0)
         possible = np.minimum(np.ceil(scaled * (1 + slack)) + 2, 2.0**_BITS)
-        if not bounded:                                    # S(n), the tail, lies between 0 and 2 units
+        if not bounded:  # S(n), the tail, lies between 0 and 2 units
             certain, possible = np.r_[0.0, certain], np.r_[2.0, possible]
         self._certain, self._possible = certain.astype(np.uint64), possible.astype(np.uint64)
 
@@ -92,8 +92,8 @@ class ExactInversion:
         while True:
             open_end = not self._bounded and most >= self._size
             low, high = self._enclosures(least, None if open_end else most, digits)
-            sure = least + sum((value + 1) <= bound * 2**bits for bound in low)
-            maybe = least + sum(value < bound * 2**bits for bound in high)
+            sure = least + len([bound for bound in low if value + 1 <= bound * 2**bits])
+            maybe = least + len([bound for bound in high if value < bound * 2**bits])
             if sure == maybe:
                 return sure
             value, bits, digits = value << 64 | int(noise.uint64(1)[0]), bits + 64, digits + 25
@@ -106,7 +106,8 @@ class ExactInversion:
         """
         with localcontext() as context:
             context.prec, context.Emin, context.Emax = digits + 15, -(10**9), 10**9
-            weights, smallest = [], Decimal(10) ** -(digits + 3)
+            weights: list[Decimal] = []
+            smallest = Decimal(10) ** -(digits + 3)
             while not self._ended(len(weights), weights, smallest):
                 exponent = self._exact(len(weights))
                 weight = (-Decimal(exponent.numerator) / Decimal(exponent.denominator)).exp()
@@ -116,7 +117,7 @@ class ExactInversion:
                 running += weights[index]
                 suffix[index] = running
             tail = Decimal(0)
-            if not self._bounded:                          # log-concave: ratios fall, so the tail is below geometric
+            if not self._bounded:  # log-concave: ratios fall, so the tail is below geometric
                 ratio = weights[-1] / weights[-2]
                 tail = weights[-1] * ratio / (1 - ratio)
             last = len(weights) if most is None else most
@@ -158,7 +159,7 @@ def bernoulli_exp(
     words = noise.uint64(len(gamma)) >> np.uint64(1)
     chance = np.exp(-gamma) * 2.0**_BITS
     slack = (4.0 * np.minimum(gamma, 750.0) + 16.0) * _ULP
-    accepted = words < np.maximum(np.floor(chance * (1 - slack)) - 1, 0).astype(np.uint64)
+    accepted: NDArray[np.bool_] = words < np.maximum(np.floor(chance * (1 - slack)) - 1, 0).astype(np.uint64)
     rejected = words >= np.minimum(np.ceil(chance * (1 + slack)) + 1, 2.0**_BITS).astype(np.uint64)
     for at in np.flatnonzero(~accepted & ~rejected):
         accepted[at] = _below_exp(int(words[at]), exact(int(at)), noise)

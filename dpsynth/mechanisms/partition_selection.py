@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,11 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.mechanisms.discrete_gaussian import sample_discrete_gaussian, tail
 
-Key = TypeVar("Key")
+Key = TypeVar("Key", str, int, np.int64)
 
 
 def partition_selection(
-    keys: Sequence[Key],
+    keys: Sequence[Key] | NDArray[Any],
     counts: NDArray[np.int64],
     *,
     sigma: Decimal | str,
@@ -67,15 +67,15 @@ def partition_selection(
         raise ParameterError("Expected one count per key (partition selection).")
     noisy = counts.astype(np.int64) + sample_discrete_gaussian(len(counts), sigma=sigma, noise=noise)
     event = PartitionSelection(
-        sigma=sigma,
-        threshold=str(int(threshold)),
-        l2_sensitivity=l2_sensitivity,
+        sigma=Decimal(sigma),
+        threshold=Decimal(int(threshold)),
+        l2_sensitivity=Decimal(l2_sensitivity),
         max_keys=max_keys,
         count=1,
         noise=noise.kind,
     )
-    released = np.flatnonzero((counts >= 1) & (noisy >= threshold))
-    released = sorted(released.tolist(), key=lambda at: keys[at])  # type: ignore[arg-type, return-value]
+    released = np.flatnonzero((counts >= 1) & (noisy >= threshold)).tolist()
+    released.sort(key=lambda at: keys[at])
     return [keys[at] for at in released], noisy[released], event
 
 

@@ -17,6 +17,7 @@ Not guaranteed: the right cell. Cells within about (2 / c) ln(cells) ranks of th
 
 from __future__ import annotations
 
+import itertools
 from decimal import Context, Decimal
 from fractions import Fraction
 
@@ -57,8 +58,5 @@ def quantile(
         raise ParameterError(f"Expected q={q} to be a finite decimal (quantile).", "Use for example Fraction('0.333').")
     before = np.concatenate([[0], np.cumsum(counts)]).tolist()
     target = q * before[-1]
-    scores = [
-        -max(Fraction(0), lower - target, target - upper)
-        for lower, upper in zip(before[:-1], before[1:], strict=True)
-    ]
+    scores = [-max(Fraction(0), lower - target, target - upper) for lower, upper in itertools.pairwise(before)]
     return exponential(scores, coefficient=coefficient, score_range=score_range, noise=noise)

@@ -12,7 +12,7 @@ cells belong to no bin and are an outcome of every domain.
 Margin: derived bounds are powers of two (or whole years), so up to twice too wide; rows beyond them, fewer than about
 four sigma a bin, are clamped into them. Not guaranteed: that a category held by few rows is found; it becomes "other".
 
->>> from dpsynth.schema.model import ColumnSpec, Schema
+>>> from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 >>> plan_derive(Schema(columns={"age": ColumnSpec(kind="integer", min=0, max=110)}), None)
 ()
 """
@@ -39,8 +39,8 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.partition_selection import partition_selection
-from dpsynth.schema.domain import EXACT_FLOAT_TICKS, Domain, grid, known_domain, open_domain, scale_of
-from dpsynth.schema.model import ColumnSpec, Schema
+from dpsynth.schema.domain import Domain, grid, known_domain, open_domain, scale_of
+from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
@@ -121,11 +121,11 @@ def _event(spec: ColumnSpec, allotment: DeriveNoise) -> Event:
     if spec.kind == "categorical":
         return PartitionSelection(
             sigma=allotment.sigma,
-            threshold=str(allotment.threshold),
-            l2_sensitivity=allotment.max_records,
+            threshold=Decimal(allotment.threshold),
+            l2_sensitivity=Decimal(allotment.max_records),
             max_keys=allotment.max_records,
         )
-    return DiscreteGaussian(sigma=allotment.sigma, l2_sensitivity=allotment.max_records)
+    return DiscreteGaussian(sigma=allotment.sigma, l2_sensitivity=Decimal(allotment.max_records))
 
 
 def _derive_column(
@@ -171,13 +171,13 @@ class _MagnitudeCodec:
         numbers = np.where(missing, 0.0, pc.fill_null(cells, 0.0).to_numpy())
         return np.where(missing, -1, signed_log2_bin(numbers))
 
-    def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, Any]:
+    def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, ...]:
         low, high = bin_edges(at)
         if spec.kind == "integer":
             largest = 2**62 - 1  # so that the widest grid has fewer than 2^63 ticks
             return max(math.floor(low), -largest), min(math.ceil(high), largest)
         limit = float(EXACT_FLOAT_TICKS * scale_of(spec)) if spec.precision is not None else 2.0**64
-        return max(low, -limit), min(high, limit)
+        return tuple(min(max(edge, -limit), limit) for edge in (low, high))
 
 
 @final
@@ -191,7 +191,7 @@ class _YearCodec:
         missing = np.asarray(pc.is_null(values).to_numpy())
         return np.where(missing, -1, np.clip(years - FIRST_YEAR + 1, 0, self.size - 1))
 
-    def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, Any]:
+    def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, ...]:
         first = 1 if at == 0 else FIRST_YEAR + at - 1
         last = 9999 if at == self.size - 1 else FIRST_YEAR + at - 1
         if spec.kind == "date":

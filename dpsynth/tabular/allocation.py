@@ -86,18 +86,15 @@ class Allocation:
     def events(self, schema: Schema) -> tuple[Event, ...]:
         """The worst case in time order: derivation, then each column's spikes and histogram, scores, pairs."""
         events = list(plan_derive(schema, self.derive))
+        change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
             if name in self.spikes:
                 events.append(spike_event(self.spikes[name], self.max_records))
-            events.append(DiscreteGaussian(sigma=sigma, l2_sensitivity=self.max_records))
+            events.append(DiscreteGaussian(sigma=sigma, l2_sensitivity=change))
         if self.score_sigma is not None:
-            events.append(
-                DiscreteGaussian(sigma=self.score_sigma, l2_sensitivity=self.max_records, count=self.scores)
-            )
+            events.append(DiscreteGaussian(sigma=self.score_sigma, l2_sensitivity=change, count=self.scores))
         if self.pair_sigma is not None:
-            events.append(
-                DiscreteGaussian(sigma=self.pair_sigma, l2_sensitivity=self.max_records, count=self.pairs)
-            )
+            events.append(DiscreteGaussian(sigma=self.pair_sigma, l2_sensitivity=change, count=self.pairs))
         return tuple(events)
 
 
@@ -152,8 +149,8 @@ def spike_event(spikes: SpikeNoise, max_records: int) -> PartitionSelection:
     """The event of one spike search."""
     return PartitionSelection(
         sigma=spikes.sigma,
-        threshold=str(spikes.threshold),
-        l2_sensitivity=max_records,
+        threshold=Decimal(spikes.threshold),
+        l2_sensitivity=Decimal(max_records),
         max_keys=max_records,
     )
 

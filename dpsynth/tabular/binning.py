@@ -68,8 +68,8 @@ def bin_cells(oneway: OneWay, *, codes: int) -> Binning:
         oneway=oneway,
         code_of=code_of,
         size=size,
-        counts=np.bincount(index, weights=oneway.counts, minlength=size + 1),
-        variance=np.bincount(index, weights=oneway.variance, minlength=size + 1),
+        counts=np.bincount(index, weights=oneway.counts, minlength=size + 1).astype(np.float64),
+        variance=np.bincount(index, weights=oneway.variance, minlength=size + 1).astype(np.float64),
     )
 
 

@@ -76,8 +76,6 @@ class Independent:
             domains=domains,
             binnings=binnings,
             forest=forest,
-            events=EventTree(
-                relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=(*spent, *events)
-            ),
+            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=(*spent, *events)),
             rows=round(total),
         )

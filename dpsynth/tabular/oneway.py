@@ -1,7 +1,7 @@
 """One noisy histogram per column, the measurement that every marginal generator starts from.
 
-A column's domain is cut into cells. Categories and narrow grids (up to 512 ticks) have one cell for each outcome. A wide
-grid gets at most 512 intervals of equal width and, beside them, *spikes*: single values that many rows share (zero
+A column's domain is cut into cells. Categories and narrow grids (up to 512 ticks) have one cell for each outcome. A
+wide grid gets at most 512 intervals of equal width and, beside them, *spikes*: single values that many rows share (zero
 inflation, censoring codes, round numbers), found among the values that occur by partition selection. Spikes are taken
 out of their interval, so that a bin midpoint or a uniform draw never replaces the zero that nine rows in ten hold.
 Missing is an outcome of its own.
@@ -144,7 +144,7 @@ def _measure(
     width = 1
     if isinstance(domain, GridDomain):
         width = -(-domain.size // NARROW)
-    if name in allocation.spikes:                          # also where a derived grid turned out narrow: as planned
+    if name in allocation.spikes:  # also where a derived grid turned out narrow: as planned
         spikes, spike_counts, event = _find_spikes(table, name, domain, allocation, noise)
         events.append(event)
     cells = Cells(domain=domain, width=width, spikes=spikes)
@@ -154,7 +154,7 @@ def _measure(
     events.append(event)
     counts = noisy.astype(np.float64)
     variance = np.full(len(counts), float(sigma) ** 2)
-    if len(spikes):                                        # counted twice, independently: the mean is released
+    if len(spikes):  # counted twice, independently: the mean is released
         own = slice(cells.intervals, cells.size)
         other = float(allocation.spikes[name].sigma) ** 2
         share = other / (other + variance[own])

@@ -51,9 +51,7 @@ def calibrated_plan(
 
     def build(rho: float) -> EventTree:
         settings = allocate(schema, unit.max_records, rho=rho, delta=float(failure), shares=shares)
-        return EventTree(
-            relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=settings.events(schema)
-        )
+        return EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=settings.events(schema))
 
     guess = rho_guess(float(target), float(failure))
     rho, guarantee = calibrate(build, epsilon=target, delta=failure, bracket=(guess / 2, guess * 2))
@@ -70,9 +68,7 @@ def rho_guess(epsilon: float, delta: float) -> float:
     return (math.sqrt(root**2 + epsilon) - root) ** 2
 
 
-def checked_domains(
-    schema: Schema, domains: Mapping[str, Domain], plan: Plan, generator: str
-) -> dict[str, Domain]:
+def checked_domains(schema: Schema, domains: Mapping[str, Domain], plan: Plan, generator: str) -> dict[str, Domain]:
     """The domains of the modelled columns in the schema's order.
 
     Raises:

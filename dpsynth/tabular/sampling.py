@@ -42,7 +42,7 @@ def systematic(
     mass = np.where(mass > 0, mass, np.diff(starts))
     running = np.cumsum(weights / mass[owner])
     before = np.concatenate([[0.0], running])[starts[:-1]]
-    upper = owner + np.clip(running - before[owner], 0.0, 1.0)   # distribution functions, one after the other
+    upper = owner + np.clip(running - before[owner], 0.0, 1.0)  # distribution functions, one after the other
     upper[starts[1:] - 1] = np.arange(1, groups + 1)
     order = rng.permutation(len(parents))
     order = order[np.argsort(parents[order], kind="stable")]

@@ -119,7 +119,8 @@ def project(values: Vector, total: float) -> Vector:
     descending = np.sort(values.ravel())[::-1]
     excess = (np.cumsum(descending) - total) / np.arange(1, descending.size + 1)
     last = int(np.flatnonzero(descending > excess)[-1])
-    return np.maximum(values - excess[last], 0.0)
+    nearest: Vector = np.maximum(values - excess[last], 0.0)
+    return nearest
 
 
 def denoise(noisy: Vector, sigma: float, rows: Vector, columns: Vector) -> Vector:
@@ -130,12 +131,13 @@ def denoise(noisy: Vector, sigma: float, rows: Vector, columns: Vector) -> Vecto
     cells at the same total error, while shrinkage towards independence (positive-part rules) cost 3-10 % of it.
     """
     product = np.outer(rows, columns) / max(rows.sum(), 1e-300)
-    return np.maximum(project(noisy, float(rows.sum())), np.minimum(FLOOR * sigma, product))
+    cleaned: Vector = np.maximum(project(noisy, float(rows.sum())), np.minimum(FLOOR * sigma, product))
+    return cleaned
 
 
 def rake(table: Vector, rows: Vector, columns: Vector, steps: int = RAKING_STEPS) -> Vector:
     """Scale rows and columns in turn until the margins agree (iterative proportional fitting)."""
-    fitted = table + 1e-9 * np.outer(rows, columns) / max(rows.sum(), 1e-300)
+    fitted: Vector = table + 1e-9 * np.outer(rows, columns) / max(rows.sum(), 1e-300)
     for _ in range(steps):
         fitted = fitted * (rows / np.maximum(fitted.sum(axis=1), 1e-300))[:, None]
         fitted = fitted * (columns / np.maximum(fitted.sum(axis=0), 1e-300))[None, :]

@@ -34,7 +34,10 @@ def fit(draws, mass, scale):
     expected = np.bincount(cell, weights=p / p.sum()) * len(draws)
     observed = np.bincount(cell[np.clip(draws + reach, 0, len(k) - 1)], minlength=len(expected))
     keep = expected > 20
-    expected, observed = np.append(expected[keep], expected[~keep].sum()), np.append(observed[keep], observed[~keep].sum())
+    expected, observed = (
+        np.append(expected[keep], expected[~keep].sum()),
+        np.append(observed[keep], observed[~keep].sum()),
+    )
     use = expected > 0
     return chisquare(observed[use], expected[use] * observed[use].sum() / expected[use].sum()).pvalue
 
@@ -122,7 +125,7 @@ def test_tail_is_an_upper_bound_that_is_nearly_tight(sigma):
 
     with mpmath.workdps(50):
         s = mpmath.mpf(sigma)
-        mass = [mpmath.exp(-mpmath.mpf(j) ** 2 / (2 * s * s)) for j in range(int(60 * s) + 60)]
+        mass = [mpmath.exp(-(mpmath.mpf(j) ** 2) / (2 * s * s)) for j in range(int(60 * s) + 60)]
         total = 2 * mpmath.fsum(mass) - 1
         for bound in (-3, 0, 1, 2, 7, int(3 * s), int(8 * s)):
             upper = mpmath.fsum(mass[bound:]) if bound > 0 else total - mpmath.fsum(mass[1 - bound :])
