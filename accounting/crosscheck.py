@@ -38,7 +38,7 @@ from accounting.rdp import RDPAccountant, attained_divergence
 from accounting.zcdp import ZCDPAccountant
 
 PLD, RDP, ZCDP = PLDAccountant(), RDPAccountant(), ZCDPAccountant()
-ACCOUNTANTS: tuple[Accountant, ...] = (PLD, RDP, ZCDP, PureAccountant(), AnalyticAccountant())
+ACCOUNTANTS: tuple[Accountant, ...] = (AnalyticAccountant(), PLD, RDP, ZCDP, PureAccountant())
 DIGITS = 6
 MAX_ADVERSARY_STEPS = 120
 

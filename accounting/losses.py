@@ -36,6 +36,7 @@ Array = NDArray[np.float64]
 
 MAX_LATTICE_CHANGE = 1_000
 TAIL = 1e-15  # mass moved to infinity by each convolution
+TRUNCATED = 1e-20  # more than a discrete Gaussian holds beyond 10 sigma
 
 
 @lru_cache(maxsize=512)
@@ -85,28 +86,42 @@ def _discrete_laplace(scale: float, change: int, grid: float) -> Any:
 
 
 def _discrete_gaussian(sigma: float, squared_change: int, grid: float) -> Any:
-    """Pointwise worst profile over integer vectors with squared norm `squared_change`, smaller ones being dominated."""
-    shapes = _sums_of_squares(squared_change)
-    coordinates = {v: _one_coordinate(sigma, v, grid) for v in range(1, math.isqrt(squared_change) + 1)}
-    plds = [convolve([power(coordinates[v], shape.count(v)) for v in sorted(set(shape))]) for shape in shapes]
-    if len(plds) == 1:
-        return plds[0]
-    dense = [pld._pmf_remove.to_dense_pmf() for pld in plds]
-    low = min(pmf._lower_loss for pmf in dense)
-    high = max(pmf._lower_loss + pmf.size - 1 for pmf in dense)
-    return _from_profile(grid, low, np.max([_profile(pmf, grid, low, high) for pmf in dense], axis=0))
+    """Pointwise worst profile over integer vectors of squared norm `squared_change`, which dominate shorter ones.
 
-
-def _one_coordinate(sigma: float, change: int, grid: float) -> Any:
-    """One count that changes by `change`: loss (change^2 + 2 change j) / (2 sigma^2) with the noise's own Pr[j].
-
-    The library's constructor rounds every loss up, half a grid step on average; the split below does not.
+    The loss of vector v is the sum over its coordinates; for each v it has mean |v|^2 / (2 sigma^2) and is sub-Gaussian
+    with |v| / sigma, so that one circular convolution on 10 standard deviations either side serves all vectors; what
+    wraps around is below 1e-21.
     """
-    furthest = math.ceil(9.5 * sigma) + change + 1
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    shapes = _sums_of_squares(squared_change)
+    if len(shapes) == 1 and squared_change == 1:
+        return _from_atoms(*_coordinate(sigma, 1), TRUNCATED, grid)
+    mean, spread = squared_change / (2 * sigma**2), math.sqrt(squared_change) / sigma
+    low = math.floor((mean - 10 * spread) / grid) - squared_change
+    size = next_fast_len(2 * math.ceil(10 * spread / grid) + 2 * squared_change + 2, real=True)
+    spectra = {}
+    for v in range(1, math.isqrt(squared_change) + 1):
+        start, masses = _split(*_coordinate(sigma, v), grid)
+        circle = np.bincount((np.arange(len(masses)) + start) % size, masses, minlength=size)
+        spectra[v] = rfft(circle)
+    worst = np.zeros(size)
+    for shape in shapes:
+        spectrum = math.prod(spectra[v] ** shape.count(v) for v in set(shape))
+        np.maximum(worst, _deltas(np.roll(irfft(spectrum, size), -low), grid), out=worst)
+    beyond = squared_change * TRUNCATED + TAIL
+    return _from_profile(grid, low, worst + beyond)
+
+
+def _coordinate(sigma: float, change: int) -> tuple[Array, Array]:
+    """Losses (change^2 + 2 change j) / (2 sigma^2) of one count that changes by `change`, and their Pr[j].
+
+    The library's constructor would round every loss up, half a grid step on average; splitting atoms does not.
+    """
+    furthest = math.ceil(10 * sigma) + change + 1
     j = np.arange(-furthest, furthest + 1, dtype=np.float64)
     masses = np.exp(-0.5 * (j / sigma) ** 2)
-    masses /= masses.sum()
-    return _from_atoms((change**2 + 2 * change * j) / (2 * sigma**2), masses, 1e-20, grid)
+    return (change**2 + 2 * change * j) / (2 * sigma**2), masses / masses.sum()
 
 
 def _sums_of_squares(total: int, largest: int | None = None) -> list[tuple[int, ...]]:
@@ -121,16 +136,13 @@ def _sums_of_squares(total: int, largest: int | None = None) -> list[tuple[int, 
     return [(v, *rest) for v in range(top, 0, -1) for rest in _sums_of_squares(total - v * v, v)]
 
 
-def _profile(pmf: Any, grid: float, low: int, high: int) -> Array:
-    """Deltas at the grid epsilon low..high: sum of masses above it times 1 - e^(eps - loss), positive terms only."""
+def _deltas(masses: Array, grid: float) -> Array:
+    """Delta at each of the masses' own losses: sum of masses above times 1 - e^(eps - loss), no subtraction."""
     from scipy.signal import lfilter
 
-    masses = np.zeros(high - low + 1)
-    start = pmf._lower_loss - low
-    masses[start : start + pmf.size] = np.maximum(pmf._probs, 0.0)
-    weights = lfilter([1.0], [1.0, -math.exp(-grid)], masses[::-1])
+    weights = lfilter([1.0], [1.0, -math.exp(-grid)], np.maximum(masses[::-1], 0.0))
     above = np.concatenate([[0.0], np.cumsum(weights)[:-1]])[::-1]
-    return float(pmf._infinity_mass) - math.expm1(-grid) * above
+    return np.asarray(-math.expm1(-grid) * above)
 
 
 def from_block(profile: BlockProfile, grid: float) -> Any:
@@ -141,19 +153,25 @@ def from_block(profile: BlockProfile, grid: float) -> Any:
 
 
 def _from_atoms(losses: Array, masses: Array, beyond: float, grid: float) -> Any:
-    """Connect the dots for atoms: each is split between its grid neighbours so that its mass under both tables stays.
-
-    With share x at the upper neighbour, x e^-high + (1 - x) e^-low = e^-loss; `beyond` is the mass at infinity.
-    """
+    """Distribution of atoms on the grid, with `beyond` at infinity."""
     from dp_accounting.pld import pld_pmf, privacy_loss_distribution
 
+    low, split = _split(losses, masses, grid)
+    pmf = pld_pmf.DensePLDPmf(grid, low, split, beyond, True)
+    return privacy_loss_distribution.PrivacyLossDistribution(pmf)
+
+
+def _split(losses: Array, masses: Array, grid: float) -> tuple[int, Array]:
+    """Connect the dots for atoms: each goes to its two grid neighbours so that both tables keep their mass.
+
+    With share x at the upper neighbour, x e^-high + (1 - x) e^-low = e^-loss. Returns the lowest grid index and the
+    masses from there on.
+    """
     below = np.floor(losses / grid)
     share = np.clip(np.expm1(below * grid - losses) / math.expm1(-grid), 0.0, 1.0)
     index = (below - below.min()).astype(np.int64)
-    probabilities = np.bincount(index, masses * (1 - share), minlength=int(index.max()) + 2)
-    probabilities += np.bincount(index + 1, masses * share, minlength=len(probabilities))
-    pmf = pld_pmf.DensePLDPmf(grid, int(below.min()), probabilities, beyond, True)
-    return privacy_loss_distribution.PrivacyLossDistribution(pmf)
+    split: Array = np.bincount(index, masses * (1 - share), minlength=int(index.max()) + 2).astype(np.float64)
+    return int(below.min()), split + np.bincount(index + 1, masses * share, minlength=len(split))
 
 
 def _from_profile(grid: float, low: int, deltas: Array) -> Any:

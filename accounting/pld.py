@@ -56,6 +56,7 @@ LARGEST_EPSILON = 300.0
 MAX_SQUARED_CHANGE = 36
 MAX_DISCRETE_SIGMA = 20_000.0
 MAX_DISTINCT = 400
+MAX_REPEATS = 1_000_000
 BLOCK_STEPS = 120
 _FFT_NOISE = 1e-15  # absolute error of one convolution, summed over the tail
 
@@ -122,18 +123,17 @@ def compose(tree: EventTree, delta: float) -> LossDistribution:
     blocks = _blocks(tree)
     if len(groups) + len(blocks) > MAX_DISTINCT:
         raise UnsupportedEventError(f"More than {MAX_DISTINCT} distinct events are not convolved.")
+    repeats = [*groups.values(), *blocks.values()]
+    noise = math.fsum(repeats) * _FFT_NOISE
+    if max(repeats, default=0) > MAX_REPEATS or noise > delta / 4:
+        raise UnsupportedEventError(f"{max(repeats)} repeats of one event are beyond the accuracy of convolution.")
     scale = RDPAccountant().opinion(tree, delta).epsilon  # sets the grid, not the result
     if scale > LARGEST_EPSILON:
         raise UnsupportedEventError(f"Epsilon above {LARGEST_EPSILON} is not resolved by convolution.")
     grid = _interval(scale, groups)
-    parts: list[Any] = []
-    noise = 0.0
-    for event, times in groups.items():
-        parts.append(power(single(event, grid), times))
-        noise += times * _FFT_NOISE
+    parts = [power(single(event, grid), times) for event, times in groups.items()]
     for etas, times in blocks.items():
         parts.append(power(from_block(block_profile(etas, resolution=_resolution(len(etas))), grid), times))
-        noise += times * _FFT_NOISE
     log_safe = math.fsum(
         event.count * math.log1p(-_atom(event)) for event in tree.events if isinstance(event, PartitionSelection)
     )

@@ -164,7 +164,11 @@ MALFORMED_EVENTS = {
     "probability zero": ({"type": "poisson_sampled", "probability": "0", "event": INNER}, "> 0"),
     "inner count": ({"type": "poisson_sampled", "probability": "1", "event": {**INNER, "count": 1}}, "sampled event"),
     "inner type": (
-        {"type": "poisson_sampled", "probability": "1", "event": {"type": "laplace", "scale": "1", "l1_sensitivity": "1"}},
+        {
+            "type": "poisson_sampled",
+            "probability": "1",
+            "event": {"type": "laplace", "scale": "1", "l1_sensitivity": "1"},
+        },
         "gaussian event inside",
     ),
     "nested sampling": (
