@@ -164,7 +164,8 @@ class Store:
         except LedgerError as error:
             store.close()
             wal = path.with_name(path.name + "-wal")
-            if writable or type(error) is not LedgerUnavailable or (wal.exists() and wal.stat().st_size):
+            blocked = type(error) in (LedgerUnavailable, LedgerReadOnly)
+            if writable or not blocked or (wal.exists() and wal.stat().st_size):
                 raise
             # A ledger on a read-only medium: without a log beside it, the file alone is the whole truth.
             store = cls(_engine(url, timeout_s=timeout_s, writable=False, immutable=True))
@@ -210,6 +211,9 @@ class Store:
                     f"{path.name} is a ledger of version {version}; this release knows {VERSION} and could break it.",
                     "Upgrade dpsynth-release.",
                 )
+            if writable:
+                # SQLite takes no write lock on a file that it may only read, until something writes.
+                transaction.connection.execute(_VERSIONS.update().where(sa.false()).values(version=VERSION))
 
 
 @final

@@ -154,7 +154,8 @@ def test_a_read_only_ledger_can_be_read_and_says_at_once_that_it_cannot_be_writt
                 if os.geteuid() == 0:  # root writes to everything
                     os.setuid(65534)
                 status = 0 if _reads_but_does_not_write(medium / "ledger.db", signer, head) else 2
-            except errors.LedgerError:
+            except errors.LedgerError as error:
+                print(error)
                 status = 3
             finally:
                 os._exit(status)
