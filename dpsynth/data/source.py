@@ -21,7 +21,7 @@ import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.options import ReadOptions
@@ -97,7 +97,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _open(path: Path):  # type: ignore[no-untyped-def]
+def _open(path: Path) -> BinaryIO:
     name = shown(path.name)
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -121,7 +121,7 @@ def _open(path: Path):  # type: ignore[no-untyped-def]
 
 def _regular_file(path: Path, max_bytes: int) -> bytes:
     with _open(path) as handle:
-        raw: bytes = handle.read(max_bytes + 1)
+        raw = handle.read(max_bytes + 1)
     if len(raw) > max_bytes:
         raise DataError(
             f"The file {shown(path.name)} is larger than the limit of {max_bytes // MIB} MiB.",

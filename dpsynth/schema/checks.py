@@ -8,6 +8,7 @@
     identifier-like text    an open set of categories in which every cell is another one (not numbers or dates
                             that were read as text: the reader has warned of those)
     a target of one class   no utility can be measured
+    a unit with gaps        rows without a person, for whom no bound on contribution would hold
     outside the domain      cells outside a closed public domain without `other`
 
 The refusals read exact private data. They are for the operator: nothing of them is released, and they are
@@ -159,6 +160,11 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
         raise DataError(
             f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
             "Collect more data; there is no setting for this.",
+        )
+    if schema.unit is not None and table.column(schema.unit).null_count:
+        raise DataError(
+            f"The unit column {shown(schema.unit)} has missing cells, so their rows belong to nobody.",
+            "Remove those rows or give each a unit of its own.",
         )
     for name in table.columns:
         if schema.columns[name].modelled:

@@ -205,7 +205,7 @@ class Schema(BaseModel):
         )
         return hashlib.sha256(body.encode()).hexdigest()
 
-    def with_columns(self, **changes: dict[str, Any]) -> Schema:
+    def with_columns(self, /, **changes: dict[str, Any]) -> Schema:
         """A copy with other fields in some columns, as in `with_columns(age={"min": 0, "max": 110})`."""
         unknown = [n for n in changes if n not in self.columns]
         if unknown:

@@ -126,6 +126,21 @@ def test_too_few_rows_are_refused_without_telling_how_many(tmp_path: Path) -> No
 def test_a_declared_unit_is_meant_to_repeat(tmp_path: Path) -> None:
     path = written(tmp_path, CELLS | {"patient_id": [str(k // 4) for k in range(N)]})
     assert "unit_repeats" in {w.code for w in prepare(path).warnings}
+    gaps = written(tmp_path, CELLS | {"patient_id": ["", *["a"] * (N - 1)]})
+    with pytest.raises(DataError, match="unit column 'patient_id' has missing cells"):
+        prepare(gaps, unit="patient_id")
+    path = written(tmp_path, CELLS | {"patient_id": [str(k // 4) for k in range(N)]})
     prepared = prepare(path, unit="patient_id")
     assert "unit_repeats" not in {w.code for w in prepared.warnings}
     assert prepared.schema.unit == "patient_id"
+
+
+def test_a_drafted_schema_reads_the_file_as_it_was_drafted(tmp_path: Path) -> None:
+    """Drafting, writing YAML and reading again with it changes nothing."""
+    path = written(
+        tmp_path, CELLS | {"b": ["true", "false"] * (N // 2), "t": [f"2024-01-01T00:00:{k % 60:02d}" for k in range(N)]}
+    )
+    first = prepare(path)
+    again = prepare(path, Schema.from_yaml(first.schema.to_yaml()))
+    assert again.table.to_arrow() == first.table.to_arrow()
+    assert again.schema == first.schema

@@ -181,6 +181,14 @@ def test_the_target_argument_wins_over_the_name() -> None:
         with_roles(draft(table(a=[1], b=[1])), target="a", unit="a")
 
 
+def test_columns_may_be_called_anything() -> None:
+    """Also `self`, which is a parameter's name, and `columns`, which is a field's."""
+    schema = Schema(columns={n: ColumnSpec(kind="integer") for n in ("self", "columns", "version", "__class__")})
+    changed = schema.with_columns(self={"role": "target"}, columns={"drop": True})
+    assert changed.target == "self"
+    assert Schema.from_yaml(changed.to_yaml()) == changed
+
+
 def test_roles_are_listed() -> None:
     schema = Schema.from_yaml(
         "columns:\n  a: {kind: boolean, role: sensitive}\n  b: {kind: boolean, role: quasi_identifier}\n"
