@@ -8,7 +8,7 @@ Alpha spending: attempt k is judged at level alpha_k = alpha / (k (k + 1)); the 
 again until the attacks pass does not raise the chance that a leak slips through (union bound).
 
 >>> default_policy().alpha_at(1), default_policy().alpha_at(2)
-(Decimal('0.05'), Decimal('0.016666'))
+(Decimal('0.05'), Decimal('0.016666666666'))
 
 Not guaranteed: that the limits are wise. They are yours.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
 from typing import Annotated, Final, Literal, TypeAlias
@@ -27,13 +27,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.documents import JSON, Refusal, digest, parse_yaml, to_yaml
 
-_ALPHA_STEP: Final = Decimal("0.000001")
+_ALPHA_STEP: Final = Decimal("1e-12")
 
 
 def _decimal(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise ValueError("expected a number")
-    return Decimal(str(value))
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("expected a number") from None
 
 
 def _text(value: Decimal) -> str:

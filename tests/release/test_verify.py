@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from dpsynth.core.errors import VerificationError
 from dpsynth.release.archive import read_bundle
-from dpsynth.release.documents import Refusal
+from dpsynth.release.documents import Refusal, canonical
+from dpsynth.release.dsse import seal_envelope
 from dpsynth.release.keys import to_pem
-from dpsynth.release.layout import MEMBERS
+from dpsynth.release.layout import MEMBERS, STATEMENT
 from dpsynth.release.verify import Verifier, verify
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounting import AccountingError
 from accounting.ledger.entry import Head
 from tests.release.bundle_cases import read
 
@@ -153,3 +157,65 @@ def test_any_bytes_as_a_zip_are_refused_and_never_crash(tmp_path, raw, tail):
     path.write_bytes(raw + tail)
     with pytest.raises(Refusal):
         read_bundle(path)
+
+
+ODD = [None, True, -1, 1e300, "", "x", [], [None], {}, {"a": []}, "9" * 400]
+
+
+def everywhere(document, value):
+    """The document with `value` in one place, for each place in it."""
+    text = json.dumps(document)
+    stack = [((), document)]
+    while stack:
+        path, item = stack.pop()
+        pairs = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+        for key, part in pairs:
+            stack.append(((*path, key), part))
+        if path:
+            changed = json.loads(text)
+            parent = changed
+            for key in path[:-1]:
+                parent = parent[key]
+            parent[path[-1]] = value
+            if changed != document:
+                yield path, changed
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_documents_signed_by_both_keys_are_refused_or_read_but_never_crash(released, value):
+    """Past signature and digests: what an owner of all keys could write into decision and evidence."""
+    world, folder, _ = released
+    verifier = Verifier(read_bundle(folder), world.signer.public_bytes, None)
+    steps = {name: check for name, check, _ in verifier.steps()}
+    for check in steps.values():
+        check()
+    for attribute in ("decision", "evidence"):
+        original = getattr(verifier, attribute)
+        for _, changed in everywhere(original, value):
+            setattr(verifier, attribute, changed)
+            for name in ("decision", "policy", "draft"):
+                try:
+                    steps[name]()
+                except Refusal as refusal:
+                    assert refusal.code
+        setattr(verifier, attribute, original)
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_statements_with_odd_claims_are_refused(released, value):
+    """Every place of the signed statement replaced, and signed again by the holder of the release key."""
+    world, folder, _ = released
+    contents = read_bundle(folder)
+    envelope = json.loads(contents.small[STATEMENT])
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    for path, changed in everywhere(statement, value):
+        try:
+            payload = canonical(changed)
+        except Refusal:
+            continue
+        small = {**contents.small, STATEMENT: seal_envelope(payload, world.signer)}
+        verifier = Verifier(replace(contents, small=small), world.signer.public_bytes, None)
+        with pytest.raises((Refusal, AccountingError)):
+            for _, check, _ in verifier.steps():
+                check()
+            raise AssertionError(path)
