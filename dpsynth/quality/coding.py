@@ -57,9 +57,7 @@ class Coded:
 
     def with_tables(self, extra: Mapping[str, NDArray[np.int64]]) -> Coded:
         """The same coding with more tables, for instance halves or permutations of those here."""
-        return Coded(
-            columns=self.columns, kinds=self.kinds, sizes=self.sizes, tables={**self.tables, **extra}
-        )
+        return Coded(columns=self.columns, kinds=self.kinds, sizes=self.sizes, tables={**self.tables, **extra})
 
 
 def check_columns(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
@@ -123,9 +121,7 @@ def as_float(column: pd.Series, kind: Kind, *, table: str) -> NDArray[np.float64
     try:
         if kind == "date":
             return _days(column)
-        numbers: NDArray[np.float64] = pd.to_numeric(column, errors="raise").to_numpy(
-            np.float64, na_value=np.nan
-        )
+        numbers: NDArray[np.float64] = pd.to_numeric(column, errors="raise").to_numpy(np.float64, na_value=np.nan)
         return numbers
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
         wanted = "dates" if kind == "date" else "numbers"

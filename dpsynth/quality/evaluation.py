@@ -259,6 +259,14 @@ def _tails(tallies: Mapping[str, TailTally], limited: bool) -> tuple[list[Band],
     return bands, metrics
 
 
+def _badness(metric: Metric) -> float:
+    """Worst first: by shortfall; without an anchor for it by the excess over the real holdout."""
+    if metric.shortfall is not None:
+        return metric.shortfall
+    value = metric.value if metric.matched is None else metric.matched
+    return -np.inf if value is None or metric.reference is None else value - metric.reference
+
+
 def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
     """What the reader must know before trusting a figure; no counts of private rows."""
     out = []
@@ -268,9 +276,7 @@ def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
             "to show anything but gross faults. Hold out more rows."
         )
     if min(len(frames["real"]), len(frames["synthetic"])) < NORMAL_ROWS:
-        out.append(
-            f"A table has fewer than {NORMAL_ROWS} rows: intervals are distribution-free (McDiarmid), wide."
-        )
+        out.append(f"A table has fewer than {NORMAL_ROWS} rows: intervals are distribution-free (McDiarmid), wide.")
     for i, name in enumerate(coded.columns):
         empty = [t for t in frames if bool((coded.tables[t][i] == coded.sizes[i] - 1).all())]
         if empty:
@@ -310,9 +316,7 @@ def evaluate(
         ParameterError: sigma is negative or not finite.
     """
     if sigma is not None and not (np.isfinite(sigma) and sigma >= 0):
-        raise ParameterError(
-            "Expected sigma >= 0 and finite.", "Give the noise's standard deviation in rows."
-        )
+        raise ParameterError("Expected sigma >= 0 and finite.", "Give the noise's standard deviation in rows.")
     frames = {"real": real, "synthetic": synthetic, "holdout": holdout}
     declared = {str(name): str(spec.kind) for name, spec in schema.columns.items()} if schema else None
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -331,11 +335,9 @@ def evaluate(
     if target is not None:
         ordered = {t: f.rename(columns=str)[list(plain.columns)] for t, f in frames.items()}
         kinds = dict(zip(plain.columns, plain.kinds, strict=True))
-        utility, scores = train_synthetic_test_real(
-            ordered, kinds=kinds, target=target, rng=rng, progress=progress
-        )
+        utility, scores = train_synthetic_test_real(ordered, kinds=kinds, target=target, rng=rng, progress=progress)
         metrics += scores
-    metrics.sort(key=lambda m: -np.inf if m.shortfall is None else m.shortfall, reverse=True)
+    metrics.sort(key=_badness, reverse=True)
     return QualityReport(
         schema=QualityReport.SCHEMA,
         rows=Rows(real=len(real), synthetic=len(synthetic), holdout=len(holdout)),

@@ -54,10 +54,13 @@ class Metric(_Document):
 
     @property
     def shortfall(self) -> float | None:
-        """0 as good as real data, 1 as bad as no data; None if an anchor is missing or anchors coincide."""
+        """0 as good as real data, 1 as bad as no data; None if an anchor is missing or the anchors coincide.
+
+        One-way distances have no such anchor: permuting columns does not change them. Read them against `reference`.
+        """
         value = self.value if self.matched is None else self.matched
-        worst = self.shuffle if self.shuffle is not None else (1.0 if self.better == "low" else 0.0)
-        if value is None or self.reference is None or abs(worst - self.reference) < 1e-9:
+        worst = 0.0 if self.shuffle is None and self.better == "high" else self.shuffle
+        if value is None or self.reference is None or worst is None or abs(worst - self.reference) < 1e-9:
             return None
         return round((value - self.reference) / (worst - self.reference), 12)
 
@@ -181,9 +184,7 @@ class QualityReport(_Document):
         """
         text = document if isinstance(document, str | bytes) else json.dumps(document)
         if len(text) > MAX_BYTES:
-            raise DataError(
-                "The quality report is larger than 16 MiB.", "Evaluate again; reports keep 200 pairs."
-            )
+            raise DataError("The quality report is larger than 16 MiB.", "Evaluate again; reports keep 200 pairs.")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

@@ -177,18 +177,14 @@ def _predict(task: _Task, kinds: Mapping[str, Kind], frames: Mapping[str, pd.Dat
     options: dict[str, Any] = {"categorical_features": features.mask(), "random_state": 0, "max_iter": 100}
     if task.classes is None:
         return HistGradientBoostingRegressor(**options).fit(x, y).predict(test)
-    rare = (
-        np.bincount(y).min(initial=2, where=np.bincount(y) > 0) < 2
-    )  # cannot be stratified for early stopping
+    rare = np.bincount(y).min(initial=2, where=np.bincount(y) > 0) < 2  # cannot be stratified for early stopping
     model = HistGradientBoostingClassifier(early_stopping=False if rare else "auto", **options).fit(x, y)
     shares = np.zeros((test_rows, task.classes.size))
     shares[:, model.classes_] = model.predict_proba(test)
     return shares
 
 
-def _bootstrap(
-    score: Score, predictions: tuple[Any, Any], y: NDArray[Any], rng: np.random.Generator
-) -> Floats:
+def _bootstrap(score: Score, predictions: tuple[Any, Any], y: NDArray[Any], rng: np.random.Generator) -> Floats:
     """Scores of both models on resampled test rows, shape (resamples, 2); without contrast left out."""
     out = []
     for _ in range(_RESAMPLES):
@@ -261,9 +257,7 @@ def train_synthetic_test_real(
     return about, metrics
 
 
-def _metrics(
-    name: str, better: str, value: float, reference: float, chance: float, draws: Floats
-) -> list[Metric]:
+def _metrics(name: str, better: str, value: float, reference: float, chance: float, draws: Floats) -> list[Metric]:
     """The score itself, and the loss against training on real data."""
     sign = 1 if better == "high" else -1
     gap = sign * (reference - value)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dpsynth.report.views import AttackLine, clean
-from dpsynth.report.words import attack_words, endpoint_words, stratum_words
+from dpsynth.report.words import attack_words
 
 INK, MUTED, GRID, ACCENT, GOOD, WARN, BAD = (
     "#000001", "#000002", "#000003", "#000004", "#000005", "#000006", "#000007",
@@ -42,7 +42,7 @@ _RC: Final[dict[Any, Any]] = {
     "axes.spines.right": False,
     "axes.spines.left": False,
 }
-_LABEL_CHARS: Final = 34
+_LABEL_CHARS: Final = 64
 _MARKS: Final[Mapping[str, tuple[str, str, str]]] = {  # key -> marker, colour, legend
     "value": ("o", ACCENT, "synthetic"),
     "matched": ("o", ACCENT, "synthetic, as many rows as the holdout"),
@@ -170,9 +170,7 @@ def attacks(name: str, lines: Sequence[AttackLine]) -> str:
                 )
         axes.axvline(1, color=BAD, linewidth=1.2, linestyle=(0, (4, 2)), label="limit")
         axes.axvline(0, color=MUTED, linewidth=0.9, label="chance")
-        names = [f"{attack_words(a.name).title}, {stratum_words(a.stratum)}" for a in lines]
-        kinds = [endpoint_words(a.endpoint).partition(",")[0] for a in lines]
-        _labels(axes, [f"{n}: {k}" if names.count(n) > 1 else n for n, k in zip(names, kinds, strict=True)])
+        _labels(axes, [" \u00b7 ".join((attack_words(a.name).title, a.stratum, a.endpoint)) for a in lines])
         axes.set_xlabel("share of the policy's limit, counted from chance", fontsize=8.5)
         _legend(axes)
         return _svg(name, figure, "Chart: attacks against their limits; the same figures stand in the table")

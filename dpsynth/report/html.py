@@ -11,16 +11,17 @@ charts are SVG elements in the page.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dpsynth.report import charts, words
 from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
-from dpsynth.report.views import clean, first_page_metrics, grade_of
+from dpsynth.report.views import FIRST_PAGE, clean, first_page_metrics, grade_of
 
 MAX_CHART_ROWS = 12
 
@@ -30,12 +31,24 @@ def _number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "\u2013"
     if value != 0 and abs(value) < 0.5 * 10**-digits:
-        return f"<0.{'0' * (digits - 1)}1" if value > 0 else f"\u2212<0.{'0' * (digits - 1)}1"
+        least = f"0.{'0' * (digits - 1)}1"
+        return f"<{least}" if value > 0 else f">\u2212{least}"
     return f"{value:.{digits}f}".replace("-", "\u2212")
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
     return "\u2013" if value is None else f"{100 * value:.{digits}f} %".replace("-", "\u2212")
+
+
+def _brief(text: str) -> str:
+    """A table cell's worth: digests by their first twelve characters."""
+    return text if len(text) <= 40 else text[:12] + "\u2026"
+
+
+def _ticks(text: str) -> Markup:
+    """Escaped text with `commands` in code elements, and no break between a figure and its percent sign."""
+    escaped = str(escape(clean(text))).replace(" %", "\u00a0%")
+    return Markup(re.sub(r"`([^`]{1,200})`", r"<code>\1</code>", escaped))  # noqa: S704 - escaped above
 
 
 def _short(digest: str | None) -> str:
@@ -58,7 +71,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(num=_number, pct=_percent, short=_short)
+    env.filters.update(num=_number, pct=_percent, short=_short, brief=_brief, ticks=_ticks)
     env.globals.update(
         metric_words=words.metric_words,
         attack_words=words.attack_words,
@@ -66,16 +79,18 @@ def environment() -> Environment:
         stratum_words=words.stratum_words,
         rule_words=words.rule_words,
         grade_of=grade_of,
+        first_page=FIRST_PAGE,
         first_page_metrics=first_page_metrics,
-        style=Markup(style_sheet()),  # noqa: S704 - a file of this package
+        style=_css("style.css"),
+        page_style=_css("page.css"),
     )
     return env
 
 
-@cache
-def style_sheet() -> str:
-    """The CSS of pages and cells."""
-    return resources.files("dpsynth.report").joinpath("style.css").read_text(encoding="utf-8")
+def _css(name: str) -> Markup:
+    """A style sheet of this package: `style.css` for pages and cells, `page.css` for pages alone."""
+    text = resources.files("dpsynth.report").joinpath(name).read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 - a file of this package
 
 
 def render_internal(model: ReportModel) -> str:

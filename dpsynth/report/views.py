@@ -377,21 +377,29 @@ def flatten(document: Document | None, prefix: str = "") -> tuple[tuple[str, str
 def grade_of(metric: Metric) -> tuple[str, str]:
     """A metric's shortfall in words, and its tone: good, warn, bad or none."""
     shortfall = metric.shortfall
-    if shortfall is None:
+    value = metric.value if metric.matched is None else metric.matched
+    if value is None or metric.reference is None:
         return "no anchor", "none"
-    if shortfall <= 0.1:
+    error, real = (x if metric.better == "low" else 1 - x for x in (value, metric.reference))
+    beyond = (error - 0.005) / max(real, 0.005)  # half a point is no difference
+    if beyond <= 1.25 and (shortfall is None or shortfall <= 0.1):
         return "as good as real", "good"
-    if shortfall <= 0.5:
-        return "nearer to real", "good"
-    return ("rough", "warn") if shortfall <= 1 else ("no better than no data", "bad")
+    if shortfall is None:
+        return next(((word, tone) for bound, word, tone in _BY_RATIO if beyond <= bound), ("far from real", "bad"))
+    found = ((word, tone) for bound, word, tone in _BY_SHORTFALL if shortfall <= bound)
+    return next(found, ("not better than useless", "bad"))
+
+
+_BY_SHORTFALL: Final = ((0.25, "close to real", "good"), (0.5, "nearer to real", "warn"), (1.0, "rough", "warn"))
+_BY_RATIO: Final = ((2.0, "close to real", "good"), (4.0, "behind real", "warn"))
 
 
 FIRST_PAGE: Final = (
-    "tvd1_mean", "tvd2_mean", "tvd2_max", "tail_overlap_10_99", "tail_kept_10_99", "invented_mass",
+    "tvd1_mean", "tvd2_mean", "tvd2_max", "tail_overlap_10_99", "tail_kept_10_99", "invented_mass", "tstr_auc",
+    "tstr_r2",
 )  # fmt: skip
 
 
 def first_page_metrics(report: QualityReport) -> tuple[Metric, ...]:
-    """The figures of the first page, worst first: six of fidelity and tails, and utility without its gaps."""
-    utility = [m for m in report.metrics if m.group == "utility" and not m.name.endswith("_gap")]
-    return tuple(m for m in report.metrics if m.name in FIRST_PAGE or m in utility[:2])
+    """The figures of the first page, worst first."""
+    return tuple(m for m in report.metrics if m.name in FIRST_PAGE)

@@ -16,9 +16,7 @@ def test_zero_inflation_and_censoring_codes_keep_a_cell_of_their_own() -> None:
     rng = np.random.default_rng(0)
     gain = np.where(rng.random(4000) < 0.9, 0.0, np.round(rng.gamma(2, 3000, 4000)))
     gain[rng.random(4000) < 0.01] = 99_999
-    coded = two(
-        pd.DataFrame({"gain": gain, "k": 0}), pd.DataFrame({"gain": [0.0, 99_999.0, 99_998.0], "k": 0})
-    )
+    coded = two(pd.DataFrame({"gain": gain, "k": 0}), pd.DataFrame({"gain": [0.0, 99_999.0, 99_998.0], "k": 0}))
     zero, cap, near = coded.tables["synthetic"][0]
     assert zero != cap
     assert near not in {zero, cap}
@@ -104,9 +102,7 @@ def test_refusals_name_the_column_and_never_a_value() -> None:
         SchemaError, match=r"different columns: missing in synthetic: \['sex'\]; only in synthetic: \['s'\]"
     ):
         two(good, good.rename(columns={"sex": "s"}))
-    with pytest.raises(
-        DataError, match="'age' of the synthetic table holds something else than numbers"
-    ) as caught:
+    with pytest.raises(DataError, match="'age' of the synthetic table holds something else than numbers") as caught:
         two(good, pd.DataFrame({"age": ["secret-17", "2"], "sex": ["f", "m"]}))
     assert "secret" not in str(caught.value)
     with pytest.raises(DataError, match="'sex' of the real table holds something else than dates") as caught:

@@ -30,13 +30,11 @@ def test_real_rows_as_release_are_as_good_as_real(honest: QualityReport) -> None
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_permuting_one_column_is_seen_in_pairs_and_not_in_columns(
-    fair: dict[str, pd.DataFrame], seed: int
-) -> None:
+def test_permuting_one_column_is_seen_in_pairs_and_not_in_columns(fair: dict[str, pd.DataFrame], seed: int) -> None:
     rng = np.random.default_rng(seed)
     fresh = fair["fresh"]
     report = sabotaged(fair, fresh.assign(age=rng.permutation(fresh["age"])))
-    assert report.metric("tvd1_max").shortfall < 0.03
+    assert report.metric("tvd1_max").value < 1.5 * report.metric("tvd1_max").reference
     assert report.metric("tvd2_max").shortfall > 0.8
     assert {report.pairs[0].left, report.pairs[0].right} == {"age", "yrs_married"}
     assert report.metrics[0].name == "tvd2_max"
@@ -48,9 +46,7 @@ def test_independent_columns_are_as_bad_as_shuffled(fair: dict[str, pd.DataFrame
     assert report.metric("tvd2_mean").shortfall == pytest.approx(1, abs=0.25)
 
 
-def test_dropping_rare_rows_is_seen_in_the_tails_first(
-    fair: dict[str, pd.DataFrame], honest: QualityReport
-) -> None:
+def test_dropping_rare_rows_is_seen_in_the_tails_first(fair: dict[str, pd.DataFrame], honest: QualityReport) -> None:
     fresh = fair["fresh"]
     common = fresh[
         fresh["occupation"].between(2, 5)
@@ -62,7 +58,7 @@ def test_dropping_rare_rows_is_seen_in_the_tails_first(
     assert report.metrics[0].group == "tails"
     assert report.metric("tail_overlap_1_9").shortfall > 0.5
     assert report.metric("tail_kept_10_99").value < honest.metric("tail_kept_10_99").value - 0.05
-    assert report.metric("tvd1_mean").shortfall < 0.03  # what an average makes of it
+    assert report.metric("tvd1_mean").value < 0.035  # what an average makes of it
     assert sum(c.lost for c in report.columns) >= 5
 
 

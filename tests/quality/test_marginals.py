@@ -41,21 +41,15 @@ def test_every_pair_equals_brute_force(fair: dict[str, pd.DataFrame]) -> None:
 
 def test_near_unique_columns_give_the_same_distance_without_a_dense_table() -> None:
     rng = np.random.default_rng(3)
-    real = pd.DataFrame(
-        {"a": rng.integers(0, 1600, 3000).astype(str), "b": rng.integers(0, 1600, 3000).astype(str)}
-    )
-    other = pd.DataFrame(
-        {"a": rng.integers(0, 1600, 3000).astype(str), "b": rng.integers(0, 1600, 3000).astype(str)}
-    )
+    real = pd.DataFrame({"a": rng.integers(0, 1600, 3000).astype(str), "b": rng.integers(0, 1600, 3000).astype(str)})
+    other = pd.DataFrame({"a": rng.integers(0, 1600, 3000).astype(str), "b": rng.integers(0, 1600, 3000).astype(str)})
     coded = code_tables({"real": real, "synthetic": other})
     assert coded.sizes[0] * coded.sizes[1] > 1 << 21
     (joint,) = joints(coded)
     p, q = (f.value_counts(normalize=True) for f in (real, other))
     p, q = p.align(q, fill_value=0)
     assert joint.counts["real"].size < 6001
-    assert distance(joint.counts["real"], joint.counts["synthetic"]).value == pytest.approx(
-        0.5 * (p - q).abs().sum()
-    )
+    assert distance(joint.counts["real"], joint.counts["synthetic"]).value == pytest.approx(0.5 * (p - q).abs().sum())
 
 
 def test_interval_covers_the_true_distance_and_is_not_wider_than_it_must_be() -> None:
@@ -64,9 +58,7 @@ def test_interval_covers_the_true_distance_and_is_not_wider_than_it_must_be() ->
     truth = 0.5 * np.abs(p - q).sum()
     runs = [distance(rng.multinomial(2000, p), rng.multinomial(1500, q)) for _ in range(1000)]
     hits = sum(d.low <= truth <= d.high for d in runs)
-    assert (
-        910 <= hits <= 985
-    )  # 95 % +- 5.8 standard errors, alpha 1e-8; a 25 % wider or narrower interval is out
+    assert 910 <= hits <= 985  # 95 % +- 5.8 standard errors, alpha 1e-8; a 25 % wider or narrower interval is out
     width = np.mean([(d.high - d.low) / 2 for d in runs])
     assert width == pytest.approx(1.96 * np.std([d.value for d in runs]), rel=0.1)
 
@@ -74,9 +66,7 @@ def test_interval_covers_the_true_distance_and_is_not_wider_than_it_must_be() ->
 def test_interval_of_the_mean_allows_for_pairs_that_share_rows(fair: dict[str, pd.DataFrame]) -> None:
     rng = np.random.default_rng(5)
     population = fair["real"]
-    permuted = population.assign(
-        religious=rng.permutation(population["religious"]), educ=population["educ"].mode()[0]
-    )
+    permuted = population.assign(religious=rng.permutation(population["religious"]), educ=population["educ"].mode()[0])
     means = []
     for _ in range(60):
         tables = {

@@ -20,9 +20,7 @@ def test_scores_equal_the_reference_implementation_with_ties_and_weights(
         return
     args = (score.astype(float), positive, weight.astype(float))
     assert auc(*args) == pytest.approx(roc_auc_score(positive, score, sample_weight=weight))
-    assert average_precision(*args) == pytest.approx(
-        average_precision_score(positive, score, sample_weight=weight)
-    )
+    assert average_precision(*args) == pytest.approx(average_precision_score(positive, score, sample_weight=weight))
 
 
 def run(fair: dict[str, pd.DataFrame], synthetic: pd.DataFrame, target: str = "affair") -> QualityReport:
@@ -53,9 +51,7 @@ def test_more_than_two_classes_and_numbers_are_targets_too(fair: dict[str, pd.Da
     few = run(fair, fair["fresh"], "religious")
     assert (few.utility.task, few.utility.classes) == ("classification", 4)
     assert 0.5 < few.metric("tstr_auc").reference < 0.75
-    tables = {
-        k: f.assign(load=f["age"] + f["children"] * 0.37 + np.arange(len(f)) / 1e4) for k, f in fair.items()
-    }
+    tables = {k: f.assign(load=f["age"] + f["children"] * 0.37 + np.arange(len(f)) / 1e4) for k, f in fair.items()}
     report = run(tables, tables["fresh"], "load")
     assert report.utility.task == "regression"
     assert report.metric("tstr_r2").reference > 0.9

@@ -1,0 +1,133 @@
+"""The public edition shows the allow-list and nothing else, whatever the documents hold beside it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from dpsynth.core.errors import DataError
+from dpsynth.report import assemble, assemble_public, render_internal, render_public
+from tests.report.pages import Page
+
+ALLOWED = {  # document -> the paths whose values may appear; [] stands for every element
+    "decision": {"decision", "draft", "policy_digest", "at", "rules[].name", "rules[].passed", "rules[].on_fail",
+                 "rules[].value", "rules[].limit", "rules[].reason"},
+    "evidence": {"epsilon_lower_bound", "attacks[].name", "attacks[].stratum", "attacks[].endpoint",
+                 "attacks[].verdict", "attacks[].class", "attacks[].limit", "attacks[].positive_control.detected",
+                 "attacks[].positive_control.trials", "attacks[].negative_control.passed", "quality[].name",
+                 "quality[].class"},
+    "guarantee": {"epsilon", "delta", "relation", "unit", "accountant", "all.*"},
+    "balance": {f"{q}.{k}" for q in ("epsilon", "delta") for k in ("granted", "spent", "reserved", "left")},
+    "ledger": {"entry", "hash", "ledger_id"},
+    "draft": {"dataset", "generator.name", "generator.version", "generator.third_party", "rows", "created",
+              "draft_digest", "source_commitment", "schema_digest", "policy_digest", "events_digest"},
+}  # fmt: skip
+
+
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [x for k, v in value.items() for x in leaves(v, f"{path}.{k}" if path else k)]
+    if isinstance(value, list):
+        return [x for v in value for x in leaves(v, f"{path}[]")]
+    return [(path, value)]
+
+
+def allowed(document: str, path: str) -> bool:
+    return path in ALLOWED[document] or f"{path.rpartition('.')[0]}.*" in ALLOWED[document]
+
+
+def smuggle(value: Any, mark: str) -> Any:
+    """The document with an unknown field in every object."""
+    if isinstance(value, dict):
+        return {**{k: smuggle(v, mark) for k, v in value.items()}, "smuggled": mark}
+    return [smuggle(v, mark) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("document", sorted(ALLOWED))
+def test_no_field_outside_the_allow_list_appears(public: dict[str, Any], document: str) -> None:
+    strict = {"guarantee", "balance"}  # parsed by their own packages, which refuse or ignore other fields themselves
+    body = public[document] if document in strict else smuggle(public[document], "zz-smuggled-zz")
+    for path in {
+        p for p, v in leaves(public[document]) if not allowed(document, p) and isinstance(v, str | int | float)
+    }:
+        if path != "schema":
+            body = mark(body, path.split("."), "zz-leak-zz")
+    html = render_public(assemble_public(**{**public, document: body}))
+    assert "zz-smuggled" not in html
+    assert "zz-leak" not in html
+
+
+def mark(value: Any, path: list[str], text: str) -> Any:
+    """Replace the text at `path` by a mark; numbers and yes/no stay, so that the document can still be read."""
+    key, *rest = path
+    name = key.removesuffix("[]")
+    inner = value.get(name) if isinstance(value, dict) else None
+    if inner is None:
+        return value
+    if key.endswith("[]"):
+        changed = [mark(v, rest, text) if rest else (text if isinstance(v, str) else v) for v in inner]
+    elif rest:
+        changed = mark(inner, rest, text)
+    else:
+        changed = text if isinstance(inner, str) else inner
+    return {**value, name: changed}
+
+
+def numbers(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])\d+\.\d{2,}(?![\w])", text))
+
+
+def test_no_exact_figure_of_real_rows_is_on_the_public_page(internal: dict[str, Any], public: dict[str, Any]) -> None:
+    page = Page(render_public(assemble_public(**public))).text
+    published = numbers(" ".join(str(v) for name in public for _, v in leaves(public[name])))
+    limits = {f"{row['limit']:.3f}" for row in public["evidence"]["attacks"]}
+    known = published | limits | {"2.72", "2.71"}  # the attacker's ceiling follows from epsilon
+    shares = {f"{e.rho:.5f}" for e in assemble_public(**public).events if e.rho is not None}
+    budget = {amount for _, amount, _ in assemble_public(**public).budget.parts}
+    assert numbers(page) <= known | shares | budget
+    exact = Page(render_internal(assemble(**internal))).text
+    assert len(numbers(exact) - numbers(page)) > 100  # the check can see figures where there are some
+
+
+def test_a_figure_slipped_into_a_row_of_real_people_does_not_show(public: dict[str, Any]) -> None:
+    for row in public["evidence"]["attacks"]:
+        row |= {
+            "estimate": 0.123456,
+            "ci_high": 0.123456,
+            "detectable": 0.123456,
+            "n_targets": 123456,
+            "reason": "zz-why",
+        }
+    html = render_public(assemble_public(**public))
+    assert "0.123" not in html
+    assert "123,456" not in html
+    assert "zz-why" not in html
+
+
+def test_figures_of_canaries_do_show(public: dict[str, Any]) -> None:
+    public["evidence"]["attacks"].append({
+        **public["evidence"]["attacks"][0], "name": "canary", "stratum": "canaries", "endpoint": "auc",
+        "limit_id": "canary.auc",
+        "confidentiality": "canary_only", "estimate": 0.512, "ci_high": 0.617, "detectable": 0.05, "limit": 0.7,
+    })  # fmt: skip
+    public["evidence"]["epsilon_lower_bound"] = 0.11
+    page = Page(render_public(assemble_public(**public))).text
+    assert "0.617" in page
+    assert "The canaries prove epsilon ≥ 0.11" in page
+
+
+def test_exact_documents_are_refused(internal: dict[str, Any], public: dict[str, Any]) -> None:
+    with pytest.raises(
+        DataError, match=r"made from a dpsynth\.public_decision/1 document; this decision is another one"
+    ):
+        assemble_public(**{**public, "decision": internal["decision"]})
+    with pytest.raises(
+        DataError, match=r"made from a dpsynth\.public_evidence/1 document; this evidence is another one"
+    ):
+        assemble_public(**{**public, "evidence": internal["attacks"]})
+
+
+def test_public_edition_says_what_its_verdicts_are(public: dict[str, Any]) -> None:
+    page = Page(render_public(assemble_public(**public))).text
+    assert "come from private rows without noise and are outside of epsilon" in page
+    assert "bundle that verifies against a ledger kept elsewhere" in page
