@@ -39,13 +39,9 @@ def check_target(target: Path) -> None:
     """
     if os.path.lexists(target):
         kind = "a link" if target.is_symlink() else "something"
-        raise ParameterError(
-            f"There is {kind} at {target.name}; a release never overwrites.", "Choose a new path."
-        )
+        raise ParameterError(f"There is {kind} at {target.name}; a release never overwrites.", "Choose a new path.")
     if not target.parent.is_dir():
-        raise ParameterError(
-            f"The folder for {target.name} does not exist.", "Create it, or choose another path."
-        )
+        raise ParameterError(f"The folder for {target.name} does not exist.", "Create it, or choose another path.")
 
 
 @contextmanager
@@ -66,9 +62,7 @@ def write_members(stage: Path, members: Mapping[str, bytes]) -> None:
         ParameterError: the members are not exactly those of a bundle, or too large for one zip.
     """
     if set(members) != set(MEMBERS):
-        raise ParameterError(
-            "A bundle consists of exactly its members.", "This is an error in dpsynth; report it."
-        )
+        raise ParameterError("A bundle consists of exactly its members.", "This is an error in dpsynth; report it.")
     if stage.suffix == ".zip":
         if sum(map(len, members.values())) > _ZIP_LIMIT:
             raise ParameterError("The bundle is larger than 4 GiB, too large for a plain zip.",

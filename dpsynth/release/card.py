@@ -24,9 +24,7 @@ LIMITS: Final = (
     "Rows are drawn from a noisy model: groups below the resolution stated in the report are noise.",
     "Passing attacks show that these attacks found nothing; only the guarantee covers the others.",
 )
-CSV_NOTE: Final = (
-    "Text cells that a spreadsheet would run as a formula have an apostrophe in front; Parquet is exact."
-)
+CSV_NOTE: Final = "Text cells that a spreadsheet would run as a formula have an apostrophe in front; Parquet is exact."
 
 
 class _Closed(BaseModel):
@@ -73,9 +71,7 @@ class Card(_Closed):
         return to_yaml(body)
 
 
-def make_card(
-    release: str, *, draft: DraftDocument, ledger: LedgerFacts, decision: Decision, policy: Policy
-) -> Card:
+def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decision: Decision, policy: Policy) -> Card:
     """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
     return Card.model_validate(
         {

@@ -74,9 +74,7 @@ def parse_json(raw: bytes, *, name: str, limit: int = MAX_BYTES) -> dict[str, JS
         return int(text)
 
     try:
-        value = json.loads(
-            text, object_pairs_hook=pairs, parse_constant=constant, parse_float=real, parse_int=integer
-        )
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_float=real, parse_int=integer)
     except RecursionError:
         raise Refusal("too_deep", f"{name} is nested too deeply.") from None
     except ValueError:
@@ -116,9 +114,7 @@ def canonical(value: JSON) -> bytes:
     try:
         return rfc8785.dumps(cast("dict[str, object]", value))  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, ValueError) as error:
-        raise Refusal(
-            "not_canonical", f"The document has no canonical form: {type(error).__name__}."
-        ) from None
+        raise Refusal("not_canonical", f"The document has no canonical form: {type(error).__name__}.") from None
 
 
 def digest(value: JSON) -> str:
@@ -165,9 +161,7 @@ def _plain_object(value: object, name: str) -> dict[str, JSON]:
         elif isinstance(item, float) and not math.isfinite(item):
             raise Refusal("not_finite", f"{name} holds a number that is not finite.")
         elif not isinstance(item, (int, float, type(None))):
-            raise Refusal(
-                "not_an_object", f"{name} holds a {type(item).__name__}; quote it to make it a string."
-            )
+            raise Refusal("not_an_object", f"{name} holds a {type(item).__name__}; quote it to make it a string.")
     return value
 
 

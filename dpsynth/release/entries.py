@@ -66,9 +66,7 @@ def record_report(
     verdict: str = "",
 ) -> None:
     """A report on the draft was made; `verdict` for attacks."""
-    ledger.append(
-        kind, {**_about(draft), "document": commitment, **({"verdict": verdict} if verdict else {})}
-    )
+    ledger.append(kind, {**_about(draft), "document": commitment, **({"verdict": verdict} if verdict else {})})
 
 
 def record_decision(ledger: Appender, draft: DraftDocument, decision: Decision) -> None:

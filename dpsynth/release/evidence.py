@@ -225,9 +225,7 @@ def row_title(row: AttackResult) -> str:
     return f"{row.name} ({row.endpoint}, {row.stratum})"
 
 
-def bind(
-    kind: Literal["attack", "quality"], draft: DraftDocument, report: Mapping[str, JSON]
-) -> dict[str, JSON]:
+def bind(kind: Literal["attack", "quality"], draft: DraftDocument, report: Mapping[str, JSON]) -> dict[str, JSON]:
     """Wrap a report with the draft it belongs to: the document that is stored, committed to and judged."""
     schema = {"attack": "dpsynth.attack/1", "quality": "dpsynth.quality_of_draft/1"}[kind]
     return {
@@ -241,9 +239,7 @@ def bind(
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _parse(
-    model: type[_Model], body: Mapping[str, JSON] | None, name: str, problems: dict[str, str]
-) -> _Model | None:
+def _parse(model: type[_Model], body: Mapping[str, JSON] | None, name: str, problems: dict[str, str]) -> _Model | None:
     if body is None:
         problems[name] = f"{name}.json is missing"
         return None

@@ -185,9 +185,7 @@ def export(
     rows = vault.open(draft.draft)
     shape = (draft.rows, draft.columns)
     if vault.commit(rows, purpose="draft") != draft.draft_digest or check_parquet(rows) != shape:
-        raise SealError(
-            "The sealed rows are not the ones that were judged.", "Synthesize and judge a new draft."
-        )
+        raise SealError("The sealed rows are not the ones that were judged.", "Synthesize and judge a new draft.")
     release = "release-" + digest([draft.draft_digest, digest(public_decision(decision))])[:16]
     members = _compose(release, evidence, draft, facts, decision, policy, rows, signer, report)
     progress("release", 2, 5, "files composed")
@@ -279,9 +277,7 @@ def _on_record(
     """The release entry's body, appended unless the very same is there, and the slice that contains it."""
     known = ledger.keys()
     if signer.key_id not in known:
-        ledger.append(
-            "key.add", {"key_id": signer.key_id, "public_key": signer.public_bytes.hex(), "role": "release"}
-        )
+        ledger.append("key.add", {"key_id": signer.key_id, "public_key": signer.public_bytes.hex(), "role": "release"})
     body: dict[str, JSON] = {
         "budget_id": draft.budget_id,
         "release": release,
@@ -334,6 +330,4 @@ def _slice(ledger: ReleaseLedger, budget_id: str) -> tuple[dict[str, Any], Slice
 
 
 def _facts(known: SliceFacts, draft: DraftDocument) -> LedgerFacts:
-    return ledger_facts(
-        known, budget_id=draft.budget_id, reservation_id=draft.reservation_id, draft=draft.draft
-    )
+    return ledger_facts(known, budget_id=draft.budget_id, reservation_id=draft.reservation_id, draft=draft.draft)

@@ -38,9 +38,7 @@ def read_public_key(key: str | Path | bytes) -> bytes:
         raise Refusal("key_unusable", "The key is neither PEM, nor 64 hexadecimal digits, nor 32 bytes.",
                       "Ask the publisher for release.pub.") from None  # fmt: skip
     if not isinstance(loaded, Ed25519PublicKey):
-        raise Refusal(
-            "key_unusable", "The key is of another kind than Ed25519.", "Ask the publisher for release.pub."
-        )
+        raise Refusal("key_unusable", "The key is of another kind than Ed25519.", "Ask the publisher for release.pub.")
     return loaded.public_bytes_raw()
 
 
@@ -63,6 +61,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_LIMIT)
     except OSError as error:
-        raise Refusal(
-            "key_unreadable", f"The key cannot be read: {error.strerror}.", "Check --key."
-        ) from None
+        raise Refusal("key_unreadable", f"The key cannot be read: {error.strerror}.", "Check --key.") from None

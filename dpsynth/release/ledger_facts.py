@@ -88,9 +88,7 @@ def committed(commit: Entry) -> tuple[EventTree, Guarantee]:
         Refusal: `events_malformed`.
     """
     try:
-        return EventTree.from_json(commit.body.get("events")), Guarantee.from_json(
-            commit.body.get("guarantee")
-        )
+        return EventTree.from_json(commit.body.get("events")), Guarantee.from_json(commit.body.get("guarantee"))
     except AccountingError as error:
         raise Refusal("events_malformed", f"The committed events cannot be read: {error.message}") from None
 
@@ -100,11 +98,7 @@ def _inner_seeded(tree: EventTree) -> bool:
 
 
 def _only(entries: list[Entry], kind: Kind, reservation_id: str) -> Entry | None:
-    found = [
-        entry
-        for entry in entries
-        if entry.kind is kind and entry.body.get("reservation_id") == reservation_id
-    ]
+    found = [entry for entry in entries if entry.kind is kind and entry.body.get("reservation_id") == reservation_id]
     return found[0] if len(found) == 1 else None
 
 

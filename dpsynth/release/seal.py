@@ -173,9 +173,7 @@ class Vault:
         return rows
 
     def _key(self, label: str) -> bytes:
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"dpsynth/1/{label}".encode()).derive(
-            self._secret
-        )
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"dpsynth/1/{label}".encode()).derive(self._secret)
 
     def _description(self, draft_id: str) -> Path:
         if not _DRAFT_ID.match(draft_id):
@@ -201,12 +199,7 @@ def sha256(content: bytes) -> str:
 
 def _facts(facts: Mapping[str, JSON]) -> SealedFacts:
     draft, digest, size, meta = (facts.get(key) for key in ("draft", "draft_digest", "size", "meta"))
-    if not (
-        isinstance(draft, str)
-        and isinstance(digest, str)
-        and isinstance(size, int)
-        and isinstance(meta, Mapping)
-    ):
+    if not (isinstance(draft, str) and isinstance(digest, str) and isinstance(size, int) and isinstance(meta, Mapping)):
         raise SealError("The description of a sealed draft lacks a field.", "Synthesize again.")
     return SealedFacts(draft=draft, draft_digest=digest, size=size, meta=meta)
 
@@ -230,9 +223,7 @@ def _read(path: Path, draft_id: str) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
-        raise SealError(
-            f"Draft {draft_id} is not in this workspace.", "List drafts with `dpsynth show`."
-        ) from None
+        raise SealError(f"Draft {draft_id} is not in this workspace.", "List drafts with `dpsynth show`.") from None
     with os.fdopen(handle, "rb") as file:
         return file.read()
 
@@ -248,9 +239,7 @@ def _write_once(path: Path, content: bytes) -> None:
             os.fchmod(handle, 0o400)
         os.link(scratch, path)
     except FileExistsError:
-        raise SealError(
-            "A draft of this id exists; sealed drafts are never replaced.", "Choose a new id."
-        ) from None
+        raise SealError("A draft of this id exists; sealed drafts are never replaced.", "Choose a new id.") from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             Path(scratch).unlink()

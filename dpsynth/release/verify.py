@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from accounting.crosscheck import price
-
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
 from accounting.ledger.entry import Entry, Head, Kind
@@ -123,16 +122,12 @@ def verify(bundle: str | Path, key: str | Path | bytes, *, anchor: Head | None =
     path = Path(bundle)
     warnings: tuple[str, ...] = ()
     if not isinstance(key, bytes) and path.is_dir() and Path(key).resolve().is_relative_to(path.resolve()):
-        warnings = (
-            "The key was taken from the bundle itself, so its signature proves only that it was not damaged.",
-        )
+        warnings = ("The key was taken from the bundle itself, so its signature proves only that it was not damaged.",)
     try:
         contents = read_bundle(path)
     except Refusal as refusal:
         return _report([_failed("layout", refusal)], warnings=warnings)
-    checks = [
-        Check(name="layout", ok=True, code="ok", reason="The bundle holds exactly the files of a bundle.")
-    ]
+    checks = [Check(name="layout", ok=True, code="ok", reason="The bundle holds exactly the files of a bundle.")]
     try:
         public_key = read_public_key(key)
     except Refusal as refusal:
@@ -145,9 +140,7 @@ def verify(bundle: str | Path, key: str | Path | bytes, *, anchor: Head | None =
         except Refusal as refusal:
             return _report([*checks, _failed(name, refusal)], warnings=warnings)
         except AccountingError as error:
-            return _report(
-                [*checks, _failed(name, Refusal("accounting_refused", str(error)))], warnings=warnings
-            )
+            return _report([*checks, _failed(name, Refusal("accounting_refused", str(error)))], warnings=warnings)
         checks.append(Check(name=name, ok=True, code="ok", reason=reason))
     return _report(checks, guarantee=verifier.guarantee, warnings=warnings)
 
@@ -204,9 +197,7 @@ class Verifier:
     def _files(self) -> None:
         for name, signed in self.statement.digests.items():
             if self._contents.sha256[name] != signed:
-                raise Refusal(
-                    "file_altered", f"{name} is not the file that was signed.", "Fetch the bundle anew."
-                )
+                raise Refusal("file_altered", f"{name} is not the file that was signed.", "Fetch the bundle anew.")
         if root(self._contents.sha256) != self._claims.root:
             raise Refusal("root_mismatch", "The statement's root is not the root of its files.")
 
@@ -234,9 +225,7 @@ class Verifier:
 
     def _release_entry(self) -> None:
         claims = self._claims
-        found = [
-            entry for entry in self.slice.of(Kind.RELEASE) if entry.body.get("release") == claims.release
-        ]
+        found = [entry for entry in self.slice.of(Kind.RELEASE) if entry.body.get("release") == claims.release]
         if not found:
             raise Refusal("release_entry_missing", "The ledger in the bundle does not record this release.")
         self.release = found[-1]
@@ -246,9 +235,7 @@ class Verifier:
         for name in ("budget_id", "draft", "draft_digest", "decision", "decision_digest", "policy_digest",
                      "reservation_id", "commit", "guarantee", "release_key"):  # fmt: skip
             if body.get(name) != getattr(claims, name):
-                raise Refusal(
-                    "release_entry_mismatch", f"Statement and ledger contradict each other on {name}."
-                )
+                raise Refusal("release_entry_mismatch", f"Statement and ledger contradict each other on {name}.")
         self.facts = ledger_facts(
             self.slice,
             budget_id=claims.budget_id,
@@ -265,18 +252,11 @@ class Verifier:
         }
         for name, (claim, recorded) in pairs.items():
             if claim != recorded:
-                raise Refusal(
-                    "release_entry_mismatch", f"Statement and ledger contradict each other on {name}."
-                )
+                raise Refusal("release_entry_mismatch", f"Statement and ledger contradict each other on {name}.")
 
     def _release_key(self) -> None:
         key = self.slice.keys.get(self._claims.release_key)
-        if (
-            key is None
-            or key.role != "release"
-            or key.public_key != self._key
-            or key.added > self.release.seq
-        ):
+        if key is None or key.role != "release" or key.public_key != self._key or key.added > self.release.seq:
             raise Refusal("release_key_unknown", "The ledger did not authorise this key to sign releases.")
         if key.revoked is not None:
             raise Refusal("key_revoked", "The ledger shows that the signing key was revoked.",
@@ -318,18 +298,13 @@ class Verifier:
         ):
             if applied != other:
                 raise Refusal("policy_mismatch", f"policy.yaml is not the policy that the {who} names.")
-        ledger_only = Evidence(
-            draft=None, attack=None, quality=None, ledger=self.facts, commitments={}, problems={}
-        )
+        ledger_only = Evidence(draft=None, attack=None, quality=None, ledger=self.facts, commitments={}, problems={})
         for name in _FROM_LEDGER:
             found = load_rule(name).check(ledger_only, self.policy)
             if not found.passed:
                 raise Refusal(f"policy_{name}", found.reason)
         guarantee, limits = self.facts.guarantee, self.policy.guarantee
-        if (
-            guarantee.delta > limits.max_delta
-            or guarantee.delta * self.card.row_total > limits.max_delta_times_rows
-        ):
+        if guarantee.delta > limits.max_delta or guarantee.delta * self.card.row_total > limits.max_delta_times_rows:
             raise Refusal("policy_delta", "Delta is above the policy's limit.")
         if guarantee.relation.value not in limits.relations or guarantee.unit.kind not in limits.units:
             raise Refusal("policy_relation_and_unit", "The policy does not accept this relation or unit.")
@@ -351,9 +326,7 @@ class Verifier:
         for row in rows:
             limit, applied = wanted.limits.get(str(row.get("limit_id"))), row.get("limit")
             if row.get("verdict") != "pass" or limit is None or not _at_most(applied, limit):
-                raise Refusal(
-                    "attack_not_passed", "An attack in the evidence did not pass under this policy."
-                )
+                raise Refusal("attack_not_passed", "An attack in the evidence did not pass under this policy.")
         bound = self.evidence.get("epsilon_lower_bound")
         if not isinstance(bound, Mapping) or not _at_most(bound.get("value"), self.facts.guarantee.epsilon):
             raise Refusal("empirical_epsilon", "The canaries contradict the claimed epsilon, or are missing.")
@@ -388,9 +361,7 @@ class Verifier:
         tree, recorded = committed(commit)
         for name, claimed in (("statement", self._claims.guarantee), ("card", self.card.guarantee)):
             if Guarantee.from_json(claimed) != recorded:
-                raise Refusal(
-                    "guarantee_mismatch", f"The {name} claims another guarantee than the ledger recorded."
-                )
+                raise Refusal("guarantee_mismatch", f"The {name} claims another guarantee than the ledger recorded.")
         if (tree.relation, tree.unit) != (recorded.relation, recorded.unit) or (
             self.facts.relation,
             self.facts.unit,
@@ -446,6 +417,4 @@ def _report(
     ]
     everything = (*checks, *skipped)
     ok = all(check.ok for check in everything) and guarantee is not None
-    return VerificationReport(
-        ok=ok, checks=everything, guarantee=guarantee if ok else None, warnings=warnings
-    )
+    return VerificationReport(ok=ok, checks=everything, guarantee=guarantee if ok else None, warnings=warnings)

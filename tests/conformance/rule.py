@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
+
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.gate import gate
 from dpsynth.release.policy import Policy, default_policy

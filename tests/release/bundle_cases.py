@@ -32,10 +32,10 @@ from dpsynth.release import Documents, encode_parquet, record_attempt, record_re
 from dpsynth.release.bundle import write_members
 from dpsynth.release.documents import digest, pretty
 from dpsynth.release.dsse import PAYLOAD_TYPE, pae, seal_envelope
-from dpsynth.release.keys import to_pem
 from dpsynth.release.entries import record_decision
 from dpsynth.release.export import _compose, _on_record, _signed, gather
 from dpsynth.release.gate import gate
+from dpsynth.release.keys import to_pem
 from dpsynth.release.layout import LEDGER, MEMBERS, ROOTED, STATEMENT, root
 from dpsynth.release.seal import sha256
 from dpsynth.release.statement import make_statement
@@ -97,7 +97,9 @@ def edit(folder: Path, name: str, old: bytes, new: bytes) -> Path:
     return folder
 
 
-def edit_ledger(world: World, folder: Path, change: Callable[[list[Any]], list[Any]], *, move_head: bool = False) -> Path:
+def edit_ledger(
+    world: World, folder: Path, change: Callable[[list[Any]], list[Any]], *, move_head: bool = False
+) -> Path:
     """An insider's ledger: entries changed, everything signed again with the release key."""
     members = read(folder)
     slice_ = json.loads(members[LEDGER])
@@ -540,9 +542,7 @@ def ledger_cut_with_old_head(world: World, folder: Path) -> Path:
 
 @case("insider", "ledger", "ledger_chain_broken")
 def dropped_commit(world: World, folder: Path) -> Path:
-    return edit_ledger(
-        world, folder, lambda entries: [e for e in entries if e.get("body", {}).get("kind") != "commit"]
-    )
+    return edit_ledger(world, folder, lambda entries: [e for e in entries if e.get("body", {}).get("kind") != "commit"])
 
 
 @case("insider", "ledger", "ledger_chain_broken")
@@ -819,4 +819,3 @@ def _zip(entries: list[tuple[str, bytes]], gap: bytes = b"") -> bytes:
     body += gap
     end = struct.pack("<4H2IH", 0, 0, len(entries), len(entries), len(directory), len(body), 0)
     return body + directory + b"PK\x05\x06" + end
-

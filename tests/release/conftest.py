@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dpsynth.release.export import gather
 
+from dpsynth.release.export import gather
 from tests.release.world import World, ready_world
 
 

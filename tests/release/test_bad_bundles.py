@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from dpsynth.release.verify import verify
 
+from dpsynth.release.verify import verify
 from tests.release.bundle_cases import CASES
 
 

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+
 from dpsynth.release.archive import read_bundle
 from dpsynth.release.documents import Refusal
 from dpsynth.release.layout import MEMBERS, STATEMENT

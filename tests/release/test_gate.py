@@ -9,6 +9,9 @@ import re
 from dataclasses import fields, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dpsynth.core.errors import GateRefused
 from dpsynth.release.documents import Refusal, canonical
 from dpsynth.release.evidence import Evidence, LedgerFacts
@@ -16,9 +19,6 @@ from dpsynth.release.gate import gate
 from dpsynth.release.policy import Policy, default_policy
 from dpsynth.release.rules import load_rules
 from dpsynth.release.rules.protocol import Finding
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.conformance.rule import changed, with_attack, with_draft, with_ledger, with_quality
 
 
@@ -45,9 +45,7 @@ def vars_of(documents):
 
 def bound(world, facts, documents):
     """Evidence with the vault's commitments, and what the ledger recorded before somebody changed a document."""
-    return Evidence.assemble(
-        **documents, ledger=facts, commit=lambda raw: world.vault.commit(raw, purpose="document")
-    )
+    return Evidence.assemble(**documents, ledger=facts, commit=lambda raw: world.vault.commit(raw, purpose="document"))
 
 
 def assemble(world, facts, **documents):
@@ -247,7 +245,7 @@ def test_gate_is_pure(evidence, monkeypatch):
 
 def test_refusal_names_rule_value_limit_and_next_step(evidence):
     decision = gate(with_ledger(evidence, attempt=9), default_policy())
-    with pytest.raises(GateRefused, match="The gate says reject. Too many attempts") as refused:
+    with pytest.raises(GateRefused, match=r"The gate says reject\. Too many attempts") as refused:
         decision.require_ship()
     assert refused.value.decision == "reject"
     found = next(found for found in decision.failed if found.name == "attempts")

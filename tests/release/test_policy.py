@@ -7,11 +7,11 @@ from decimal import Decimal
 import jsonschema
 import pytest
 import yaml
-from dpsynth.core.errors import PolicyError
-from dpsynth.release.policy import Policy, default_policy, default_policy_text, policy_json_schema
 
 from attacks.limits import DEFAULT_LIMITS
 from attacks.suite import ATTACKS
+from dpsynth.core.errors import PolicyError
+from dpsynth.release.policy import Policy, default_policy, default_policy_text, policy_json_schema
 
 
 def test_default_policy_holds_the_limits_of_the_public_tier():

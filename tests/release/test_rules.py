@@ -6,12 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-import dpsynth.release.rules as rules
 import pytest
-from dpsynth.release.policy import default_policy
 
+import dpsynth.release.rules as rules
 from accounting import NeighboringRelation, PrivacyUnit
 from attacks.report import NegativeControlRecord, PositiveControlRecord
+from dpsynth.release.policy import default_policy
 from tests.conformance.rule import (
     RuleConformance,
     changed,
@@ -110,7 +110,11 @@ class TestEpsilonPerRelease(RuleConformance):
     name = "epsilon_per_release"
 
     def spoil(self, evidence, policy):
-        yield "large", with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, epsilon=Decimal("3.000001"))), policy
+        yield (
+            "large",
+            with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, epsilon=Decimal("3.000001"))),
+            policy,
+        )
 
     def tighten(self, policy):
         return changed(policy, "guarantee", max_epsilon_per_release="0.01")
@@ -137,7 +141,11 @@ class TestDelta(RuleConformance):
     needs = ("draft", "ledger")
 
     def spoil(self, evidence, policy):
-        yield "large", with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, delta=Decimal("1.1e-5"))), policy
+        yield (
+            "large",
+            with_ledger(evidence, guarantee=replace(evidence.ledger.guarantee, delta=Decimal("1.1e-5"))),
+            policy,
+        )
         yield "many rows", with_draft(evidence, row_total=2_000_000), policy
 
     def tighten(self, policy):

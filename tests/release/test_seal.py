@@ -8,6 +8,7 @@ import os
 import stat
 
 import pytest
+
 from dpsynth.core.errors import SealError
 from dpsynth.release.seal import Vault
 

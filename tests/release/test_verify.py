@@ -12,6 +12,11 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounting import AccountingError
+from accounting.ledger.entry import Head
 from dpsynth.core.errors import VerificationError
 from dpsynth.release.archive import read_bundle
 from dpsynth.release.documents import Refusal, canonical
@@ -19,11 +24,6 @@ from dpsynth.release.dsse import seal_envelope
 from dpsynth.release.keys import to_pem
 from dpsynth.release.layout import MEMBERS, STATEMENT
 from dpsynth.release.verify import Verifier, verify
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from accounting import AccountingError
-from accounting.ledger.entry import Head
 from tests.release.bundle_cases import read
 
 
@@ -97,7 +97,7 @@ def test_nothing_after_the_first_failure_is_called_ok(released, tmp_path):
     failed = names.index("files")
     assert all(check.ok for check in report.checks[:failed])
     assert not any(check.ok for check in report.checks[failed:])
-    with pytest.raises(VerificationError, match="Verification failed at files: data.csv is not the file"):
+    with pytest.raises(VerificationError, match=r"Verification failed at files: data\.csv is not the file"):
         report.require_ok()
 
 
@@ -151,7 +151,9 @@ def test_any_bytes_in_any_file_are_refused_and_never_crash(released, tmp_path, n
 
 
 @settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(raw=st.binary(max_size=300), tail=st.sampled_from([b"", b"PK\x05\x06" + bytes(18), b"PK\x05\x06\0\0\0\0\1\0\1\0"]))
+@given(
+    raw=st.binary(max_size=300), tail=st.sampled_from([b"", b"PK\x05\x06" + bytes(18), b"PK\x05\x06\0\0\0\0\1\0\1\0"])
+)
 def test_any_bytes_as_a_zip_are_refused_and_never_crash(tmp_path, raw, tail):
     path = tmp_path / "fuzzed.zip"
     path.write_bytes(raw + tail)

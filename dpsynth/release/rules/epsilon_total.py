@@ -20,9 +20,7 @@ class EpsilonTotal:
         """See `Rule`."""
         ledger = need(evidence.ledger, "the ledger's commit")
         limit = policy.guarantee.max_epsilon_total
-        within = (
-            ledger.charged_epsilon <= ledger.granted_epsilon and ledger.charged_delta <= ledger.granted_delta
-        )
+        within = ledger.charged_epsilon <= ledger.granted_epsilon and ledger.charged_delta <= ledger.granted_delta
         return finding(
             self, value=ledger.granted_epsilon, limit=limit, passed=within and ledger.granted_epsilon <= limit,
             ok="The budget of this data is within the policy and not overspent.",

@@ -18,9 +18,7 @@ class PolicyReserved:
 
     def check(self, evidence: Evidence, policy: Policy) -> Finding:
         """See `Rule`."""
-        reserved = need(
-            need(evidence.ledger, "the ledger's commit").reserved_policy, "a policy in the reservation"
-        )
+        reserved = need(need(evidence.ledger, "the ledger's commit").reserved_policy, "a policy in the reservation")
         drafted = need(evidence.draft, "draft.json").policy_digest
         current = policy.digest()
         return finding(

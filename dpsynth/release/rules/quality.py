@@ -36,9 +36,7 @@ class Quality:
         """See `Rule`."""
         limit = float(policy.quality.max_tvd2_shortfall)
         if evidence.quality is None and not policy.quality.required:
-            return finding(
-                self, value=None, limit=limit, passed=True, ok="The policy requires no quality.", failed=""
-            )
+            return finding(self, value=None, limit=limit, passed=True, ok="The policy requires no quality.", failed="")
         report = need(evidence.quality, "quality.json").report
         value = need(shortfall(report, METRIC), f"the metric {METRIC}")
         return finding(

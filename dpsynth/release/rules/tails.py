@@ -23,9 +23,7 @@ class Tails:
         """See `Rule`."""
         limit = float(policy.quality.warn_tail_shortfall)
         if evidence.quality is None and not policy.quality.required:
-            return finding(
-                self, value=None, limit=limit, passed=True, ok="The policy requires no quality.", failed=""
-            )
+            return finding(self, value=None, limit=limit, passed=True, ok="The policy requires no quality.", failed="")
         metrics = need(evidence.quality, "quality.json").report.metrics
         found = [metric.shortfall for metric in metrics if metric.group == "tails"]
         worst = max((value for value in found if value is not None), default=0.0)
