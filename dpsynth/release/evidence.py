@@ -21,17 +21,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
-from attacks.errors import AttackReportError
-from attacks.report import AttackReport, AttackResult
-from dpsynth.core.errors import DataError
-from dpsynth.quality.report import QualityReport
 from dpsynth.release.documents import JSON, canonical
+
+if TYPE_CHECKING:
+    from dpsynth.release.reports import AttackDocument, QualityDocument
 
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -39,13 +38,13 @@ Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
 Commit = Callable[[bytes], str]
 
 
-class _Ours(BaseModel):
-    """A document of this package: closed."""
+class Closed(BaseModel):
+    """A document of this package: frozen, finite, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class GeneratorFacts(_Ours):
+class GeneratorFacts(Closed):
     """Which generator made the draft."""
 
     name: Name
@@ -53,14 +52,14 @@ class GeneratorFacts(_Ours):
     third_party: bool
 
 
-class CanaryFacts(_Ours):
+class CanaryFacts(Closed):
     """How many public random rows were planted among the fitted ones, and their share in them."""
 
     planted: int = Field(ge=0)
     share: Share
 
 
-class DraftDocument(_Ours):
+class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
     `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
@@ -96,42 +95,6 @@ class DraftDocument(_Ours):
         """Plain JSON, as written to `draft.json`."""
         body: dict[str, JSON] = self.model_dump(mode="json", by_alias=True)
         return body
-
-
-def _attack_report(body: object) -> AttackReport:
-    if not isinstance(body, Mapping):
-        raise ValueError("not an object")
-    try:
-        return AttackReport.from_json(body)
-    except AttackReportError:
-        raise ValueError("not an attack report") from None
-
-
-class AttackDocument(_Ours):
-    """`attack.json`: an attack report and the draft it was run on."""
-
-    schema_: Literal["dpsynth.attack/1"] = Field("dpsynth.attack/1", alias="schema")
-    draft: Name
-    draft_digest: Hex64
-    report: Annotated[AttackReport, BeforeValidator(_attack_report)]
-
-
-def _quality_report(body: object) -> QualityReport:
-    if not isinstance(body, Mapping):
-        raise ValueError("not an object")
-    try:
-        return QualityReport.from_json(body)
-    except DataError:
-        raise ValueError("not a quality report") from None
-
-
-class QualityDocument(_Ours):
-    """`quality.json`: a quality report and the draft it was computed on."""
-
-    schema_: Literal["dpsynth.quality_of_draft/1"] = Field("dpsynth.quality_of_draft/1", alias="schema")
-    draft: Name
-    draft_digest: Hex64
-    report: Annotated[QualityReport, BeforeValidator(_quality_report)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +166,8 @@ class Evidence:
             ledger: what `ledger_facts` found, or None.
             commit: the vault's keyed commitment of bytes; without it no document counts as recorded.
         """
+        from dpsynth.release.reports import AttackDocument, QualityDocument  # pandas and scipy come with them
+
         problems: dict[str, str] = {}
         commitments: dict[str, str] = {}
         for name, body in (("draft", draft), ("attack", attack), ("quality", quality)):
@@ -218,11 +183,6 @@ class Evidence:
             commitments=commitments,
             problems=problems,
         )
-
-
-def row_title(row: AttackResult) -> str:
-    """How findings name a row of an attack report."""
-    return f"{row.name} ({row.endpoint}, {row.stratum})"
 
 
 def bind(kind: Literal["attack", "quality"], draft: DraftDocument, report: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -12,15 +12,17 @@ A field that is not written here does not leave; a test compares the output with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from attacks.report import AttackResult
-from dpsynth.quality.report import Metric
 from dpsynth.release.documents import JSON
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.gate import Decision
 from dpsynth.release.rules.attack_controls import is_caught
 from dpsynth.release.rules.protocol import Finding
+
+if TYPE_CHECKING:
+    from attacks.report import AttackResult
+    from dpsynth.quality.report import Metric
 
 DECISION_SCHEMA: Final = "dpsynth.public_decision/1"
 EVIDENCE_SCHEMA: Final = "dpsynth.public_evidence/1"

@@ -5,12 +5,14 @@ Positive control: caught in at least eight of ten plantings. Negative control: r
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
-from attacks.report import AttackResult
-from dpsynth.release.evidence import Evidence, row_title
+from dpsynth.release.evidence import Evidence
 from dpsynth.release.policy import Policy
-from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
+from dpsynth.release.rules.protocol import Finding, OnFail, finding, need, row_title
+
+if TYPE_CHECKING:
+    from attacks.report import AttackResult
 
 
 def is_caught(row: AttackResult) -> bool:

@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 from typing import Final, final
 
-from dpsynth.release.evidence import Evidence, row_title
+from dpsynth.release.evidence import Evidence
 from dpsynth.release.policy import Policy
-from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
+from dpsynth.release.rules.protocol import Finding, OnFail, finding, need, row_title
 
 REPORT_LEVEL: Final = 0.05
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from dpsynth.release.documents import JSON
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.policy import Policy
+
+if TYPE_CHECKING:
+    from attacks.report import AttackResult
 
 OnFail = Literal["warn", "regenerate", "reject"]
 Effect = Literal["ship", "regenerate", "reject"]
@@ -107,6 +110,11 @@ def finding(
         on_fail=rule.on_fail if on_fail is None else on_fail,
         confidential=confidential,
     )
+
+
+def row_title(row: AttackResult) -> str:
+    """How findings name a row of an attack report."""
+    return f"{row.name} ({row.endpoint}, {row.stratum})"
 
 
 def unit_words(unit: str | Mapping[str, Any]) -> str:

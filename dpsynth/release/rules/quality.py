@@ -9,12 +9,14 @@ be judged.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
-from dpsynth.quality.report import QualityReport
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.policy import Policy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
+
+if TYPE_CHECKING:
+    from dpsynth.quality.report import QualityReport
 
 METRIC: Final = "tvd2_mean"
 
