@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from attacks import AttackReport
     from dpsynth.quality.report import QualityReport
+    from dpsynth.release.verify import VerificationReport
     from dpsynth.workspace.workspace import Workspace
 
 SUITE = "standard"
@@ -114,6 +115,11 @@ class Draft:
 
     def __repr__(self) -> str:
         return f"Draft({self.name!r}, {self.document.rows:,} rows, {self.status}; rows are sealed)"
+
+    def _repr_html_(self) -> str:
+        from dpsynth.report import cell
+
+        return cell(self.document.to_json())
 
     # --- evidence --------------------------------------------------------------------------------------------------
 
@@ -270,7 +276,13 @@ class Release:
         with zipfile.ZipFile(self.bundle) as archive:
             return pd.read_parquet(io.BytesIO(archive.read("data.parquet")))
 
-    def verify(self) -> Any:
+    def _repr_html_(self) -> str:
+        from dpsynth.report import cell
+
+        command = f"dpsynth verify {self.bundle} --key {self.public_key}"
+        return cell({"bundle": str(self.bundle), "verify with": command})
+
+    def verify(self) -> VerificationReport:
         """What a receiver would find."""
         from dpsynth.release.verify import verify
 

@@ -12,7 +12,6 @@ An error or an interruption after step 2 leaves the reservation, and the reserva
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import dpsynth
 from accounting.ledger import Ledger, Reservation
@@ -34,6 +32,7 @@ from dpsynth.pipeline import Fitted, PlantedCanaries, fit_model
 from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
+from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.checks import Prepared, prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import GENERATORS
@@ -182,7 +181,7 @@ def _seal(
     policy: Any,
 ) -> DraftDocument:
     """Encrypt the rows and the canaries; the facts about them, as `draft.json` will say them."""
-    sealed = workspace.vault.seal(draft_id, parquet_bytes(sample), {"kind": "rows"})
+    sealed = workspace.vault.seal(draft_id, encode_parquet(sample), {"kind": "rows"})
     planted = fitted.canaries.planted if fitted.canaries else 0
     if fitted.canaries is not None:
         workspace.vault.seal(f"{draft_id}-canaries", _canary_bytes(fitted.canaries), {"kind": "canaries"})
@@ -214,16 +213,9 @@ def _seal(
     )
 
 
-def parquet_bytes(table: pa.Table) -> bytes:
-    """A Parquet file without metadata of ours."""
-    sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(None), sink, compression="zstd")
-    return sink.getvalue()
-
-
 def _canary_bytes(canaries: PlantedCanaries) -> bytes:
     coins = pa.array(canaries.included)
-    return parquet_bytes(canaries.rows.append_column(CANARY_COIN, coins))
+    return encode_parquet(canaries.rows.append_column(CANARY_COIN, coins))
 
 
 CANARY_COIN = "\x00included"

@@ -17,6 +17,7 @@ Not guaranteed: protection from a person who can read `keys/`.
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -61,6 +62,7 @@ class Workspace:
         self.vault = Vault(layout.keys, layout.drafts)
         self.registry = Registry(layout.datasets)
         self._tables: dict[str, Table] = {}
+        _draw_in_notebooks()
 
     @classmethod
     def init(cls, folder: str | Path) -> Workspace:
@@ -306,6 +308,16 @@ class Workspace:
 
     def _commit_file(self, path: Path) -> str:
         return self.vault.commit(bytes.fromhex(fingerprint(path)))
+
+
+def _draw_in_notebooks() -> None:
+    """In a notebook, show what people meet as rich cells; elsewhere do nothing."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        from dpsynth.report import install
+
+        install(shell.display_formatter.formatters["text/html"])
 
 
 def as_table(source: Any) -> Table:

@@ -40,7 +40,21 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, di
 
 def grant(vault: Path, epsilon: str = "3") -> int:
     data = vault.parent / "data.csv"
-    return call(["budget", "create", str(data), "-e", epsilon, "-d", "1e-5", "-w", str(vault), "--schema", str(vault.parent / "schema.yaml")])
+    return call(
+        [
+            "budget",
+            "create",
+            str(data),
+            "-e",
+            epsilon,
+            "-d",
+            "1e-5",
+            "-w",
+            str(vault),
+            "--schema",
+            str(vault.parent / "schema.yaml"),
+        ]
+    )
 
 
 def test_every_command_explains_itself() -> None:
@@ -66,7 +80,9 @@ def test_without_a_budget_the_exit_code_is_six_and_the_remedy_is_a_command(
     assert "dpsynth budget create" in out["error"]["remedy"]
 
 
-def test_a_budget_that_is_short_refuses_with_six_and_the_four_numbers(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_that_is_short_refuses_with_six_and_the_four_numbers(
+    vault: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     grant(vault, "1")
     code, out = run(capsys, "synthesize", vault.parent / "data.csv", "-e", "2", "-w", vault)
     assert code == 6
@@ -101,7 +117,16 @@ def test_public_data_goes_straight_to_a_file_and_says_so(tmp_path: Path, capsys:
     (tmp_path / "schema.yaml").write_text(SCHEMA)
     out = tmp_path / "out.csv"
     code, made = run(
-        capsys, "synthesize", tmp_path / "data.csv", "-e", "1", "--schema", tmp_path / "schema.yaml", "--public", "-o", out
+        capsys,
+        "synthesize",
+        tmp_path / "data.csv",
+        "-e",
+        "1",
+        "--schema",
+        tmp_path / "schema.yaml",
+        "--public",
+        "-o",
+        out,
     )
     assert code == 0
     assert made["draft"] is None
@@ -157,7 +182,9 @@ def test_a_draft_schema_never_overwrites_a_persons_work(tmp_path: Path, capsys: 
     assert out.read_text() == written
 
 
-def test_a_foreign_error_shows_its_type_and_no_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_foreign_error_shows_its_type_and_no_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from dpsynth.workspace import workspace
 
     def explode(folder: object) -> None:

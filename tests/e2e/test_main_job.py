@@ -75,7 +75,9 @@ def test_an_edited_report_is_not_evidence(workspace: Made) -> None:
     assert "documents_bound" in failed
 
 
-def test_data_without_a_budget_is_refused_with_the_command_that_grants_one(tmp_path: Path, fair: tuple[Path, Path]) -> None:
+def test_data_without_a_budget_is_refused_with_the_command_that_grants_one(
+    tmp_path: Path, fair: tuple[Path, Path]
+) -> None:
     ws = Workspace.init(tmp_path / "vault")
     with pytest.raises(BudgetRefused, match="dpsynth budget create"):
         ws.synthesize(fair[0], epsilon=1, delta="1e-6")
@@ -105,7 +107,9 @@ def test_a_file_that_changed_is_another_data_set(tmp_path: Path, fair: tuple[Pat
         ws.synthesize(table, epsilon=1, delta="1e-6")
 
 
-def test_a_copy_under_another_name_draws_on_the_same_budget(workspace: Made, fair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_copy_under_another_name_draws_on_the_same_budget(
+    workspace: Made, fair: tuple[Path, Path], tmp_path: Path
+) -> None:
     ws, record = workspace
     copy = tmp_path / "other-name.csv"
     copy.write_bytes(fair[0].read_bytes())
@@ -160,8 +164,7 @@ def test_a_person_with_many_rows_gets_more_noise_and_a_guarantee_of_her_own(tmp_
     csv.write_text("who,ward\n" + "".join(f"p{i // 3},{'abc'[i % 3]}\n" for i in range(1200)))
     schema = tmp_path / "visits.schema.yaml"
     schema.write_text(
-        "version: 1\ncolumns:\n  who: {kind: categorical, role: unit}\n"
-        "  ward: {kind: categorical, values: [a, b, c]}\n"
+        "version: 1\ncolumns:\n  who: {kind: categorical, role: unit}\n  ward: {kind: categorical, values: [a, b, c]}\n"
     )
     ws = Workspace.init(tmp_path / "vault")
     record = ws.register(csv, unit="who", max_per_unit=2, schema=schema)

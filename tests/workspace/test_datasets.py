@@ -46,6 +46,8 @@ def test_an_unknown_name_lists_what_is_known(tmp_path: Path) -> None:
         Registry(tmp_path / "datasets.json").get("x")
 
 
-@pytest.mark.parametrize(("name", "expected"), [("../../etc", "etc"), ("Größe.csv", "gr-e"), ("…", "data"), ("a" * 99, "a" * 40)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("../../etc", "etc"), ("Größe.csv", "gr-e"), ("…", "data"), ("a" * 99, "a" * 40)]
+)
 def test_names_are_safe_for_folders(name: str, expected: str) -> None:
     assert slug(name) == expected

@@ -35,7 +35,12 @@ def test_explicit_beats_environment_beats_nearest(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("version: 2\n", "format 2"), ("version: [\n", "cannot be read"), ("- 1\n", "cannot be read"), ("", "cannot be read")],
+    [
+        ("version: 2\n", "format 2"),
+        ("version: [\n", "cannot be read"),
+        ("- 1\n", "cannot be read"),
+        ("", "cannot be read"),
+    ],
 )
 def test_a_workspace_that_this_version_cannot_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(WorkspaceError, match=message):
