@@ -13,7 +13,7 @@ a column and for its negation or any affine image, and for any relabelling of ca
 >>> real = pd.DataFrame({"age": [20, 30, 40, 50], "city": list("aabb")})
 >>> encoded, _ = encode({"real": real}, scale_on="real")
 >>> round(float(((encoded["real"].points[0] - encoded["real"].points[3]) ** 2).sum()), 2)   # both columns differ
-2.2
+2.23
 
 Not guaranteed: columns with more than 64 categories get random codes, whose distances are 1 only within about 0.2.
 """

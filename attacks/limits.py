@@ -43,7 +43,7 @@ _PUBLIC = {
     "membership.nearest.tpr": Limit(value=0.015, planted=0.10),
     "membership.nearest.tail": Limit(value=0.10, planted=0.35),
     "inference.attribute": Limit(value=0.05, planted=0.50),
-    "canary.auc": Limit(value=0.70, planted=1.00),
+    "canary.auc": Limit(value=0.75, planted=1.00),
 }
 _RESTRICTED = {
     "membership.verbatim.all": Limit(value=0.10, planted=0.35),

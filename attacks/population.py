@@ -16,12 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attacks.encoding import Encoded, Layout, encode
-from attacks.evidence import Cohort
+from attacks.evidence import MIN_GROUP, Cohort
 from attacks.inputs import align, check_overlap, check_roles, check_units
 from attacks.protocol import AttackView, Roles
-from attacks.statistics import FloatArray
+from attacks.statistics import FloatArray, auc_delong
 from attacks.targets import Fold, isolation, one_row_a_unit, split_folds, tail
 
+DRIFT_ALPHA = 1e-3
+DRIFT_TOLERATED = 0.025
 POSITIONS = ("members", "nonmembers", "release")
 
 
@@ -42,6 +44,23 @@ class Population:
         """Rows of the members among the most isolated targets, the candidates of the tail plant."""
         rows = [f.members[t[: len(f.members)]] for f, t in zip(self.folds, self.tails, strict=True)]
         return self.members.take(np.concatenate(rows))
+
+    def drift(self) -> float:
+        """How far members and holdout differ in isolation: 2 |AUC - 1/2|, or 0 where that may be chance.
+
+        Under a random split isolation among reference rows knows nothing of membership. A difference that is
+        significant at 1e-3 and whose bound is at least 0.025 from one half tells of another time, place or filter.
+        """
+        sides = [
+            (values[: len(f.members)], values[len(f.members) :])
+            for f, values in zip(self.folds, self.isolations, strict=True)
+        ]
+        members, nonmembers = (np.concatenate(side) for side in zip(*sides, strict=True))
+        if min(len(members), len(nonmembers)) < MIN_GROUP:
+            return 0.0
+        effect = auc_delong(members, nonmembers)
+        certain = max(effect.lower(DRIFT_ALPHA) - 0.5, 0.5 - effect.upper(DRIFT_ALPHA))
+        return 2.0 * abs(effect.estimate - 0.5) if certain > DRIFT_TOLERATED else 0.0
 
     def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, Cohort]:
         """Both folds with at most `max_targets` members and as many nonmembers over both, in random order."""

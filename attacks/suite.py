@@ -208,6 +208,7 @@ def _attack(
     cohorts = people.cohorts(min(caps, default=None), rng)
     scores = [checked_scores(attack.name, attack.score(c.view, rng), len(c.view.targets)) for c in cohorts]
     counts = {e: [sum(side) for side in zip(*(c.counts(e.stratum) for c in cohorts), strict=True)] for e in asked}
+    drift = people.drift()
     effects: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     readings: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     positive = {}
@@ -238,6 +239,7 @@ def _attack(
                 effect=effects[e],
                 control=readings[e],
                 positive=positive.get(e),
+                drift=drift,
             ),
             seconds=seconds,
         )
@@ -293,7 +295,7 @@ def _result(
     negative = None
     if m.control is not None:
         kind = "fresh_coins" if canary else "reference_rows"
-        negative = NegativeControlRecord(kind=kind, estimate=m.control.estimate, passed=not decision.confounded)
+        negative = NegativeControlRecord(kind=kind, estimate=m.control.estimate, passed=not decision.confounded and m.drift == 0.0)
     return AttackResult(
         name=name,
         version=version,

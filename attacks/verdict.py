@@ -8,7 +8,8 @@ Failing is corrected for the number of endpoints by Holm's procedure, so a harml
 probability at most 5 %. Passing needs no correction: all endpoints must pass, each at 5 %, and an intersection-union
 test of level 5 % is a test of level 5 % (Berger 1982). "No significant leak found" alone never passes.
 
-What the negative control reads on the same targets is added to the limit before a failure is called.
+What the negative control reads on the same targets is added to the limit before a failure is called, and so is the
+drift between members and holdout, a significant amount of which rules a pass out.
 
 >>> worst(["pass", "inconclusive", "pass"])
 'inconclusive'
@@ -38,7 +39,19 @@ _ORDER = ("pass", "inconclusive", "fail")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """All that a verdict on one endpoint rests on; `effect` is None where a group is too small."""
+    """All that a verdict on one endpoint rests on.
+
+    Attributes:
+        endpoint: what was asked.
+        limit: what is tolerated.
+        members: members in the stratum.
+        nonmembers: nonmembers in the stratum.
+        effect: None where a group is too small.
+        control: the negative control's reading.
+        positive: the planted leak that was caught, or the last one tried.
+        drift: 0, or how far members and holdout differ in how isolated they are among holdout rows (twice the
+            distance of that AUC from one half), where the difference is significant.
+    """
 
     endpoint: Endpoint
     limit: Limit
@@ -47,12 +60,13 @@ class Measurement:
     effect: Effect | None
     control: Effect | None
     positive: PositiveControl | None
+    drift: float = 0.0
 
     @property
     def bar(self) -> float:
-        """The limit, raised by what the negative control reads on the same targets."""
+        """The limit, raised by what the negative control reads on the same targets, and by drift."""
         read = 0.0 if self.control is None else self.control.estimate - self.endpoint.chance
-        return min(1.0, self.limit.value + max(0.0, read))
+        return min(1.0, self.limit.value + max(0.0, read) + self.drift)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +115,11 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
         verdict, reason = "fail", "The lower bound exceeds the limit."
         if m.bar > limit:
             reason = "The lower bound exceeds the limit, even after adding what the negative control reads."
+    elif m.drift > 0.0:
+        reason = (
+            "Members and holdout differ in themselves: one group is more isolated among holdout rows than the other. "
+            "Split them at random."
+        )
     elif m.effect.upper(strict) < chance - (limit - chance):
         reason = (
             "The release is closer to the holdout than to the training rows: the two tables may be swapped, or the "
@@ -112,15 +131,24 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
             "leak pass with 80 % power."
         )
     elif m.positive is None or not m.positive.caught or m.positive.fraction > m.limit.planted:
-        smallest = f"{m.positive.fraction:.1%}" if m.positive and m.positive.caught else "none up to 100 %"
-        reason = (
-            f"No power: planted copies of {m.limit.planted:.1%} of the people must be caught, the smallest share "
-            f"caught was {smallest}. More holdout rows or finer columns are needed."
-        )
+        reason = _no_power(m)
     else:
         verdict = "pass"
         reason = f"The upper bound is below the limit, and planted copies of {m.positive.fraction:.1%} were caught."
     return Decision(verdict=verdict, reason=reason, alpha=alpha, confounded=confounded)
+
+
+def _no_power(m: Measurement) -> str:
+    if m.positive is not None and m.positive.caught:
+        return (
+            f"No power: planted copies of {m.limit.planted:.1%} of the people must be caught, the smallest share "
+            f"caught was {m.positive.fraction:.1%}. More holdout rows or finer columns are needed."
+        )
+    return (
+        "No power: Not even copies of everybody would exceed the limit. Either there are too few people or columns, "
+        "or the value is known of nearly everybody without the release; a lower limit, more rows, or (for a secret "
+        "that is none) another role are needed."
+    )
 
 
 def needed(m: Measurement) -> int:

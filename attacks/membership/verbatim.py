@@ -3,14 +3,14 @@
 Every release repeats some real rows by chance, and on coarse tables many: a released half of the Fair survey matches a
 tenth of the other half. The evidence is therefore the *excess* of matches among members over matches among holdout
 rows, asked three ways: over all rows; among the tenth most isolated; and over all rows, counting only matches so
-far from any other row that at most one holdout row in a thousand shows the like. The last one sees a 1 % leak on
+far from any other row that at most two holdout rows in a thousand shows the like. The last one sees a 1 % leak on
 Adult; how small a leak it sees on the table at hand is what the positive control measures.
 
 Shipped tools look at distances or at match shares without holdout and pass such releases (Ganev and De Cristofaro
 2023, arXiv 2312.05114; Yao et al. 2025, arXiv 2505.01524).
 
 >>> Verbatim().endpoints(Roles())[1].fpr
-0.001
+0.002
 
 Not guaranteed: a copy changed in one cell is no match; `nearest_neighbour` looks for those.
 """
@@ -41,12 +41,12 @@ class Verbatim:
         return (
             Endpoint(name="match_excess", score="match", statistic="rate_excess", stratum="all", limit_id=f"{base}.all"),
             Endpoint(
-                name="match_excess@fpr=0.001",
+                name="match_excess@fpr=0.002",
                 score="isolated_match",
                 statistic="tpr_excess",
                 stratum="all",
                 limit_id=f"{base}.isolated",
-                fpr=0.001,
+                fpr=0.002,
             ),
             Endpoint(
                 name="match_excess",

@@ -1,0 +1,110 @@
+"""The three verdicts follow from bounds, controls and limits, and from nothing else."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from attacks.controls import PositiveControl
+from attacks.limits import Limit
+from attacks.protocol import Endpoint
+from attacks.statistics import NormalEffect, RateDifference
+from attacks.verdict import Measurement, decide, worst
+
+LIMIT = Limit(value=0.05, planted=0.10)
+CAUGHT = PositiveControl(kind="random", fraction=0.05, detected=9, trials=10)
+ASKED = Endpoint(name="x", score="x", statistic="rate_excess", stratum="all", limit_id="membership.verbatim.all")
+
+
+def judged(estimate, se, *, positive=CAUGHT, control=(0.0, 0.005), beside=0):
+    def effect(value, error):
+        return NormalEffect(estimate=value, se=error, method="normal")
+
+    one = Measurement(
+        endpoint=ASKED, limit=LIMIT, members=900, nonmembers=600, effect=effect(estimate, se),
+        control=effect(*control), positive=positive,
+    )  # fmt: skip
+    quiet = Measurement(
+        endpoint=ASKED, limit=LIMIT, members=900, nonmembers=600, effect=effect(0.0, 0.005), control=effect(0.0, 0.005),
+        positive=CAUGHT,
+    )  # fmt: skip
+    return decide([one] + [quiet] * beside)[0]
+
+
+def test_fail_when_the_lower_bound_exceeds_the_limit():
+    assert judged(0.20, 0.01).verdict == "fail"
+
+
+def test_pass_when_the_upper_bound_is_below_and_a_leak_was_caught():
+    assert judged(0.0, 0.01).verdict == "pass"
+
+
+def test_no_pass_without_a_caught_leak():
+    for positive in (
+        None,
+        PositiveControl(kind="random", fraction=0.05, detected=7, trials=10),
+        PositiveControl(kind="random", fraction=0.20, detected=10, trials=10),
+        PositiveControl(kind="random", fraction=0.05, detected=0, trials=0),
+    ):
+        decision = judged(0.0, 0.01, positive=positive)
+        assert decision.verdict == "inconclusive"
+        assert "No power" in decision.reason
+
+
+def test_inconclusive_when_the_interval_holds_the_limit():
+    decision = judged(0.045, 0.01)
+    assert decision.verdict == "inconclusive"
+    assert "upper bound is not below" in decision.reason
+
+
+def test_failing_is_corrected_for_the_family():
+    assert judged(0.05 + 0.02, 0.01).verdict == "fail"
+    assert judged(0.05 + 0.02, 0.01, beside=9).verdict == "inconclusive"
+
+
+def test_a_confounded_split_is_neither_failure_nor_pass():
+    for estimate in (0.0, 0.5):
+        decision = judged(estimate, 0.01, control=(0.2, 0.01))
+        assert decision.verdict == "inconclusive"
+        assert decision.confounded
+        assert "Split them at random" in decision.reason
+
+
+def test_what_the_control_reads_is_added_to_the_limit():
+    assert judged(0.09, 0.01, control=(0.0, 0.02)).verdict == "fail"
+    assert judged(0.09, 0.01, control=(0.04, 0.02)).verdict == "inconclusive"
+
+
+def test_swapped_tables_do_not_pass():
+    decision = judged(-0.4, 0.01)
+    assert decision.verdict == "inconclusive"
+    assert "swapped" in decision.reason
+
+
+def test_too_few_people_never_pass_and_never_fail():
+    one = Measurement(endpoint=ASKED, limit=LIMIT, members=1, nonmembers=1, effect=None, control=None, positive=None)
+    assert decide([one])[0].verdict == "inconclusive"
+
+
+def test_no_evidence_is_inconclusive():
+    assert worst([]) == "inconclusive"
+
+
+@pytest.mark.parametrize("verdicts", list(itertools.permutations(["pass", "fail", "inconclusive"])))
+def test_the_worst_verdict_does_not_depend_on_order(verdicts):
+    assert worst(verdicts) == "fail"
+
+
+def test_a_larger_effect_never_gets_a_better_verdict():
+    rank = {"pass": 0, "inconclusive": 1, "fail": 2}
+    seen = []
+    for hits in range(20, 200):
+        effect = RateDifference(hits1=hits, n1=900, hits0=20, n0=900)
+        m = Measurement(
+            endpoint=ASKED, limit=LIMIT, members=900, nonmembers=900, effect=effect,
+            control=RateDifference(hits1=20, n1=900, hits0=20, n0=900), positive=CAUGHT,
+        )  # fmt: skip
+        seen.append(rank[decide([m])[0].verdict])
+    assert seen == sorted(seen)
+    assert set(seen) == {0, 1, 2}
