@@ -37,6 +37,8 @@ from accounting.ledger.entry import (
 )
 from accounting.ledger.errors import EntryRefused, LedgerTampered, Reason
 
+_DECODER = json.JSONDecoder()  # raw_decode: canonical JSON has no space around it to look for
+
 
 class Chain:
     """The verified prefix read so far.
@@ -61,12 +63,12 @@ class Chain:
         data = row.body.encode()
         self._link(row.seq, row.prev_hash, body_digest(data), row.hash)
         try:
-            body = json.loads(row.body)
+            body, end = _DECODER.raw_decode(row.body)
             # A body in another spelling would hash differently once a slice carries it as JSON.
             spelled = canonical(body) if thorough else data
         except (ValueError, RecursionError, AttributeError) as error:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON") from error
-        if not isinstance(body, dict) or spelled != data:
+        if not isinstance(body, dict) or end != len(row.body) or spelled != data:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON")
         self.books.apply(row.seq, body)
         if thorough:
