@@ -30,6 +30,7 @@ from dpsynth.core.noise import NoiseSource
 from dpsynth.mechanisms.inversion import SymmetricSampler
 
 _LARGEST = 2**40
+_SUMMED = 200.0
 
 
 def discrete_gaussian(
@@ -90,19 +91,20 @@ def _sampler(variance: Fraction) -> SymmetricSampler:
 
 
 def tail(bound: int, *, sigma: Decimal | str) -> float:
-    """Upper bound of P(Z >= bound) for the discrete Gaussian of scale `sigma` (float, rounded up).
+    """Upper bound of P(Z >= bound) for the discrete Gaussian of scale `sigma`, a float.
 
-    Summed from the mass function over the 40 sigma around the bound; the remainder is covered by the factor
-    1 + 1e-9.
+    Up to sigma 200 the mass function is summed over 40 sigma and rounding is covered by a factor 1 + 1e-9. Beyond, the
+    sum is at most its first term plus the integral, and the norm at least sqrt(2 pi) sigma (Poisson summation): within
+    4 % at six sigma, in constant time.
     """
     scale = float(Decimal(sigma))
-    reach = int(40 * scale) + 40
-    if reach > 4_000_000:  # beyond: the continuous tail one unit earlier is an upper bound
-        return 0.5 * math.erfc((bound - 1) / scale / math.sqrt(2.0)) * (1 + 1e-6)
-    twice = 2.0 * float(Fraction(Decimal(sigma)) ** 2)
-    size = np.arange(0, reach + 1, dtype=np.float64)
-    total = 2.0 * float(np.exp(-(size**2) / twice).sum()) - 1.0
-    above = np.arange(abs(bound), abs(bound) + reach + 1, dtype=np.float64)
-    upper = float(np.exp(-(above**2) / twice).sum()) / total
-    share = upper if bound > 0 else 1.0 - upper + math.exp(-(bound**2) / twice) / total
-    return min(1.0, share * (1 + 1e-9))
+    if bound <= 0:
+        return min(1.0, 1.0 - tail(1 - bound, sigma=sigma) * (1 - 3e-9)) if scale <= _SUMMED else 1.0
+    first = math.exp(-((bound / scale) ** 2) / 2)
+    if scale > _SUMMED:
+        above = first / (math.sqrt(2 * math.pi) * scale) + 0.5 * math.erfc(bound / scale / math.sqrt(2))
+        return min(1.0, above * (1 + 1e-9))
+    steps = np.arange(int(40 * scale) + 40, dtype=np.float64)
+    norm = 2.0 * float(np.exp(-(steps**2) / (2 * scale**2)).sum()) - 1.0
+    terms = np.exp(-steps * (steps + 2.0 * bound) / (2 * scale**2))
+    return min(1.0, first * float(terms.sum()) / norm * (1 + 1e-9))

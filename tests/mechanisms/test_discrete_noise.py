@@ -131,3 +131,13 @@ def test_tail_is_an_upper_bound_that_is_nearly_tight(sigma):
             upper = mpmath.fsum(mass[bound:]) if bound > 0 else total - mpmath.fsum(mass[1 - bound :])
             exact = float(upper / total)
             assert exact <= tail(bound, sigma=sigma) <= exact * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("sigma", [201, 1000])
+def test_tail_of_wide_noise_is_an_upper_bound_within_four_per_cent(sigma):
+    k = np.arange(-60 * sigma, 60 * sigma + 1, dtype=float)
+    mass = gaussian_mass(k, sigma)
+    for bound in (1, sigma, 3 * sigma, 6 * sigma, 8 * sigma):
+        exact = float(mass[k >= bound].sum() / mass.sum())
+        assert exact * (1 - 1e-12) <= tail(bound, sigma=str(sigma)) <= exact * 1.05
+    assert tail(-5, sigma=str(sigma)) == 1.0
