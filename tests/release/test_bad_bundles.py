@@ -6,8 +6,11 @@ import shutil
 
 import pytest
 
+import tests.release.bundle_cases
+import tests.release.bundle_cases_insider
+import tests.release.bundle_cases_owner  # noqa: F401 - all three register their cases
 from dpsynth.release.verify import verify
-from tests.release.bundle_cases import CASES
+from tests.release.bundle_tools import CASES
 
 
 @pytest.mark.parametrize("bad", CASES, ids=lambda bad: f"{bad.who}-{bad.name}")

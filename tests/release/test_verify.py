@@ -24,7 +24,7 @@ from dpsynth.release.dsse import seal_envelope
 from dpsynth.release.keys import to_pem
 from dpsynth.release.layout import MEMBERS, STATEMENT
 from dpsynth.release.verify import Verifier, verify
-from tests.release.bundle_cases import read
+from tests.release.bundle_tools import read
 
 
 def test_folder_and_zip_verify_and_say_what_they_prove(released):

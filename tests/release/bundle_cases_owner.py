@@ -1,0 +1,241 @@
+"""Bad bundles by whoever owns every key: real ledgers that tell a bad story. See `bundle_cases`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accounting import DiscreteGaussian, EventTree, Signer
+from accounting.ledger import Ledger
+from accounting.ledger.entry import Entry, Head, Kind, seal, stamp
+from dpsynth.release import Documents, record_attempt, record_recall
+from dpsynth.release.bundle import write_members
+from dpsynth.release.documents import pretty
+from dpsynth.release.entries import record_decision
+from dpsynth.release.export import _compose, _on_record, _signed, gather
+from dpsynth.release.gate import gate
+from dpsynth.release.layout import LEDGER, ROOTED, STATEMENT, root
+from dpsynth.release.seal import sha256
+from tests.release.bundle_tools import (
+    case,
+    predicate,
+    read,
+    resign,
+    write,
+)
+from tests.release.world import TERMS, World, attack_report, make_world, ready_world, render
+
+
+@case("owner", "not_recalled", "recalled")
+def recalled(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "recalling")
+    other.signer = world.signer
+    made = other.release(folder.parent / "first")
+    record_recall(other.ledger, budget_id=other.budget_id, release=made.release, reason="error in the source")
+    return refresh(other, made.path)
+
+
+@case("owner", "release_key", "key_revoked")
+def key_revoked(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "revoking")
+    other.signer = world.signer
+    made = other.release(folder.parent / "first")
+    other.ledger.append("key.revoke", {"key_id": world.signer.key_id, "reason": "laptop lost"})
+    return refresh(other, made.path)
+
+
+def refresh(world: World, folder: Path) -> Path:
+    """The bundle with the ledger as it stands now, signed again."""
+    members = read(folder)
+    slice_ = world.ledger.slice(world.budget_id)
+    members[LEDGER] = pretty(slice_)
+    claims = {**predicate(members)["ledger"], "head": slice_["head"]}
+    return write(folder, resign(members, world.signer, ledger=claims))
+
+
+def forced(world: World, folder: Path, signer: Signer, *, change: Callable[[Any], Any] | None = None,
+           refused: bool = True) -> Path:  # fmt: skip
+    """A bundle of what the gate refuses: the owner changes the decision, records it, and never verifies the copy."""
+    world.signer = signer
+    evidence = gather(world.documents, world.ledger, world.vault)
+    decision = gate(evidence, world.policy)
+    assert (decision.decision != "ship") == refused
+    decision = change(decision) if change else decision
+    record_decision(world.ledger, evidence.draft, decision)
+    draft, facts = evidence.draft, evidence.ledger
+    rows = world.vault.open(draft.draft)
+    members = _compose("release-forced", evidence, draft, facts, decision, world.policy, rows, signer, render)
+    digests = {name: sha256(members[name]) for name in ROOTED}
+    body, slice_ = _on_record("release-forced", draft, facts, decision, root(digests), world.ledger, signer)
+    members[LEDGER] = pretty(slice_)
+    digests[LEDGER] = sha256(members[LEDGER])
+    members[STATEMENT] = _signed(body, draft, facts, digests, slice_, signer)
+    out = folder.parent / "forced"
+    write_members(out, members)
+    return out
+
+
+def ship_anyway(decision: Any) -> Any:
+    """Every rule marked as passed."""
+    rules = tuple(replace(found, passed=True) for found in decision.rules)
+    return replace(decision, decision="ship", rules=rules)
+
+
+@case("owner", "decision", "decision_not_ship")
+def decision_not_ship(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "not-ship")
+    other.synthesize("draft-1")
+    other.attack(attack_report(verdict="fail"))
+    other.evaluate()
+    return forced(other, folder, world.signer)
+
+
+@case("owner", "decision", "rule_failed")
+def ship_with_a_failed_rule(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "failed-rule")
+    other.synthesize("draft-1")
+    other.attack(attack_report(verdict="fail"))
+    other.evaluate()
+    return forced(other, folder, world.signer, change=lambda decision: replace(decision, decision="ship"))
+
+
+@case("owner", "decision", "rule_missing")
+def ship_with_a_rule_left_out(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "left-out")
+    other.synthesize("draft-1")
+    other.attack(attack_report(verdict="fail"))
+    other.evaluate()
+    passing = lambda d: replace(d, decision="ship", rules=tuple(f for f in d.rules if f.passed))  # noqa: E731
+    return forced(other, folder, world.signer, change=passing)
+
+
+@case("owner", "decision", "stale_evidence")
+def stale_attack_report(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "stale")
+    stale = other.documents
+    other.attack(attack_report(reason="a second run"))
+    other.documents = stale
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "attack_not_passed")
+def failed_attack_shipped_anyway(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "leaky")
+    other.synthesize("draft-1")
+    other.attack(attack_report(verdict="fail"))
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_noise_exact")
+def seeded_noise(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "seeded")
+    noise = DiscreteGaussian(sigma="40", l2_sensitivity="1", count=9, noise="seeded")
+    other.synthesize("draft-1", events=EventTree(events=(noise,), **TERMS))
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_epsilon_per_release")
+def epsilon_above_the_policy(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "large", epsilon="9")
+    loud = EventTree(events=(DiscreteGaussian(sigma="4", l2_sensitivity="1", count=9),), **TERMS)
+    other.synthesize("draft-1", events=loud)
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_epsilon_total")
+def budget_above_the_policy(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "generous", epsilon="50")
+    other.synthesize("draft-1")
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_attempts")
+def regenerated_until_it_passed(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "stubborn", epsilon="9")
+    for attempt in range(other.policy.attempts.max_attempts + 1):
+        other.synthesize(f"draft-{attempt}", delta="1e-7")
+        other.attack()
+        other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_mismatch")
+def policy_lowered_after_the_reserve(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "lowered")
+    strict = other.policy.model_copy(update={"name": "the policy at the time"})
+    other.synthesize("draft-1", policy=strict)
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "ledger", "ledger_overspent")
+def overspent_budget(world: World, folder: Path) -> Path:
+    """The owner writes a reservation past the limit into the chain, with the ledger's own key."""
+    members = read(folder)
+    slice_ = json.loads(members[LEDGER])
+    reserve = next(e["body"] for e in slice_["entries"] if e.get("body", {}).get("kind") == "reserve")
+    fields = {k: v for k, v in reserve.items() if k not in {"kind", "nonce", "time"}}
+    head = Head(**slice_["head"])
+    again = {"reservation_id": "run-again", "charge": {"epsilon": "3", "delta": "0.000001"}}
+    row = seal(stamp(Kind.RESERVE, {**fields, **again}), head, world.ledger_signer)
+    entry = Entry.from_row(row, json.loads(row.body))
+    slice_["entries"].append(entry.to_json())
+    slice_["head"] = {"seq": entry.seq, "hash": entry.hash}
+    members[LEDGER] = pretty(slice_)
+    claims = {**predicate(members)["ledger"], "head": slice_["head"]}
+    return write(folder, resign(members, world.signer, ledger=claims))
+
+
+@case("owner", "guarantee", "guarantee_wrong")
+def epsilon_written_into_the_ledger(world: World, folder: Path) -> Path:
+    """The owner commits the events below their price; the recomputed guarantee tells."""
+    other = make_world(folder.parent / "cheap")
+    other.synthesize("draft-1")
+    entries = other.ledger.entries()
+    rebuilt, head = [], None
+    for entry in entries:
+        body = dict(entry.body)
+        if body["kind"] in {"reserve", "commit"} and body["budget_id"] == other.budget_id:
+            body["guarantee"] = {**body["guarantee"], "epsilon": "0.2"}
+        row = seal(body, head, other.ledger_signer)
+        rebuilt.append(row)
+        head = Head(row.seq, row.hash)
+    store = other.home / "ledger.db"
+    other.ledger.close()
+    _rewrite(store, rebuilt)
+    other.ledger = Ledger.open(store, signer=other.ledger_signer)
+    commit = next(e for e in other.ledger.entries(other.budget_id) if e.kind == "commit")
+    draft = {**other.documents.draft, "guarantee": commit.body["guarantee"]}
+    other.documents = Documents(draft=draft)
+    record_attempt(other.ledger, other.draft, other.commitment(draft))
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, refused=False)
+
+
+def _rewrite(store: Path, rows: list[Any]) -> None:
+    """Replace all entries of a SQLite ledger, triggers or not: what whoever owns the file can do."""
+    with sqlite3.connect(store) as database:
+        for (trigger,) in database.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            database.execute(f'drop trigger "{trigger}"')
+        table = next(
+            name
+            for (name,) in database.execute("select name from sqlite_master where type = 'table'").fetchall()
+            if {"seq", "body"} <= {row[1] for row in database.execute(f'pragma table_info("{name}")').fetchall()}
+        )
+        for row in rows:
+            assignments = ", ".join(f"{field} = ?" for field in row._fields if field != "seq")
+            values = [getattr(row, field) for field in row._fields if field != "seq"]
+            database.execute(f'update "{table}" set {assignments} where seq = ?', [*values, row.seq])
