@@ -1,4 +1,4 @@
-"""Bad bundles by whoever holds the release key: consistent digests, a valid signature, another story than the ledger's."""
+"""Bad bundles by whoever holds the release key: digests and signature fit, the story is not the ledger's."""
 
 from __future__ import annotations
 
