@@ -132,10 +132,9 @@ class Distinct:
                 "Declare it categorical in the schema if it is a code, or float if it may be rounded.",
             ) from None
 
-    def floats(self, also_missing: Mask | None = None) -> pa.ChunkedArray:
-        """Cells as float64. Every present text outside `also_missing` is a number."""
-        skip = ~self.present if also_missing is None else ~self.present | also_missing
-        return self.spread(self._as_floats(skip))
+    def floats(self) -> pa.ChunkedArray:
+        """Cells as float64. Every present text is a number."""
+        return self.spread(self._as_floats(~self.present))
 
     def overflowed(self) -> Mask:
         """Which texts are numbers in form, but too large for a float."""

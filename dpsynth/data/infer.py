@@ -125,7 +125,6 @@ def _number(cells: Distinct, decimal: str) -> Typed | None:
     number = values.matches(FLOAT)
     if not cells.any(number) or not cells.all(number | infinite) or cells.any(cells.matches(CODE)):
         return None
-    column = values.floats(also_missing=infinite)
     bad = infinite | values.overflowed()
     if cells.any(bad):
         raise DataError(
@@ -133,6 +132,7 @@ def _number(cells: Distinct, decimal: str) -> Typed | None:
             f"{cells.first_line(bad)}; no bound can hold them.",
             "Replace them by empty cells or by a public bound.",
         )
+    column = values.floats()
     long = cells.matches(LONG_DIGITS)
     if not cells.any(long):
         return Typed(column=column)
