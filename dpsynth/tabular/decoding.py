@@ -7,6 +7,8 @@ signal it follows the signal. No cell falls below 2 % of the mean, so rare value
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -17,12 +19,12 @@ from dpsynth.tabular.sampling import systematic
 FLOOR = 0.02
 
 
-def decode(binning: Binning, codes: NDArray[np.int64], rng: np.random.Generator) -> pa.Array:
+def decode(binning: Binning, codes: NDArray[np.integer[Any]], rng: np.random.Generator) -> pa.Array:
     """Values of a column for its codes.
 
     Args:
         binning: the column's codes.
-        codes: 0..size-1, or `size` for missing; int64, shape (rows,).
+        codes: 0..size-1, or `size` for missing; any integers, shape (rows,).
         rng: random numbers for post-processing.
 
     Returns:

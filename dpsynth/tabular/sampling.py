@@ -12,12 +12,14 @@ randomness is which row gets which child.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
 def systematic(
-    parents: NDArray[np.int64],
+    parents: NDArray[np.integer[Any]],
     starts: NDArray[np.int64],
     weights: NDArray[np.float64],
     rng: np.random.Generator,
@@ -25,7 +27,7 @@ def systematic(
     """One child for each row, given its parent.
 
     Args:
-        parents: parent of each row, 0..p-1, int64, shape (rows,).
+        parents: parent of each row, 0..p-1, any integers, shape (rows,).
         starts: parent g owns the children `starts[g] .. starts[g+1]-1`, at least one; int64, shape (p + 1,).
         weights: non-negative, shape (children,). A parent without weight spreads its rows evenly.
         rng: random numbers for post-processing.
@@ -45,13 +47,13 @@ def systematic(
     upper = owner + np.clip(running - before[owner], 0.0, 1.0)  # distribution functions, one after the other
     upper[starts[1:] - 1] = np.arange(1, groups + 1)
     order = rng.permutation(len(parents))
-    order = order[np.argsort(parents[order], kind="stable")]
-    grouped = parents[order]
-    rows = np.bincount(grouped, minlength=groups)
-    rank = np.arange(len(parents)) - np.concatenate([[0], np.cumsum(rows)])[grouped]
-    shift = rng.random(groups)
-    points = grouped + np.minimum((rank + shift[grouped]) / rows[grouped], 1 - 1e-12)
-    chosen = np.minimum(np.searchsorted(upper, points, side="right"), starts[grouped + 1] - 1)
+    narrow = parents.astype(np.min_scalar_type(groups))  # one or two bytes: numpy sorts those by radix, in linear time
+    order = order[np.argsort(narrow[order], kind="stable")]
+    rows = np.bincount(parents, minlength=groups)
+    grouped = np.repeat(np.arange(groups), rows)
+    rank = np.arange(len(parents)) - np.repeat(np.cumsum(rows) - rows, rows)
+    points = grouped + np.minimum((rank + np.repeat(rng.random(groups), rows)) / rows[grouped], 1 - 1e-12)
+    below = np.searchsorted(points, upper)  # points ascend, so each child's rows are consecutive
     children = np.empty(len(parents), dtype=np.int64)
-    children[order] = np.maximum(chosen, starts[grouped])
+    children[order] = np.repeat(np.arange(len(weights)), np.diff(below, prepend=0))
     return children

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +48,18 @@ class Forest:
     oneway: Mapping[str, Vector]
     given: Mapping[str, Vector]
 
-    def sample(self, rows: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
-        """Codes of `rows` rows, column -> int64, shape (rows,)."""
-        codes: dict[str, NDArray[np.int64]] = {}
+    def sample(self, rows: int, rng: np.random.Generator) -> dict[str, NDArray[np.integer[Any]]]:
+        """Codes of `rows` rows, column -> smallest unsigned integers, shape (rows,); missing is the last code."""
+        codes: dict[str, NDArray[np.integer[Any]]] = {}
         for name, parent in self.order:
             size = len(self.oneway[name])
             if parent is None:
                 root = np.zeros(rows, dtype=np.int64)
-                codes[name] = systematic(root, np.array([0, size]), self.oneway[name], rng)
-                continue
-            table = self.given[name]
-            starts = np.arange(len(table) + 1) * size
-            codes[name] = systematic(codes[parent], starts, table.ravel(), rng) - codes[parent] * size
+                chosen = systematic(root, np.array([0, size]), self.oneway[name], rng)
+            else:
+                table = self.given[name]
+                chosen = systematic(codes[parent], np.arange(len(table) + 1) * size, table.ravel(), rng) % size
+            codes[name] = chosen.astype(np.min_scalar_type(size))
         return codes
 
 
