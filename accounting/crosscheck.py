@@ -81,7 +81,7 @@ def _price(tree: EventTree, delta: Decimal) -> Guarantee:
             f"accountant is no cross-check ({'; '.join(reasons[:3])}).",
             "Use events and a delta that two methods cover; see docs/concepts/accounting.md.",
         )
-    # 1e-9 takes back the binary noise that would push 0.3 to 0.300001; it is a relative error that bounds carry anyway.
+    # The double nearest to 0.1 is above it and would become 0.100001: 1e-12 of it is taken back before rounding up.
     rounded = {name: decimal_up(max(0.0, epsilon * (1 - 1e-12)), DIGITS) for name, epsilon in finite.items()}
     best = min(rounded, key=lambda name: rounded[name])
     return Guarantee(

@@ -83,12 +83,12 @@ def test_a_plan_that_moves_in_steps_gets_the_last_step_below():
 
 def test_pricing_and_calibration_fit_the_time_of_a_synthesis():
     price(gaussian(0.011), "1e-9")  # imports dp-accounting
-    start = time.perf_counter()
+    start = time.process_time()
     price(marginals(0.0171), "1e-9")
-    priced = time.perf_counter() - start
+    priced = time.process_time() - start
     calibrate(marginals, epsilon="1.1", delta="1e-9", bracket=(1e-3, 1.0))
     assert priced < 0.5
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_targets_that_nothing_meets_are_refused():

@@ -1,5 +1,6 @@
 """Laws that any price must obey, on random event trees and on what shipped libraries got wrong."""
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 
@@ -58,7 +59,7 @@ trees = st.lists(events, min_size=1, max_size=3).map(lambda items: tree(*items))
 
 
 @given(trees)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_self_composed_is_the_loop(the_tree):
     loop = [replace(event, count=1) for event in the_tree.events for _ in range(event.count)]
     once, looped = price(the_tree, "1e-6"), price(tree(*loop), "1e-6")
@@ -90,7 +91,7 @@ def test_power_of_a_loss_distribution_is_its_repeated_convolution(event):
 @pytest.mark.parametrize(
     ("event", "times_more"),
     [
-        (PureDP(epsilon="1"), 60),  # dp-accounting 0.6.0 forgets this count: it says 1.0987 for 100 repeats
+        (PureDP(epsilon="1"), 60),  # dp-accounting 0.6.0 forgets this count: 1.0987 for 100 uses at log 3, not 90.79
         (Exponential(bounded_range="0.05"), 15),  # and its head forgets this one
         *[(event, 3) for event in SINGLES],
     ],
@@ -99,6 +100,19 @@ def test_power_of_a_loss_distribution_is_its_repeated_convolution(event):
 def test_a_hundred_uses_cost_far_more_than_one(event, times_more):
     one, hundred = (epsilon(tree(replace(event, count=n))) for n in (1, 100))
     assert hundred > times_more * one or hundred > 10
+
+
+def test_randomized_response_is_priced_by_its_binomial_sum():
+    uses, eps = 100, math.log(3)
+
+    def delta(at):
+        return sum(
+            math.comb(uses, k) * 0.75**k * 0.25 ** (uses - k) * max(0.0, -math.expm1(at - (2 * k - uses) * eps))
+            for k in range(uses + 1)
+        )
+
+    found = epsilon(tree(PureDP(epsilon="1.0986122886681098", count=uses)), "1e-5")
+    assert delta(found * 0.9995) > 1e-5 >= delta(found)
 
 
 def noisier(event):
@@ -117,13 +131,13 @@ def noisier(event):
 
 
 @given(trees)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_more_noise_never_costs_more(the_tree):
     assert epsilon(tree(*map(noisier, the_tree.events))) <= epsilon(the_tree) * 1.0005 + ULP
 
 
 @given(trees)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_one_more_use_never_costs_less(the_tree):
     first, *rest = the_tree.events
     more = tree(replace(first, count=first.count + 1), *rest)
@@ -131,13 +145,13 @@ def test_one_more_use_never_costs_less(the_tree):
 
 
 @given(trees)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_smaller_delta_never_costs_less(the_tree):
     assert epsilon(the_tree, "1e-7") >= epsilon(the_tree, "1e-6") * 0.9995 - ULP
 
 
 @given(trees)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_pld_is_below_rdp_and_above_the_closed_form_of_the_gaussian_part(the_tree):
     opinions = price(the_tree, "1e-6").all
     pld, rdp = (next(float(v) for k, v in opinions.items() if k.startswith(prefix)) for prefix in ("pld/", "rdp/"))
@@ -147,7 +161,7 @@ def test_pld_is_below_rdp_and_above_the_closed_form_of_the_gaussian_part(the_tre
 
 
 @given(trees)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_whole_is_at_least_its_dearest_part(the_tree):
     dearest = max(epsilon(tree(event)) for event in the_tree.events)
     assert epsilon(the_tree) >= dearest * 0.9995 - ULP
