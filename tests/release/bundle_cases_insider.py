@@ -55,6 +55,15 @@ def row_appended_and_signed_again(world: World, folder: Path) -> Path:
     return write(folder, resign(members, world.signer))
 
 
+@case("insider", "files", "root_mismatch")
+def row_appended_under_the_recorded_root(world: World, folder: Path) -> Path:
+    """Digests of the changed files, root of the recorded ones: ledger and statement agree, the files do not."""
+    members = read(folder)
+    recorded = predicate(members)["root"]
+    members["data.csv"] += b"99,1,1,x\n"
+    return write(folder, resign(members, world.signer, root=recorded))
+
+
 @case("insider", "release_entry", "root_mismatch")
 def report_swapped_and_signed_again(world: World, folder: Path) -> Path:
     members = read(folder)
