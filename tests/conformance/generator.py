@@ -157,11 +157,12 @@ class GeneratorConformance:
         first, second = (self.make().plan(OPEN, RECORD, epsilon="1", delta="1e-6") for _ in range(2))
         assert first.tree.digest() == second.tree.digest()
 
+    @pytest.mark.parametrize("unit", [RECORD, USER], ids=["record", "user"])
     @pytest.mark.parametrize("of", [MIXED, OPEN], ids=["declared", "derived"])
-    def test_what_is_spent_is_what_was_planned_whatever_the_table(self, of):
+    def test_what_is_spent_is_what_was_planned_whatever_the_table(self, of, unit):
         table = mixed_table if of is MIXED else open_table
         for rows, seed in ((1, 0), (50, 1), (self.rows, 2)):
-            plan, model = self.run(table(rows, seed), of, seed=seed)
+            plan, model = self.run(table(rows, seed), of, seed=seed, unit=unit)
             assert without_noise_kind(model.events.events) == plan.tree.events
             assert (model.events.relation, model.events.unit) == (plan.tree.relation, plan.tree.unit)
 

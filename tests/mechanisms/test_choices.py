@@ -152,6 +152,13 @@ def test_a_key_of_one_row_is_released_at_the_rate_of_its_atom():
     assert abs(len(released) - expected) < 5 * np.sqrt(expected)
 
 
+def test_a_key_that_does_not_occur_is_never_released_however_low_the_threshold():
+    released, _, _ = partition_selection(
+        list(range(5000)), np.zeros(5000, int), sigma="50", threshold=2, noise=unsafe_SeededNoise(2)
+    )
+    assert released == []
+
+
 def test_selection_forgets_the_order_of_its_keys_and_never_looks_at_empty_ones():
     counts = np.array([500, 0, 700, 600])
     for order in itertools.permutations(range(4)):

@@ -6,9 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import dpsynth.tabular.mst as mst_module
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import unsafe_SeededNoise
+from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
+from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.derive import derive
 from dpsynth.tabular.mst import MST, measurement_error, predicted_table
 from tests.conformance.generator import GeneratorConformance, schema
@@ -68,6 +71,28 @@ def test_one_row_moves_each_score_by_at_most_one():
         more = exact.copy()
         more[rng.integers(4), rng.integers(3)] += 1
         assert abs(np.abs(more - expected).sum() - np.abs(exact - expected).sum()) <= 1
+
+
+@pytest.mark.parametrize("records", [1, 3])
+def test_scores_of_neighbouring_tables_differ_by_at_most_the_rows_of_the_unit(monkeypatch, records):
+    """The exact scores, as they reach the mechanism, on a table and on the same table with one unit more."""
+    table = chain(2000)
+    model = fitted(table)
+    plan = MST().plan(CHAIN, PrivacyUnit(), epsilon="2", delta="1e-6")
+    seen = []
+
+    def spy(values, **options):
+        seen.append(values.copy())
+        return discrete_gaussian(values, **options)
+
+    monkeypatch.setattr(mst_module, "discrete_gaussian", spy)
+    for extra in range(30):
+        codes = np.random.default_rng(extra).integers(0, 4, 5)
+        unit = Table.from_arrow(pa.table({name: [int(c)] * records for name, c in zip("abcde", codes, strict=True)}))
+        for rows in (table, table.concat(unit)):
+            mst_module._scores(rows, model.binnings, 2000.0, plan.settings, unsafe_SeededNoise(1), silent)
+    changes = [np.abs(after - before) for before, after in zip(seen[::2], seen[1::2], strict=True)]
+    assert max(change.max() for change in changes) == records
 
 
 def test_measurement_error_grows_with_noise_and_cells_and_is_bounded_by_the_rows():
