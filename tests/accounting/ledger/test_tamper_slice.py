@@ -311,6 +311,8 @@ OWNER: dict[str, tuple[int, str, Callable[[Any], dict[str, Any]], Reason]] = {
         99, "reserve", lambda s: _reserve_body(s, "0.1", reservation_id=s["run"].id), Reason.RULE_BROKEN),
     "refund after the token was used": (
         COMMIT, "abort", lambda s: _about(s) | {"reason": "x", "data_was_read": False}, Reason.RULE_BROKEN),
+    "refund that is almost a yes": (
+        ACCESS, "abort", lambda s: _about(s) | {"reason": "x", "data_was_read": 1}, Reason.RULE_BROKEN),
     "refund that is neither yes nor no": (
         ACCESS, "abort", lambda s: _about(s) | {"reason": "x", "data_was_read": 0}, Reason.RULE_BROKEN),
     "token used twice": (
