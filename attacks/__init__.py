@@ -7,7 +7,7 @@ same for anybody's three tables, and both return an `AttackReport` of verdicts `
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 _LAZY = {
     "AttackError": "attacks.errors",
@@ -19,17 +19,14 @@ _LAZY = {
     "Canaries": "attacks.canary",
     "DEFAULT_LIMITS": "attacks.limits",
     "Limit": "attacks.limits",
-    "Limits": "attacks.limits",
     "Roles": "attacks.protocol",
     "SUITES": "attacks.suite",
-    "audit": "attacks.audit",
+    "audit": "attacks.auditing",
     "make_canaries": "attacks.canary",
     "run": "attacks.suite",
 }
 
-__all__ = [  # noqa: PLE0604, RUF022
-    *_LAZY,
-]
+__all__ = list(_LAZY)
 
 
 def __getattr__(name: str) -> Any:
@@ -41,14 +38,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-if TYPE_CHECKING:
-    from attacks.audit import audit
-    from attacks.canary import Canaries, make_canaries
-    from attacks.errors import AttackError, AttackInputError, AttackParameterError, AttackReportError
-    from attacks.limits import DEFAULT_LIMITS, Limit, Limits
-    from attacks.protocol import Roles
-    from attacks.report import AttackReport, AttackResult
-    from attacks.suite import SUITES, run
+    return sorted({*globals(), *_LAZY})

@@ -21,6 +21,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -38,8 +39,8 @@ from attacks.protocol import Endpoint
 from attacks.statistics import Effect, FloatArray, auc_delong
 from attacks.verdict import FAMILY_ALPHA, Measurement
 
-Sampler = Callable[[int, np.random.Generator], pd.DataFrame]
-PublicDomain = Mapping[str, Sequence[object]] | pd.DataFrame
+Sampler: TypeAlias = Callable[[int, np.random.Generator], pd.DataFrame]
+PublicDomain: TypeAlias = Mapping[str, Sequence[object]] | pd.DataFrame
 ENDPOINT = Endpoint(name="auc", score="closeness", statistic="auc", stratum="all", limit_id="canary.auc")
 
 

@@ -19,8 +19,9 @@ larger and unseen.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +31,16 @@ from attacks.evidence import Cohort, checked_scores, measure
 from attacks.protocol import Attack, Endpoint
 from attacks.statistics import Effect, FloatArray
 
-LADDER = (0.002, 0.005, 0.01, 0.02, 0.05, 0.10, 0.20, 0.35, 0.50, 0.75, 1.00)
+LADDER = (0.005, 0.01, 0.02, 0.05, 0.10, 0.20, 0.35, 0.50, 0.75, 1.00)
 CAUGHT_SHARE = 0.8
+PlantKind: TypeAlias = Literal["random", "tail", "canaries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositiveControl:
     """Planted share of the members (or of the tail's), and in how many plantings the endpoint failed the release."""
 
-    kind: str
+    kind: PlantKind
     fraction: float
     detected: int
     trials: int
@@ -49,9 +51,7 @@ class PositiveControl:
         return self.trials > 0 and self.detected >= CAUGHT_SHARE * self.trials
 
 
-def negative_scores(
-    attack: Attack, cohorts: Sequence[Cohort], rng: np.random.Generator
-) -> list[dict[str, FloatArray]]:
+def negative_scores(attack: Attack, cohorts: Sequence[Cohort], rng: np.random.Generator) -> list[dict[str, FloatArray]]:
     """The attack's scores when the reference rows are the release."""
     scores = []
     for cohort in cohorts:
@@ -66,8 +66,8 @@ def positive_controls(
     cohorts: Sequence[Cohort],
     plants: dict[str, Encoded],
     *,
-    controls: Sequence[dict[str, FloatArray]],
     fails: Callable[[Endpoint, Effect], bool],
+    smallest: Mapping[Endpoint, float],
     trials: int,
     rng: np.random.Generator,
     progress: Callable[[int, int], None],
@@ -79,8 +79,8 @@ def positive_controls(
         endpoints: those with enough targets to be measured.
         cohorts: the folds with the release as it is.
         plants: candidates by kind: rows of all members, and rows of the tail's members.
-        controls: negative control scores, by fold.
         fails: whether an effect would have been called a failure.
+        smallest: share below which copies alone cannot reach the endpoint's limit; not tried.
         trials: plantings a share.
         rng: draws the members to plant.
         progress: receives (steps done, steps in all).
@@ -89,19 +89,21 @@ def positive_controls(
         For each endpoint the first share caught, or the last one tried.
     """
     results: dict[Endpoint, PositiveControl] = {}
-    kinds = [kind for kind in ("random", "tail") if any(e.plant == kind for e in endpoints)]
+    planted: tuple[Literal["random"], Literal["tail"]] = ("random", "tail")
+    kinds = [kind for kind in planted if any(e.plant == kind for e in endpoints)]
     for at, kind in enumerate(kinds):
         pending = [e for e in endpoints if e.plant == kind]
         orders = [rng.permutation(len(plants[kind])) for _ in range(trials)]
         for step, fraction in enumerate(LADDER):
             progress(at * len(LADDER) + step, len(kinds) * len(LADDER))
             count = round(fraction * len(plants[kind]))
-            if count == 0 or not pending:
+            able = [e for e in pending if fraction >= smallest[e]]
+            if count == 0 or not able:
                 continue
-            found = _plantings(attack, pending, cohorts, plants[kind], orders, count, controls, fails, rng)
+            found = _plantings(attack, able, cohorts, plants[kind], orders, count, fails, rng)
             for endpoint, detected in found.items():
                 results[endpoint] = PositiveControl(kind=kind, fraction=fraction, detected=detected, trials=trials)
-            pending = [e for e in pending if not results[e].caught]
+            pending = [e for e in pending if e not in found or not results[e].caught]
     progress(len(kinds) * len(LADDER), len(kinds) * len(LADDER))
     return results
 
@@ -113,7 +115,6 @@ def _plantings(
     candidates: Encoded,
     orders: Sequence[NDArray[np.intp]],
     count: int,
-    controls: Sequence[dict[str, FloatArray]],
     fails: Callable[[Endpoint, Effect], bool],
     rng: np.random.Generator,
 ) -> dict[Endpoint, int]:
@@ -129,6 +130,6 @@ def _plantings(
             view = cohort.view.with_planted(planted)
             scores.append(checked_scores(attack.name, attack.score(view, rng), len(view.targets)))
         for endpoint in pending:
-            effect = measure(endpoint, cohorts, scores, controls)
+            effect = measure(endpoint, cohorts, scores)
             detected[endpoint] += effect is not None and fails(endpoint, effect)
     return detected

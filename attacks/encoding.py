@@ -80,8 +80,8 @@ def kind_of(series: pd.Series) -> str:
 
 def _numbers(series: pd.Series) -> NDArray[np.float64]:
     if kind_of(series) == "time":
-        return np.where(series.isna(), np.nan, series.astype("int64").to_numpy(dtype=np.float64))
-    return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.asarray(np.where(series.isna(), np.nan, series.astype("int64").to_numpy(dtype=np.float64)))
+    return np.asarray(pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _unit_range(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -112,9 +112,7 @@ def _category_points(codes: NDArray[np.int32], count: int) -> NDArray[np.float32
     return table[codes] * np.float32(np.sqrt(0.5))  # code -1 (missing) is the last row: a category of its own
 
 
-def encode(
-    frames: Mapping[str, pd.DataFrame], *, scale_on: str
-) -> tuple[dict[str, Encoded], Layout]:
+def encode(frames: Mapping[str, pd.DataFrame], *, scale_on: str) -> tuple[dict[str, Encoded], Layout]:
     """Encodes aligned tables (same columns, compatible types) together.
 
     Args:
@@ -128,7 +126,8 @@ def encode(
     columns = tuple(str(c) for c in frames[names[0]].columns)
     start = names.index(scale_on)
     scale_rows = slice(sum(sizes[:start]), sum(sizes[: start + 1]))
-    codes, points, numeric, dims, ranks, at = [], [], [], [], [], 0
+    codes, points, numeric, dims, at = [], [], [], [], 0
+    ranks: list[NDArray[np.float64] | None] = []
     for column in columns:
         parts = [frames[name][column] for name in names]
         kinds = {kind_of(part) for part in parts} - {"missing"}
@@ -174,7 +173,7 @@ def _midranks(reference: NDArray[np.float64], levels: NDArray[np.float64]) -> ND
     if len(ordered) == 0:
         return np.full(len(levels), 0.5)
     low = np.searchsorted(ordered, levels, side="left")
-    return (low + np.searchsorted(ordered, levels, side="right")) / (2.0 * len(ordered))
+    return np.asarray((low + np.searchsorted(ordered, levels, side="right")) / (2.0 * len(ordered)))
 
 
 def _row_ids(codes: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ are then pooled.
 >>> [part.tolist() for part in cohort.split(np.array([0.9, 0.1]), "all")]
 [[0.9], [0.1]]
 
-Not guaranteed: the two folds share their reference rows crosswise, which leaves a small dependence between them;
+Not guaranteed: the folds share reference rows, which leaves a small dependence between them;
 `benchmarks/attacks_ladder.py` measures the error rates that result.
 """
 
@@ -68,15 +68,13 @@ def measure(
     endpoint: Endpoint,
     cohorts: Sequence[Cohort],
     scores: Sequence[dict[str, FloatArray]],
-    controls: Sequence[dict[str, FloatArray]] | None = None,
 ) -> Effect | None:
-    """The endpoint's effect over both folds, or None where a group is too small to say anything.
+    """The endpoint's effect over all folds, or None where a group is too small to say anything.
 
     Args:
         endpoint: what is asked.
         cohorts: the folds.
         scores: one dictionary a fold, as returned by the attack.
-        controls: the same attack's scores for the negative control on the same targets; adjusts `mean_excess`.
     """
     parts = [c.split(s[endpoint.score], endpoint.stratum) for c, s in zip(cohorts, scores, strict=True)]
     members = np.concatenate([p[0] for p in parts])
@@ -86,15 +84,18 @@ def measure(
     if endpoint.statistic == "auc":
         return auc_delong(members, nonmembers)
     if endpoint.statistic == "mean_excess":
-        zero_m, zero_n = np.zeros(len(members)), np.zeros(len(nonmembers))
-        if controls is not None:
-            easy = [c.split(s[endpoint.score], endpoint.stratum) for c, s in zip(cohorts, controls, strict=True)]
-            zero_m, zero_n = np.concatenate([p[0] for p in easy]), np.concatenate([p[1] for p in easy])
-        return adjusted_mean_difference(members, zero_m, nonmembers, zero_n)
+        easy_m, easy_n = np.zeros(len(members)), np.zeros(len(nonmembers))
+        if endpoint.covariate is not None:
+            easy = [c.split(s[endpoint.covariate], endpoint.stratum) for c, s in zip(cohorts, scores, strict=True)]
+            easy_m, easy_n = np.concatenate([p[0] for p in easy]), np.concatenate([p[1] for p in easy])
+        return adjusted_mean_difference(members, easy_m, nonmembers, easy_n)
     if endpoint.statistic == "rate_excess":
         hits1, hits0 = int((members > 0.5).sum()), int((nonmembers > 0.5).sum())
     else:
-        cuts = [conservative_cut(parts[1 - f][1], endpoint.fpr or 0.0) for f in (0, 1)]
-        hits1 = sum(int((parts[f][0] > cuts[f]).sum()) for f in (0, 1))
-        hits0 = sum(int((parts[f][1] > cuts[f]).sum()) for f in (0, 1))
+        hits1 = hits0 = 0
+        for f, (own_members, own_nonmembers) in enumerate(parts):
+            others = np.concatenate([part[1] for g, part in enumerate(parts) if g != f])
+            cut = conservative_cut(others, endpoint.fpr or 0.0)
+            hits1 += int((own_members > cut).sum())
+            hits0 += int((own_nonmembers > cut).sum())
     return RateDifference(hits1=hits1, n1=len(members), hits0=hits0, n0=len(nonmembers))

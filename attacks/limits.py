@@ -75,7 +75,5 @@ def resolve_limits(limits: str | Mapping[str, Limit | float] | None) -> Limits:
     for key, value in limits.items():
         if key not in _PUBLIC:
             raise AttackParameterError(f"There is no limit called {key!r}.", f"Use one of {', '.join(_PUBLIC)}.")
-        resolved[key] = (
-            value if isinstance(value, Limit) else Limit(value=float(value), planted=_PUBLIC[key].planted)
-        )
+        resolved[key] = value if isinstance(value, Limit) else Limit(value=float(value), planted=_PUBLIC[key].planted)
     return MappingProxyType(resolved)

@@ -70,9 +70,7 @@ def one_run_epsilon(*, m: int, guesses: int, correct: int, delta: float, alpha: 
     """Largest epsilon that `correct` of `guesses` rules out at level `alpha`; 0 if none."""
 
     def ruled_out(epsilon: float) -> bool:
-        return (
-            one_run_p_value(m=m, guesses=guesses, correct=correct, epsilon=epsilon, delta=delta) <= alpha
-        )
+        return one_run_p_value(m=m, guesses=guesses, correct=correct, epsilon=epsilon, delta=delta) <= alpha
 
     if not ruled_out(0.0):
         return 0.0
@@ -114,6 +112,4 @@ def one_run_bound(
         ceiling = max(ceiling, one_run_epsilon(m=m, guesses=2 * half, correct=2 * half, delta=delta, alpha=level))
         if value > best[0] or best[1] == 0:
             best = (value, 2 * half, correct)
-    return OneRunBound(
-        value=best[0], ceiling=ceiling, guesses=best[1], correct=best[2], m=m, delta=delta, alpha=alpha
-    )
+    return OneRunBound(value=best[0], ceiling=ceiling, guesses=best[1], correct=best[2], m=m, delta=delta, alpha=alpha)

@@ -29,16 +29,16 @@ POSITIONS = ("members", "nonmembers", "release")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """Encoded tables with both folds; isolation and tail cover each fold's members, then its nonmembers."""
+    """Encoded tables with their folds; isolation and tail cover each fold's members, then its nonmembers."""
 
     members: Encoded
     nonmembers: Encoded
     release: Encoded
     layout: Layout
     roles: Roles
-    folds: tuple[Fold, Fold]
-    isolations: tuple[FloatArray, FloatArray]
-    tails: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    folds: tuple[Fold, ...]
+    isolations: tuple[FloatArray, ...]
+    tails: tuple[NDArray[np.bool_], ...]
 
     def tail_members(self) -> Encoded:
         """Rows of the members among the most isolated targets, the candidates of the tail plant."""
@@ -62,14 +62,14 @@ class Population:
         certain = max(effect.lower(DRIFT_ALPHA) - 0.5, 0.5 - effect.upper(DRIFT_ALPHA))
         return 2.0 * abs(effect.estimate - 0.5) if certain > DRIFT_TOLERATED else 0.0
 
-    def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, Cohort]:
-        """Both folds with at most `max_targets` members and as many nonmembers over both, in random order."""
-        return self._cohort(0, max_targets, rng), self._cohort(1, max_targets, rng)
+    def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, ...]:
+        """The folds with at most `max_targets` members and as many nonmembers over all, in random order."""
+        return tuple(self._cohort(f, max_targets, rng) for f in range(len(self.folds)))
 
     def _cohort(self, f: int, max_targets: int | None, rng: np.random.Generator) -> Cohort:
-        fold, half = self.folds[f], None if max_targets is None else max_targets // 2
-        m = rng.permutation(len(fold.members))[:half]
-        h = rng.permutation(len(fold.nonmembers))[:half] + len(fold.members)
+        fold, most = self.folds[f], None if max_targets is None else max_targets // len(self.folds)
+        m = rng.permutation(len(fold.members))[:most]
+        h = rng.permutation(len(fold.nonmembers))[:most] + len(fold.members)
         rows = rng.permutation(np.concatenate([m, h]))
         everyone = _joined(self.members.take(fold.members), self.nonmembers.take(fold.nonmembers))
         view = AttackView(
@@ -129,6 +129,6 @@ def prepare(
         layout=layout,
         roles=roles,
         folds=folds,
-        isolations=(isolations[0], isolations[1]),
-        tails=(tails[0], tails[1]),
+        isolations=tuple(isolations),
+        tails=tuple(tails),
     )

@@ -6,8 +6,8 @@ person was in the training data (or whether its guess of a secret was right). It
 alone keeps the membership and joins it to the scores afterwards. So no attack can be tuned to its own answer, and
 adding one is one file: a `name`, a `threat`, `endpoints` and `score`.
 
-The holdout is cut in two folds. Fold f attacks its own members and nonmembers and takes the *other* fold's nonmembers
-as reference, so that every holdout row serves once as a target and once as reference, never as both in one view.
+The people are cut in five folds. Fold f attacks its own members and nonmembers and takes the *other* folds' nonmembers
+as reference, so that every holdout row is a target once and reference four times, never both in one view.
 
 >>> ThreatModel(access="no_box", knowledge="one full record").access
 'no_box'
@@ -31,6 +31,7 @@ from attacks.statistics import FloatArray
 Access = Literal["no_box", "black_box", "white_box"]
 Stratum = Literal["all", "tail"]
 NEIGHBOURS = 5
+DENSITY_ROWS = 8192
 Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess"]
 
 
@@ -66,6 +67,8 @@ class Endpoint:
         stratum: `all` targets, or the `tail`: the tenth most isolated among reference rows.
         limit_id: the key of its limit in the policy.
         fpr: false positive rate of the cut, for `tpr_excess`.
+        covariate: key of a score array that is blind to the release and explains which targets are easy, for
+            `mean_excess`.
         plant: members planted as positive control: `random` ones or `tail` ones.
     """
 
@@ -75,12 +78,20 @@ class Endpoint:
     stratum: Stratum
     limit_id: str
     fpr: float | None = None
+    covariate: str | None = None
     plant: Literal["random", "tail"] = "random"
 
     @property
     def chance(self) -> float:
         """The value of an attack that knows nothing."""
         return 0.5 if self.statistic == "auc" else 0.0
+
+    def share_to_reach(self, limit: float) -> float:
+        """Share of copied members below which copies alone cannot move a clean release beyond the limit.
+
+        Flagging all copies adds at most their share to a rate, and half of it to an AUC.
+        """
+        return (limit - self.chance) * (2.0 if self.statistic == "auc" else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +139,15 @@ class AttackView:
     def isolation_in_release(self) -> FloatArray:
         """Mean distance of each matched target to the five nearest release rows that differ from it, else 0.
 
-        Planted rows are left out: their density is the leak's and not the release's.
+        At most `DENSITY_ROWS` distinct rows of the release are looked at. Planted rows are left out: their density
+        is the leak's and not the release's.
         """
         result = np.zeros(len(self.targets))
         wanted = np.flatnonzero(self.matches())
         known: FloatArray = self.cached("isolation_in_release", lambda: np.full(len(result), np.nan))
         new = wanted[np.isnan(known[wanted])]
         if len(new):
-            rows = self.cached("distinct", lambda: self.release.points[np.unique(self.release.ids, return_index=True)[1]])
+            rows = self.cached("distinct", self._some_distinct)
             found = nearest(self.targets.points[new], rows, k=NEIGHBOURS + 1)[0]
             own = found[:, :1] == 0.0
             kept = np.where(own, found[:, 1:], found[:, :-1])
@@ -144,11 +156,14 @@ class AttackView:
         result[wanted] = known[wanted]
         return result
 
+    def _some_distinct(self) -> NDArray[np.float32]:
+        """Points of distinct release rows, thinned evenly to what a density needs."""
+        first = np.unique(self.release.ids, return_index=True)[1]
+        return self.release.points[first[:: -(-len(first) // DENSITY_ROWS)]]
+
     def release_distance(self) -> FloatArray:
         """Distance of each target to the nearest row of the release."""
-        base: FloatArray = self.cached(
-            "distance", lambda: nearest(self.targets.points, self.release.points)[0][:, 0]
-        )
+        base: FloatArray = self.cached("distance", lambda: nearest(self.targets.points, self.release.points)[0][:, 0])
         if self.planted is None:
             return base
         return np.minimum(base, nearest(self.targets.points, self.planted.points)[0][:, 0])
@@ -157,13 +172,24 @@ class AttackView:
 class Attack(Protocol):
     """An attack: `score` is blind to membership, deterministic given the view and the generator."""
 
-    name: str
-    version: str
-    threat: ThreatModel
-    max_targets: int | None
+    @property
+    def name(self) -> str:
+        """Unique name; it seeds the attack's random numbers."""
 
-    def endpoints(self, roles: Roles) -> Sequence[Endpoint]:
+    @property
+    def version(self) -> str:
+        """Changes whenever scores would."""
+
+    @property
+    def threat(self) -> ThreatModel:
+        """Who is assumed to attack."""
+
+    @property
+    def max_targets(self) -> int | None:
+        """Most members, and most nonmembers, that are attacked; None for all."""
+
+    def endpoints(self, roles: Roles, /) -> Sequence[Endpoint]:
         """The questions asked of the scores, fixed before anything is looked at."""
 
-    def score(self, view: AttackView, rng: np.random.Generator) -> dict[str, FloatArray]:
+    def score(self, view: AttackView, rng: np.random.Generator, /) -> dict[str, FloatArray]:
         """One finite number a target for each score key; larger means "more likely a member" or "guessed right"."""

@@ -154,19 +154,18 @@ class AttackReport(_Strict):
 
     def __str__(self) -> str:
         lines = [f"attack report: {self.verdict} ({self.suite}, {len(self.attacks)} endpoints)"]
-        for row in self.worst_first:
-            lines.append(
-                f"  {row.verdict:<12} {row.name:<28} {row.stratum:<8} {row.endpoint:<22} "
-                f"{_figure(row.estimate):>7} [{_figure(row.ci_low)}, {_figure(row.ci_high)}] limit {row.limit:g}"
-            )
+        lines += [
+            f"  {row.verdict:<12} {row.name:<28} {row.stratum:<8} {row.endpoint:<22} "
+            f"{_figure(row.estimate):>7} [{_figure(row.ci_low)}, {_figure(row.ci_high)}] limit {row.limit:g}"
+            for row in self.worst_first
+        ]
         lines += [f"  not run      {item.name:<28} {item.reason}" for item in self.not_applicable]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         heads = ("verdict", "attack", "stratum", "endpoint", "estimate", "lower", "upper", "limit", "detectable", "why")
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) + "</tr>" for row in self.worst_first
-        )
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) for row in self.worst_first)
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
         caption = f"Attacks: {self.verdict}"
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

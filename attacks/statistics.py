@@ -32,7 +32,9 @@ FloatArray = NDArray[np.float64]
 class Effect(Protocol):
     """An estimate of how much better an attack does on members, with bounds at any level."""
 
-    method: str
+    @property
+    def method(self) -> str:
+        """How the bounds are made."""
 
     @property
     def estimate(self) -> float:
@@ -194,19 +196,19 @@ def auc_delong(positive: FloatArray, negative: FloatArray) -> NormalEffect:
 
 
 def adjusted_mean_difference(
-    values1: FloatArray, controls1: FloatArray, values0: FloatArray, controls0: FloatArray
+    values1: FloatArray, covariate1: FloatArray, values0: FloatArray, covariate0: FloatArray
 ) -> NormalEffect:
-    """Mean of members minus mean of nonmembers, adjusted for a control reading taken on the same targets.
+    """Mean of members minus mean of nonmembers, adjusted for a covariate of the same targets.
 
-    The control (the same attack on a release that knows no member) explains which targets are easy. Its pooled
-    regression slope, clipped to [0, 1], is subtracted (analysis of covariance); the slope is blind to membership, so
-    the adjustment moves the variance and not the expectation under a random split.
+    The covariate is blind to the release and to membership and says which targets are easy. Its regression on the
+    pooled values is subtracted (analysis of covariance): under a random split this moves the variance and not the
+    expectation.
     """
     values = np.concatenate([values1, values0])
-    controls = np.concatenate([controls1, controls0])
-    spread = float(controls.var())
-    slope = float(np.clip(np.cov(values, controls)[0, 1] / spread, 0.0, 1.0)) if spread > 0 else 0.0
-    r1, r0 = values1 - slope * controls1, values0 - slope * controls0
+    covariate = np.concatenate([covariate1, covariate0])
+    spread = float(covariate.var())
+    slope = float(np.cov(values, covariate, ddof=0)[0, 1]) / spread if spread > 0 else 0.0
+    r1, r0 = values1 - slope * covariate1, values0 - slope * covariate0
     n1, n0 = len(r1), len(r0)
     # One pseudo-observation half a unit off keeps the error above zero when all residuals agree.
     v1 = (r1.var() * n1 + 0.25) / (n1 + 1)

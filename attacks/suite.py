@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -23,23 +24,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attacks.canary import CanaryEvidence, Canaries, attack_canaries
+from attacks.canary import Canaries, attack_canaries
 from attacks.controls import negative_scores, positive_controls
-from attacks.errors import AttackInputError, AttackParameterError
+from attacks.errors import AttackParameterError
 from attacks.evidence import checked_scores, measure
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.population import Population, prepare
 from attacks.protocol import Attack, Endpoint, Roles
-from attacks.report import (
-    AttackReport,
-    AttackResult,
-    EpsilonLowerBound,
-    NegativeControlRecord,
-    NotApplicable,
-    PositiveControlRecord,
-)
+from attacks.report import AttackReport, NotApplicable
+from attacks.rows import Asked, compose
 from attacks.statistics import Effect
-from attacks.verdict import FAMILY_ALPHA, Decision, Measurement, decide, worst
+from attacks.verdict import FAMILY_ALPHA, Measurement
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -72,13 +67,6 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    attack: Attack
-    measurement: Measurement
-    seconds: float
-
-
 def silent(name: str, done: int, total: int, detail: str) -> None:
     """Progress that says nothing."""
 
@@ -95,9 +83,7 @@ def build(suite: Suite, roles: Roles) -> tuple[list[Attack], list[NotApplicable]
         elif roles.sensitive:
             attacks.extend(factory(column) for column in roles.sensitive)
         else:
-            absent.append(
-                NotApplicable(name=name, reason="No sensitive column is declared, so no secret was guessed.")
-            )
+            absent.append(NotApplicable(name=name, reason="No sensitive column is declared, so no secret was guessed."))
     return attacks, absent
 
 
@@ -126,7 +112,7 @@ def run(
         limits: tier `public` (default) or `restricted`, or limits by id.
         seed: of folds, targets, ties and plantings; equal inputs and seed give an equal report but for `seconds`.
         progress: receives (name, done, total, detail); never a private figure.
-        jobs: attacks run at once, in threads (joblib); memory grows with it.
+        jobs: attacks run at once, in threads; memory grows with it.
 
     Returns:
         The report; `verdict` is the worst of its rows.
@@ -138,18 +124,15 @@ def run(
     roles = roles or Roles()
     bars = resolve_limits(limits)
     settings, attacks, absent = _resolve(suite, roles)
-    # A constant, not the table's size: labels of the family are fixed before the data are seen.
     endpoints = [(attack, tuple(attack.endpoints(roles))) for attack in attacks]
     family = sum(len(asked) for _, asked in endpoints) + (canaries is not None)
     for limit_id in [e.limit_id for _, asked in endpoints for e in asked] + ["canary.auc"] * (canaries is not None):
         if limit_id not in bars:
             raise AttackParameterError(f"No limit is given for {limit_id!r}.", "Add it to the limits.")
     progress("attacks", 0, len(attacks), "preparing")
-    people = prepare(
-        release=release, members=members, nonmembers=nonmembers, roles=roles, rng=_rng(seed, "population")
-    )
+    people = prepare(release=release, members=members, nonmembers=nonmembers, roles=roles, rng=_rng(seed, "population"))
 
-    def one(at: int) -> list[_Row]:
+    def one(at: int) -> list[Asked]:
         attack, asked = endpoints[at]
         rows = _attack(attack, asked, people, bars, family, settings, seed, progress)
         progress("attacks", at + 1, len(attacks), attack.name)
@@ -168,7 +151,8 @@ def run(
             trials=settings.trials,
             rng=_rng(seed, "canary"),
         )
-    return _report(suite, seed, rows, trace, absent)
+    name = suite if isinstance(suite, str) else "custom"
+    return compose(name, seed, rows, trace, absent)
 
 
 def _resolve(suite: str | Sequence[Attack], roles: Roles) -> tuple[Suite, list[Attack], list[NotApplicable]]:
@@ -183,12 +167,11 @@ def _rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _parallel(one: Callable[[int], list[_Row]], count: int, jobs: int) -> list[list[_Row]]:
+def _parallel(one: Callable[[int], list[Asked]], count: int, jobs: int) -> list[list[Asked]]:
     if jobs == 1 or count < 2:
         return [one(at) for at in range(count)]
-    from joblib import Parallel, delayed
-
-    return list(Parallel(n_jobs=jobs, prefer="threads")(delayed(one)(at) for at in range(count)))
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        return list(pool.map(one, range(count)))
 
 
 def _attack(
@@ -200,7 +183,7 @@ def _attack(
     settings: Suite,
     seed: int,
     progress: Progress,
-) -> list[_Row]:
+) -> list[Asked]:
     """Scores, controls and effects of one attack."""
     start = time.perf_counter()
     rng = _rng(seed, attack.name)
@@ -214,22 +197,22 @@ def _attack(
     positive = {}
     if all(len(c.view.reference) for c in cohorts):
         controls = negative_scores(attack, cohorts, rng)
-        effects = {e: measure(e, cohorts, scores, controls) for e in asked}
+        effects = {e: measure(e, cohorts, scores) for e in asked}
         readings = {e: measure(e, cohorts, controls) for e in asked}
         positive = positive_controls(
             attack,
             [e for e in asked if effects[e] is not None],
             cohorts,
             {"random": people.members, "tail": people.tail_members()},
-            controls=controls,
             fails=lambda e, effect: effect.lower(FAMILY_ALPHA / family) > bars[e.limit_id].value,
+            smallest={e: e.share_to_reach(bars[e.limit_id].value) for e in asked},
             trials=settings.trials,
             rng=rng,
             progress=lambda done, total: progress(attack.name, done, total, "planted leaks"),
         )
     seconds = (time.perf_counter() - start) / max(len(asked), 1)
     return [
-        _Row(
+        Asked(
             attack=attack,
             measurement=Measurement(
                 endpoint=e,
@@ -245,81 +228,3 @@ def _attack(
         )
         for e in asked
     ]
-
-
-def _report(
-    suite: str | Sequence[Attack],
-    seed: int,
-    rows: Sequence[_Row],
-    trace: CanaryEvidence | None,
-    absent: Sequence[NotApplicable],
-) -> AttackReport:
-    measurements = [row.measurement for row in rows] + ([trace.measurement] if trace else [])
-    if not measurements:
-        raise AttackInputError("The suite asks nothing of these tables.", "Add an attack.")
-    decisions = decide(measurements)
-    results = [
-        _result(row.attack.name, row.attack.version, str(row.attack.threat), row.measurement, decision, row.seconds)
-        for row, decision in zip(rows, decisions, strict=False)
-    ]
-    epsilon = None
-    if trace is not None:
-        threat = "no_box: the canary rows, not their coins"
-        results.append(_result("canary", "1", threat, trace.measurement, decisions[-1], trace.seconds, canary=True))
-        auc = trace.measurement.effect
-        epsilon = EpsilonLowerBound(
-            value=trace.bound.value,
-            ceiling=trace.bound.ceiling,
-            delta=trace.bound.delta,
-            alpha=trace.bound.alpha,
-            m=trace.bound.m,
-            guesses=trace.bound.guesses,
-            correct=trace.bound.correct,
-            auc=None if auc is None else auc.estimate,
-            method=trace.bound.method,
-        )
-    return AttackReport(
-        suite=suite if isinstance(suite, str) else "custom",
-        seed=seed,
-        verdict=worst(d.verdict for d in decisions),
-        attacks=tuple(results),
-        epsilon_lower_bound=epsilon,
-        not_applicable=tuple(absent),
-    )
-
-
-def _result(
-    name: str, version: str, threat: str, m: Measurement, decision: Decision, seconds: float, *, canary: bool = False
-) -> AttackResult:
-    effect, positive = m.effect, m.positive
-    negative = None
-    if m.control is not None:
-        kind = "fresh_coins" if canary else "reference_rows"
-        negative = NegativeControlRecord(kind=kind, estimate=m.control.estimate, passed=not decision.confounded and m.drift == 0.0)
-    return AttackResult(
-        name=name,
-        version=version,
-        threat=threat,
-        stratum="canaries" if canary else m.endpoint.stratum,
-        endpoint=m.endpoint.name,
-        estimate=None if effect is None else effect.estimate,
-        ci_low=None if effect is None else effect.lower(decision.alpha),
-        ci_high=None if effect is None else effect.upper(FAMILY_ALPHA),
-        ci_method=None if effect is None else effect.method,
-        alpha=decision.alpha,
-        limit=m.limit.value,
-        limit_id=m.endpoint.limit_id,
-        verdict=decision.verdict,
-        reason=decision.reason,
-        n_targets=m.members,
-        n_controls=m.nonmembers,
-        detectable=positive.fraction if positive is not None and positive.caught else None,
-        positive_control=None
-        if positive is None
-        else PositiveControlRecord(
-            kind=positive.kind, fraction=positive.fraction, detected=positive.detected, trials=positive.trials
-        ),
-        negative_control=negative,
-        confidentiality="canary_only" if canary else "internal",
-        seconds=seconds,
-    )

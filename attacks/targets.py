@@ -24,23 +24,26 @@ from attacks.neighbours import nearest
 from attacks.protocol import NEIGHBOURS
 from attacks.statistics import FloatArray
 
+FOLDS = 5
 TAIL_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One fold: row numbers into members and nonmembers, and the reference (the other fold's nonmembers)."""
+    """One fold: row numbers into members and nonmembers, and the reference (the other folds' nonmembers)."""
 
     members: NDArray[np.intp]
     nonmembers: NDArray[np.intp]
     reference: NDArray[np.intp]
 
 
-def split_folds(members: int, nonmembers: int, rng: np.random.Generator) -> tuple[Fold, Fold]:
-    """Two random halves of members and of nonmembers; each half's nonmembers are the other half's reference."""
-    m, h = rng.permutation(members), rng.permutation(nonmembers)
-    (m0, m1), (h0, h1) = np.array_split(m, 2), np.array_split(h, 2)
-    return Fold(members=m0, nonmembers=h0, reference=h1), Fold(members=m1, nonmembers=h1, reference=h0)
+def split_folds(members: int, nonmembers: int, rng: np.random.Generator) -> tuple[Fold, ...]:
+    """Five random parts of members and of nonmembers; each part's reference are the other parts' nonmembers."""
+    m = np.array_split(rng.permutation(members), FOLDS)
+    h = np.array_split(rng.permutation(nonmembers), FOLDS)
+    return tuple(
+        Fold(members=m[f], nonmembers=h[f], reference=np.concatenate(h[:f] + h[f + 1 :])) for f in range(FOLDS)
+    )
 
 
 def isolation(targets: Encoded, reference: Encoded) -> FloatArray:

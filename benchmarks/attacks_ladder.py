@@ -69,7 +69,11 @@ def tree(members: Frame, rows: int, rng: np.random.Generator, *, epsilon: float 
         order = np.minimum(codes * 32 // max(len(levels), 32), 31) if len(levels) > 32 else codes
         bins[name] = order
         fine = np.bincount(codes, minlength=len(levels)).astype(float)
-        of_level = np.minimum(np.arange(len(levels)) * 32 // max(len(levels), 32), 31) if len(levels) > 32 else np.arange(len(levels))
+        of_level = (
+            np.minimum(np.arange(len(levels)) * 32 // max(len(levels), 32), 31)
+            if len(levels) > 32
+            else np.arange(len(levels))
+        )
         inside[name] = (levels, of_level, fine + rng.laplace(0, 2 * len(names) / epsilon, size=len(fine)))
     out: dict[str, np.ndarray] = {}
     for at, name in enumerate(names):
@@ -80,16 +84,22 @@ def tree(members: Frame, rows: int, rng: np.random.Generator, *, epsilon: float 
             continue
         parent = names[at - 1]
         deep = int(bins[parent].max()) + 1
-        table = np.bincount(bins[parent] * width + bins[name], minlength=deep * width).reshape(deep, width).astype(float)
+        table = (
+            np.bincount(bins[parent] * width + bins[name], minlength=deep * width).reshape(deep, width).astype(float)
+        )
         draws = np.empty(rows, dtype=np.int64)
         for value in range(deep):
             mask = out[parent] == value
-            draws[mask] = rng.choice(width, size=int(mask.sum()), p=noisy_shares(table[value], 2 * len(names) / epsilon, rng))
+            draws[mask] = rng.choice(
+                width, size=int(mask.sum()), p=noisy_shares(table[value], 2 * len(names) / epsilon, rng)
+            )
         out[name] = draws
     return pd.DataFrame({name: _inside(out[name], *inside[name], rng) for name in names})
 
 
-def _inside(drawn: np.ndarray, levels: np.ndarray, of_level: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _inside(
+    drawn: np.ndarray, levels: np.ndarray, of_level: np.ndarray, weights: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     result = np.empty(len(drawn), dtype=np.int64)
     for value in np.unique(drawn):
         choices = np.flatnonzero(of_level == value)
@@ -113,7 +123,9 @@ def with_tail(clean: Frame, members: Frame, share: float) -> Frame:
 
 
 def noised(members: Frame) -> Frame:
-    name = next(c for c in members.columns[::-1] if pd.api.types.is_numeric_dtype(members[c]) and members[c].nunique() > 2)
+    name = next(
+        c for c in members.columns[::-1] if pd.api.types.is_numeric_dtype(members[c]) and members[c].nunique() > 2
+    )
     span = float(members[name].max() - members[name].min())
     return members.assign(**{name: members[name] + span / 1000.0})
 
@@ -145,7 +157,9 @@ def split(table: Frame, name: str, seed: int) -> tuple[Frame, Frame, Frame]:
     return tuple(table.iloc[part].reset_index(drop=True) for part in parts)  # type: ignore[return-value]
 
 
-def ladder(table: Frame, releases: list[str], seeds: range, sensitive: tuple[str, ...], suite: str = "standard") -> dict:
+def ladder(
+    table: Frame, releases: list[str], seeds: range, sensitive: tuple[str, ...], suite: str = "standard"
+) -> dict:
     """Verdict counts by release, and which endpoints decided."""
     found = {}
     for name in releases:

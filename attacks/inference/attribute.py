@@ -3,8 +3,8 @@
 The intruder knows every column of a person but one and reads the missing value from the most similar synthetic rows.
 That such guesses often succeed is no breach: it is what the data teach about everybody. So a success counts only
 against the success on holdout people, who cannot have leaked (the criticism of CAP scores and of attacks without a
-control). The same guess made from reference rows alone is the negative control; it tells easy targets from hard ones
-and is regressed out, which narrows the interval by about a third.
+control). How often the 25 nearest *reference* rows would have been right tells easy targets from hard ones without
+a look at the release; it is regressed out, which narrows the interval.
 
 A category is guessed right if equal. A number is guessed right if its place in the real distribution is hit within
 five percentage points: the rule is the same for a column, its negation and any affine image, unlike relative error.
@@ -28,7 +28,9 @@ from attacks.neighbours import nearest
 from attacks.protocol import AttackView, Endpoint, Roles, ThreatModel
 from attacks.statistics import FloatArray
 
+THREAT = ThreatModel(access="no_box", knowledge="all columns of a person but the sensitive one")
 RANK_TOLERANCE = 0.05
+EASE_NEIGHBOURS = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +48,29 @@ class AttributeInference:
     column: str
     name: str
     version: str = "1"
-    threat: ThreatModel = ThreatModel(access="no_box", knowledge="all columns of a person but the sensitive one")
+    threat: ThreatModel = THREAT
     max_targets: int | None = 4_000
 
-    def endpoints(self, roles: Roles) -> Sequence[Endpoint]:
+    def endpoints(self, _roles: Roles, /) -> Sequence[Endpoint]:
         """One question: the gap in success between members and nonmembers."""
         return (
             Endpoint(
-                name="success_gap", score="success", statistic="mean_excess", stratum="all", limit_id="inference.attribute"
+                name="success_gap",
+                score="success",
+                statistic="mean_excess",
+                stratum="all",
+                limit_id="inference.attribute",
+                covariate="ease",
             ),
         )
 
-    def score(self, view: AttackView, rng: np.random.Generator) -> dict[str, FloatArray]:
-        """1 where the guess is right, else 0."""
+    def score(self, view: AttackView, _rng: np.random.Generator, /) -> dict[str, FloatArray]:
+        """`success` is 1 where the guess is right, else 0; `ease` is the share of near reference rows that are."""
         layout = view.layout
         dims, at = layout.dims_without(self.column), layout.columns.index(self.column)
         known = view.targets.points[:, dims]
         if len(dims) == 0:
-            return {"success": np.zeros(len(known))}
+            return {"success": np.zeros(len(known)), "ease": np.zeros(len(known))}
 
         def look_up(rows: Encoded) -> tuple[FloatArray, NDArray[np.int32]]:
             key = _distinct(rows, dims, at, layout)
@@ -74,7 +81,15 @@ class AttributeInference:
         if view.planted is not None:
             other, planted_guess = look_up(view.planted)
             guess = np.where(other < distance, planted_guess, guess)
-        return {"success": _right(guess, view.targets.codes[:, at], layout.ranks[at])}
+        truth, ranks = view.targets.codes[:, at], layout.ranks[at]
+
+        def ease() -> FloatArray:
+            k = min(EASE_NEIGHBOURS, len(view.reference))
+            near = nearest(known, view.reference.points[:, dims], k=k)[1]
+            return np.asarray(_right(view.reference.codes[:, at][near], truth[:, None], ranks).mean(axis=1))
+
+        easy = view.cached(("ease", self.column), ease)
+        return {"success": _right(guess, truth, ranks), "ease": easy}
 
 
 def attribute_score(column: str) -> AttributeInference:
@@ -100,7 +115,7 @@ def _distinct(rows: Encoded, dims: NDArray[np.intp], at: int, layout: Layout) ->
 
 def _right(guess: NDArray[np.int32], truth: NDArray[np.int32], ranks: FloatArray | None) -> FloatArray:
     if ranks is None:
-        return (guess == truth).astype(np.float64)
+        return np.asarray(guess == truth, dtype=np.float64)
     present = (guess >= 0) & (truth >= 0)
     near = np.abs(ranks[guess] - ranks[truth]) <= RANK_TOLERANCE
-    return np.where(present, near, guess == truth).astype(np.float64)
+    return np.asarray(np.where(present, near, guess == truth), dtype=np.float64)

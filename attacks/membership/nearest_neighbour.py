@@ -25,6 +25,7 @@ import numpy as np
 from attacks.protocol import AttackView, Endpoint, Roles, ThreatModel
 from attacks.statistics import FloatArray
 
+THREAT = ThreatModel(access="no_box", knowledge="one full record, reference rows of the population")
 SMOOTHING = 0.05
 
 
@@ -39,10 +40,10 @@ class NearestNeighbour:
 
     name: str = "nearest_neighbour"
     version: str = "1"
-    threat: ThreatModel = ThreatModel(access="no_box", knowledge="one full record, reference rows of the population")
+    threat: ThreatModel = THREAT
     max_targets: int | None = 10_000
 
-    def endpoints(self, roles: Roles) -> Sequence[Endpoint]:
+    def endpoints(self, _roles: Roles, /) -> Sequence[Endpoint]:
         """AUC and TPR at 1 % FPR over all targets, TPR at 5 % FPR in the tail."""
         base = "membership.nearest"
         return (
@@ -66,6 +67,6 @@ class NearestNeighbour:
             ),
         )
 
-    def score(self, view: AttackView, rng: np.random.Generator) -> dict[str, FloatArray]:
+    def score(self, view: AttackView, _rng: np.random.Generator, /) -> dict[str, FloatArray]:
         """How much closer the release is than the population."""
         return {"closeness": calibrated(view.isolation, view.release_distance())}

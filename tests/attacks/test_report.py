@@ -34,8 +34,7 @@ def test_round_trip_is_exact(report):
 def test_rows_have_the_fields_of_the_contract(report):
     row = report.to_json()["attacks"][0]
     assert set(row) == set(
-        "name version threat stratum endpoint estimate ci_low ci_high ci_method alpha limit limit_id verdict reason "
-        "n_targets n_controls detectable positive_control negative_control confidentiality seconds".split()
+        ["name", "version", "threat", "stratum", "endpoint", "estimate", "ci_low", "ci_high", "ci_method", "alpha", "limit", "limit_id", "verdict", "reason", "n_targets", "n_controls", "detectable", "positive_control", "negative_control", "confidentiality", "seconds"]
     )
 
 

@@ -62,7 +62,9 @@ def test_bounds_and_p_value_of_a_rate_difference_say_the_same():
     assert effect.lower(0.01) < effect.lower(0.05) < effect.estimate < effect.upper(0.05) < effect.upper(0.01)
 
 
-@pytest.mark.parametrize(("p1", "p0", "n1", "n0"), [(0.02, 0.01, 1500, 700), (0.3, 0.3, 300, 200), (0.005, 0.001, 4000, 2000)])
+@pytest.mark.parametrize(
+    ("p1", "p0", "n1", "n0"), [(0.02, 0.01, 1500, 700), (0.3, 0.3, 300, 200), (0.005, 0.001, 4000, 2000)]
+)
 def test_one_sided_coverage_of_rate_difference(p1, p0, n1, n0):
     rng = np.random.default_rng(11)
     missed_low = missed_high = 0

@@ -84,7 +84,9 @@ def test_threads_change_nothing():
     members, holdout = split(people(1500, rng), rng, (0.6, 0.4))
     release = independent(members, 900, rng)
     one, two = (
-        attacks.audit(members, release, holdout, sensitive=["job"], jobs=jobs).model_dump(exclude={"attacks": {"__all__": {"seconds"}}})
+        attacks.audit(members, release, holdout, sensitive=["job"], jobs=jobs).model_dump(
+            exclude={"attacks": {"__all__": {"seconds"}}}
+        )
         for jobs in (1, 2)
     )
     assert one == two

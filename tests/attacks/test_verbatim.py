@@ -31,9 +31,7 @@ def test_half_of_all_rows_having_a_twin_is_no_leak():
     table = statsmodels_table("randhie")
     members, holdout, spare = split(table, rng, (0.4, 0.3, 0.3))
     report = attacks.audit(members, spare, holdout, suite=[Verbatim()])
-    matched = np.isin(
-        holdout.astype(str).agg("|".join, axis=1), spare.astype(str).agg("|".join, axis=1)
-    ).mean()
+    matched = np.isin(holdout.astype(str).agg("|".join, axis=1), spare.astype(str).agg("|".join, axis=1)).mean()
     assert matched > 0.4
     assert report.verdict != "fail"
     assert next(r for r in report.attacks if r.stratum == "all").ci_high < 0.05

@@ -1,0 +1,123 @@
+"""From measurements to the rows of a report: decide as one family, then write down.
+
+>>> compose("quick", 0, [], None, [])
+Traceback (most recent call last):
+    ...
+attacks.errors.AttackInputError: The suite asks nothing of these tables. Add an attack.
+
+Not guaranteed: nothing is computed here but bounds at the levels that the verdicts used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attacks.canary import CanaryEvidence
+from attacks.errors import AttackInputError
+from attacks.protocol import Attack
+from attacks.report import (
+    AttackReport,
+    AttackResult,
+    EpsilonLowerBound,
+    NegativeControlRecord,
+    NotApplicable,
+    PositiveControlRecord,
+)
+from attacks.verdict import FAMILY_ALPHA, Decision, Measurement, decide, worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One endpoint as it was measured, and what it cost."""
+
+    attack: Attack
+    measurement: Measurement
+    seconds: float
+
+
+def compose(
+    suite: str,
+    seed: int,
+    rows: Sequence[Asked],
+    trace: CanaryEvidence | None,
+    absent: Sequence[NotApplicable],
+) -> AttackReport:
+    """Decides all endpoints as one family and writes the report.
+
+    Raises:
+        AttackInputError: nothing was asked.
+    """
+    measurements = [row.measurement for row in rows] + ([trace.measurement] if trace else [])
+    if not measurements:
+        raise AttackInputError("The suite asks nothing of these tables.", "Add an attack.")
+    decisions = decide(measurements)
+    results = [
+        _result(row.attack.name, row.attack.version, str(row.attack.threat), row.measurement, decision, row.seconds)
+        for row, decision in zip(rows, decisions, strict=False)
+    ]
+    epsilon = None
+    if trace is not None:
+        threat = "no_box: the canary rows, not their coins"
+        results.append(_result("canary", "1", threat, trace.measurement, decisions[-1], trace.seconds, canary=True))
+        auc = trace.measurement.effect
+        epsilon = EpsilonLowerBound(
+            value=trace.bound.value,
+            ceiling=trace.bound.ceiling,
+            delta=trace.bound.delta,
+            alpha=trace.bound.alpha,
+            m=trace.bound.m,
+            guesses=trace.bound.guesses,
+            correct=trace.bound.correct,
+            auc=None if auc is None else auc.estimate,
+            method=trace.bound.method,
+        )
+    return AttackReport(
+        suite=suite,
+        seed=seed,
+        verdict=worst(d.verdict for d in decisions),
+        attacks=tuple(results),
+        epsilon_lower_bound=epsilon,
+        not_applicable=tuple(absent),
+    )
+
+
+def _result(
+    name: str, version: str, threat: str, m: Measurement, decision: Decision, seconds: float, *, canary: bool = False
+) -> AttackResult:
+    """One row of the report."""
+    effect, positive = m.effect, m.positive
+    negative = None
+    if m.control is not None:
+        negative = NegativeControlRecord(
+            kind="fresh_coins" if canary else "reference_rows",
+            estimate=m.control.estimate,
+            passed=not decision.confounded and m.drift == 0.0,
+        )
+    return AttackResult(
+        name=name,
+        version=version,
+        threat=threat,
+        stratum="canaries" if canary else m.endpoint.stratum,
+        endpoint=m.endpoint.name,
+        estimate=None if effect is None else effect.estimate,
+        ci_low=None if effect is None else effect.lower(decision.alpha),
+        ci_high=None if effect is None else effect.upper(FAMILY_ALPHA),
+        ci_method=None if effect is None else effect.method,
+        alpha=decision.alpha,
+        limit=m.limit.value,
+        limit_id=m.endpoint.limit_id,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        n_targets=m.members,
+        n_controls=m.nonmembers,
+        detectable=positive.fraction if positive is not None and positive.caught else None,
+        positive_control=None
+        if positive is None
+        else PositiveControlRecord(
+            kind=positive.kind, fraction=positive.fraction, detected=positive.detected, trials=positive.trials
+        ),
+        negative_control=negative,
+        confidentiality="canary_only" if canary else "internal",
+        seconds=seconds,
+    )
