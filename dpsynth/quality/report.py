@@ -54,13 +54,17 @@ class Metric(_Document):
 
     @property
     def shortfall(self) -> float | None:
-        """0 as good as real data, 1 as bad as no data; None if an anchor is missing or the anchors coincide.
+        """0 as good as real data, 1 as bad as no data; None if an anchor is missing or no worse than real.
 
         One-way distances have no such anchor: permuting columns does not change them. Read them against `reference`.
         """
         value = self.value if self.matched is None else self.matched
         worst = 0.0 if self.shuffle is None and self.better == "high" else self.shuffle
-        if value is None or self.reference is None or worst is None or abs(worst - self.reference) < 1e-9:
+        if value is None or self.reference is None or worst is None:
+            return None
+        if (worst - self.reference) * (
+            1 if self.better == "low" else -1
+        ) < 1e-9:  # real data is as bad: nothing to judge
             return None
         return round((value - self.reference) / (worst - self.reference), 12)
 

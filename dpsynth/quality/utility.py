@@ -217,6 +217,9 @@ def train_synthetic_test_real(
     Raises:
         DataError: the target is all missing, or has one class or value in the real or holdout table.
     """
+    import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     columns = {t: f[target].dropna() for t, f in frames.items()}
     for table, column in columns.items():
         if column.empty and table != "synthetic":
@@ -237,18 +240,20 @@ def train_synthetic_test_real(
             chance=task.chance,
         )
     inputs = {name: kind for name, kind in kinds.items() if name != target}
-    predictions = []
-    for done, table in enumerate(("synthetic", "real")):
-        progress("utility", done, 3, f"train on {table}")
-        predictions.append(_predict(task, inputs, kept, table))
-    progress("utility", 2, 3, "intervals")
-    metrics = []
-    y = task.y["holdout"]
-    even = np.ones(len(y))
-    for name, (score, better) in task.scores.items():
-        value, reference = (score(p, y, even) for p in predictions)
-        draws = _bootstrap(score, (predictions[0], predictions[1]), y, rng)
-        metrics += _metrics(name, better, value, reference, task.chance[name], draws)
+    # One thread: equal figures on every machine, and on a busy one a pool's threads wait for each other for minutes.
+    with threadpool_limits(limits=1):
+        predictions = []
+        for done, table in enumerate(("synthetic", "real")):
+            progress("utility", done, 3, f"train on {table}")
+            predictions.append(_predict(task, inputs, kept, table))
+        progress("utility", 2, 3, "intervals")
+        metrics = []
+        y = task.y["holdout"]
+        even = np.ones(len(y))
+        for name, (score, better) in task.scores.items():
+            value, reference = (score(p, y, even) for p in predictions)
+            draws = _bootstrap(score, (predictions[0], predictions[1]), y, rng)
+            metrics += _metrics(name, better, value, reference, task.chance[name], draws)
     progress("utility", 3, 3)
     classes = None if task.classes is None else int(task.classes.size)
     about = Utility(
@@ -294,7 +299,7 @@ def _metrics(name: str, better: str, value: float, reference: float, chance: flo
             value=gap,
             reference=0.0,
             floor=0.0,
-            shuffle=abs(reference - chance),
+            shuffle=max(sign * (reference - chance), 0.0),
             ci_low=bounds["gap"][0],
             ci_high=bounds["gap"][1],
             better="low",

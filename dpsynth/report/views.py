@@ -255,7 +255,9 @@ def checks_view(decision: Document | None) -> tuple[Check, ...]:
 
 
 def _caught(control: Document | None) -> str:
-    """How often the planted leak was noticed."""
+    """How often the planted leak was noticed; in public evidence whether often enough."""
+    if control and "caught" in control:
+        return "caught" if control["caught"] is True else "missed"
     if not control or not control.get("trials"):
         return "not run"
     return f"{int(control['detected'])}/{int(control['trials'])} caught"

@@ -130,18 +130,23 @@ def test_resolution_limit_counts_the_cells_that_noise_hides(fair: dict[str, pd.D
             evaluate(fair["real"], fair["fresh"], fair["holdout"], sigma=bad)
 
 
+def cells(**counts: int) -> pd.DataFrame:
+    rows = [{"a": name[0], "b": name[1]} for name, count in counts.items() for _ in range(count)]
+    return pd.DataFrame(rows)
+
+
 def test_band_figures_equal_a_count_by_hand() -> None:
-    real = pd.DataFrame({"a": ["x"] * 12 + ["y"] * 8, "b": ["u"] * 15 + ["v"] * 5})  # xu 12, yu 3, yv 5
-    synthetic = pd.DataFrame({"a": ["x"] * 10 + ["y"] * 10, "b": ["u"] * 9 + ["v"] * 11})  # xu 9, xv 1, yv 10
-    report = evaluate(real, synthetic, real)
+    real = cells(xu=10, yu=9, yv=1)  # at the edges of the bands
+    report = evaluate(real, cells(xu=9, xv=1, yu=4, yv=6), real)
     low, middle, high = report.tails
     assert (low.cells, middle.cells, high.cells) == (2, 1, 0)
-    assert (low.kept, middle.kept, high.kept) == (0.5, 1.0, None)
-    assert low.overlap == pytest.approx(5 / 8)
-    assert middle.overlap == pytest.approx(9 / 12)
-    assert low.excess == pytest.approx(5 / 8)
+    assert (low.kept, middle.kept, high.kept) == (1.0, 1.0, None)
+    assert low.overlap == pytest.approx(5 / 10)
+    assert middle.overlap == pytest.approx(9 / 10)
+    assert low.excess == pytest.approx(5 / 10)
     assert report.metric("invented_mass").value == pytest.approx(1 / 20)
     assert "tail_kept_100_999" not in {m.name for m in report.metrics}
+    assert evaluate(real, cells(xu=10, yu=10), real).tails[0].kept == 0.5
 
 
 def test_same_seed_same_report_and_another_seed_other_halves(fair: dict[str, pd.DataFrame]) -> None:

@@ -81,6 +81,7 @@ def test_shortfall_is_zero_at_real_data_and_one_at_no_data() -> None:
     assert (metric(0.9).shortfall, metric(0.5).shortfall, metric(None).shortfall) == (0, 1, None)
     assert metric(0.5, matched=0.7).shortfall == 0.5
     assert metric(0.9).model_copy(update={"reference": 0.5}).shortfall is None
+    assert metric(0.9).model_copy(update={"reference": 0.4}).shortfall is None  # real data is worse than no data
 
 
 def test_missing_metric_is_a_key_error(report: QualityReport) -> None:

@@ -92,3 +92,17 @@ def test_a_model_sees_the_categories_of_its_own_training_table_only() -> None:
     np.testing.assert_array_equal(code, [0, 1, 2, np.nan])
     many = pd.DataFrame({"c": [str(i) for i in range(400)]})
     assert Features.of(many, {"c": "categorical"}).encode(many, table="real").max() == 250
+
+
+def test_models_are_trained_on_one_thread_so_that_a_busy_machine_does_not_stall(fair: dict[str, pd.DataFrame]) -> None:
+    from threadpoolctl import threadpool_info
+
+    seen: list[int] = []
+
+    def look(name: str, done: int, total: int, detail: str = "") -> None:
+        if name == "utility" and done < total:
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+
+    evaluate(fair["real"], fair["fresh"], fair["holdout"], target="affair", progress=look)
+    assert len(seen) >= 3
+    assert set(seen) == {1}

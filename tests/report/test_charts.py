@@ -42,6 +42,10 @@ def test_any_column_name_can_be_drawn_without_a_warning(label: str) -> None:
     ET.fromstring(svg)
 
 
+def test_a_column_name_is_no_formula() -> None:
+    assert "$\\frac{1}{0}$" in dots("x", [Dots(label="$\\frac{1}{0}$", points={"value": 0.1})], axis="d")
+
+
 def test_attack_chart_puts_the_limit_at_one(internal: dict[str, Any]) -> None:
     lines = attack_lines(internal["attacks"]["attacks"], exact=True)
     svg = attacks("x", lines)

@@ -13,8 +13,8 @@ ALLOWED = {  # document -> the paths whose values may appear; [] stands for ever
     "decision": {"decision", "draft", "policy_digest", "at", "rules[].name", "rules[].passed", "rules[].on_fail",
                  "rules[].value", "rules[].limit", "rules[].reason"},
     "evidence": {"epsilon_lower_bound", "attacks[].name", "attacks[].stratum", "attacks[].endpoint",
-                 "attacks[].verdict", "attacks[].class", "attacks[].limit", "attacks[].positive_control.detected",
-                 "attacks[].positive_control.trials", "attacks[].negative_control.passed", "quality[].name",
+                 "attacks[].verdict", "attacks[].class", "attacks[].limit", "attacks[].positive_control.caught",
+                 "attacks[].negative_control.passed", "quality[].name",
                  "quality[].class"},
     "guarantee": {"epsilon", "delta", "relation", "unit", "accountant", "all.*"},
     "balance": {f"{q}.{k}" for q in ("epsilon", "delta") for k in ("granted", "spent", "reserved", "left")},
@@ -98,7 +98,9 @@ def test_a_figure_slipped_into_a_row_of_real_people_does_not_show(public: dict[s
             "n_targets": 123456,
             "reason": "zz-why",
         }
-    html = render_public(assemble_public(**public))
+    model = assemble_public(**public)
+    assert {(a.estimate, a.high, a.detectable, a.targets, a.reason) for a in model.attacks} == {(None,) * 4 + ("",)}
+    html = render_public(model)
     assert "0.123" not in html
     assert "123,456" not in html
     assert "zz-why" not in html

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dpsynth.quality.report import Metric
 from dpsynth.report import assemble
 from dpsynth.report.html import environment
-from dpsynth.report.views import budget_view, clean, event_lines, flatten, grade_of
+from dpsynth.report.views import attack_lines, budget_view, clean, event_lines, flatten, grade_of
 from dpsynth.report.words import attack_words, endpoint_words, metric_words, rule_words
 
 
@@ -74,6 +74,37 @@ def test_events_carry_their_share_of_the_loss(internal: dict[str, Any]) -> None:
     (line,) = event_lines(sampled)
     assert (line.rho, line.share, line.count) == (None, None, 10)
     assert line.noise == "sigma 1, probability 0.01"
+
+
+@pytest.mark.parametrize(
+    ("control", "word"),
+    [
+        (None, "not run"),
+        ({"kind": "random", "fraction": 0.1, "detected": 0, "trials": 0}, "not run"),
+        ({"kind": "random", "fraction": 0.1, "detected": 9, "trials": 10}, "9/10 caught"),
+        ({"kind": "random", "caught": True}, "caught"),
+        ({"kind": "random", "caught": False}, "missed"),
+    ],
+)
+def test_positive_control_is_said_as_it_came_out(internal: dict[str, Any], control: Any, word: str) -> None:
+    row = {**internal["attacks"]["attacks"][0], "positive_control": control}
+    assert attack_lines([row], exact=True)[0].positive == word
+
+
+@pytest.mark.parametrize(
+    ("control", "word"),
+    [
+        (None, "not run"),
+        ({"detected": 0, "trials": 0}, "not run"),
+        ({"detected": 0, "trials": 20}, "silent"),
+        ({"detected": 1, "trials": 20}, "false alarm"),
+        ({"kind": "reference_rows", "estimate": 0.5, "passed": True}, "silent"),
+        ({"kind": "reference_rows", "estimate": 0.9, "passed": False}, "false alarm"),
+    ],
+)
+def test_negative_control_is_said_as_it_came_out(internal: dict[str, Any], control: Any, word: str) -> None:
+    row = {**internal["attacks"]["attacks"][0], "negative_control": control}
+    assert attack_lines([row], exact=True)[0].negative == word
 
 
 def test_criteria_without_an_attack_are_listed_as_not_run(internal: dict[str, Any]) -> None:
