@@ -58,8 +58,8 @@ def refresh(world: World, folder: Path) -> Path:
 
 
 def forced(world: World, folder: Path, signer: Signer, *, change: Callable[[Any], Any] | None = None,
-           refused: bool = True) -> Path:  # fmt: skip
-    """A bundle of what the gate refuses: the owner changes the decision, records it, and never verifies the copy."""
+           refused: bool = True, tamper: Callable[[dict[str, bytes]], None] | None = None) -> Path:  # fmt: skip
+    """The owner changes decision or files before anything is recorded, and never verifies the copy."""
     world.signer = signer
     evidence = gather(world.documents, world.ledger, world.vault)
     decision = gate(evidence, world.policy)
@@ -69,6 +69,8 @@ def forced(world: World, folder: Path, signer: Signer, *, change: Callable[[Any]
     draft, facts = evidence.draft, evidence.ledger
     rows = world.vault.open(draft.draft)
     members = _compose("release-forced", evidence, draft, facts, decision, world.policy, rows, signer, render)
+    if tamper is not None:
+        tamper(members)
     digests = {name: sha256(members[name]) for name in ROOTED}
     body, slice_ = _on_record("release-forced", draft, facts, decision, root(digests), world.ledger, signer)
     members[LEDGER] = pretty(slice_)
@@ -239,3 +241,46 @@ def _rewrite(store: Path, rows: list[Any]) -> None:
             assignments = ", ".join(f"{field} = ?" for field in row._fields if field != "seq")
             values = [getattr(row, field) for field in row._fields if field != "seq"]
             database.execute(f'update "{table}" set {assignments} where seq = ?', [*values, row.seq])
+
+
+def tampered(world: World, folder: Path, name: str, old: bytes, new: bytes) -> Path:
+    """A release of a draft that passed, with one file changed before the ledger recorded the root."""
+
+    def tamper(members: dict[str, bytes]) -> None:
+        assert old in members[name]
+        members[name] = members[name].replace(old, new)
+
+    return forced(ready_world(folder.parent / "tampered"), folder, world.signer, refused=False, tamper=tamper)
+
+
+@case("owner", "draft", "other_draft")
+def report_of_another_draft_recorded(world: World, folder: Path) -> Path:
+    def tamper(members: dict[str, bytes]) -> None:
+        members["report.html"] = b"<p>all is well, says the report on another draft</p>"
+
+    return forced(ready_world(folder.parent / "tampered"), folder, world.signer, refused=False, tamper=tamper)
+
+
+@case("owner", "draft", "other_draft")
+def card_of_another_draft_recorded(world: World, folder: Path) -> Path:
+    return tampered(world, folder, "card.yaml", b"draft: draft-1", b"draft: draft-7")
+
+
+@case("owner", "draft", "other_draft")
+def evidence_of_another_draft_recorded(world: World, folder: Path) -> Path:
+    return tampered(world, folder, "evidence.json", b'"draft": "draft-1"', b'"draft": "draft-7"')
+
+
+@case("owner", "draft", "card_mismatch")
+def attempts_embellished_in_the_card(world: World, folder: Path) -> Path:
+    return tampered(world, folder, "card.yaml", b"attempts: 1", b"attempts: 2")
+
+
+@case("owner", "guarantee", "guarantee_mismatch")
+def epsilon_embellished_in_the_card(world: World, folder: Path) -> Path:
+    return tampered(world, folder, "card.yaml", b"epsilon: '0.29", b"epsilon: '0.09")
+
+
+@case("owner", "guarantee", "guarantee_mismatch")
+def sentence_embellished_in_the_card(world: World, folder: Path) -> Path:
+    return tampered(world, folder, "card.yaml", b"For any one record", b"For any one family")

@@ -146,6 +146,16 @@ def test_a_decision_that_the_ledger_does_not_hold_is_refused(world):
         world.release(world.home / "bundle", decision=unrecorded)
 
 
+def test_an_earlier_refusal_is_not_cured_by_evidence_that_came_later(tmp_path):
+    world = make_world(tmp_path / "world")
+    world.synthesize("draft-1")
+    world.attack()
+    early = world.judge()
+    world.evaluate()
+    with pytest.raises(GateRefused, match="The gate says regenerate"):
+        world.release(world.home / "bundle", decision=early)
+
+
 def test_evidence_that_changed_after_the_decision_is_refused(world):
     decision = world.judge()
     world.attack(attack_report(reason="run again"))
@@ -159,7 +169,8 @@ def test_rows_exchanged_in_the_vault_are_refused(world):
     decision = world.judge()
     for path in world.vault.drafts_dir.iterdir():
         path.unlink()
-    world.vault.seal("draft-1", encode_parquet(synthetic_table(200)), {})
+    table = synthetic_table()
+    world.vault.seal("draft-1", encode_parquet(table.take(list(range(table.num_rows))[::-1])), {})
     with pytest.raises(SealError, match="not the ones that were judged"):
         world.release(world.home / "bundle", decision=decision)
 

@@ -24,7 +24,9 @@ from dpsynth.release.dsse import seal_envelope
 from dpsynth.release.keys import to_pem
 from dpsynth.release.layout import MEMBERS, STATEMENT
 from dpsynth.release.verify import Verifier, verify
+from tests.release.bundle_cases_owner import refresh
 from tests.release.bundle_tools import read
+from tests.release.world import ready_world
 
 
 def test_folder_and_zip_verify_and_say_what_they_prove(released):
@@ -107,6 +109,17 @@ def test_a_head_seen_earlier_must_be_in_the_chain(released):
     assert verify(folder, world.signer.public_bytes, anchor=Head(genesis.seq, genesis.hash)).ok
     forked = verify(folder, world.signer.public_bytes, anchor=Head(3, "ab" * 32))
     assert (forked.failure.name, forked.failure.code) == ("ledger", "ledger_rolled_back")
+
+
+def test_what_happens_after_a_release_does_not_change_what_it_proves(tmp_path):
+    """The same release with the ledger of a later day: another attack run, another draft."""
+    world = ready_world(tmp_path / "world")
+    made = world.release(tmp_path / "bundle")
+    world.attack()
+    world.synthesize("draft-2")
+    later = refresh(world, made.path)
+    report = verify(later, world.signer.public_bytes)
+    assert report.ok, str(report)
 
 
 def test_verify_uses_no_network_and_writes_nothing(released, monkeypatch):
