@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import DpsynthError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
+from dpsynth.data.arrow_numpy import array_of
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import CategoryDomain, Domain
@@ -89,7 +90,7 @@ def fit_model(
     planted = None
     if canaries:
         planted = plant(domains, canaries, like=columns, noise=noise)
-        columns = columns.concat(Table(planted.rows.filter(pa.array(planted.included))))
+        columns = columns.concat(Table(planted.rows.filter(array_of(planted.included, pa.bool_()))))
     model = generator.fit(columns, schema, domains, plan, noise=noise, progress=progress, spent=spent)
     if model.events.events != plan.tree.events:
         raise DpsynthError(

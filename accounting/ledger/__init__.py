@@ -6,6 +6,15 @@ Names are loaded on first use, so that checking a slice needs no database and re
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from accounting.ledger.amounts import Amounts, Balance, Charge
+    from accounting.ledger.budget import BudgetRecord, KeyRecord, ReservationRecord
+    from accounting.ledger.entry import Entry, Head, Kind
+    from accounting.ledger.ledger import Ledger, Reservation
+    from accounting.ledger.signing import Signer
+    from accounting.ledger.slice import SliceFacts, verify_slice
 
 _WHERE = {
     "Amounts": "accounting.ledger.amounts",
@@ -24,7 +33,22 @@ _WHERE = {
     "verify_slice": "accounting.ledger.slice",
 }
 
-__all__ = sorted(_WHERE)
+__all__ = [
+    "Amounts",
+    "Balance",
+    "BudgetRecord",
+    "Charge",
+    "Entry",
+    "Head",
+    "KeyRecord",
+    "Kind",
+    "Ledger",
+    "Reservation",
+    "ReservationRecord",
+    "Signer",
+    "SliceFacts",
+    "verify_slice",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.arrow_numpy import values_of
 from dpsynth.data.table import Table
 
 
@@ -79,7 +80,9 @@ def unit_coins(units: pa.ChunkedArray, share: float, *, key: bytes) -> NDArray[n
         dtype=np.uint64,
         count=len(encoded.dictionary),
     )
-    return (coins < _threshold(share))[encoded.indices.to_numpy(zero_copy_only=False)]
+    held: NDArray[np.bool_] = coins < _threshold(share)
+    rows: NDArray[np.bool_] = held[values_of(encoded.indices)]
+    return rows
 
 
 def _threshold(share: float) -> np.uint64:

@@ -28,6 +28,7 @@ from accounting.ledger import Ledger, Reservation
 from dpsynth.core.errors import DpsynthError, ParameterError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.core.progress import Progress
+from dpsynth.data.arrow_numpy import array_of
 from dpsynth.pipeline import Fitted, PlantedCanaries, fit_model
 from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
@@ -214,7 +215,7 @@ def _seal(
 
 
 def _canary_bytes(canaries: PlantedCanaries) -> bytes:
-    coins = pa.array(canaries.included)
+    coins = array_of(canaries.included, pa.bool_())
     return encode_parquet(canaries.rows.append_column(CANARY_COIN, coins))
 
 

@@ -62,7 +62,7 @@ def _summary(terminal: Terminal, made: Demonstration) -> None:
     terminal.say(f"Budget     [{bar}] epsilon {spent} of {granted} spent, {balance.epsilon.left} left")
     attack = made.draft.documents.attack
     if attack is not None:
-        worst = attack_rows(attack["report"])[0]  # type: ignore[arg-type, call-overload, index]
+        worst = attack_rows(attack["report"])[0]  # type: ignore[arg-type]
         terminal.say(
             f"Worst      {worst[1]} on {worst[2]}, {worst[3]}: {worst[4]}, at most {worst[5]} with confidence, "
             f"limit {worst[6]} ({worst[0]}); internal"
