@@ -32,8 +32,8 @@ from dpsynth.report.views import (
     clean,
     flatten,
     guarantee_view,
+    proved_view,
     reading,
-    text_of,
     verdict_view,
 )
 from dpsynth.report.words import Words, attack_words
@@ -101,12 +101,10 @@ def _decision(document: Document) -> dict[str, Any]:
 
 def _attacks(document: Document) -> dict[str, Any]:
     with reading("attack"):
-        proved = document.get("epsilon_lower_bound") or {}
-        value = proved.get("value", proved.get("epsilon"))
         return {
             "verdict": clean(document["verdict"]),
             "lines": attack_lines(document["attacks"], exact=True),
-            "proved": None if value is None else text_of(value),
+            "proved": proved_view(document.get("epsilon_lower_bound")),
             "absent": [
                 Words(title=attack_words(str(row["name"])).title, meaning=clean(row["reason"]))
                 for row in document.get("not_applicable") or ()

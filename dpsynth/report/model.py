@@ -28,6 +28,7 @@ from dpsynth.report.views import (
     EventLine,
     Grade,
     GuaranteeView,
+    Proved,
     Verdict,
     attack_lines,
     budget_view,
@@ -36,8 +37,8 @@ from dpsynth.report.views import (
     event_lines,
     flatten,
     guarantee_view,
+    proved_view,
     reading,
-    text_of,
     verdict_view,
 )
 from dpsynth.report.words import CRITERIA, UNTESTED, Words, attack_words, limits
@@ -55,7 +56,7 @@ class Front:
     checks: tuple[Check, ...]
     attacks: tuple[AttackLine, ...]
     attacks_verdict: str | None
-    epsilon_lower_bound: str | None
+    proved: Proved | None
     untested: tuple[Words, ...]
     limits: tuple[Words, ...]
     provenance: tuple[tuple[str, str], ...]
@@ -128,7 +129,7 @@ def _front(
     ledger: Document | None,
     attacks: tuple[AttackLine, ...],
     attacks_verdict: object,
-    bound: object,
+    proved: Proved | None,
     untested: Sequence[Document],
     draft: Document | None,
     events: Document | None,
@@ -147,7 +148,7 @@ def _front(
         "checks": checks_view(decision),
         "attacks": attacks,
         "attacks_verdict": None if attacks_verdict is None else clean(attacks_verdict),
-        "epsilon_lower_bound": None if bound is None else text_of(bound),
+        "proved": proved,
         "untested": _untested(attacks, untested),
         "limits": limits((guarantee or {}).get("unit", "record"), edition=edition, canaries=_has_canaries(draft)),
         "provenance": provenance(draft),
@@ -193,13 +194,12 @@ def assemble(
     """
     with reading("attack"):
         lines = () if attacks is None else attack_lines(attacks["attacks"], exact=True)
-        proved = (attacks or {}).get("epsilon_lower_bound") or {}
+        proved = proved_view((attacks or {}).get("epsilon_lower_bound"))
         untested = (attacks or {}).get("not_applicable") or ()
-        bound = proved.get("value", proved.get("epsilon"))
     report = None if quality is None else QualityReport.from_json(quality)
     front = _front(
         "internal", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
-        attacks_verdict=None if attacks is None else attacks.get("verdict"), bound=bound,
+        attacks_verdict=None if attacks is None else attacks.get("verdict"), proved=proved,
         untested=untested, draft=draft,
         events=events, warnings=[*warnings, *(report.warnings if report else ())], verify=verify, title=title,
     )  # fmt: skip
@@ -250,10 +250,11 @@ def assemble_public(
         grades = tuple(
             Grade(name=clean(m["name"]), group=clean(m["group"]), grade=clean(m["class"])) for m in evidence["quality"]
         )
+        proved = proved_view(evidence.get("epsilon_lower_bound"))
         worst = min((a.verdict for a in lines), key=VERDICT_ORDER.__getitem__, default=None)
     front = _front(
         "public", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
-        attacks_verdict=worst, bound=evidence.get("epsilon_lower_bound"), untested=(), draft=draft, events=events,
+        attacks_verdict=worst, proved=proved, untested=(), draft=draft, events=events,
         warnings=warnings, verify=verify, title=title,
     )  # fmt: skip
     return PublicModel(grades=grades, **front)

@@ -325,6 +325,22 @@ def attack_lines(rows: Sequence[Document], *, exact: bool) -> tuple[AttackLine, 
     return tuple(sorted(lines, key=lambda a: (VERDICT_ORDER[a.verdict], -a.closeness)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """What the canaries prove about epsilon, and the most that so many of them could have proved."""
+
+    value: str
+    ceiling: str | None
+
+
+def proved_view(document: Any) -> Proved | None:
+    """The canaries' lower bound on epsilon; None if there is none."""
+    if not isinstance(document, Mapping):
+        return None if document is None else Proved(value=f"{float(document):.3g}", ceiling=None)
+    ceiling = document.get("ceiling")
+    return Proved(value=f"{float(document['value']):.3g}", ceiling=None if ceiling is None else f"{float(ceiling):.3g}")
+
+
 def event_lines(document: Document | None) -> tuple[EventLine, ...]:
     """Events with their rho and its share of the total, in the order in which they ran."""
     if document is None:

@@ -135,6 +135,8 @@ def test_a_decision_that_nobody_knows_is_no_decision(internal: dict[str, Any]) -
 
 
 def test_attacks_stand_worst_first(internal: dict[str, Any]) -> None:
+    for row in internal["attacks"]["attacks"]:
+        row["verdict"] = "pass"
     internal["attacks"]["attacks"][2]["verdict"] = "fail"
     internal["attacks"]["attacks"][3]["verdict"] = "inconclusive"
     model = assemble(**internal)
@@ -257,6 +259,12 @@ def test_first_page_fits_one_sheet_of_a4(
     browser, reader = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("pdftotext")
     if browser is None or reader is None:
         pytest.skip("needs chromium and pdftotext")
+    canary = {"name": "canary", "stratum": "canaries", "endpoint": "auc", "confidentiality": "canary_only"}
+    for report in (internal["attacks"], public["evidence"]):
+        report["attacks"].append({**report["attacks"][0], **canary, "estimate": 0.48, "ci_low": 0.4, "ci_high": 0.58})
+        report["epsilon_lower_bound"] = {"value": 0.1, "ceiling": 3.05}
+    for documents in (internal, public):
+        documents["draft"]["canaries"] = {"planted": 50, "share": "0.01"}
     made = render_internal(assemble(**internal)) if edition == "internal" else render_public(assemble_public(**public))
     (tmp_path / "page.html").write_text(made, "utf-8")
     subprocess.run(

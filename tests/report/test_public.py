@@ -12,7 +12,8 @@ from tests.report.pages import Page
 ALLOWED = {  # document -> the paths whose values may appear; [] stands for every element
     "decision": {"decision", "draft", "policy_digest", "at", "rules[].name", "rules[].passed", "rules[].on_fail",
                  "rules[].value", "rules[].limit", "rules[].reason"},
-    "evidence": {"epsilon_lower_bound", "attacks[].name", "attacks[].stratum", "attacks[].endpoint",
+    "evidence": {"epsilon_lower_bound.value", "epsilon_lower_bound.ceiling",
+                 "attacks[].name", "attacks[].stratum", "attacks[].endpoint",
                  "attacks[].verdict", "attacks[].class", "attacks[].limit", "attacks[].positive_control.caught",
                  "attacks[].negative_control.passed", "quality[].name",
                  "quality[].class"},
@@ -112,10 +113,14 @@ def test_figures_of_canaries_do_show(public: dict[str, Any]) -> None:
         "limit_id": "canary.auc",
         "confidentiality": "canary_only", "estimate": 0.512, "ci_high": 0.617, "detectable": 0.05, "limit": 0.7,
     })  # fmt: skip
-    public["evidence"]["epsilon_lower_bound"] = 0.11
+    bound = {"value": 0.11, "ceiling": 3.05, "delta": 1e-6, "m": 98765, "method": "zz-method"}
+    public["evidence"]["epsilon_lower_bound"] = bound
     page = Page(render_public(assemble_public(**public))).text
     assert "0.617" in page
-    assert "The canaries prove epsilon ≥ 0.11" in page
+    assert "The canaries prove epsilon ≥ 0.11 ; claimed is 0.9" in page
+    assert "these canaries could prove at most 3.05" in page
+    assert "zz-method" not in page
+    assert "98765" not in page
 
 
 def test_exact_documents_are_refused(internal: dict[str, Any], public: dict[str, Any]) -> None:
