@@ -47,11 +47,13 @@ def load(name: str) -> Frame:
 
 
 def noisy_shares(counts: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Histogram plus Laplace noise, clipped at zero, as probabilities."""
     noisy = np.maximum(counts + rng.laplace(0.0, scale, size=counts.shape), 0.0)
     return noisy / noisy.sum() if noisy.sum() > 0 else np.full(counts.shape, 1.0 / counts.size)
 
 
 def independent(members: Frame, rows: int, rng: np.random.Generator, *, epsilon: float = 1.0) -> Frame:
+    """Columns drawn one by one from noisy histograms of the members."""
     columns = {}
     for name in members:
         counts = members[name].value_counts(dropna=False)
@@ -111,11 +113,13 @@ def _inside(
 
 
 def with_copies(clean: Frame, members: Frame, share: float, rng: np.random.Generator) -> Frame:
+    """The clean release with that share of its rows replaced by copies of random members."""
     count = round(share * len(members))
     return pd.concat([members.iloc[rng.permutation(len(members))[:count]], clean.iloc[count:]], ignore_index=True)
 
 
 def with_tail(clean: Frame, members: Frame, share: float) -> Frame:
+    """The clean release with copies of the most isolated members in the place of as many rows."""
     points = encode({"members": members.reset_index(drop=True)}, scale_on="members")[0]["members"].points
     isolation = nearest(points, points, k=6)[0][:, 1:].mean(axis=1)
     rows = np.argsort(-isolation)[: round(share * len(members))]
@@ -123,6 +127,7 @@ def with_tail(clean: Frame, members: Frame, share: float) -> Frame:
 
 
 def noised(members: Frame) -> Frame:
+    """Every member, one numeric column shifted by a thousandth of its range."""
     name = next(
         c for c in members.columns[::-1] if pd.api.types.is_numeric_dtype(members[c]) and members[c].nunique() > 2
     )
@@ -131,20 +136,20 @@ def noised(members: Frame) -> Frame:
 
 
 RELEASES: dict[str, Callable[[Frame, Frame, np.random.Generator], Frame]] = {
-    "null": lambda members, spare, rng: spare,
-    "independent": lambda members, spare, rng: independent(members, len(members), rng),
-    "tree": lambda members, spare, rng: tree(members, len(members), rng),
-    "copy100": lambda members, spare, rng: members.sample(frac=1.0, random_state=rng.integers(2**31)),
+    "null": lambda _members, spare, _rng: spare,
+    "independent": lambda members, _spare, rng: independent(members, len(members), rng),
+    "tree": lambda members, _spare, rng: tree(members, len(members), rng),
+    "copy100": lambda members, _spare, rng: members.sample(frac=1.0, random_state=rng.integers(2**31)),
     **{
         f"copy{percent}": (
-            lambda members, spare, rng, p=percent: with_copies(
+            lambda members, _spare, rng, p=percent: with_copies(
                 independent(members, len(members), rng), members, p / 100, rng
             )
         )
         for percent in (50, 10, 5, 2, 1)
     },
-    "tail2": lambda members, spare, rng: with_tail(independent(members, len(members), rng), members, 0.02),
-    "noised": lambda members, spare, rng: noised(members),
+    "tail2": lambda members, _spare, rng: with_tail(independent(members, len(members), rng), members, 0.02),
+    "noised": lambda members, _spare, _rng: noised(members),
 }
 
 
@@ -186,7 +191,9 @@ def ladder(
         }
         v = found[name]["verdicts"]
         print(
-            f"{name:<12} fail {v.get('fail', 0):>3}  inconclusive {v.get('inconclusive', 0):>3}  pass {v.get('pass', 0):>3}"
+            f"{name:<12} "
+            + "  ".join(f"{verdict} {v.get(verdict, 0):>3}" for verdict in ("fail", "inconclusive", "pass"))
+            +
             f"   {np.mean(seconds):6.1f} s   detectable {min(power):.1%} .. {max(power):.1%}",
             flush=True,
         )
@@ -196,6 +203,7 @@ def ladder(
 
 
 def main() -> None:
+    """Run the ladder and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=sorted(SENSITIVE), default="fair")
     parser.add_argument("--rows", type=int, default=None, help="use the first rows of a random order")

@@ -89,7 +89,7 @@ def test_reordered_columns_are_matched_by_name(world):
 
 def test_different_types_are_explained(world):
     members, release, holdout = world
-    with pytest.raises(AttackInputError, match="Column 'age' has types that cannot be compared.*text in release"):
+    with pytest.raises(AttackInputError, match=r"Column 'age' has types that cannot be compared.*text in release"):
         quick(members, release.assign(age=release["age"].map(str)), holdout)
     assert quick(members.assign(age=members["age"].astype("Int64")), release.assign(age=release["age"] * 1.0), holdout)
 
@@ -149,7 +149,7 @@ def test_unknown_names_are_refused(world):
         attacks.audit(*world, limits="secret")
     with pytest.raises(AttackParameterError, match="There is no limit called 'membership'"):
         attacks.audit(*world, limits={"membership": 0.1})
-    with pytest.raises(AttackParameterError, match="No limit is given for 'membership.verbatim.all'"):
+    with pytest.raises(AttackParameterError, match=r"No limit is given for 'membership\.verbatim\.all'"):
         attacks.audit(*world, limits={"canary.auc": 0.7})
     with pytest.raises(AttackInputError, match="A role names the column 'salary'"):
         attacks.audit(*world, sensitive=["salary"])

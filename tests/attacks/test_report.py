@@ -33,9 +33,9 @@ def test_round_trip_is_exact(report):
 
 def test_rows_have_the_fields_of_the_contract(report):
     row = report.to_json()["attacks"][0]
-    assert set(row) == set(
-        ["name", "version", "threat", "stratum", "endpoint", "estimate", "ci_low", "ci_high", "ci_method", "alpha", "limit", "limit_id", "verdict", "reason", "n_targets", "n_controls", "detectable", "positive_control", "negative_control", "confidentiality", "seconds"]
-    )
+    expected = """name version threat stratum endpoint estimate ci_low ci_high ci_method alpha limit limit_id verdict
+        reason n_targets n_controls detectable positive_control negative_control confidentiality seconds"""
+    assert list(row) == expected.split()
 
 
 def mutations(document):
@@ -67,7 +67,7 @@ def mutations(document):
 def test_every_looser_document_is_refused(report):
     checked = 0
     for name, document in mutations(report.to_json()):
-        with pytest.raises(AttackReportError, match="does not follow dpsynth.attacks/1"):
+        with pytest.raises(AttackReportError, match=r"does not follow dpsynth\.attacks/1"):
             AttackReport.from_json(document)
             pytest.fail(name)
         checked += 1
