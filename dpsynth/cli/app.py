@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from dpsynth.cli.commands import budget, data, demo, draft, ledger, run, verify, workspace
+from dpsynth.cli.commands import budget, data, demo, draft, judge, ledger, run, verify, workspace
 from dpsynth.core.errors import DpsynthError
 
 HELP = """Private tables in, synthetic tables out: with a budget, an attack report and a signature.
@@ -31,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, workspace, data, budget, draft, run, verify, ledger):
+for module in (demo, workspace, data, budget, draft, judge, run, verify, ledger):
     module.add_to(app)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+WIDTH_OF_LOGS = 160
+
+
 def printable(text: str, limit: int = 300) -> str:
     r"""`text` with control and bidirectional characters escaped, cut to `limit` characters.
 
@@ -51,14 +54,16 @@ class Terminal:
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(stderr=self.as_json, highlight=False, soft_wrap=not sys.stdout.isatty())
+            stream = sys.stderr if self.as_json else sys.stdout
+            wide = None if stream.isatty() else WIDTH_OF_LOGS
+            self._console = Console(stderr=self.as_json, highlight=False, width=wide)
         return self._console
 
     def say(self, text: str = "", *, style: str = "") -> None:
         """One line for people, taken literally: brackets in names are not markup."""
         from rich.text import Text
 
-        self.console.print(Text(printable(text, 4000), style=style))
+        self.console.print(Text(printable(text, 4000), style=style), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A warning on standard error."""

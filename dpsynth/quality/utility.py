@@ -218,7 +218,7 @@ def train_synthetic_test_real(
         DataError: the target is all missing, or has one class or value in the real or holdout table.
     """
     import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     columns = {t: f[target].dropna() for t, f in frames.items()}
     for table, column in columns.items():

@@ -58,7 +58,9 @@ def public_evidence(evidence: Evidence) -> dict[str, JSON]:
             if attack is not None and attack.report.epsilon_lower_bound is not None
             else None
         ),
-        "quality": [] if quality is None else [_metric(metric) for metric in quality.report.metrics],
+        "quality": []
+        if quality is None
+        else [_metric(metric) for metric in sorted(quality.report.metrics, key=_by_name)],
     }
 
 
@@ -89,6 +91,11 @@ def _attack(row: AttackResult) -> Mapping[str, JSON]:
     if row.confidentiality == "canary_only":
         view |= {"estimate": row.estimate, "ci_low": row.ci_low, "ci_high": row.ci_high}
     return view
+
+
+def _by_name(metric: Metric) -> tuple[str, str]:
+    """Not the report's own order, worst first, which exact private figures decide."""
+    return metric.group, metric.name
 
 
 def _metric(metric: Metric) -> Mapping[str, JSON]:

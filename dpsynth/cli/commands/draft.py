@@ -1,4 +1,4 @@
-"""Commands about one draft: `attack`, `evaluate`, `gate`, `release`, and `show` for all of them."""
+"""Commands about one draft: `attack`, `gate`, `release`, `report`, and `show` for all of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def attack(
     as_json: AsJson = False,
 ) -> None:
     """Attack a draft's rows, with controls; the report stays in the workspace."""
-    from dpsynth.cli.commands.words import attack_rows
+    from dpsynth.cli.commands.words import show_attacks
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
 
@@ -37,32 +37,7 @@ def attack(
     made = Workspace.open(workspace).draft(draft)
     with terminal.progress() as progress:
         report = made.attack(suite, progress=progress)
-    document = report.to_json()
-    terminal.table(
-        f"Attacks on {draft}: {document['verdict']} (internal: computed from private rows)",
-        ["verdict", "attack", "stratum", "endpoint", ">estimate", ">upper bound", ">limit", ">detectable"],
-        attack_rows(document),
-    )
-    terminal.result(document)
-
-
-def evaluate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
-    """Measure a draft beside what real data scores; the report stays in the workspace."""
-    from dpsynth.cli.commands.words import quality_rows
-    from dpsynth.cli.terminal import Terminal
-    from dpsynth.workspace import Workspace
-
-    terminal = Terminal(as_json=as_json)
-    made = Workspace.open(workspace).draft(draft)
-    with terminal.progress() as progress:
-        report = made.evaluate(progress=progress)
-    document = report.to_json()
-    terminal.table(
-        f"Quality of {draft} (internal: computed from private rows)",
-        ["figure", "group", ">draft", ">real holdout", ">floor", ">no dependence"],
-        quality_rows(document),
-    )
-    terminal.result(document)
+    show_attacks(terminal, f"Attacks on {draft}", report.to_json())
 
 
 def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -119,5 +94,5 @@ def report(
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (attack, evaluate, gate, release, report, show):
+    for command in (attack, gate, release, report, show):
         app.command()(command)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dpsynth.cli.commands.options import AsJson
 
+if TYPE_CHECKING:
+    from accounting.ledger.entry import Head
+
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="a bundle: a folder or a .zip file")],
     key: Annotated[Path, typer.Option("--key", "-k", help="the releaser's public key, received on another way")],
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="SEQ:HASH of a ledger head seen earlier; exposes a ledger that was rolled back or forked"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle offline: signature, every file, ledger, guarantee, decision."""
@@ -20,7 +27,9 @@ def verify(
     from dpsynth.release.verify import verify as check
 
     terminal = Terminal(as_json=as_json)
-    report = check(bundle, key)
+    report = check(bundle, key, anchor=None if anchor is None else _head(anchor))
+    for warning in report.warnings:
+        terminal.warn(warning)
     for item in report.checks:
         terminal.say(
             f"{'ok  ' if item.ok else 'FAIL'}  {item.name}{'' if item.ok else ': ' + item.reason}",
@@ -31,6 +40,15 @@ def verify(
     terminal.say("VERIFIED" if report.ok else "NOT VERIFIED", style="bold green" if report.ok else "bold red")
     terminal.result(report.to_json())
     raise typer.Exit(0 if report.ok else 5)
+
+
+def _head(text: str) -> Head:
+    from accounting.ledger.entry import Head
+
+    seq, _, digest = text.partition(":")
+    if not seq.isdigit() or len(digest) != 64:
+        raise typer.BadParameter("expected SEQ:HASH, as `dpsynth ledger verify` prints it")
+    return Head(int(seq), digest)
 
 
 def add_to(app: typer.Typer) -> None:

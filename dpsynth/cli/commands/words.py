@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpsynth.cli.terminal import Terminal
 
 _ORDER = {"fail": 0, "inconclusive": 1, "pass": 2}
 
@@ -45,3 +48,28 @@ def quality_rows(document: Mapping[str, Any]) -> list[list[str]]:
         [m["name"], m["group"], *(figure(m.get(part)) for part in ("value", "reference", "floor", "shuffle"))]
         for m in document["metrics"]
     ]
+
+
+def show_attacks(terminal: Terminal, title: str, document: Mapping[str, Any]) -> None:
+    """The table of an attack report, what was not applicable, and the JSON."""
+    terminal.table(
+        f"{title}: {document['verdict']} (internal: computed from private rows)",
+        ["verdict", "attack", "stratum", "endpoint", ">estimate", ">upper bound", ">limit", ">detectable"],
+        attack_rows(document),
+    )
+    for row in sorted(document["attacks"], key=lambda row: _ORDER[row["verdict"]]):
+        if row["verdict"] != "pass":
+            terminal.say(f"{row['name']} ({row['endpoint']}, {row['stratum']}): {row['reason']}")
+    for absent in document.get("not_applicable", ()):
+        terminal.say(f"not applicable: {absent['name']}: {absent['reason']}")
+    terminal.result(document)
+
+
+def show_quality(terminal: Terminal, title: str, document: Mapping[str, Any]) -> None:
+    """The table of a quality report, and the JSON."""
+    terminal.table(
+        f"{title} (internal: computed from private rows)",
+        ["figure", "group", ">synthetic", ">real holdout", ">floor", ">no dependence"],
+        quality_rows(document),
+    )
+    terminal.result(document)
