@@ -40,7 +40,7 @@ docs: $(STAMP) ## the documentation site, warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 bench: $(STAMP) ## the figures in README and docs
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/readme_figures.py
 
 clean: ## everything that the commands above made
 	rm -rf $(VENV) demo-out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -193,8 +193,7 @@ def ladder(
         print(
             f"{name:<12} "
             + "  ".join(f"{verdict} {v.get(verdict, 0):>3}" for verdict in ("fail", "inconclusive", "pass"))
-            +
-            f"   {np.mean(seconds):6.1f} s   detectable {min(power):.1%} .. {max(power):.1%}",
+            + f"   {np.mean(seconds):6.1f} s   detectable {min(power):.1%} .. {max(power):.1%}",
             flush=True,
         )
         for key, count in endpoints.most_common(6):
