@@ -6,7 +6,7 @@ Each run makes a fresh workspace with the default policy, fits MST at epsilon 1 
 evidence is judged three times; what differs is only the rows that the attacks are run on:
 
     mst     the draft itself
-    null    real rows that no generator saw (half of the holdout; the other half stays the attacks' holdout)
+    null    real rows that no generator saw: one half of the training part, the other half being called the members
     copy    the training rows, resampled: a generator that copies
 
 The gate must refuse `copy` in every run and ship `null` in 19 of 20. How often `mst` ships is what a user waits for.
@@ -52,34 +52,31 @@ def one(data: str, seed: int) -> dict[str, Any]:
             else:
                 source = draft._source
                 members, others = draft._frame(source.parts.train), draft._frame(source.parts.holdout)
-                shuffled = others.iloc[rng.permutation(len(others))].reset_index(drop=True)
+                shuffled = members.iloc[rng.permutation(len(members))].reset_index(drop=True)
                 half = len(shuffled) // 2
                 if kind == "null":
-                    release, nonmembers = shuffled[:half], shuffled[half:].reset_index(drop=True)
+                    release, members = shuffled[:half], shuffled[half:].reset_index(drop=True)
                 else:
                     release = members.iloc[rng.integers(0, len(members), len(members))].reset_index(drop=True)
-                    nonmembers = others
                 roles = attacks.Roles(sensitive=source.schema.sensitive, target=source.schema.target)
                 limits = {n: float(v) for n, v in ws.policy().attacks.limits.items()}
                 # Canaries belong to the fit, which had none of these rows in it; they keep the draft's own trace.
                 judged = attacks.run(
-                    "standard", release=release, members=members, nonmembers=nonmembers, roles=roles, limits=limits,
+                    "standard", release=release, members=members, nonmembers=others, roles=roles, limits=limits,
                     canaries=None, seed=seed,
                 )  # fmt: skip
                 with ws.ledger(write=True) as ledger:
                     for name, report in (
                         ("attack", _with_canaries(judged.to_json(), draft)),
-                        ("quality", evaluate(members, release, nonmembers, schema=source.schema).to_json()),
+                        ("quality", evaluate(members, release, others, schema=source.schema).to_json()),
                     ):
                         bound = bind(name, draft.document, report)
                         (draft.folder / f"{name}.json").write_text(json.dumps(bound))
                         commitment = ws.vault.commit(canonical(bound), purpose="document")
                         record_report(ledger, name, draft.document, commitment, report.get("verdict", ""))
             decision = draft.gate()
-            found[kind] = {
-                "decision": decision.decision,
-                "failed": [f.name for f in decision.failed if f.effect != "ship"],
-            }
+            failed = [rule.name for rule in decision.failed if rule.effect != "ship"]
+            found[kind] = {"decision": decision.decision, "failed": failed}
     return found
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/mst_adult.py [--runs 3] [--epsilon 1] [--out DIR] [--json FILE]
 
-Every run is the command line in a fresh process, `dpsynth synthesize … --public -o …`: imports, reading the gzipped CSV,
-calibration, fit, sampling and writing are all in the wall time, and its peak resident memory is the operating system's
-figure for that process. The error is total variation
+Every run is the command line in a fresh process, `dpsynth synthesize … --public -o …`: imports, reading the gzipped
+CSV, calibration, fit, sampling and writing are all in the wall time, and its peak resident memory is the operating
+system's figure for that process. The error is total variation
 distance over all 1- and 2-way marginals, numeric columns cut at 20 quantiles of the real table (evaluation only), as in
 the shared scorer. With --out, CSV and JSON files are left there in the form that scorer reads.
 
@@ -76,7 +76,8 @@ def run(folder: Path, epsilon: str, seed: int) -> dict[str, Any]:
     schema = folder / "adult.schema.yaml"
     schema.write_text(adult_schema().to_yaml(), "utf-8")
     command = [
-        sys.executable, "-c", "from dpsynth.cli.app import main; main()", "synthesize", str(DATA / "adult_train.csv.gz"),
+        sys.executable, "-c", "from dpsynth.cli.app import main; main()",
+        "synthesize", str(DATA / "adult_train.csv.gz"),
         "--generator", "mst", "--epsilon", epsilon, "--delta", "1e-9", "--schema", str(schema),
         "--public", "-o", str(folder / f"{tag}.csv"), "--json",
     ]  # fmt: skip

@@ -2,8 +2,8 @@
 
     python benchmarks/readme_figures.py [--results DIR] [--skip-runs]
 
-Runs the demo and the benchmarks (about ten minutes), keeps their JSON in `benchmarks/results/`, and replaces what stands
-between the markers in README. A benchmark whose data are not there keeps its line out of the table.
+Runs the demo and the benchmarks (about ten minutes), keeps their JSON in `benchmarks/results/`, and replaces what
+stands between the markers in README. A benchmark whose data are not there keeps its line out of the table.
 """
 
 from __future__ import annotations
