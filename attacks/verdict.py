@@ -145,9 +145,10 @@ def _no_power(m: Measurement) -> str:
             f"caught was {m.positive.fraction:.1%}. More holdout rows or finer columns are needed."
         )
     return (
-        "No power: Not even copies of everybody would exceed the limit. Either there are too few people or columns, "
-        "or the value is known of nearly everybody without the release; a lower limit, more rows, or (for a secret "
-        "that is none) another role are needed."
+        "No power: Not even copies of everybody would exceed the limit. Either there are too few people or columns, or "
+        "people have twins on both sides (several rows of one person and no unit column), or the value is known of "
+        "nearly everybody without the release. More rows, a unit column, a lower limit, or (for a secret that is none) "
+        "another role are needed."
     )
 
 

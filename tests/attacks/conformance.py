@@ -45,7 +45,9 @@ class AttackConformance:
         people_ = prepare(
             release=release, members=members, nonmembers=holdout, roles=Roles(), rng=np.random.default_rng(1)
         )
-        for cohort in people_.cohorts(200, np.random.default_rng(2)):
+        for cohort in people_.cohorts(1000, np.random.default_rng(2)):
+            half = len(cohort.is_member) // 2  # the order of targets carries no label either: 5 sd of 200 draws
+            assert abs(int(cohort.is_member[:half].sum()) - int(cohort.is_member[half:].sum())) < 5 * np.sqrt(half / 2)
             one = attack.score(cohort.view, np.random.default_rng(3))
             two = attack.score(cohort.view, np.random.default_rng(3))
             assert not any("member" in name for name in cohort.view.__slots__)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import attacks
-from attacks.inference.attribute import attribute_score
+from attacks.inference.attribute import _right, attribute_score
 from tests.attacks.conformance import SECRET, AttackConformance
 from tests.attacks.worlds import independent, people, split
 
@@ -51,6 +51,12 @@ def test_a_secret_that_everybody_betrays_cannot_be_tested_and_says_so():
     row = attacks.audit(members, members, holdout, suite=[attribute_score("group")]).attacks[0]
     assert row.verdict == "inconclusive"
     assert "Not even copies of everybody" in row.reason
+
+
+def test_a_number_is_right_within_five_points_of_rank_on_either_side_and_missing_matches_missing_only():
+    ranks = np.array([0.10, 0.14, 0.30, 0.90])
+    guess, truth = np.array([0, 1, 0, 3, -1, -1, 0]), np.array([1, 0, 3, 0, -1, 0, -1])
+    assert _right(guess, truth, ranks).tolist() == [1, 1, 0, 0, 1, 0, 0]
 
 
 def test_each_sensitive_column_is_attacked_and_the_worst_decides():

@@ -17,13 +17,13 @@ CAUGHT = PositiveControl(kind="random", fraction=0.05, detected=9, trials=10)
 ASKED = Endpoint(name="x", score="x", statistic="rate_excess", stratum="all", limit_id="membership.verbatim.all")
 
 
-def judged(estimate, se, *, positive=CAUGHT, control=(0.0, 0.005), beside=0):
+def judged(estimate, se, *, positive=CAUGHT, control=(0.0, 0.005), beside=0, drift=0.0):
     def effect(value, error):
         return NormalEffect(estimate=value, se=error, method="normal")
 
     one = Measurement(
         endpoint=ASKED, limit=LIMIT, members=900, nonmembers=600, effect=effect(estimate, se),
-        control=effect(*control), positive=positive,
+        control=effect(*control), positive=positive, drift=drift,
     )  # fmt: skip
     quiet = Measurement(
         endpoint=ASKED, limit=LIMIT, members=900, nonmembers=600, effect=effect(0.0, 0.005), control=effect(0.0, 0.005),
@@ -74,6 +74,15 @@ def test_a_confounded_split_is_neither_failure_nor_pass():
 def test_what_the_control_reads_is_added_to_the_limit():
     assert judged(0.09, 0.01, control=(0.0, 0.02)).verdict == "fail"
     assert judged(0.09, 0.01, control=(0.04, 0.02)).verdict == "inconclusive"
+
+
+def test_drift_rules_a_pass_out_and_asks_more_of_a_failure():
+    decision = judged(0.0, 0.01, drift=0.1)
+    assert decision.verdict == "inconclusive"
+    assert "differ in themselves" in decision.reason
+    assert judged(0.12, 0.01).verdict == "fail"
+    assert judged(0.12, 0.01, drift=0.1).verdict == "inconclusive"
+    assert judged(0.9, 0.01, drift=0.1).verdict == "fail"
 
 
 def test_swapped_tables_do_not_pass():
