@@ -1,10 +1,11 @@
 """Domains that the schema leaves open, derived with differential privacy and charged.
 
-A column that the schema declares (categories, bounds, boolean) costs nothing. For the others:
+What the schema declares costs nothing. Every question that it leaves open is one event:
 
 - categories: partition selection on the values that occur; released values plus an outcome for all others;
 - bounds of integers and floats: a noisy histogram over signed powers of two (`mechanisms.bounds`);
-- bounds of dates and datetimes: a noisy histogram over calendar years 1800-2200, with one bin on either side.
+- bounds of dates and datetimes: a noisy histogram over calendar years 1800-2200, with one bin on either side;
+- decimal places of floats: a noisy histogram over 0-12 places (`mechanisms.decimals`), also where bounds are public.
 
 Noise and thresholds are fixed in advance, from the schema alone, so the plan is the same for every table. Missing
 cells belong to no bin and are an outcome of every domain.
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 import pyarrow as pa
@@ -36,19 +37,22 @@ from accounting.event import DiscreteGaussian, Event, PartitionSelection
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
+from dpsynth.data.arrow_numpy import missing_of, values_of
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_range, signed_log2_bin
+from dpsynth.mechanisms.decimals import PLACE_BINS, decimal_places, occupied_places
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import Domain, grid, known_domain, open_domain, scale_of
 from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200
+Question = Literal["categories", "bounds", "places"]
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeriveNoise:
-    """Noise for every derived column, fixed before any data is read.
+    """Noise for every derived fact, fixed before any data is read.
 
     Attributes:
         sigma: scale of the discrete Gaussian noise on each count.
@@ -62,23 +66,28 @@ class DeriveNoise:
 
 
 def unknown_columns(schema: Schema) -> tuple[str, ...]:
-    """Modelled columns whose domain has to be derived."""
+    """Modelled columns whose domain has to be derived, wholly or in part."""
     return tuple(name for name in schema.modelled if not schema.columns[name].known)
 
 
+def open_questions(schema: Schema) -> tuple[tuple[str, Question], ...]:
+    """(column, question) for each event of `derive`, in time order. A column of floats may have two."""
+    return tuple((name, question) for name in unknown_columns(schema) for question in _questions(schema.columns[name]))
+
+
 def plan_derive(schema: Schema, allotment: DeriveNoise | None) -> tuple[Event, ...]:
-    """The events that `derive` will spend, one per unknown column, from public facts alone.
+    """The events that `derive` will spend, one per open question, from public facts alone.
 
     Raises:
         ParameterError: a column is unknown and nothing was allotted.
     """
-    names = unknown_columns(schema)
-    if names and allotment is None:
+    questions = open_questions(schema)
+    if questions and allotment is None:
         raise ParameterError(
             "The schema leaves domains open, and no budget was allotted to derive them.",
             "Declare the domains in the schema, or plan with a share for derivation.",
         )
-    return tuple(_event(schema.columns[name], allotment) for name in names if allotment is not None)
+    return tuple(_event(question, allotment) for _, question in questions if allotment is not None)
 
 
 def derive(
@@ -94,7 +103,7 @@ def derive(
     Args:
         table: the private rows, at most `allotment.max_records` of each unit.
         schema: what is public.
-        allotment: noise for the unknown columns; None if there are none.
+        allotment: noise for the open questions; None if there are none.
         noise: uniform words.
         progress: called once a column.
 
@@ -103,22 +112,32 @@ def derive(
     """
     domains: dict[str, Domain] = {}
     events: list[Event] = []
-    unknown = unknown_columns(schema)
+    unknown, done = unknown_columns(schema), 0
     plan_derive(schema, allotment)
     for name in schema.modelled:
         spec = schema.columns[name]
         domain = known_domain(spec)
         if domain is None and allotment is not None:
-            domain, event = _derive_column(table, name, spec, allotment, noise)
-            events.append(event)
-            progress("derive domains", len(events), len(unknown))
+            domain, spent = _derive_column(table, name, spec, allotment, noise)
+            events.extend(spent)
+            done += 1
+            progress("derive domains", done, len(unknown))
         if domain is not None:
             domains[name] = domain
     return domains, tuple(events)
 
 
-def _event(spec: ColumnSpec, allotment: DeriveNoise) -> Event:
+def _questions(spec: ColumnSpec) -> tuple[Question, ...]:
+    if spec.known:
+        return ()
     if spec.kind == "categorical":
+        return ("categories",)
+    bounds: tuple[Question, ...] = ("bounds",) if spec.min is None else ()
+    return (*bounds, "places") if spec.kind == "float" and spec.precision is None else bounds
+
+
+def _event(question: Question, allotment: DeriveNoise) -> Event:
+    if question == "categories":
         return PartitionSelection(
             sigma=allotment.sigma,
             threshold=Decimal(allotment.threshold),
@@ -130,16 +149,35 @@ def _event(spec: ColumnSpec, allotment: DeriveNoise) -> Event:
 
 def _derive_column(
     table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
-) -> tuple[Domain, Event]:
-    if spec.kind == "categorical":
-        return _categories(table, name, allotment, noise)
+) -> tuple[Domain, list[Event]]:
+    questions, events = _questions(spec), list[Event]()
+    if "categories" in questions:
+        domain, event = _categories(table, name, allotment, noise)
+        return domain, [event]
+    low: Any = spec.min
+    high: Any = spec.max
+    places: int | None = None
+    if "bounds" in questions:
+        low, high, event = _bounds(table, name, spec, allotment, noise)
+        events.append(event)
+    if "places" in questions:
+        (counts,) = table.counts({name: _PlacesCodec()}, [(name,)])
+        places, event = occupied_places(
+            counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
+        )
+        events.append(event)
+    return grid(spec, low, high, places), events
+
+
+def _bounds(
+    table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+) -> tuple[Any, Any, Event]:
     codec = _YearCodec() if spec.kind in ("date", "datetime") else _MagnitudeCodec()
     (counts,) = table.counts({name: codec}, [(name,)])
     (first, last), event = occupied_range(
         counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
     )
-    low, high = codec.edges(first, spec)[0], codec.edges(last, spec)[1]
-    return grid(spec, low, high), event
+    return codec.edges(first, spec)[0], codec.edges(last, spec)[1], event
 
 
 def _categories(table: Table, name: str, allotment: DeriveNoise, noise: NoiseSource) -> tuple[Domain, Event]:
@@ -166,9 +204,7 @@ class _MagnitudeCodec:
     size = BINS
 
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
-        cells = values.cast(pa.float64(), safe=False)
-        missing = np.asarray(pc.is_null(cells, nan_is_null=True).to_numpy())
-        numbers = np.where(missing, 0.0, pc.fill_null(cells, 0.0).to_numpy())
+        numbers, missing = _numbers(values)
         return np.where(missing, -1, signed_log2_bin(numbers))
 
     def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, ...]:
@@ -181,15 +217,25 @@ class _MagnitudeCodec:
 
 
 @final
+class _PlacesCodec:
+    """Numbers to the decimal places that they have."""
+
+    size = PLACE_BINS
+
+    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
+        numbers, missing = _numbers(values)
+        return np.where(missing, -1, decimal_places(numbers))
+
+
+@final
 class _YearCodec:
     """Dates and datetimes to calendar years, everything earlier or later to one bin on either side."""
 
     size = LAST_YEAR - FIRST_YEAR + 3
 
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
-        years = pc.fill_null(pc.year(values), FIRST_YEAR - 2).to_numpy().astype(np.int64)
-        missing = np.asarray(pc.is_null(values).to_numpy())
-        return np.where(missing, -1, np.clip(years - FIRST_YEAR + 1, 0, self.size - 1))
+        years = values_of(pc.year(values)).astype(np.int64)
+        return np.where(missing_of(values), -1, np.clip(years - FIRST_YEAR + 1, 0, self.size - 1))
 
     def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, ...]:
         first = 1 if at == 0 else FIRST_YEAR + at - 1
@@ -199,3 +245,11 @@ class _YearCodec:
         # A datetime column holds microseconds in 64 bits, which covers all years 1-9999.
         whole = Fraction(1, 10 ** (spec.precision or 0)) >= 1
         return datetime(first, 1, 1), datetime(last, 12, 31, 23, 59, 59, 0 if whole else 999_999)
+
+
+def _numbers(values: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The cells as doubles, 0 where missing, and which are missing (null or NaN)."""
+    cells = values.cast(pa.float64(), safe=False)
+    numbers = values_of(cells)
+    missing = missing_of(cells) | np.isnan(numbers)
+    return np.where(missing, 0.0, numbers), missing

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.arrow_numpy import array_of, literals, missing_of, values_of
-from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec
+from dpsynth.schema.model import EXACT_FLOAT_TICKS, MAX_DECIMALS, ColumnSpec
 
 GridKind = Literal["integer", "float", "date", "datetime"]
 EPOCH = date(1970, 1, 1)
@@ -168,7 +168,7 @@ class GridDomain:
             missing |= np.isnan(raw)
             raw[missing] = 0.0
             with np.errstate(over="ignore"):  # an overflow is infinite and then clamped, which is meant
-                steps = np.rint(raw * self.scale.denominator / self.scale.numerator)
+                steps = np.rint(raw * float(self.scale.denominator) / float(self.scale.numerator))
             held = np.clip(steps, self.low, self.high).astype(np.int64)
         else:
             whole = values_of(cells).astype(np.int64)
@@ -186,7 +186,8 @@ class GridDomain:
         ticks = np.asarray(codes, dtype=np.int64) + self.low
         mask = np.asarray(codes) < 0
         if self.kind == "float":
-            return array_of(ticks * self.scale.numerator / self.scale.denominator, pa.float64(), mask)
+            numbers = ticks * float(self.scale.numerator) / float(self.scale.denominator)  # integers would overflow
+            return array_of(numbers, pa.float64(), mask)
         return array_of(np.where(mask, 0, ticks) * self._unit, self.arrow_type, mask)
 
     def tick_of(self, value: float | date | datetime) -> int:
@@ -213,20 +214,33 @@ def ticks_of(value: float | date | datetime, scale: Fraction) -> int:
     return math.floor(exact / scale + Fraction(1, 2))
 
 
-def scale_of(spec: ColumnSpec, low: float = 0.0, high: float = 0.0) -> Fraction:
-    """The public width of a tick.
+def scale_of(spec: ColumnSpec, low: float = 0.0, high: float = 0.0, places: int | None = None) -> Fraction:
+    """The width of a tick, from public or released facts.
 
     Integers and dates: 1. Datetimes: `precision` decimals of a second, whole seconds if null. Floats:
-    `precision` decimals; if null, the power of ten that gives the (public or derived) range `low … high` at
-    least 10^6 ticks.
+    `precision` decimals; if null, the derived decimal places, fewer where doubles cannot hold that many in the
+    range `low … high`. Without derived places, and where cells have `MAX_DECIMALS` or more, the power of ten that
+    gives the range at least 10^6 ticks.
+
+    Args:
+        spec: what is public about the column.
+        low: lower bound, floats only.
+        high: upper bound, floats only.
+        places: derived decimal places of a float column; None if nothing stood out of the noise.
     """
     if spec.kind in ("integer", "date"):
         return Fraction(1)
     if spec.precision is not None or spec.kind == "datetime":
         return Fraction(1, 10 ** (spec.precision or 0))
     width = max(high - low, abs(high), abs(low)) or 1.0
-    places = math.ceil(math.log10(TICKS_IN_RANGE) - math.log10(width))
-    return Fraction(1, 10**places) if places >= 0 else Fraction(10**-places)
+    enough = math.ceil(math.log10(TICKS_IN_RANGE) - math.log10(width))
+    if places is None:
+        return Fraction(10) ** -enough
+    finest = max(places, enough) if places == MAX_DECIMALS else places
+    farthest = Fraction(max(abs(low), abs(high)))
+    while farthest * Fraction(10) ** finest > EXACT_FLOAT_TICKS:
+        finest -= 1
+    return Fraction(10) ** -finest
 
 
 def known_domain(spec: ColumnSpec) -> Domain | None:
@@ -238,7 +252,9 @@ def known_domain(spec: ColumnSpec) -> Domain | None:
             return None
         text = isinstance(spec.values[0], str)
         return CategoryDomain(values=spec.values, other=spec.other and text)  # type: ignore[arg-type]
-    return None if spec.min is None or spec.max is None else grid(spec, spec.min, spec.max)
+    if spec.min is None or spec.max is None or not spec.known:
+        return None
+    return grid(spec, spec.min, spec.max)
 
 
 def open_domain(values: tuple[str, ...] | tuple[int, ...]) -> CategoryDomain:
@@ -246,12 +262,14 @@ def open_domain(values: tuple[str, ...] | tuple[int, ...]) -> CategoryDomain:
     return CategoryDomain(values=values, other=not values or isinstance(values[0], str))
 
 
-def grid(spec: ColumnSpec, low: float | date | datetime, high: float | date | datetime) -> GridDomain:
-    """The grid of a column between two bounds, public or derived, both included."""
+def grid(
+    spec: ColumnSpec, low: float | date | datetime, high: float | date | datetime, places: int | None = None
+) -> GridDomain:
+    """The grid of a column between two bounds, public or derived, both included; `places` as in `scale_of`."""
     if spec.kind in ("categorical", "boolean"):
         raise ParameterError(f"A {spec.kind} column has no bounds.")
     numeric = isinstance(low, int | float) and isinstance(high, int | float)
-    scale = scale_of(spec, float(low), float(high)) if numeric else scale_of(spec)  # type: ignore[arg-type]
+    scale = scale_of(spec, float(low), float(high), places) if numeric else scale_of(spec)  # type: ignore[arg-type]
     kind = cast("GridKind", spec.kind)
     return GridDomain(kind=kind, low=ticks_of(low, scale), high=ticks_of(high, scale), scale=scale)
 

@@ -1,8 +1,8 @@
 """A first schema from names and types alone.
 
-No cell is looked at beyond what its column's type needed: values, bounds and precisions stay unknown, to be
-declared by a person or derived with differential privacy. The only hint taken from a name is that a column
-called exactly `target` is the target, unless another was asked for.
+No cell is looked at beyond what its column's type needed: values, bounds and decimal places stay unknown, to be
+declared by a person or derived with differential privacy (a column type of decimals declares its places). The only
+hint taken from a name is that a column called exactly `target` is the target, unless another was asked for.
 
 >>> import pyarrow as pa
 >>> from dpsynth.data.table import Table

@@ -8,7 +8,7 @@ with differential privacy and charged to the budget. Nothing in a schema may be 
     categorical  values: [a, b]             values: null  (DP partition selection)
     boolean      always                     -
     integer      min, max                   null          (DP bounds)
-    float        min, max, precision        null          (DP bounds; precision from the range)
+    float        min, max, precision        null          (DP bounds; DP decimal places)
     date         min, max                   null
     datetime     min, max, precision        null          (precision: decimals of a second, 0 if null)
 
@@ -72,7 +72,7 @@ class ColumnSpec(BaseModel):
             refused.
         min: smallest possible value, or None if unknown. Cells below it are clamped to it.
         max: largest possible value, or None if unknown. Cells above it are clamped to it.
-        precision: float: decimal places; datetime: decimal places of the seconds; None if unknown.
+        precision: float: decimal places, or None if unknown; datetime: decimal places of the seconds, None is 0.
         format: date and datetime only: the strptime format of the file's text, such as `%d.%m.%Y`.
         missing: words that mean "missing" in this column, beside the empty cell.
         role: what the column is for; at most one target and one unit in a schema.
@@ -146,7 +146,8 @@ class ColumnSpec(BaseModel):
         """Whether nothing about the domain has to be derived."""
         if self.kind == "categorical":
             return self.values is not None
-        return self.kind == "boolean" or self.min is not None
+        bounded = self.kind == "boolean" or self.min is not None
+        return bounded and (self.kind != "float" or self.precision is not None)
 
 
 class Schema(BaseModel):

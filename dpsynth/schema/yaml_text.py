@@ -43,7 +43,7 @@ HEADER = """\
 # kind: categorical | boolean | integer | float | date | datetime
 #   categorical: `values` lists all categories; with `other: true` anything else is counted together as `other`.
 #   integer, float, date, datetime: `min` and `max`; cells outside are clamped to them.
-#   float: `precision` is the number of decimal places; datetime: the decimal places of the seconds.
+#   float: `precision` is the number of decimal places; datetime: the decimal places of the seconds, else 0.
 #   date, datetime: `format` is the strptime format of a text file that does not follow ISO 8601.
 # missing: words that mean "missing" in this column, such as ["NA", "?"]
 # role: target (to be predicted) | sensitive | quasi_identifier (an attacker may know it)
@@ -77,11 +77,11 @@ def _fields(spec: ColumnSpec) -> list[str]:
         else:
             lines.append(f"values: [{', '.join(_scalar(v) for v in spec.values)}]")
     elif spec.kind != "boolean":
-        lines += [f"{side}: {_scalar(fields[side])}{'' if spec.known else unknown}" for side in ("min", "max")]
+        lines += [f"{side}: {_scalar(fields[side])}{unknown if spec.min is None else ''}" for side in ("min", "max")]
     if spec.precision is not None:
         lines.append(f"precision: {spec.precision}")
     elif spec.kind == "float":
-        lines.append("precision: null  # decimal places; unknown: about a millionth of the range")
+        lines.append(f"precision: null{unknown}")
     if spec.other:
         lines.append("other: true")
     if spec.format is not None:

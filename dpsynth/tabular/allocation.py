@@ -24,7 +24,7 @@ from accounting.decimals import decimal_up
 from accounting.event import DiscreteGaussian, Event, PartitionSelection
 from dpsynth.core.errors import ParameterError
 from dpsynth.mechanisms.partition_selection import threshold_for
-from dpsynth.schema.derive import DeriveNoise, plan_derive, unknown_columns
+from dpsynth.schema.derive import DeriveNoise, open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
 
@@ -67,7 +67,7 @@ class Allocation:
 
     Attributes:
         max_records: k, the most rows of one unit: L2 sensitivity of each table, largest change of each score.
-        derive: noise for unknown domains; None if the schema declares all.
+        derive: noise for each open question about domains; None if the schema declares all.
         histogram: column -> sigma of its 1-way histogram.
         spikes: column -> noise of its spike search; only columns that may be wide.
         scores, score_sigma: number of pair scores and their sigma; 0 and None without pairs.
@@ -108,13 +108,13 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         delta: total delta; `SELECTION_DELTA` of it pays for partition selection.
         shares: how rho is divided after derivation; without pairs all of it goes to the 1-ways.
     """
-    unknown = unknown_columns(schema)
+    questions = open_questions(schema)
     wide = [name for name in schema.modelled if may_be_wide(schema.columns[name])]
-    selections = len(wide) + sum(schema.columns[name].kind == "categorical" for name in unknown)
+    selections = len(wide) + sum(question == "categories" for _, question in questions)
     atom = delta * SELECTION_DELTA / max(selections, 1)
     derive = None
-    if unknown:
-        sigma = _sigma(DERIVE_SHARE * rho / len(unknown), max_records)
+    if questions:
+        sigma = _sigma(DERIVE_SHARE * rho / len(questions), max_records)
         derive = DeriveNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records), max_records=max_records)
         rho *= 1 - DERIVE_SHARE
     columns = len(schema.modelled)

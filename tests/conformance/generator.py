@@ -327,6 +327,14 @@ class GeneratorConformance:
         gain = np.array(self.rows_of(mixed_table(self.rows)).column("gain").drop_null())
         assert abs(np.mean(gain == 0) - 0.9) < 0.05
 
+    def test_a_heavy_decimal_of_an_unknown_column_keeps_all_its_places(self):
+        rng = np.random.default_rng(3)
+        log = np.where(rng.random(self.rows) < 0.6, 6.160541, rng.uniform(0, 9, self.rows).round(6))
+        table = Table.from_arrow(pa.table({"log": log, "sex": rng.choice(["f", "m"], self.rows)}))
+        of = schema(log={"kind": "float"}, sex={"kind": "categorical", "values": ["f", "m"]})
+        out = np.array(self.rows_of(table, of).column("log").drop_null())
+        assert abs(np.mean(out == 6.160541) - 0.6) < 0.05
+
     @pytest.mark.parametrize("rows", [0, 1, 2])
     @pytest.mark.parametrize("of", [MIXED, OPEN], ids=["declared", "derived"])
     def test_hardly_any_rows_end_like_any_other_table(self, rows, of):

@@ -157,12 +157,34 @@ def test_wrong_codes_and_categories_are_refused() -> None:
         (0.0, 0.0, Fraction(1, 10**6)),
     ],
 )
-def test_an_unknown_precision_comes_from_the_public_range(low: float, high: float, scale: Fraction) -> None:
+def test_without_derived_places_the_grid_has_a_million_ticks(low: float, high: float, scale: Fraction) -> None:
     spec = ColumnSpec(kind="float", min=low, max=high)
     assert scale_of(spec, low, high) == scale
-    domain = known_domain(spec)
-    assert isinstance(domain, GridDomain)
-    assert low == high or domain.size > 10**6
+    assert low == high or grid(spec, low, high).size > 10**6
+
+
+@pytest.mark.parametrize(
+    ("high", "places", "exponent"),
+    [
+        (16.0, 6, 6),
+        (16.0, 0, 0),
+        (2.0**20, 12, 9),  # 12 places would be 10^18 ticks: fewer, so that doubles hold them
+        (2.0**64, 0, -4),
+        (1e-9, 12, 15),  # cells of 12 places or more keep a million ticks over the range
+        (1e-9, 3, 3),
+        (2.0**-63, 12, 25),
+    ],
+)
+def test_derived_places_give_the_grid_within_what_doubles_hold(high: float, places: int, exponent: int) -> None:
+    for low in (0.0, -high):
+        domain = grid(ColumnSpec(kind="float"), low, high, places)
+        assert domain.scale == Fraction(10) ** -exponent
+        codes = np.unique(np.array([0, domain.size // 2, domain.size - 1]))
+        assert domain.encode(pa.chunked_array([domain.decode(codes)])).tolist() == codes.tolist()
+
+
+def test_a_declared_precision_wins_over_derived_places() -> None:
+    assert scale_of(ColumnSpec(kind="float", precision=2), 0.0, 1.0, 6) == Fraction(1, 100)
 
 
 def test_ticks_are_exact() -> None:
@@ -175,5 +197,8 @@ def test_known_domains_cost_nothing_and_unknown_ones_are_none() -> None:
     assert known_domain(ColumnSpec(kind="boolean")) == CategoryDomain(values=(False, True))
     assert known_domain(ColumnSpec(kind="categorical")) is None
     assert known_domain(ColumnSpec(kind="integer")) is None
+    assert known_domain(ColumnSpec(kind="float", min=0, max=1)) is None
+    assert known_domain(ColumnSpec(kind="float", precision=2)) is None
+    assert known_domain(ColumnSpec(kind="float", min=0, max=1, precision=2)) is not None
     closed = known_domain(ColumnSpec(kind="categorical", values=("a",), other=True))
     assert closed == CategoryDomain(values=("a",), other=True)

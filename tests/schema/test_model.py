@@ -203,3 +203,13 @@ def test_the_written_file_teaches() -> None:
     assert "costs no budget" in text
     assert "unknown: derived with differential privacy, charged" in text
     assert "By its name an identifier" in text
+
+
+def test_the_written_file_says_of_each_unknown_fact_that_it_is_charged() -> None:
+    unknown = "null  # unknown: derived with differential privacy, charged"
+    text = draft(table(x=[0.5])).to_yaml()
+    assert [f"{field}: {unknown}" in text for field in ("min", "max", "precision")] == [True] * 3
+    bounded = Schema(columns={"x": ColumnSpec(kind="float", min=0, max=1)})
+    assert not bounded.columns["x"].known
+    assert f"precision: {unknown}" in bounded.to_yaml() and bounded.to_yaml().count(unknown) == 1
+    assert unknown not in bounded.with_columns(x={"precision": 2}).to_yaml()

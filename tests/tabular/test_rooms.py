@@ -18,8 +18,9 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.data.table import Table
+from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.domain import CategoryDomain, GridDomain
-from dpsynth.tabular.allocation import Shares, allocate, five_digits, required
+from dpsynth.tabular.allocation import DERIVE_SHARE, SELECTION_DELTA, Shares, allocate, five_digits, required
 from dpsynth.tabular.binning import MAX_CODES, bin_cells
 from dpsynth.tabular.decoding import decode, shrunken_counts
 from dpsynth.tabular.oneway import Cells, OneWay, measure_oneways, row_total
@@ -298,3 +299,18 @@ def test_a_measurement_that_was_not_planned_is_refused():
 def test_the_search_starts_near_its_answer():
     plan = tabular.generator("mst").plan(MIXED, PrivacyUnit(), epsilon="1", delta="1e-9")
     assert 0.5 < zcdp(plan.tree.events, 1) / rho_guess(1.0, 1e-9) < 2
+
+
+def test_derivation_is_divided_among_questions_not_columns():
+    """A float column asks two (bounds, decimal places), one with public bounds asks one, one fully declared none."""
+    fields = [{}, {"min": 0, "max": 1}, {"min": 0, "max": 1, "precision": 2}]
+    columns = {f"x{at}": {"kind": "float"} | given for at, given in enumerate(fields)}
+    columns["town"] = {"kind": "categorical"}
+    made = allocate(schema(**columns), 2, rho=0.05, delta=1e-6, shares=SHARES)
+    assert made.derive is not None
+    each = 2**2 / (2 * float(made.derive.sigma) ** 2)
+    assert 4 * each == pytest.approx(0.05 * DERIVE_SHARE, rel=1e-3)
+    assert sum(event.sigma == made.derive.sigma for event in made.events(schema(**columns))) == 4
+    assert set(made.spikes) == {"x0", "x1"}  # 101 ticks are narrow
+    atom = 1e-6 * SELECTION_DELTA / 3  # two spike searches and the categories; decimal places take none
+    assert made.derive.threshold == threshold_for(sigma=made.derive.sigma, delta=atom, weight=2, max_keys=2)
