@@ -218,8 +218,10 @@ def test_a_few_rows_with_more_places_change_nothing():
 
 def test_missing_cells_have_no_places():
     values = pa.array([None, float("nan"), 0.25] * 2000)
-    domain, _ = derived("x", values, {"kind": "float", "min": 0, "max": 1}, allotment=AT_EPSILON_1)
-    assert domain.scale == Fraction(1, 100)
+    of = schema(x={"kind": "float", "min": 0, "max": 1})
+    table = Table(pa.table({"x": values}))  # not `from_arrow`, which would make NaN null
+    domains, _ = derive(table, of, AT_EPSILON_1, noise=unsafe_SeededNoise(1))
+    assert domains["x"].scale == Fraction(1, 100)
     nothing = pa.array([None] * 5000, pa.float64())
     found = [derived("x", nothing, {"kind": "float", "min": 0, "max": 1}, seed, AT_EPSILON_1) for seed in range(20)]
     assert {domain.scale for domain, _ in found} == {Fraction(1, 10**6)}  # a millionth of the range
