@@ -7,7 +7,7 @@ neighbouring tables have neighbouring or equal training parts. A split of fixed 
 move others across.
 
 >>> is_holdout = row_coins(10_000, 0.3, key=bytes(32))
->>> abs(is_holdout.mean() - 0.3) < 0.02
+>>> bool(abs(is_holdout.mean() - 0.3) < 0.02)
 True
 
 Coins are AES-256-CTR words, a pseudo-random function of the position; for units, keyed BLAKE2b of the identifier.

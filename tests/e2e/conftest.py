@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,19 +14,19 @@ from dpsynth.workspace.datasets import DatasetRecord
 
 
 def lenient(policy: str) -> str:
-    """The default policy with wide attack limits.
+    """The default policy with limits a third further out.
 
-    Noise comes from the operating system, so the default limits would now and then ask for another draft; these tests
-    are about the way, not about the attacks.
+    Noise comes from the operating system, so the default limits now and then ask for another draft; these tests are about
+    the way, not about the attacks. Planted leaks are far larger than these limits too, so the controls keep their power.
     """
-    head, _, tail = policy.partition("  limits:")
-    lines = tail.split("\n")
-    kept = [lines[0]]
-    for line in lines[1:]:
-        indented = line.startswith("    ") and ":" in line
-        kept.append(f"{line.split(':')[0]}: 0.9" if indented else line)
-    relaxed = "\n".join(kept).replace("require_positive_control: true", "require_positive_control: false")
-    return f"{head}  limits:{relaxed}".replace("max_tvd2_shortfall: 1.5", "max_tvd2_shortfall: 5")
+
+    def further(found: re.Match[str]) -> str:
+        value = float(found[2])
+        relaxed = 0.5 + 1.5 * (value - 0.5) if ".auc" in found[1] else 1.35 * value
+        return f"{found[1]}: {relaxed:.4f}"
+
+    relaxed = re.sub(r"((?:membership|inference|canary)\.[a-z.]+): ([0-9.]+)", further, policy)
+    return relaxed.replace("max_tvd2_shortfall: 1.5", "max_tvd2_shortfall: 5")
 
 
 @pytest.fixture(scope="session")
