@@ -1,6 +1,7 @@
 """Named suites of attacks, and the harness that runs them.
 
-`quick` asks the membership questions on few targets; `standard` asks everything. The table below is literal: an attack
+`quick` asks the membership questions on few targets; `standard` asks everything; `canaries` asks only the planted
+canaries, for tables on which no attack on real rows can have power. The table below is literal: an attack
 is one file and one line here, and a suite is a tuple of names. `run` prepares the people once, lets every attack score
 blind, measures effects and both controls, and decides all endpoints as one family.
 
@@ -59,6 +60,7 @@ class Suite:
 
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
+        "canaries": Suite(attacks=(), trials=10, max_targets=None),
         "quick": Suite(attacks=("verbatim", "nearest_neighbour"), trials=5, max_targets=4_000),
         "standard": Suite(
             attacks=("verbatim", "nearest_neighbour", "attribute_inference"), trials=10, max_targets=None
@@ -129,7 +131,11 @@ def run(
     for limit_id in [e.limit_id for _, asked in endpoints for e in asked] + ["canary.auc"] * (canaries is not None):
         if limit_id not in bars:
             raise AttackParameterError(f"No limit is given for {limit_id!r}.", "Add it to the limits.")
-    progress("attacks", 0, len(attacks), "preparing")
+    if not endpoints and canaries is None:
+        raise AttackParameterError(
+            "The suite asks only canaries, and none were planted.", "Plant some before training."
+        )
+    progress("attacks", 0, max(len(attacks), 1), "preparing")
     people = prepare(release=release, members=members, nonmembers=nonmembers, roles=roles, rng=_rng(seed, "population"))
 
     def one(at: int) -> list[Asked]:
@@ -151,6 +157,8 @@ def run(
             trials=settings.trials,
             rng=_rng(seed, "canary"),
         )
+    if not endpoints:
+        progress("attacks", 1, 1, "canary")
     name = suite if isinstance(suite, str) else "custom"
     return compose(name, seed, rows, trace, absent)
 

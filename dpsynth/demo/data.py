@@ -24,10 +24,12 @@ class DemoData:
     Attributes:
         title: what it is, for people.
         note: what to keep in mind when reading its report.
+        canaries_only: attacks on its rows have no power, so its policy lets the canaries decide alone.
     """
 
     title: str
     note: str
+    canaries_only: bool = False
 
 
 DATASETS = {
@@ -41,6 +43,7 @@ DATASETS = {
             "One row is one person in one year and no column names the person: the guarantee covers a year, not a "
             "person. Most rows have exact twins, so an exact match between release and data proves nothing by itself."
         ),
+        canaries_only=True,
     ),
 }
 

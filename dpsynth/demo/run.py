@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dpsynth.core.progress import Progress
 from dpsynth.demo.data import DATASETS, write
 
 if TYPE_CHECKING:
+    from attacks import AttackReport
     from dpsynth.release.gate import Decision
     from dpsynth.workspace import Draft, Release, Workspace
 
@@ -73,10 +75,16 @@ def demonstrate(
     ws.create_budget(record, epsilon=BUDGET[0], delta=BUDGET[1])
     say(f"Workspace  {ws.layout.root}: keys, ledger, policy; a budget of epsilon {BUDGET[0]}, delta {BUDGET[1]}")
     say(f"Fit        MST at epsilon {RUN[0]}, delta {RUN[1]}: reserve, derive bounds, fit, commit, sample, seal")
+    if DATASETS[name].canaries_only:
+        ws.layout.policy.write_text(canaries_only(ws.layout.policy.read_text("utf-8")), "utf-8")
     with progress() as steps:
         draft = ws.synthesize(record, "mst", epsilon=RUN[0], delta=RUN[1], progress=steps, warn=warn)
-        draft.attack(progress=steps)
+        attacked = draft.attack(progress=steps)
         draft.evaluate(progress=steps)
+    if DATASETS[name].canaries_only:
+        _lesson(attacked, say)
+        with progress() as steps:
+            draft.attack("canaries", progress=steps)
     decision = draft.gate()
     release = verification = None
     if decision.decision == "ship":
@@ -88,6 +96,28 @@ def demonstrate(
     return Demonstration(
         workspace=ws, draft=draft, decision=decision, release=release, verification=verification, report=report
     )
+
+
+def canaries_only(policy: str) -> str:
+    """The default policy for a table on which no attack on real rows can have power: planted canaries decide alone.
+
+    A person's decision, visible to every receiver: the policy is in the bundle, under its own name.
+    """
+    text = re.sub(r"^name: .*$", "name: public release, judged by canaries alone", policy, flags=re.MULTILINE)
+    text = re.sub(r"^  required: \[.*\]$", "  required: [canary]", text, flags=re.MULTILINE)
+    text = re.sub(r"^  may_be_not_applicable: .*$", "  may_be_not_applicable: {}", text, flags=re.MULTILINE)
+    return re.sub(r"^    (membership|inference)\.\S+: \S+\n", "", text, flags=re.MULTILINE)
+
+
+def _lesson(attacked: AttackReport, say: Callable[[str], None]) -> None:
+    """Why attacks on these rows prove nothing, in their own words."""
+    for line in (
+        f"Lesson     Attacks on real rows: {attacked.verdict}. Copies of everybody were planted in the release, and even",
+        "           they were hardly found: the same person stands in train and holdout, year after year, and nothing says",
+        "           so. A pass would mean nothing, so none is given. A column that names the person would mend it.",
+        "           Here the policy lets planted canaries decide alone: rows that nobody has, fitted on a secret coin.",
+    ):
+        say(line)
 
 
 def _next_folder(folder: Path, name: str) -> Path:

@@ -11,7 +11,9 @@ the bundle carries the public view.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +153,7 @@ class Draft:
                     unit=None,
                 ),
                 canaries=self._canaries(),
-                limits={name: float(value) for name, value in policy.attacks.limits.items()},
+                limits={**attacks.DEFAULT_LIMITS["public"], **_floats(policy.attacks.limits)},
                 seed=chosen,
                 progress=progress,
             )
@@ -287,6 +289,11 @@ class Release:
         from dpsynth.release.verify import verify
 
         return verify(self.bundle, self.public_key)
+
+
+def _floats(limits: Mapping[str, Decimal]) -> dict[str, float]:
+    """The policy's limits; attacks that it does not name are measured against the public tier's and bind nobody."""
+    return {name: float(value) for name, value in limits.items()}
 
 
 def _pair_sigma(model: dict[str, Any]) -> float | None:

@@ -103,7 +103,7 @@ def test_the_way_to_a_decision_in_json(vault: Path, capsys: pytest.CaptureFixtur
     assert code == {"ship": 0, "regenerate": 3, "reject": 4}[decision["decision"]]
     assert all({"name", "value", "limit", "passed", "reason"} <= set(rule) for rule in decision["rules"])
     if decision["decision"] != "ship":
-        code, refused = run(capsys, "release", made["draft"], "-o", vault.parent / "out", "-w", vault)
+        code, _ = run(capsys, "release", made["draft"], "-o", vault.parent / "out", "-w", vault)
         assert code == {"regenerate": 3, "reject": 4}[decision["decision"]]
         assert not (vault.parent / "out").exists()
     code, balance = run(capsys, "budget", "show", "data", "-w", vault)

@@ -16,8 +16,8 @@ from dpsynth.workspace.datasets import DatasetRecord
 def lenient(policy: str) -> str:
     """The default policy with limits a third further out.
 
-    Noise comes from the operating system, so the default limits now and then ask for another draft; these tests are about
-    the way, not about the attacks. Planted leaks are far larger than these limits too, so the controls keep their power.
+    Noise comes from the operating system, so the default limits now and then ask for another draft; these tests are
+    about the way, not about the attacks. Planted leaks are far larger than these limits too: controls keep their power.
     """
 
     def further(found: re.Match[str]) -> str:

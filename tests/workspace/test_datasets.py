@@ -42,7 +42,7 @@ def test_the_registry_survives_the_process(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_what_is_known(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="No data set 'x' is registered here. Registered: none yet"):
+    with pytest.raises(WorkspaceError, match=r"No data set 'x' is registered here\. Registered: none yet"):
         Registry(tmp_path / "datasets.json").get("x")
 
 

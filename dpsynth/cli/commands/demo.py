@@ -47,7 +47,7 @@ def demo(
 
 def _summary(terminal: Terminal, made: Demonstration) -> None:
     """Verdict, guarantee, budget bar, worst attack, paths."""
-    from dpsynth.cli.commands.words import attack_rows
+    from dpsynth.cli.commands.words import figure, worst_first
 
     decision = made.decision.decision
     terminal.say()
@@ -62,10 +62,11 @@ def _summary(terminal: Terminal, made: Demonstration) -> None:
     terminal.say(f"Budget     [{bar}] epsilon {spent} of {granted} spent, {balance.epsilon.left} left")
     attack = made.draft.documents.attack
     if attack is not None:
-        worst = attack_rows(attack["report"])[0]  # type: ignore[arg-type]
+        worst = worst_first(attack["report"])[0]  # type: ignore[arg-type]
+        place = "canaries are nobody's data" if worst["confidentiality"] == "canary_only" else "internal"
         terminal.say(
-            f"Worst      {worst[1]} on {worst[2]}, {worst[3]}: {worst[4]}, at most {worst[5]} with confidence, "
-            f"limit {worst[6]} ({worst[0]}); internal"
+            f"Worst      {worst['name']} on {worst['stratum']}, {worst['endpoint']}: {figure(worst['estimate'])}, with "
+            f"confidence at most {figure(worst['ci_high'])}, limit {figure(worst['limit'])} ({worst['verdict']}; {place})"
         )
     if made.release is not None:
         held = sum(1 for check in made.verification.checks if check.ok)

@@ -20,26 +20,21 @@ def figure(value: object) -> str:
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def attack_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """Rows of `dpsynth attack`: failed first, then inconclusive, then nearest to the limit."""
+def worst_first(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rows of an attack report: failed first, then inconclusive, then nearest to the limit."""
 
     def key(row: Mapping[str, Any]) -> tuple[int, float]:
         upper = row["ci_high"]
         return _ORDER[row["verdict"]], 0.0 if upper is None else row["limit"] - upper
 
-    return [
-        [
-            row["verdict"],
-            row["name"],
-            row["stratum"],
-            row["endpoint"],
-            figure(row["estimate"]),
-            figure(row["ci_high"]),
-            figure(row["limit"]),
-            figure(row["detectable"]),
-        ]
-        for row in sorted(document["attacks"], key=key)
-    ]
+    return sorted(document["attacks"], key=key)
+
+
+def attack_rows(document: Mapping[str, Any]) -> list[list[str]]:
+    """Rows of `dpsynth attack`, worst first."""
+    words = ("verdict", "name", "stratum", "endpoint")
+    figures = ("estimate", "ci_high", "limit", "detectable")
+    return [[*(row[part] for part in words), *(figure(row[part]) for part in figures)] for row in worst_first(document)]
 
 
 def quality_rows(document: Mapping[str, Any]) -> list[list[str]]:
@@ -57,7 +52,7 @@ def show_attacks(terminal: Terminal, title: str, document: Mapping[str, Any]) ->
         ["verdict", "attack", "stratum", "endpoint", ">estimate", ">upper bound", ">limit", ">detectable"],
         attack_rows(document),
     )
-    for row in sorted(document["attacks"], key=lambda row: _ORDER[row["verdict"]]):
+    for row in worst_first(document):
         if row["verdict"] != "pass":
             terminal.say(f"{row['name']} ({row['endpoint']}, {row['stratum']}): {row['reason']}")
     for absent in document.get("not_applicable", ()):
