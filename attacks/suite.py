@@ -131,10 +131,6 @@ def run(
     for limit_id in [e.limit_id for _, asked in endpoints for e in asked] + ["canary.auc"] * (canaries is not None):
         if limit_id not in bars:
             raise AttackParameterError(f"No limit is given for {limit_id!r}.", "Add it to the limits.")
-    if not endpoints and canaries is None:
-        raise AttackParameterError(
-            "The suite asks only canaries, and none were planted.", "Plant some before training."
-        )
     progress("attacks", 0, max(len(attacks), 1), "preparing")
     people = prepare(release=release, members=members, nonmembers=nonmembers, roles=roles, rng=_rng(seed, "population"))
 

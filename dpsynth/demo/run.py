@@ -112,10 +112,10 @@ def canaries_only(policy: str) -> str:
 def _lesson(attacked: AttackReport, say: Callable[[str], None]) -> None:
     """Why attacks on these rows prove nothing, in their own words."""
     for line in (
-        f"Lesson     Attacks on real rows: {attacked.verdict}. Copies of everybody were planted in the release, and even",
-        "           they were hardly found: the same person stands in train and holdout, year after year, and nothing says",
-        "           so. A pass would mean nothing, so none is given. A column that names the person would mend it.",
-        "           Here the policy lets planted canaries decide alone: rows that nobody has, fitted on a secret coin.",
+        f"Lesson     Attacks on real rows: {attacked.verdict}. Copies of everybody were planted in the release, and",
+        "           even they were hardly found: the same person stands in train and holdout, year after year, and",
+        "           nothing says so. A pass would mean nothing, so none is given; a column that names the person mends",
+        "           it. Here the policy lets planted canaries decide alone: rows of nobody, fitted on a secret coin.",
     ):
         say(line)
 

@@ -65,8 +65,8 @@ def _summary(terminal: Terminal, made: Demonstration) -> None:
         worst = worst_first(attack["report"])[0]  # type: ignore[arg-type]
         place = "canaries are nobody's data" if worst["confidentiality"] == "canary_only" else "internal"
         terminal.say(
-            f"Worst      {worst['name']} on {worst['stratum']}, {worst['endpoint']}: {figure(worst['estimate'])}, with "
-            f"confidence at most {figure(worst['ci_high'])}, limit {figure(worst['limit'])} ({worst['verdict']}; {place})"
+            f"Worst      {worst['name']} on {worst['stratum']}, {worst['endpoint']}: {figure(worst['estimate'])}, "
+            f"upper bound {figure(worst['ci_high'])}, limit {figure(worst['limit'])} ({worst['verdict']}; {place})"
         )
     if made.release is not None:
         held = sum(1 for check in made.verification.checks if check.ok)
