@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
-from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, Hex64, LedgerFacts, Name
+from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts
+from dpsynth.release.fields import Hex64, Name
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy
 

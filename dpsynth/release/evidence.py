@@ -23,25 +23,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
 from dpsynth.release.documents import JSON, canonical
+from dpsynth.release.fields import Closed, Hex64, Name, Share
 
 if TYPE_CHECKING:
     from dpsynth.release.reports import AttackDocument, QualityDocument
 
-Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)]
 Commit = Callable[[bytes], str]
-
-
-class Closed(BaseModel):
-    """A document of this package: frozen, finite, no unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GeneratorFacts(Closed):

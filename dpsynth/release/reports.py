@@ -16,7 +16,7 @@ from attacks.errors import AttackReportError
 from attacks.report import AttackReport
 from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
-from dpsynth.release.evidence import Closed, Hex64, Name
+from dpsynth.release.fields import Closed, Hex64, Name
 
 
 def _attack_report(body: object) -> AttackReport:

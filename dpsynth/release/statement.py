@@ -17,7 +17,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dpsynth.release.documents import JSON, Refusal, canonical, parse_json
-from dpsynth.release.evidence import GeneratorFacts, Hex64, Name
+from dpsynth.release.evidence import GeneratorFacts
+from dpsynth.release.fields import Hex64, Name
 from dpsynth.release.layout import MEMBERS, STATEMENT
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
