@@ -37,7 +37,9 @@ from dpsynth.workspace.synthesis import CANARY_COIN, Source, read_source
 if TYPE_CHECKING:
     import pandas as pd
 
+    from accounting.relation import PrivacyUnit
     from attacks import AttackReport
+    from dpsynth.data.table import Table
     from dpsynth.quality.report import QualityReport
     from dpsynth.release.verify import VerificationReport
     from dpsynth.workspace.workspace import Workspace
@@ -144,13 +146,13 @@ class Draft:
             report = attacks.run(
                 suite,
                 release=self._rows_frame(),
-                members=self._frame(source.parts.train),
-                nonmembers=self._frame(source.parts.holdout),
+                members=self._people(self._fitted_rows()),
+                nonmembers=self._people(source.parts.holdout),
                 roles=attacks.Roles(
                     sensitive=source.schema.sensitive,
                     quasi_identifiers=source.schema.quasi_identifiers,
                     target=source.schema.target,
-                    unit=None,
+                    unit=self._unit.column,
                 ),
                 canaries=self._canaries(),
                 limits={**attacks.DEFAULT_LIMITS["public"], **_floats(policy.attacks.limits)},
@@ -223,7 +225,24 @@ class Draft:
     def _source(self) -> Source:
         return read_source(self.workspace, self._record_of_data, schema=self.folder / "schema.yaml")
 
-    def _frame(self, table: Any) -> pd.DataFrame:
+    @property
+    def _unit(self) -> PrivacyUnit:
+        return self._record_of_data.unit
+
+    def _fitted_rows(self) -> Table:
+        """The rows that the generator saw: of each unit no more than its bound, by the reservation's own key."""
+        train = self._source.parts.train
+        if self._unit.column is None:
+            return train
+        key = self.workspace.secret(f"bound/{self.document.reservation_id}")
+        return train.bounded(self._unit.column, self._unit.max_records, key)
+
+    def _people(self, table: Table) -> pd.DataFrame:
+        """Rows for the attacks, with the column that says whose they are: a person counts once."""
+        unit = () if self._unit.column is None else (self._unit.column,)
+        return table.select((*self._source.schema.modelled, *unit)).to_pandas()
+
+    def _frame(self, table: Table) -> pd.DataFrame:
         return table.select(self._source.schema.modelled).to_pandas()
 
     def _rows_frame(self) -> pd.DataFrame:

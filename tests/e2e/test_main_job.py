@@ -183,3 +183,22 @@ def test_a_draft_has_no_way_to_write_its_rows(judged: Draft) -> None:
 def test_an_unknown_draft_lists_the_known_ones(judged: Draft) -> None:
     with pytest.raises(WorkspaceError, match=r"No draft 'x' here\. Drafts: fair-0001"):
         judged.workspace.draft("x")
+
+
+def test_a_person_with_many_rows_is_attacked_once(tmp_path: Path) -> None:
+    """Rows of one person are not independent targets, and rows beyond the bound were never fitted."""
+    csv = tmp_path / "visits.csv"
+    csv.write_text("who,ward,age\n" + "".join(f"p{i // 3},{'abc'[i % 3]},{20 + i // 3 % 60}\n" for i in range(3000)))
+    schema = tmp_path / "visits.schema.yaml"
+    schema.write_text(
+        "version: 1\ncolumns:\n  who: {kind: categorical, role: unit}\n"
+        "  ward: {kind: categorical, values: [a, b, c]}\n  age: {kind: integer, min: 0, max: 110}\n"
+    )
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register(csv, unit="who", max_per_unit=2, schema=schema)
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, "independent", epsilon=1, delta="1e-6", canaries=0)
+    people = draft._people(draft._fitted_rows())
+    assert people.groupby("who").size().max() == 2
+    report = draft.attack("quick")
+    assert max(row.n_targets for row in report.attacks) <= people["who"].nunique()
