@@ -68,7 +68,9 @@ def _finding(found: Finding) -> dict[str, JSON]:
     if not found.confidential:
         return {**found.to_json()}
     word = "within the limit" if found.passed else "beyond the limit"
-    return {**found.to_json(), "value": word, "reason": f"The value is {word}; it stays in the workspace."}
+    hidden = f"The value is {word}; it stays in the workspace."
+    # Where a rule has several limits, the one it shows is that of the worst figure: it would name the attack.
+    return {**found.to_json(), "value": word, "limit": None, "reason": hidden}
 
 
 def _attack(row: AttackResult) -> Mapping[str, JSON]:

@@ -58,6 +58,21 @@ def test_figures_on_private_rows_do_not_change_what_leaves(evidence):
     assert views[0] == views[1]
 
 
+def test_the_limit_that_leaves_does_not_name_the_attack_that_came_nearest_to_its_own(evidence):
+    """Which upper bound is nearest to its limit is decided by exact figures on private rows."""
+    inside, outside = set(), set()
+    for at, row in enumerate(evidence.attack.report.attacks):
+        near = tuple(r.model_copy(update={"ci_high": r.limit - 1e-6}) if i == at else r
+                     for i, r in enumerate(evidence.attack.report.attacks))  # fmt: skip
+        if row.confidentiality == "internal":
+            decision = gate(with_attack(evidence, _attacks=near), default_policy())
+            inside.add(next(rule.limit for rule in decision.rules if rule.name == "attack_limits"))
+            rules = public_decision(decision)["rules"]
+            outside.add(next(rule["limit"] for rule in rules if rule["name"] == "attack_limits"))
+    assert len(inside) > 1
+    assert len(outside) == 1
+
+
 def test_confidential_findings_keep_value_and_reason_at_home(evidence):
     decision = gate(with_attack(evidence, ci_high=0.7654), default_policy())
     inside, outside = json.dumps(decision.to_json()), json.dumps(public_decision(decision))
