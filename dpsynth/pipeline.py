@@ -30,7 +30,7 @@ from dpsynth.schema.model import Schema
 from dpsynth.tabular.protocol import Generator, Model, Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PlantedCanaries:
     """Public random rows, and the secret coins that decided which of them were fitted.
 

@@ -37,7 +37,7 @@ SNIFFED_LINES = 20
 NEWLINE = re.compile(rb"\r\n|\r|\n")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Record:
     """One record: the line it starts on, its raw fields, and which field is badly quoted, if any.
 

@@ -37,7 +37,7 @@ def no_lines(row: int) -> None:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Distinct:
     """Distinct texts of one column.
 

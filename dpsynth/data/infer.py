@@ -69,7 +69,7 @@ DATE_LIKE = "|".join(
 MOSTLY = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Typed:
     """A column in its type, and what there is to say about it."""
 

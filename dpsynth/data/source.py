@@ -46,7 +46,7 @@ RATIO_FROM = 64 << 20
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Source:
     """The content of a file, unpacked, and what it is."""
 

@@ -48,7 +48,7 @@ class Codec(Protocol):
         """Codes 0 … size-1, missing -1; shape (rows,)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ValueCounts:
     """Exact counts of the distinct values of one column (private).
 

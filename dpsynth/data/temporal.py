@@ -29,7 +29,7 @@ DAY_MICROSECONDS = 86_400_000_000
 EPOCH = datetime(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Parsed:
     """What distinct texts mean.
 

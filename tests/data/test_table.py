@@ -19,6 +19,10 @@ from hypothesis import strategies as st
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data import table as table_module
 from dpsynth.data.arrow_numpy import array_of, literal, missing_of, text_of, values_of
+from dpsynth.data.csv_text import Record
+from dpsynth.data.distinct import Distinct
+from dpsynth.data.infer import Typed
+from dpsynth.data.source import Source
 from dpsynth.data.table import Table
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 
@@ -155,6 +159,16 @@ def test_a_repr_and_len_tell_no_row_count() -> None:
     with pytest.raises(TypeError, match="private"):
         len(table)
     assert table.unsafe_num_rows == 37
+
+
+def test_what_holds_cells_or_counts_shows_neither_in_a_repr() -> None:
+    """A repr ends up in logs, tracebacks and notebooks."""
+    cells = pa.chunked_array([["hiv", "hiv", "flu"]])
+    counts = Table.from_arrow(pa.table({"d": cells})).value_counts("d")
+    held = (counts, Distinct.of("d", cells), Typed(column=cells), Record(1, [b"hiv"]), Source("text", b"hiv"))
+    for one in held:
+        assert "hiv" not in repr(one)
+        assert "counts=" not in repr(one)
 
 
 def test_select_take_concat_and_batches() -> None:
