@@ -1,10 +1,12 @@
 """Train and holdout, decided by secret coins before anything is looked at.
 
 Each row (with a unit column: each unit) goes to the holdout by an independent coin that depends on a secret key and
-on the row's position (the unit's identifier) alone. So adding or removing one record (one unit) leaves every other
-record where it was, and the guarantee for the training part is a guarantee for the whole table: for any fixed coins,
-neighbouring tables have neighbouring or equal training parts. A split of fixed size would not do: one more row would
-move others across.
+on the row's position (the unit's identifier) alone. The guarantee for the training part is one for the whole table.
+Give each record (each unit) of the larger of two neighbours its coin, and the same coin to it in the smaller: both
+splits have the law that they should, and for any such coins the training parts are neighbours or equal. Divergences
+are convex, so the mixture over coins is no worse, and no worse over several runs that share one split. That needs
+coins nobody knows: positions behind a removed row move up, and the key is one for each content. A split of fixed size
+would not do: one more row would move others across.
 
 >>> is_holdout = row_coins(10_000, 0.3, key=bytes(32))
 >>> bool(abs(is_holdout.mean() - 0.3) < 0.02)
