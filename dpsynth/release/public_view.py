@@ -22,11 +22,14 @@ from dpsynth.release.rules.protocol import Finding
 
 if TYPE_CHECKING:
     from attacks.report import AttackResult
-    from dpsynth.quality.report import Metric
+    from dpsynth.quality.report import Metric, QualityReport
 
 DECISION_SCHEMA: Final = "dpsynth.public_decision/1"
 EVIDENCE_SCHEMA: Final = "dpsynth.public_evidence/1"
 _CLASSES: Final = ((0.25, "close to real"), (0.5, "nearer to real than to useless"), (1.0, "rough"))
+_WITHHELD: Final = "not published"
+_TAILS: Final = tuple(f"tail_{figure}_{band}" for figure in ("kept", "overlap") for band in ("1_9", "10_99", "100_999"))
+_HEADLINES: Final = ("tstr_auc", "tstr_r2")
 
 
 def public_decision(decision: Decision) -> dict[str, JSON]:
@@ -58,9 +61,7 @@ def public_evidence(evidence: Evidence) -> dict[str, JSON]:
             if attack is not None and attack.report.epsilon_lower_bound is not None
             else None
         ),
-        "quality": []
-        if quality is None
-        else [_metric(metric) for metric in sorted(quality.report.metrics, key=_by_name)],
+        "quality": [] if quality is None else _quality(quality.report),
     }
 
 
@@ -95,14 +96,25 @@ def _attack(row: AttackResult) -> Mapping[str, JSON]:
     return view
 
 
-def _by_name(metric: Metric) -> tuple[str, str]:
-    """Not the report's own order, worst first, which exact private figures decide."""
-    return metric.group, metric.name
+def _quality(report: QualityReport) -> list[JSON]:
+    """One class a metric, under names and in an order that private figures do not decide.
+
+    The report's own order is worst first. Its names tell more: a band of tails has metrics only if some pair of real
+    cells falls into it, and whether prediction is scored by average precision, accuracy or R2 tells how many
+    values the real target has, which one person can change. So bands are filled up, and prediction has one name.
+    """
+    classes: dict[tuple[str, str], JSON] = {}
+    if any(metric.group == "tails" for metric in report.metrics):
+        classes |= {("tails", name): _WITHHELD for name in _TAILS}
+    classes |= {(m.group, m.name): _class(m) for m in report.metrics if m.group != "utility"}
+    utility = {metric.name: _class(metric) for metric in report.metrics if metric.group == "utility"}
+    if utility:
+        classes["utility", "tstr"] = next((utility[name] for name in _HEADLINES if name in utility), _WITHHELD)
+    return [{"name": name, "group": group, "class": label} for (group, name), label in sorted(classes.items())]
 
 
-def _metric(metric: Metric) -> Mapping[str, JSON]:
+def _class(metric: Metric) -> str:
     shortfall = metric.shortfall
     if shortfall is None or metric.confidentiality == "internal":
-        return {"name": metric.name, "group": metric.group, "class": "not published"}
-    label = next((name for bound, name in _CLASSES if shortfall <= bound), "not better than useless")
-    return {"name": metric.name, "group": metric.group, "class": label}
+        return _WITHHELD
+    return next((name for bound, name in _CLASSES if shortfall <= bound), "not better than useless")

@@ -36,6 +36,7 @@ _METRICS: Final[Mapping[str, Words]] = {
     "invented_mass": Words(
         title="Invented combinations", meaning="share of rows in pairs of values that no real row has"
     ),
+    "tstr": Words(title="Prediction", meaning="model trained on synthetic rows, tested on real ones"),
     "tstr_auc": Words(title="Prediction, ROC AUC", meaning="model trained on synthetic rows, tested on real ones"),
     "tstr_average_precision": Words(title="Prediction, average precision", meaning="of the rarer class, on real rows"),
     "tstr_accuracy": Words(title="Prediction, accuracy", meaning="on real rows"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+from dpsynth.quality.report import Metric
+from dpsynth.quality.tails import BANDS
 from dpsynth.release.gate import gate
 from dpsynth.release.policy import default_policy
 from dpsynth.release.public_view import public_decision, public_evidence
@@ -89,3 +92,25 @@ def test_quality_classes_are_four_and_coarse(evidence):
         body = public_evidence(with_quality(evidence, "tvd2_mean", matched=value))
         seen.add(next(m["class"] for m in body["quality"] if m["name"] == "tvd2_mean"))
     assert len(seen) == 4
+
+
+def test_names_of_metrics_do_not_tell_how_many_values_the_target_has_or_which_bands_are_empty(evidence):
+    """A third class that one person holds turns average precision into accuracy; a rare pair fills a band."""
+
+    def seen(scores, bands):
+        report = evidence.quality.report
+        anchors = {"value": 0.9, "reference": 0.95, "floor": None, "better": "high"}
+        extra = [Metric(name=f"tstr_{name}", group="utility", shuffle=0.5, **anchors) for name in scores]
+        extra += [
+            Metric(name=f"tail_{figure}_{low}_{high}", group="tails", **anchors)
+            for low, high in bands
+            for figure in ("kept", "overlap")
+        ]
+        other = report.model_copy(update={"metrics": (*report.metrics, *extra)})
+        quality = evidence.quality.model_copy(update={"report": other})
+        return [row["name"] for row in public_evidence(replace(evidence, quality=quality))["quality"]]
+
+    names = seen(("auc", "average_precision"), BANDS)
+    assert names == seen(("auc", "accuracy"), BANDS[:1])
+    assert names == seen(("r2", "mean_absolute_error"), ())
+    assert {"tstr", "tail_kept_1_9", "tail_overlap_100_999"} <= set(names)
