@@ -10,6 +10,7 @@ import os
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from dpsynth.cli.commands import budget, data, demo, draft, judge, ledger, run, verify, workspace
 from dpsynth.core.errors import DpsynthError
@@ -35,6 +36,18 @@ for module in (demo, workspace, data, budget, draft, judge, run, verify, ledger)
     module.add_to(app)
 
 
+def _whole_sentences(group: typer.Typer) -> None:
+    """List each command with the whole first sentence of its help, which would else be cut at 45 characters."""
+    for command in group.registered_commands:
+        command.short_help = (command.callback.__doc__ or "").partition("\n")[0]
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _whole_sentences(inner.typer_instance)
+
+
+_whole_sentences(app)
+
+
 def main() -> None:
     """Run the command line and leave with the documented exit code."""
     sys.exit(call(sys.argv[1:]))
@@ -42,23 +55,38 @@ def main() -> None:
 
 def call(arguments: list[str]) -> int:
     """Run one command in this process; returns the exit code and never raises."""
+    as_json = "--json" in arguments
     try:
-        app(arguments)
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
-        return 130
+        left = app(arguments, standalone_mode=False)
+    except TyperException as wrong:
+        return _usage(wrong, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return _report(DpsynthError("Interrupted before anything was reserved or written."), as_json=as_json, code=130)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing is left to say
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary: every error leaves as a sentence and a code
-        return _report(error, as_json="--json" in arguments)
-    return 0
+        return _report(error, as_json=as_json)
+    return left if isinstance(left, int) else 0
 
 
-def _report(error: Exception, *, as_json: bool) -> int:
-    """Print an error for a person or a machine; returns its exit code."""
+def _usage(error: TyperException, *, as_json: bool) -> int:
+    """A command line that cannot be understood, as typer shows it, and as JSON if asked for; exit code 2."""
+    import json
+
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    else:
+        print(f"error: {error.format_message()}", file=sys.stderr)  # noqa: T201
+    if as_json:
+        told = {"type": "UsageError", "message": error.format_message(), "remedy": "See: dpsynth COMMAND --help"}
+        print(json.dumps({"error": told}))  # noqa: T201
+    return error.exit_code
+
+
+def _report(error: Exception, *, as_json: bool, code: int | None = None) -> int:
+    """Print an error for a person or a machine; returns its exit code, or `code`."""
     import json
 
     from dpsynth.cli.terminal import printable
@@ -77,7 +105,7 @@ def _report(error: Exception, *, as_json: bool) -> int:
     print(f"error: {printable(known.message, 1500)}", file=sys.stderr)  # noqa: T201
     if known.remedy:
         print(f"  -> {printable(known.remedy, 1500)}", file=sys.stderr)  # noqa: T201
-    return exit_code(error)
+    return exit_code(error) if code is None else code
 
 
 def _as_ours(error: Exception) -> DpsynthError | None:

@@ -222,3 +222,71 @@ def test_ctrl_c_in_the_fit_leaves_a_reservation_and_says_so(vault: Path) -> None
     assert child.returncode == 130
     assert "stands and counts as spent" in err
     assert "dpsynth ledger expire run-" in err
+
+
+def test_a_usage_error_is_one_json_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, "synthesize", "data.csv")
+    assert code == 2
+    assert out["error"]["type"] == "UsageError"
+    assert "--epsilon" in out["error"]["message"]
+
+
+def test_the_list_of_commands_says_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ([], ["ledger"]):
+        assert call([*group, "--help"]) == 0
+        assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--unit", "nobody", "no column 'nobody'"),
+        ("--schema", "absent.yaml", "schema file does not exist"),
+        ("--schema", "other.yaml", "wages"),
+    ],
+)
+def test_a_misspelt_unit_or_schema_is_refused_before_a_budget_hangs_on_it(
+    vault: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, says: str
+) -> None:
+    (vault.parent / "other.yaml").write_text(SCHEMA.replace("age:", "wages:"))
+    value = str(vault.parent / value) if option == "--schema" else value
+    data = vault.parent / "data.csv"
+    code, out = run(capsys, "budget", "create", data, "-e", "3", "-d", "1e-5", option, value, "-w", vault)
+    assert code == 1
+    assert says in json.dumps(out)
+    assert run(capsys, "budget", "show", data, "-w", vault)[0] == 6
+    assert grant(vault) == 0
+
+
+def test_a_second_budget_is_refused_with_a_command(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert grant(vault) == 0
+    assert grant(vault, "9") == 6
+    assert "dpsynth budget show data" in capsys.readouterr().err
+
+
+def test_a_moved_file_is_found_by_its_content(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert grant(vault) == 0
+    moved = (vault.parent / "data.csv").rename(vault.parent / "moved here.csv")
+    code, made = run(capsys, "synthesize", moved, "-e", "1", "-w", vault, "--canaries", "0")
+    assert (code, made["draft"]) == (0, "data-0001")
+    assert run(capsys, "evaluate", "data-0001", "-w", vault)[0] == 0
+
+
+def test_an_open_reservation_is_listed_with_the_command_that_closes_it(
+    vault: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    assert grant(vault) == 0
+    monkeypatch.setattr("dpsynth.workspace.synthesis.fit_model", stopped)
+    code, out = run(capsys, "synthesize", "data", "-e", "1", "-w", vault)
+    assert code == 130
+    assert call(["ledger", "show", "-w", str(vault)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    name = said.partition("dpsynth ledger expire ")[2].partition(" ")[0]
+    assert name in out["error"]["message"]
+    assert call(["ledger", "expire", name, "--reason", "stopped by hand", "-w", str(vault)]) == 0
+    capsys.readouterr()
+    assert call(["ledger", "show", "-w", str(vault)]) == 0
+    assert "dpsynth ledger expire" not in capsys.readouterr().out

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.cli.commands.options import AsJson, Delta, Epsilon, MaxPerUnit, SchemaFile, UnitColumn, WorkspaceDir
+from dpsynth.cli.commands.options import (
+    AsJson,
+    Delta,
+    Epsilon,
+    MaxPerUnit,
+    SchemaFile,
+    UnitColumn,
+    WorkspaceDir,
+    to_copy,
+)
 
 Data = Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")]
 
@@ -32,7 +41,7 @@ def create(
     terminal.say(
         f"Budget of '{record.name}' ({record.unit}): epsilon {balance.epsilon.granted}, delta {balance.delta.granted}"
     )
-    terminal.say(f"Next: dpsynth synthesize {data} --epsilon 1 --delta {delta}")
+    terminal.say(f"Next: {to_copy('dpsynth', 'synthesize', data, '--epsilon', '1', workspace=workspace)}")
     terminal.result({"dataset": record.name, **balance_fields(balance)})
 
 

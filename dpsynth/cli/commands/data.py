@@ -15,6 +15,7 @@ from dpsynth.cli.commands.options import (
     SchemaFile,
     UnitColumn,
     WorkspaceDir,
+    to_copy,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def synthesize(
     facts = made.document
     terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed.")
     terminal.say(made.guarantee.sentence())
-    terminal.say(f"Next: dpsynth attack {made.name}; dpsynth evaluate {made.name}; dpsynth gate {made.name}")
+    steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
+    terminal.say(f"Next: {' && '.join(steps)}")
     terminal.result(
         {
             "draft": made.name,

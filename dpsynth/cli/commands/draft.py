@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir
+from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, to_copy
 
 
 def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -67,7 +67,7 @@ def release(
     with terminal.progress() as progress:
         made = Workspace.open(workspace).draft(draft).release(output, progress=progress)
     terminal.say(f"Released: {made.bundle}")
-    terminal.say(f"Receivers check it with: dpsynth verify {made.bundle} --key {made.public_key}")
+    terminal.say(f"Receivers check it with: {to_copy('dpsynth', 'verify', made.bundle, '--key', made.public_key)}")
     terminal.result({"bundle": str(made.bundle), "public_key": str(made.public_key)})
 
 

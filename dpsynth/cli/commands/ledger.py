@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dpsynth.cli.commands.options import AsJson, WorkspaceDir
 
+if TYPE_CHECKING:
+    from accounting.ledger.entry import Entry
+
 Data = Annotated[str, typer.Argument(help="a registered data set or its file")]
+_CLOSING = frozenset({"commit", "abort", "expire"})
 
 
 def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -21,10 +25,13 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     with Workspace.open(workspace).ledger() as ledger:
         entries = ledger.entries()
         head = ledger.head()
-    rows = [
-        [str(e.seq), e.kind.value, str(e.body.get("run_id") or e.body.get("draft") or ""), e.hash[:12]] for e in entries
-    ]
+    rows = [[str(e.seq), e.kind.value, _about(e), e.hash[:12]] for e in entries]
     terminal.table("Ledger", [">seq", "entry", "about", "hash"], rows)
+    closed = {e.body["reservation_id"] for e in entries if e.kind.value in _CLOSING}
+    for e in entries:
+        if e.kind.value == "reserve" and (name := e.body["reservation_id"]) not in closed:
+            terminal.say(f"Reserved by {e.body['run_id']} and not closed: {name}. If that run is over, close it with: "
+                         f"dpsynth ledger expire {name} --reason TEXT")  # fmt: skip
     terminal.result(
         {
             "head": {"seq": head.seq, "hash": head.hash},
@@ -88,6 +95,11 @@ def expire(
         entry = ledger.expire(reservation, reason)
     terminal.say(f"Closed {reservation}; its price is spent (entry {entry.seq}).")
     terminal.result({"reservation": reservation, "entry": f"{entry.seq}:{entry.hash}"})
+
+
+def _about(entry: Entry) -> str:
+    """The run, draft or reservation that an entry speaks of."""
+    return next((str(entry.body[part]) for part in ("run_id", "draft", "reservation_id") if part in entry.body), "")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -27,3 +27,15 @@ UnitColumn = Annotated[
 ]
 MaxPerUnit = Annotated[int, typer.Option("--max-per-unit", min=1, help="rows kept of one person, enforced")]
 DraftId = Annotated[str, typer.Argument(help="a draft's name, as `synthesize` printed it")]
+
+
+def to_copy(*words: str | Path, workspace: Path | None = None) -> str:
+    """A command for the shell: words quoted, and the workspace named if this command was told it.
+
+    >>> to_copy("dpsynth", "attack", "my claims-0001", workspace=Path("vault"))
+    "dpsynth attack 'my claims-0001' --workspace vault"
+    """
+    import shlex
+
+    named = () if workspace is None else ("--workspace", workspace)
+    return shlex.join(str(word) for word in (*words, *named))

@@ -31,10 +31,13 @@ def verify(
     for warning in report.warnings:
         terminal.warn(warning)
     for item in report.checks:
-        terminal.say(
-            f"{'ok  ' if item.ok else 'FAIL'}  {item.name}{'' if item.ok else ': ' + item.reason}",
-            style="" if item.ok else "bold red",
-        )
+        if item.ok:
+            terminal.say(f"ok    {item.name}")
+        elif item is report.failure:
+            terminal.say(f"FAIL  {item.name}: {item.reason}", style="bold red")
+    # After the first failure nothing else is checked, so the names of the rest fit one line.
+    if unreached := [item.name for item in report.checks if not item.ok and item is not report.failure]:
+        terminal.say(f"not reached: {', '.join(unreached)}")
     if report.guarantee is not None:
         terminal.say(report.guarantee.sentence())
     terminal.say("VERIFIED" if report.ok else "NOT VERIFIED", style="bold green" if report.ok else "bold red")

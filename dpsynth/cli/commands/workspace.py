@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dpsynth.cli.commands.options import AsJson
+from dpsynth.cli.commands.options import AsJson, to_copy
 
 
 def init(
@@ -26,7 +26,8 @@ def init(
     terminal.say(
         f"  keys      {workspace.layout.keys}: keep private; give receivers {workspace.layout.release_public_key.name}"
     )
-    terminal.say(f"Next: dpsynth budget create DATA --epsilon 3 --delta 1e-5 --workspace {folder}")
+    grant = to_copy("dpsynth", "budget", "create", "DATA", "--epsilon", "3", "--delta", "1e-5", workspace=folder)
+    terminal.say(f"Next: {grant}")
     terminal.result({"workspace": str(workspace.layout.root), "public_key": str(workspace.layout.release_public_key)})
 
 
