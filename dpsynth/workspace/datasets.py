@@ -13,11 +13,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accounting.relation import PrivacyUnit
-from dpsynth.core.errors import WorkspaceError
+from dpsynth.core.errors import DataError, WorkspaceError
+from dpsynth.data.options import ReadOptions
 from dpsynth.workspace.layout import read_json, write_json
+
+if TYPE_CHECKING:
+    from dpsynth.data.table import Table
 
 _NAME = re.compile(r"[^a-z0-9]+")
 
@@ -85,29 +89,38 @@ class Registry:
         """
         if name not in self._records:
             known = ", ".join(sorted(self._records)) or "none yet"
-            raise WorkspaceError(f"No data set '{name}' is registered here.", f"Registered: {known}.")
+            raise WorkspaceError(
+                f"There is no file '{name}', and no data set '{name}' is registered here.",
+                f"Check the path. Registered: {known}.",
+            )
         return self._records[name]
 
     def by_commitment(self, commitment: str) -> DatasetRecord | None:
         """The record of this very content, if it is registered."""
         return next((r for r in self._records.values() if r.commitment == commitment), None)
 
-    def add(self, record: DatasetRecord) -> DatasetRecord:
+    def add(self, record: DatasetRecord, *, unit_is_fixed: bool = True) -> DatasetRecord:
         """Register, or return what is registered for the same content.
 
         A name that another content holds gets a number: `claims`, `claims-2`.
 
+        Args:
+            record: what is said of the data set now.
+            unit_is_fixed: a budget counts the registered unit, so another one is refused.
+
         Raises:
-            WorkspaceError: if the same content is registered with another unit of privacy.
+            WorkspaceError: if the same content is registered with another unit of privacy, and that one is fixed.
         """
         known = self.by_commitment(record.commitment)
         if known is not None:
-            if known.unit != record.unit:
+            if known.unit != record.unit and unit_is_fixed:
                 raise WorkspaceError(
                     f"This data is registered as '{known.name}' with the unit {known.unit}, not {record.unit}.",
                     "A budget counts one unit; use the registered one.",
                 )
-            merged = replace(known, path=record.path or known.path, schema=record.schema or known.schema)
+            merged = replace(
+                known, unit=record.unit, path=record.path or known.path, schema=record.schema or known.schema
+            )
             if merged == known:
                 return known
             record = merged
@@ -123,6 +136,27 @@ class Registry:
             number += 1
             candidate = f"{name}-{number}"
         return candidate
+
+
+def check_declared(source: Path | Table, unit: str | None, schema: str | Path | None) -> None:
+    """Refuse a unit or a schema that does not fit the columns, before a budget hangs on it.
+
+    Raises:
+        SchemaError: the schema file cannot be read, or speaks of other columns.
+        DataError: the data cannot be read, or have no column `unit`.
+    """
+    from dpsynth.data.read import read
+    from dpsynth.data.table import Table
+    from dpsynth.schema.checks import check_columns, column_options
+    from dpsynth.schema.model import Schema
+
+    known = Schema.from_yaml(Path(schema)) if schema is not None else None
+    options = ReadOptions(columns=column_options(known) if known is not None else {})
+    table = source if isinstance(source, Table) else read(source, options=options)
+    if unit is not None and unit not in table.columns:
+        raise DataError(f"The table has no column '{unit}' to be the unit of privacy.", "Correct --unit.")
+    if known is not None:
+        check_columns(table, known)
 
 
 def slug(name: str) -> str:

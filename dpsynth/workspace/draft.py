@@ -11,6 +11,7 @@ the bundle carries the public view.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -290,12 +291,20 @@ class Release:
         """The released rows."""
         import pandas as pd
 
+        return pd.read_parquet(io.BytesIO(self._member("data.parquet")))
+
+    def document(self, name: str) -> dict[str, Any]:
+        """A JSON document of the bundle, such as `decision.json`."""
+        document: dict[str, Any] = json.loads(self._member(name))
+        return document
+
+    def _member(self, name: str) -> bytes:
         if self.bundle.is_dir():
-            return pd.read_parquet(self.bundle / "data.parquet")
+            return (self.bundle / name).read_bytes()
         import zipfile
 
         with zipfile.ZipFile(self.bundle) as archive:
-            return pd.read_parquet(io.BytesIO(archive.read("data.parquet")))
+            return archive.read(name)
 
     def _repr_html_(self) -> str:
         from dpsynth.report import cell

@@ -9,9 +9,10 @@
     synthesize: {generator: mst, epsilon: 1, delta: 1e-6}
     release: out                # optional: where the bundle goes if the gate says ship
 
-What a file asks for is known by the digest of its values. The draft that a run of this file made is remembered in the
-workspace under that digest, so running it again spends nothing: steps that are done are not done again. To make another
-draft on purpose, give `name` another value.
+What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
+`target`, `unit` and `synthesize`. The draft that a run made is remembered in the workspace under it, so running the
+file again spends nothing, from another folder too; steps that are done are not done again. To make another draft on
+purpose, give `name` another value.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from dpsynth.core.errors import BudgetRefused, ParameterError
+from dpsynth.core.errors import BudgetRefused, ParameterError, VerificationError, WorkspaceError
 from dpsynth.core.progress import Progress
 from dpsynth.release.documents import Refusal, digest, parse_yaml
-from dpsynth.workspace.draft import SUITE, Draft
+from dpsynth.schema.model import Schema
+from dpsynth.workspace.draft import SUITE, Draft, Release
 from dpsynth.workspace.layout import MARKER, read_json, write_json
 from dpsynth.workspace.workspace import CANARIES, Workspace
 
@@ -92,9 +94,8 @@ class RunConfig(_Section):
             # A misspelt key explains the missing one, so it comes first.
             first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
             place = ".".join(str(part) for part in first["loc"])
-            raise ParameterError(
-                f"{path.name}: {place}: {first['msg']}.", "See docs/how-to/run-from-yaml.md."
-            ) from None
+            wrong = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise ParameterError(f"{path.name}: {place}: {wrong}.", "See docs/how-to/run-from-yaml.md.") from None
         home = path.resolve().parent
         paths = {key: home / p for key in ("data", "workspace", "schema_", "release") if (p := getattr(config, key))}
         return config.model_copy(update=paths)
@@ -133,11 +134,36 @@ def execute(
     bundle = None
     if decision == "ship" and config.release is not None:
         if config.release.exists():
+            _check_released(config.release, draft)
             say(f"{config.release} is there already.")
             bundle = config.release
         else:
             bundle = draft.release(config.release, progress=progress).bundle
     return Outcome(draft=draft, decision=decision, bundle=bundle)
+
+
+def _check_released(bundle: Path, draft: Draft) -> None:
+    """What an earlier run left at `release` must be the verified bundle of this very draft.
+
+    Raises:
+        VerificationError: it does not verify.
+        WorkspaceError: it is the bundle of another draft.
+    """
+    from dpsynth.release.verify import verify
+
+    layout = draft.workspace.layout
+    failure = verify(bundle, layout.release_public_key).failure
+    if failure is not None:
+        raise VerificationError(
+            f"'{bundle}' is in the way and is no bundle of this workspace ({failure.name}: {failure.reason})",
+            "Move it away, or give `release` another path.",
+        )
+    decision = Release(bundle=bundle, public_key=layout.release_public_key).document("decision.json")
+    if decision["draft_digest"] != draft.document.draft_digest:
+        raise WorkspaceError(
+            f"'{bundle}' is the bundle of another draft, not of {draft.name}; a release never overwrites.",
+            "Give `release` another path.",
+        )
 
 
 def _draft(
@@ -149,12 +175,18 @@ def _draft(
     warn: Callable[[str], None],
 ) -> Draft:
     """The draft of an earlier run of the same file, or a new one."""
-    asked = config.model_dump(mode="json", by_alias=True, exclude={"release", "suite", "workspace", "budget"})
-    memory = ws.layout.runs / f"{digest({**asked, 'commitment': record.commitment})[:32]}.json"
+    asked = config.model_dump(mode="json", include={"name", "target", "unit", "synthesize"})
+    schema = Schema.from_yaml(config.schema_).digest() if config.schema_ is not None else None
+    memory = ws.layout.runs / f"{digest({**asked, 'schema': schema, 'commitment': record.commitment})[:32]}.json"
     if memory.exists():
         draft = ws.draft(read_json(memory)["draft"])
         say(f"Going on with draft {draft.name} of an earlier run; nothing is spent again.")
         return draft
+    if config.release is not None and config.release.exists():
+        raise WorkspaceError(
+            f"'{config.release}' exists, and a release never overwrites; nothing was spent.",
+            "Move it away, or give `release` another path.",
+        )
     wanted = config.synthesize
     draft = ws.synthesize(
         record,

@@ -17,8 +17,10 @@ Not guaranteed: protection from a person who can read `keys/`.
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +33,7 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
-from dpsynth.workspace.datasets import DatasetRecord, Registry
+from dpsynth.workspace.datasets import DatasetRecord, Registry, check_declared
 from dpsynth.workspace.layout import FORMAT, Layout, find
 
 if TYPE_CHECKING:
@@ -63,6 +65,9 @@ class Workspace:
         self.registry = Registry(layout.datasets)
         self._tables: dict[str, Table] = {}
         _draw_in_notebooks()
+
+    def __repr__(self) -> str:
+        return f"Workspace('{self.layout.root}')"
 
     @classmethod
     def init(cls, folder: str | Path) -> Workspace:
@@ -121,6 +126,11 @@ class Workspace:
             unit: the column that names the person; None if one row is one person.
             max_per_unit: rows kept of one person, enforced before anything is counted.
             schema: schema file to use for it by default.
+
+        Raises:
+            SchemaError: the schema file cannot be read, or speaks of other columns.
+            DataError: the file cannot be read, or has no column `unit`.
+            WorkspaceError: a budget was granted for another unit of privacy.
         """
         if source is None:
             path = Path(name_or_path)
@@ -134,6 +144,10 @@ class Workspace:
             table = as_table(source)
             commitment, name, path = self.vault.commit(_ipc(table)), str(name_or_path), None
             self._tables[commitment] = table
+        if unit is not None or schema is not None:
+            check_declared(path if path is not None else self._tables[commitment], unit, schema)
+        with self.ledger() as ledger:
+            granted = ledger.find_budget(commitment) is not None
         return self.registry.add(
             DatasetRecord(
                 name=name,
@@ -141,7 +155,8 @@ class Workspace:
                 unit=_unit(unit, max_per_unit),
                 path=str(path.resolve()) if path is not None else None,
                 schema=str(Path(schema).resolve()) if schema is not None else None,
-            )
+            ),
+            unit_is_fixed=granted,
         )
 
     def find(self, data: str | Path | DatasetRecord) -> DatasetRecord:
@@ -158,6 +173,8 @@ class Workspace:
         known = self.registry.by_commitment(self._commit_file(path))
         if known is None:
             raise _no_budget(str(data))
+        if known.path is not None and not Path(known.path).exists():
+            return self.registry.add(replace(known, path=str(path.resolve())))  # the same content, moved
         return known
 
     def create_budget(self, data: str | Path | DatasetRecord, *, epsilon: Any, delta: Any) -> Balance:
@@ -167,9 +184,17 @@ class Workspace:
             data: a registered data set.
             epsilon: of the data set's unit, add/remove, for all releases together.
             delta: likewise.
+
+        Raises:
+            BudgetRefused: the data has a budget.
         """
         record = self.find(data)
         with self.ledger(write=True) as ledger:
+            if ledger.find_budget(record.commitment) is not None:
+                raise BudgetRefused(
+                    f"'{record.name}' has a budget already, and a second would refill the first.",
+                    f"See what is left of it: dpsynth budget show {record.name}",
+                )
             budget = ledger.create_budget(
                 dataset=record.name,
                 commitment=record.commitment,
@@ -293,7 +318,7 @@ class Workspace:
 
     def secret(self, purpose: str) -> bytes:
         """32 secret bytes for one purpose, the same each time."""
-        return bytes.fromhex(self.vault.commit(purpose.encode(), purpose="seed"))
+        return bytes.fromhex(self.vault.commit(purpose.encode(), purpose="secret"))
 
     def budget_id(self, ledger: Ledger, record: DatasetRecord) -> str:
         """The budget of a data set.
@@ -363,5 +388,5 @@ def _unit(column: str | None, max_records: int) -> PrivacyUnit:
 def _no_budget(data: str) -> BudgetRefused:
     return BudgetRefused(
         f"Nobody has granted '{data}' a privacy budget, so nothing may be computed from it.",
-        f"A person grants one with: dpsynth budget create {data} --epsilon 3 --delta 1e-5",
+        f"A person grants one with: {shlex.join(['dpsynth', 'budget', 'create', data])} --epsilon 3 --delta 1e-5",
     )

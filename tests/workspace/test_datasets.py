@@ -35,6 +35,14 @@ def test_one_content_has_one_unit(tmp_path: Path) -> None:
         )
 
 
+def test_until_a_budget_counts_it_the_unit_can_be_corrected(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "datasets.json")
+    unit = PrivacyUnit(kind="user", column="who", max_records=2)
+    registry.add(DatasetRecord(name="claims", commitment=A, unit=PrivacyUnit()))
+    corrected = registry.add(DatasetRecord(name="claims", commitment=A, unit=unit), unit_is_fixed=False)
+    assert corrected.unit == Registry(tmp_path / "datasets.json").get("claims").unit == unit
+
+
 def test_the_registry_survives_the_process(tmp_path: Path) -> None:
     unit = PrivacyUnit(kind="user", column="who", max_records=3)
     kept = Registry(tmp_path / "datasets.json").add(DatasetRecord(name="x", commitment=A, unit=unit, path="/d/x.csv"))
@@ -42,7 +50,7 @@ def test_the_registry_survives_the_process(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_what_is_known(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match=r"No data set 'x' is registered here\. Registered: none yet"):
+    with pytest.raises(WorkspaceError, match=r"no data set 'x' is registered here\..* Registered: none yet"):
         Registry(tmp_path / "datasets.json").get("x")
 
 
