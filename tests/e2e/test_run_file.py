@@ -42,8 +42,6 @@ def test_nothing_is_spent_if_the_bundle_could_not_be_written(tmp_path: Path) -> 
 
 
 def test_an_unknown_key_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(
-        "{data: d, workspace: v, synthesise: {}, synthesize: {epsilon: 1, delta: 0}}"
-    )
+    (tmp_path / "run.yaml").write_text("{data: d, workspace: v, synthesise: {}, synthesize: {epsilon: 1, delta: 0}}")
     with pytest.raises(ParameterError, match="synthesise: unknown key"):
         RunConfig.from_yaml(tmp_path / "run.yaml")
