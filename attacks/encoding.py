@@ -33,7 +33,7 @@ ONE_HOT_MAX = 64
 _CODE_SEED = 20_231  # the random codes of wide categorical columns carry no secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Encoded:
     """One table: `ids` int64 (n,), `points` float32 (n, d), `codes` int32 (n, c) with -1 for missing."""
 
@@ -49,7 +49,7 @@ class Encoded:
         return Encoded(ids=self.ids[rows], points=self.points[rows], codes=self.codes[rows])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Layout:
     """What the columns of `codes` and the dimensions of `points` mean; `ranks` order each numeric column's codes."""
 

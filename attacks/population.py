@@ -27,7 +27,7 @@ DRIFT_TOLERATED = 0.025
 POSITIONS = ("members", "nonmembers", "release")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Population:
     """Encoded tables with their folds; isolation and tail cover each fold's members, then its nonmembers."""
 

@@ -39,7 +39,7 @@ _DECLARED: Mapping[str, Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Coded:
     """Coded tables over the same columns.
 

@@ -56,7 +56,7 @@ def interval(value: float, variance: float, rows: int, other_rows: int) -> Inter
     return max(0.0, value - half), min(1.0, value + half)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Joint:
     """Joint histogram of columns `i` and `j` in every table.
 
@@ -111,7 +111,7 @@ def distance(left: Counts, right: Counts) -> Distance:
     return Distance(value=value, low=low, high=high)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class PairDistances:
     """Accumulates the distance of one table to another over all pairs, with the influence of each row."""
 

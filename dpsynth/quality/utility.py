@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 Score = Callable[[Any, Any, Floats], float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Features:
     """Encodes a table for one model; categories are those of the model's own training table."""
 
@@ -113,7 +113,7 @@ def _mae(predicted: Floats, y: Floats, w: Floats) -> float:
     return float(w @ np.abs(y - predicted) / w.sum())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Task:
     """A target made ready: what each table teaches and how predictions are scored."""
 

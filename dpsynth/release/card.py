@@ -24,6 +24,7 @@ LIMITS: Final = (
     "Column names, declared types and everything that the schema declared public are published as they are.",
     "Rows are drawn from a noisy model: groups below the resolution stated in the report are noise.",
     "Passing attacks show that these attacks found nothing; only the guarantee covers the others.",
+    "Verdicts, quality classes and the fact of the release come from private rows without noise: outside epsilon.",
 )
 CSV_NOTE: Final = "Text cells that a spreadsheet would run as a formula have an apostrophe in front; Parquet is exact."
 
