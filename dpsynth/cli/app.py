@@ -101,7 +101,7 @@ def _report(error: Exception, *, as_json: bool, code: int | None = None) -> int:
             "Nothing was released. Run again with DPSYNTH_DEBUG=1 to see where, and report it without the data.",
         )
     if as_json:
-        print(json.dumps({"error": known.to_json()}))  # noqa: T201
+        print(json.dumps({"error": {**known.to_json(), "type": type(error).__name__}}))  # noqa: T201
     print(f"error: {printable(known.message, 1500)}", file=sys.stderr)  # noqa: T201
     if known.remedy:
         print(f"  -> {printable(known.remedy, 1500)}", file=sys.stderr)  # noqa: T201

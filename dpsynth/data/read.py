@@ -12,12 +12,13 @@ Not guaranteed: that the table fits synthesis; `dpsynth.schema.checks.prepare` r
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from dpsynth.core.errors import DataError
 from dpsynth.data import csv_source, parquet_source
 from dpsynth.data.declared import conform
 from dpsynth.data.options import ReadOptions
-from dpsynth.data.source import load
+from dpsynth.data.source import fingerprint, load
 from dpsynth.data.table import Table
 from dpsynth.data.warning import listed
 
@@ -46,7 +47,8 @@ def read(path: str | os.PathLike[str], *, options: ReadOptions = DEFAULTS) -> Ta
     absent = [name for name in options.columns if name not in table.types]
     if absent:
         raise DataError(f"The file has no column {listed(absent)}.", "Correct the name in the schema.")
-    return table
+    origin = (str(Path(path).resolve()), fingerprint(path))
+    return Table(table.to_arrow(), decimals=table.decimals, warnings=table.warnings, origin=origin)
 
 
 def conformed(table: Table, options: ReadOptions) -> Table:

@@ -6,8 +6,8 @@ file gives no table. Nothing is ever unpickled.
 
 >>> import pathlib, tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
-...     path = pathlib.Path(folder, "a.csv"); _ = path.write_bytes(b"x"); print(load(path, ReadOptions()))
-Source(format='text', content=b'x')
+...     path = pathlib.Path(folder, "a.csv"); _ = path.write_bytes(b"x"); print(load(path, ReadOptions()).format)
+text
 
 Not guaranteed: that the content is what its format says; the parsers check that.
 """

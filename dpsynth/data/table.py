@@ -73,9 +73,10 @@ class Table:
         types: name -> "string" | "integer" | "float" | "boolean" | "date" | "datetime".
         decimals: name -> decimal places that the file's own column type declares (Arrow decimals only).
         warnings: what the reader had to say.
+        origin: path and SHA-256 of the file that was read whole; None once rows or columns were taken.
     """
 
-    __slots__ = ("_arrow", "_codes", "columns", "decimals", "types", "warnings")
+    __slots__ = ("_arrow", "_codes", "columns", "decimals", "origin", "types", "warnings")
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class Table:
         *,
         decimals: Mapping[str, int] = MappingProxyType({}),
         warnings: Sequence[DataWarning] = (),
+        origin: tuple[str, str] | None = None,
     ) -> None:
         """Wrap columns that are canonical already; `from_arrow` converts any others."""
         self._arrow = arrow
@@ -91,6 +93,7 @@ class Table:
         self.types: Mapping[str, str] = MappingProxyType({f.name: KIND_OF[f.type] for f in arrow.schema})
         self.decimals: Mapping[str, int] = MappingProxyType(dict(decimals))
         self.warnings: tuple[DataWarning, ...] = tuple(warnings)
+        self.origin = origin
 
     @classmethod
     def from_arrow(cls, arrow: pa.Table) -> Self:

@@ -82,8 +82,8 @@ class Decision:
             GateRefused: otherwise, with the first reasons.
         """
         if self.decision != "ship":
-            reasons = " ".join(found.reason for found in self.failed if found.effect == self.decision)
-            raise GateRefused(f"The gate says {self.decision}.", reasons, decision=self.decision)
+            reasons = dict.fromkeys(found.reason for found in self.failed if found.effect == self.decision)
+            raise GateRefused(f"The gate says {self.decision}.", " ".join(reasons), decision=self.decision)
 
     def __str__(self) -> str:
         lines = [f"{self.decision}: draft {self.draft}, policy {self.policy_digest[:12]}"]

@@ -168,14 +168,20 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
 }
 
 
+_KEYS: Final = [
+    *Policy.model_fields,
+    *(f"{section}.{key}" for section, model in _SECTIONS.items() for key in model.model_fields),
+]
+
+
 def _policy_error(error: ValidationError) -> PolicyError:
     """The first problem in a sentence; unknown keys come first because they explain missing ones."""
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        model = _SECTIONS.get(str(first["loc"][0]), Policy) if len(first["loc"]) > 1 else Policy
-        near = difflib.get_close_matches(str(first["loc"][-1]), list(model.model_fields), n=1, cutoff=0.0)
+        near = difflib.get_close_matches(place, _KEYS, n=1, cutoff=0.5)
+        near = near or difflib.get_close_matches(str(first["loc"][-1]), _KEYS, n=1, cutoff=0.0)
         return PolicyError(f"The policy has no key {place!r}, so nothing would apply it.",
                            f"Did you mean {near[0]!r}?")  # fmt: skip
     if first["type"] == "missing":

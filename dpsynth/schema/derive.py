@@ -211,7 +211,7 @@ class _MagnitudeCodec:
         low, high = bin_edges(at)
         if spec.kind == "integer":
             largest = 2**62 - 1  # so that the widest grid has fewer than 2^63 ticks
-            return max(math.floor(low), -largest), min(math.ceil(high), largest)
+            return tuple(min(max(edge, -largest), largest) for edge in (math.floor(low), math.ceil(high)))
         limit = float(EXACT_FLOAT_TICKS * scale_of(spec)) if spec.precision is not None else 2.0**64
         return tuple(min(max(edge, -limit), limit) for edge in (low, high))
 

@@ -141,8 +141,11 @@ class Workspace:
             path = Path(source)
             commitment, name = self._commit_file(path), str(name_or_path)
         else:
-            table = as_table(source)
-            commitment, name, path = self.vault.commit(_ipc(table)), str(name_or_path), None
+            table, name = as_table(source), str(name_or_path)
+            if table.origin is None:
+                commitment, path = self.vault.commit(_ipc(table)), None
+            else:  # read whole from a file: the file's budget is its budget
+                commitment, path = self.vault.commit(bytes.fromhex(table.origin[1])), Path(table.origin[0])
             self._tables[commitment] = table
         if unit is not None or schema is not None:
             check_declared(path if path is not None else self._tables[commitment], unit, schema)
@@ -299,13 +302,13 @@ class Workspace:
         Raises:
             DataError: if the file is gone or its content is another one than was registered.
         """
-        if record.path is None:
-            if record.commitment not in self._tables:
-                raise DataError(
-                    f"'{record.name}' was handed over in memory, and this process does not have it.",
-                    "Register the same table again in this session.",
-                )
+        if record.commitment in self._tables:
             return self._tables[record.commitment]
+        if record.path is None:
+            raise DataError(
+                f"'{record.name}' was handed over in memory, and this process does not have it.",
+                "Register the same table again in this session.",
+            )
         path = Path(record.path)
         if not path.exists():
             raise DataError(f"The file of '{record.name}' is gone: {path}.", "Restore it, or register its new place.")

@@ -202,3 +202,16 @@ def test_a_person_with_many_rows_is_attacked_once(tmp_path: Path) -> None:
     assert people.groupby("who").size().max() == 2
     report = draft.attack("quick")
     assert max(row.n_targets for row in report.attacks) <= people["who"].nunique()
+
+
+def test_a_file_read_in_python_and_named_on_the_command_line_is_one_data_set(
+    tmp_path: Path, fair: tuple[Path, Path]
+) -> None:
+    """Two commitments for one table would be two budgets."""
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register("affairs", dp.read(fair[0]), schema=fair[1])
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    assert ws.find(fair[0]) == record
+    assert ws.balance(fair[0]).epsilon.granted == 3
+    part = dp.read(fair[0]).select(["age", "affairs"])
+    assert part.origin is None, "a part of a file is not the file"

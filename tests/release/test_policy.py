@@ -68,9 +68,9 @@ def test_every_limit_changes_the_digest():
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
-        ("  max_delta: 1e-5", "  max_detla: 1e-5", "no key 'guarantee.max_detla'.*Did you mean 'max_delta'"),
+        ("  max_delta: 1e-5", "  max_detla: 1e-5", "no key 'guarantee.max_detla'.*Did you mean 'guarantee.max_delta'"),
         ("quality:", "qualty:", "no key 'qualty'.*Did you mean 'quality'"),
-        ("  max_attempts: 5 ", "  max_tries: 5 ", "no key 'attempts.max_tries'.*Did you mean 'max_attempts'"),
+        ("  max_attempts: 5 ", "  max_tries: 5 ", "no key 'attempts.max_tries'.*Did you mean 'attempts.max_attempts'"),
         ("max_epsilon_total: 10 ", "max_epsilon_total: -1 ", "guarantee.max_epsilon_total"),
         ("max_epsilon_total: 10 ", "max_epsilon_total: .inf ", "not finite"),
         ("max_epsilon_total: 10 ", "max_epsilon_total: much ", "guarantee.max_epsilon_total"),

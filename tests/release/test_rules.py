@@ -306,6 +306,14 @@ class TestQuality(RuleConformance):
     def tighten(self, policy):
         return changed(policy, "quality", max_tvd2_shortfall="0.1")
 
+    def test_a_table_without_dependence_is_held_against_the_holdout(self, evidence):
+        flat = with_quality(evidence, "tvd2_mean", reference=0.07, shuffle=0.06, matched=0.09)
+        assert self.ask(flat, default_policy()).passed
+        far = with_quality(evidence, "tvd2_mean", reference=0.07, shuffle=0.06, matched=0.3)
+        found = self.ask(far, default_policy())
+        assert not found.passed
+        assert "no dependence to keep" in found.reason
+
     def test_a_policy_may_ask_for_no_quality(self, evidence):
         lax = changed(default_policy(), "quality", required=False)
         assert self.ask(replace(evidence, quality=None), lax).passed

@@ -17,8 +17,8 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.decimals import MOST_PLACES
 from dpsynth.schema.derive import DeriveNoise, derive, open_questions, plan_derive, unknown_columns
-from dpsynth.schema.domain import CategoryDomain, GridDomain
-from dpsynth.schema.model import MAX_DECIMALS, Schema
+from dpsynth.schema.domain import CategoryDomain, GridDomain, grid
+from dpsynth.schema.model import MAX_DECIMALS, ColumnSpec, Schema
 from dpsynth.tabular.independent import Independent
 
 NOISE = DeriveNoise(sigma=Decimal(10), threshold=70)
@@ -271,3 +271,15 @@ def test_progress_is_told_of_each_column():
     table = Table.from_arrow(pa.table({"a": [1.5], "b": [1], "c": ["x"]}))
     derive(table, of, NOISE, noise=unsafe_SeededNoise(1), progress=lambda *a, **k: heard.append(a[:3]))
     assert heard == [("derive domains", 1, 2), ("derive domains", 2, 2)]
+
+
+@pytest.mark.parametrize("kind", ["integer", "float"])
+@pytest.mark.parametrize("at", [0, 1, 127, 253, 254])
+def test_bounds_from_any_bin_that_noise_may_choose_make_a_grid(kind: str, at: int) -> None:
+    """Where no bin stands out the fullest one is taken, and noise may make it an outermost one."""
+    from dpsynth.schema.derive import _MagnitudeCodec
+
+    spec = ColumnSpec(kind=kind)
+    low, high = _MagnitudeCodec().edges(at, spec)
+    assert low <= high
+    assert grid(spec, low, high).size >= 1
