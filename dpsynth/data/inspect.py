@@ -58,7 +58,7 @@ def inspect(table: Table, *, target: str | None = None, unit: str | None = None)
         for code, applies, message in checks:
             if applies(name, column):
                 found.append(DataWarning(code=code, column=name, message=f"Column {shown(name)} {message}"))
-        if kind in ("integer", "string") and name != unit and repeats(name, column):
+        if unit is None and kind in ("integer", "string") and repeats(name, column):
             found.append(_unit_hint(name))
     found.extend(_target_copies(table, target))
     found.extend(_copies(table, unit))

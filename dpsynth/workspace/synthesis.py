@@ -13,7 +13,7 @@ An error or an interruption after step 2 leaves the reservation, and the reserva
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 import dpsynth
-from accounting.ledger import Ledger, Reservation
+from accounting.ledger import Ledger, Reservation, ReservationRecord
 from dpsynth.core.errors import DpsynthError, ParameterError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.core.progress import Progress
@@ -86,7 +86,7 @@ def synthesize(
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
-        run_id = f"{record.name}-{_next_number(workspace, record):04d}"
+        run_id = f"{record.name}-{_next_number(workspace, record, ledger.reservations(budget_id)):04d}"
         reservation = ledger.reserve(
             budget_id, plan.tree, delta=delta, run_id=run_id, purpose="synthesis", policy_digest=policy.digest()
         )
@@ -224,8 +224,8 @@ CANARY_COIN = "\x00included"
 """Name of the coin's column among sealed canaries: no column of a table that we read can have it."""
 
 
-def _next_number(workspace: Workspace, record: DatasetRecord) -> int:
-    """One more than any draft of this data set has, sealed ones that a crash left without a folder included."""
-    names = (path.name.removesuffix(".json") for path in workspace.layout.drafts.glob(f"{record.name}-[0-9]*"))
-    numbers = (name.removeprefix(f"{record.name}-") for name in names)
+def _next_number(workspace: Workspace, record: DatasetRecord, runs: Iterable[ReservationRecord]) -> int:
+    """One more than any run of this data set has: reserved ones and what a crash left sealed without a folder."""
+    sealed = (path.name.removesuffix(".json") for path in workspace.layout.drafts.glob(f"{record.name}-[0-9]*"))
+    numbers = (name.removeprefix(f"{record.name}-") for name in (*sealed, *(run.run_id for run in runs)))
     return max((int(n) for n in numbers if n.isdigit()), default=0) + 1

@@ -222,6 +222,8 @@ def test_ctrl_c_in_the_fit_leaves_a_reservation_and_says_so(vault: Path) -> None
     assert child.returncode == 130
     assert "stands and counts as spent" in err
     assert "dpsynth ledger expire run-" in err
+    assert call(["synthesize", "data", "-e", "1", "-w", str(vault), "-g", "independent", "--canaries", "0"]) == 0
+    assert (vault / "drafts" / "data-0002").is_dir(), "the interrupted run keeps its number"
 
 
 def test_a_usage_error_is_one_json_object_too(capsys: pytest.CaptureFixture[str]) -> None:
