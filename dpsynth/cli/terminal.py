@@ -114,7 +114,7 @@ class Terminal:
             return
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, detail="")
-        self._bars.update(self._tasks[name], completed=done, total=total, detail=detail)
+        self._bars.update(self._tasks[name], completed=done, total=total, detail=detail if done < total else "")
 
     def _in_log(self, name: str, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
