@@ -60,7 +60,7 @@ def test_every_generator_of_the_folder_is_in_the_table_and_loads():
 
 
 def test_an_unknown_generator_is_refused_with_the_list():
-    with pytest.raises(ParameterError, match=r"Unknown generator 'gan'.*independent, mst"):
+    with pytest.raises(ParameterError, match=r"Unknown generator 'gan'.*gibbs, independent, mst"):
         tabular.generator("gan")
 
 
