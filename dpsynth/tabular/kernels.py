@@ -26,7 +26,8 @@ def count_pairs(records: Array, left: Array, right: Array, sizes: Array, starts:
 
     Args:
         records: codes, int16, shape (records, columns).
-        left, right: the columns of each table, int64, shape (tables,).
+        left: the first column of each table, int64, shape (tables,).
+        right: its second column, same shape.
         sizes: codes of each column, int64, shape (columns,).
         starts: where each table, shape (sizes[left], sizes[right]), begins in `out`.
         out: flat counts.
@@ -122,11 +123,13 @@ def move_pair(
 
     Args:
         records: codes, int16, shape (records, columns); changed.
-        first, second: the columns that move.
-        tables_first, tables_second: others, own, mirror and weights as in `move_column`; the table of the two columns
-            themselves is in both, its residuals are read once.
+        first: one of the columns that move.
+        second: the other.
+        tables_first: others, own, mirror and weights of `first`, as in `move_column`.
+        tables_second: those of `second`. The table of the two columns themselves is in both and read once.
         residual: as in `move_column`; changed.
-        base_first, base_second: cost of each code before any table is asked.
+        base_first: cost of each code of `first` before any table is asked.
+        base_second: the same of `second`.
         log_density: log q, float32, shape (codes of first, codes of second).
         strength: factor of the tables' cost.
         order: the records in the order of their moves.

@@ -52,7 +52,12 @@ class RecordFit:
     """
 
     def __init__(
-        self, binnings: Mapping[str, Binning], total: float, strength: float, rng: np.random.Generator, progress: Progress
+        self,
+        binnings: Mapping[str, Binning],
+        total: float,
+        strength: float,
+        rng: np.random.Generator,
+        progress: Progress,
     ) -> None:
         self._names, self._total, self._strength = tuple(binnings), total, strength
         self._rng, self._progress = rng, progress
@@ -87,10 +92,11 @@ class RecordFit:
         """Take in noisy tables; one of a known pair is averaged with what is known, by precision."""
         for pair, fresh in tables.items():
             new = sigmas[pair] ** -2
-            old = self.sigmas[pair] ** -2 if pair in self.sigmas else 0.0
-            known = self.tables[pair] if pair in self.tables else 0.0
-            self.tables[pair] = (old * known + new * fresh) / (old + new)
-            self.sigmas[pair] = (old + new) ** -0.5
+            old = 0.0
+            if pair in self.tables:
+                old = self.sigmas[pair] ** -2
+                fresh = (old * self.tables[pair] + new * fresh) / (old + new)
+            self.tables[pair], self.sigmas[pair] = fresh, (old + new) ** -0.5
 
     def run(self, number: int, distances: Mapping[Pair, float]) -> None:
         """Anneal to all that is known, then average the tables of further sweeps into `mean`.

@@ -4,9 +4,9 @@ The state is a table X of n records. Its density is tempered Bayes under indepen
 
     exp(- strength / 2 * sum_m || h_m(X) - y_m ||^2 / sigma_m^2) * prod_i prod_j p_j(x_ij)
 
-with h_m the pair tables of X, y_m the noisy ones. Gibbs moves (`kernels`) redraw one column of one record from its exact
-conditional, or two columns at once where they nearly determine each other. A move costs one row of each table that
-holds the column: no treewidth, no clique limit, and cost linear in the measured pairs. strength 1 is the posterior;
+with h_m the pair tables of X, y_m the noisy ones. Gibbs moves (`kernels`) redraw one column of one record from its
+exact conditional, or two columns at once where they nearly determine each other. A move reads one row of each table
+that holds the column: no treewidth, no clique limit, cost linear in the measured pairs. strength 1 is the posterior;
 real columns are far from independent, so a larger one fits better, and it is raised geometrically (annealing).
 
 The last column of X is constant: a 1-way is the pair table of a column with it, so one kind of table is enough.
