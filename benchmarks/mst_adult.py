@@ -1,4 +1,4 @@
-"""How long, how big, how wrong: a generator on Adult (32,561 x 15), epsilon 1, delta 1e-9, from process start to CSV.
+"""How long, how big, how wrong: a generator on Adult (32,561 x 15), epsilon 1, from process start to CSV.
 
     python benchmarks/mst_adult.py [--generator mst|gibbs|independent] [--runs 3] [--epsilon 1] [--out DIR]
                                    [--json FILE]

@@ -55,8 +55,7 @@ SHARES = Shares(
         RoundShares(scores=0.05, pairs=0.28, per_column=2.5),
     )
 )
-"""Decided on Adult, where 30/35 and 37/28 % for the rounds were alike, and finer slots (10 and 8 a column) slightly worse:
-mean pair error 0.0267 against 0.0259."""
+"""Decided on Adult, where 30/35 and 37/28 % for the rounds were alike and finer slots (10, 8 a column) no better."""
 
 
 @final

@@ -82,10 +82,9 @@ def move_column(
             for code in range(size):
                 cost[code] += residual[start + code]
         cost[before] -= itself  # the residuals count the record where it was
-        lowest = np.float32(np.inf)
         for code in range(size):
             cost[code] = base[code] + np.float32(strength) * cost[code]
-            lowest = min(lowest, cost[code])
+        lowest = cost.min()
         mass = np.float32(0.0)
         for code in range(size):
             mass += np.float32(math.exp(lowest - cost[code]))
@@ -169,11 +168,10 @@ def move_pair(
                 cost[c] += residual[start + codes_b[c]]
                 if codes_b[c] == before_b:
                     cost[c] -= weights_b[q]
-        lowest = np.inf
         for c in range(candidates):
             prior = base_first[codes_a[c]] + base_second[codes_b[c]] + log_density[codes_a[c], codes_b[c]]
             cost[c] = prior + strength * cost[c]
-            lowest = min(lowest, cost[c])
+        lowest = cost.min()
         mass = 0.0
         for c in range(candidates):
             mass += math.exp(lowest - cost[c])

@@ -38,6 +38,9 @@ from dpsynth.tabular.tree import Vector
 Columns = tuple[int, int]
 """Two columns of a record table, the smaller number first."""
 
+Held = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+"""The tables that hold a column: other columns, own starts, mirrors and weights, as in `kernels.move_column`."""
+
 PROPOSALS = 10
 EXPLORED = 0.03
 """Part of a joint proposal that is uniform, so that every cell stays reachable."""
@@ -71,13 +74,12 @@ class Residuals:
         self._targets = [table for table, _ in targets.values()]
         self._weights = np.array([sigma**-2 for _, sigma in targets.values()], dtype=np.float32)
         cells = np.array([table.size for table in self._targets], dtype=np.int64)
-        self._starts = 2 * (np.cumsum(cells) - cells)
-        self._cells = cells
+        self._cells, self._starts = cells, 2 * (np.cumsum(cells) - cells)
         self.flat = np.zeros(2 * int(cells.sum()), dtype=np.float32)
-        self._of_column = [self._touching(column) for column in range(len(sizes))]
+        self._of_column = self._by_column()
 
-    def of(self, column: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Tables that hold a column: the other columns, own starts, mirrors, weights (see `kernels.move_column`)."""
+    def of(self, column: int) -> Held:
+        """The tables that hold a column."""
         return self._of_column[column]
 
     def refresh(self, records: NDArray[np.int16]) -> None:
@@ -89,24 +91,19 @@ class Residuals:
             self.flat[start : start + cells] = weighted.ravel()
             self.flat[start + cells : start + 2 * cells] = weighted.T.ravel()
 
-    def _touching(
-        self, column: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        others, own, mirror, held = [], [], [], []
+    def _by_column(self) -> list[Held]:
+        rows: list[list[tuple[int, int, int, int, int]]] = [[] for _ in self.sizes]
         for at, (left, right) in enumerate(self.pairs):
-            if column in (left, right):
-                straight, turned = self._starts[at], self._starts[at] + self._cells[at]
-                other = left if column == right else right
-                others.append(other)
-                own.append(straight if column == right else turned)
-                mirror.append((turned if column == right else straight, self.sizes[other]))
-                held.append(at)
-        return (
-            np.array(others, dtype=np.int64),
-            np.array(own, dtype=np.int64),
-            np.array(mirror, dtype=np.int64).reshape(-1, 2),
-            self._weights[held],
-        )
+            straight = int(self._starts[at])
+            turned = straight + int(self._cells[at])
+            rows[left].append((right, turned, straight, int(self.sizes[right]), at))
+            rows[right].append((left, straight, turned, int(self.sizes[left]), at))
+        held = []
+        for listed in rows:
+            table = np.array(listed, dtype=np.int64).reshape(-1, 5)
+            columns = (np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]))
+            held.append((*columns, np.ascontiguousarray(table[:, 2:4]), self._weights[table[:, 4]]))
+        return held
 
 
 @final

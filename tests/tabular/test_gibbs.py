@@ -61,13 +61,13 @@ def test_a_cycle_of_dependences_is_reproduced_which_no_tree_can():
 
 
 def test_equal_columns_stay_equal():
-    """Without joint moves a record cannot leave the diagonal, column by column."""
+    """The measured table has 380 cells of noise beside its diagonal; hardly any of it may become rows."""
     codes = np.random.default_rng(0).integers(0, 20, 8000)
     values = list(range(20))
     table = Table.from_arrow(pa.table({"a": pa.array(codes), "b": pa.array(codes)}))
     _, model = fitted(table, of=schema(**{name: {"kind": "categorical", "values": values} for name in "ab"}))
     made = pair_table(model.sample(8000, np.random.default_rng(0)), "a", "b", 20)
-    assert np.trace(made) > 0.97
+    assert np.trace(made) > 0.98
 
 
 def test_each_round_spends_its_slots_and_no_more():
