@@ -5,9 +5,10 @@
 
 Every run is the command line in a fresh process, `dpsynth synthesize … --public -o …`: imports, reading the gzipped
 CSV, calibration, fit, sampling and writing are all in the wall time, and its peak resident memory is the operating
-system's figure for that process. The first run of `gibbs` after an installation also compiles its moves; run once before
-measuring. The error is total variation distance over all 1- and 2-way marginals, numeric columns cut at 20 quantiles of
-the real table (evaluation only), as in the shared scorer. With --out, CSV and JSON files are left there in the form that scorer reads.
+system's figure for that process. The first run of `gibbs` after an installation also compiles its moves: run it once
+before measuring. The error is total variation distance over all 1- and 2-way marginals, numeric columns cut at 20
+quantiles of the real table (evaluation only), as in the shared scorer. With --out, CSV and JSON files are left there in
+the form that scorer reads.
 
 The data lie beside the checkout (`../shared`) or where DPSYNTH_SHARED points.
 """

@@ -57,6 +57,9 @@ SHARES = Shares(
 )
 """Decided on Adult, where 30/35 and 37/28 % for the rounds were alike and finer slots (10, 8 a column) no better."""
 
+TARGET_WORTH = 2.0
+"""How much an error in a pair of the target counts when slots are assigned."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,7 @@ class Gibbs:
                 sigma=float(scales.pair_sigma),
                 slots=scales.pairs,
                 earlier=fit.sigmas,
+                worth={pair: TARGET_WORTH for pair in scores if schema.target in pair},
                 first=() if number else _first(scores, expected, scales, schema),
             )
             tables, measured = _pair_tables(

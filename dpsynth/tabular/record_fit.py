@@ -25,12 +25,15 @@ from dpsynth.tabular.tree import Pair, Vector, project
 FEWEST, MOST, MOST_OF_MANY = 1_000, 40_000, 25_000
 MANY = 25
 SWEEPS, AVERAGED = (6, 12), (2, 4)
-"""Sweeps of annealing and of averaging after each round; on the tables tried, twice as many changed nothing."""
+"""Sweeps of annealing and of averaging, in round one and later; on Adult twice as many changed nothing."""
 START = (0.3, 3.0)
-"""Strength at which each round's annealing starts: the second has fitted records to start from."""
+"""Strength at which annealing starts, in round one and later, when records are fitted already."""
 SIGNIFICANT = 2.0
+"""Missing gets a code from this many sigma."""
 PRIOR_FLOOR = 0.3
+"""Least prior count of a code, in standard deviations of its column's 1-way."""
 ALMOST_EQUAL = 0.7
+"""Distance from independence, as a part of the rows, from which two columns move together."""
 
 
 @final
@@ -102,7 +105,7 @@ class RecordFit:
         """Anneal to all that is known, then average the tables of further sweeps into `mean`.
 
         Args:
-            number: 0 in the first round, 1 in the second.
+            number: 0 in the first round.
             distances: pair -> distance from independence, in rows; measured pairs near the row total move together.
         """
         scale = len(self.records.records) / self._total
@@ -112,8 +115,9 @@ class RecordFit:
             for pair, table in self.tables.items()
             if distances[pair] > ALMOST_EQUAL * self._total
         ]
-        sweeps, averaged = SWEEPS[number], AVERAGED[number]
-        cooling = np.geomspace(START[number], self._strength, sweeps // 2)
+        later = min(number, 1)
+        sweeps, averaged = SWEEPS[later], AVERAGED[later]
+        cooling = np.geomspace(START[later], self._strength, sweeps // 2)
         strengths = np.concatenate([cooling, np.full(sweeps - len(cooling) + averaged, self._strength)]) * scale
         done = 0
         everything = self.records.all_pairs()

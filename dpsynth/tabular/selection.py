@@ -20,6 +20,7 @@ Not guaranteed: the best set. Predictions ignore that overlapping tables inform 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -57,6 +58,7 @@ def assign_slots(
     sigma: float,
     slots: int,
     earlier: Mapping[Pair, float] = MappingProxyType({}),
+    worth: Mapping[Pair, float] = MappingProxyType({}),
     first: Iterable[Pair] = (),
 ) -> dict[Pair, int]:
     """Slots of each chosen pair; they sum to `slots`.
@@ -65,11 +67,12 @@ def assign_slots(
         scores: pair -> released distance of its exact table from `expected`, in rows.
         expected: pair -> released table that the model predicts now.
         sigma: noise of one slot's table, rows.
-        slots: tables to measure, at least as many as `first` names.
+        slots: tables to measure.
         earlier: pair -> noise of what was measured of it before; fresh tables are averaged with that by precision.
-        first: pairs that take a slot each before the others compete.
+        worth: pair -> how much an error in it counts; 1 if left out.
+        first: pairs that take a slot each, as far as there are any, before all compete for the rest.
     """
-    chosen = dict.fromkeys(first, 1)
+    chosen = dict.fromkeys(itertools.islice(first, slots), 1)
 
     def error(pair: Pair, own: int) -> float:
         if own == 0:
@@ -81,7 +84,7 @@ def assign_slots(
         own = chosen.get(pair, 0)
         now = error(pair, own)
         fall, more = max(((now - error(pair, own + more)) / more, more) for more in range(1, min(BLOCK, left) + 1))
-        return -fall, pair, more
+        return -fall * worth.get(pair, 1.0), pair, more
 
     left = slots - len(chosen)
     queue = [bid(pair, left) for pair in scores] if left else []

@@ -75,7 +75,7 @@ def worst(found, expected) -> float:
 def test_long_runs_agree_with_exact_enumeration(together):
     """16 cells, t with 39 degrees of freedom: 6.2 is alpha 1e-6. Its power: a strength 15 % off is rejected."""
     joint = [
-        JointProposal.of((0, 1), np.array([[3.0, 1.0, 1.0], [1.0, 2.0, 2.0]])),
+        JointProposal.of((0, 1), np.array([[30.0, 1.0, 1.0], [1.0, 1.0, 20.0]])),
         JointProposal.of((1, 2), np.ones((3, 2))),
     ]
     found = sampled(1.0, joint=joint if together else ())
@@ -206,3 +206,10 @@ def test_an_earlier_table_sharpens_the_next_and_forced_pairs_come_first():
     assert chosen == {("a", "b"): 1}  # the average with the earlier table is the sharper one
     fresh = assign_slots(scores, dict.fromkeys(scores, FLAT), sigma=20.0, slots=1, first=[("a", "c")])
     assert fresh == {("a", "c"): 1}
+
+
+def test_an_error_that_counts_more_is_measured_first():
+    scores = {("a", "b"): 900.0, ("a", "c"): 1000.0}
+    tables = dict.fromkeys(scores, FLAT)
+    assert assign_slots(scores, tables, sigma=20.0, slots=1) == {("a", "c"): 1}
+    assert assign_slots(scores, tables, sigma=20.0, slots=1, worth={("a", "b"): 2.0}) == {("a", "b"): 1}
