@@ -57,7 +57,7 @@ SHARES = Shares(
 )
 """Decided on Adult, where 30/35 and 37/28 % for the rounds were alike and finer slots (10, 8 a column) no better."""
 
-TARGET_WORTH = 2.0
+TARGET_WORTH = 3.0
 """How much an error in a pair of the target counts when slots are assigned."""
 
 
