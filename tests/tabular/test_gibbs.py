@@ -115,6 +115,11 @@ def test_the_pairs_of_the_target_are_asked_first():
     assert set(gibbs_module._first(scores, expected, plan.settings.rounds[0], without)) == {("a", "b"), ("a", "c")}
 
 
+def test_strength_rises_as_epsilon_falls_below_one_and_no_further_than_threefold():
+    made = Gibbs(strength=50.0)
+    assert [made._strength_at(epsilon) for epsilon in (10, 1, 0.5, 0.1)] == [50, 50, 100, 150]
+
+
 def test_without_numba_nothing_is_planned(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "numba" else real(name, *rest))
