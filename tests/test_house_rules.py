@@ -39,7 +39,19 @@ def test_only_the_command_line_catches_everything(path: Path) -> None:
     assert not broad or path == ROOT / "dpsynth" / "cli" / "app.py", f"broad except in {path} at {broad}"
 
 
-HEAVY = ("numpy", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "torch", "dp_accounting", "sqlalchemy", "rich")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "torch",
+    "dp_accounting",
+    "sqlalchemy",
+    "rich",
+    "numba",
+)
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from dpsynth.tabular.protocol import Generator
 
 GENERATORS = {
+    "gibbs": "dpsynth.tabular.gibbs:Gibbs",
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",
 }
 _NAMES = {
     "MST": GENERATORS["mst"],
     "Generator": "dpsynth.tabular.protocol:Generator",
+    "Gibbs": GENERATORS["gibbs"],
     "Independent": GENERATORS["independent"],
     "Model": "dpsynth.tabular.protocol:Model",
     "Plan": "dpsynth.tabular.protocol:Plan",
 }
-__all__ = ["GENERATORS", "MST", "Generator", "Independent", "Model", "Plan", "generator"]
+__all__ = ["GENERATORS", "MST", "Generator", "Gibbs", "Independent", "Model", "Plan", "generator"]
 
 
 def generator(name: str) -> Generator:

@@ -22,7 +22,6 @@ from typing import final
 
 from accounting.decimals import decimal_up
 from accounting.event import DiscreteGaussian, Event, PartitionSelection
-from dpsynth.core.errors import ParameterError
 from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.derive import DeriveNoise, open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
@@ -38,12 +37,27 @@ DERIVE_SHARE = 0.10
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
-    """Parts of rho for the 1-ways, the scores that choose pairs, and the pair tables; they sum to 1."""
+class RoundShares:
+    """Parts of rho for one round of pairs.
 
-    oneway: float
+    Attributes:
+        scores: for one score of every pair.
+        pairs: for the pair tables that the scores choose.
+        per_column: pair tables for each column of the schema, no more than there are pairs; None for the d - 1 of a
+            spanning tree.
+    """
+
     scores: float
     pairs: float
+    per_column: float | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Parts of rho for the rounds of pairs; what they leave goes to the 1-ways."""
+
+    rounds: tuple[RoundShares, ...] = ()
 
 
 @final
@@ -62,6 +76,22 @@ class SpikeNoise:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Scales of noise of one round: scores of all pairs, then the tables of some.
+
+    Attributes:
+        scores, score_sigma: number of pair scores and their sigma.
+        pairs, pair_sigma: number of pair tables and the sigma of each.
+    """
+
+    scores: int
+    score_sigma: Decimal
+    pairs: int
+    pair_sigma: Decimal
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """All scales of noise of one run, fixed before data is read.
 
@@ -70,31 +100,26 @@ class Allocation:
         derive: noise for each open question about domains; None if the schema declares all.
         histogram: column -> sigma of its 1-way histogram.
         spikes: column -> noise of its spike search; only columns that may be wide.
-        scores, score_sigma: number of pair scores and their sigma; 0 and None without pairs.
-        pairs, pair_sigma: number of pair tables and their sigma.
+        rounds: scores and tables of pairs, in time order; none for a single column.
     """
 
     max_records: int
     derive: DeriveNoise | None
     histogram: Mapping[str, Decimal]
     spikes: Mapping[str, SpikeNoise]
-    scores: int = 0
-    score_sigma: Decimal | None = None
-    pairs: int = 0
-    pair_sigma: Decimal | None = None
+    rounds: tuple[Round, ...] = ()
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
-        """The worst case in time order: derivation, then each column's spikes and histogram, scores, pairs."""
+        """The worst case in time order: derivation, then each column's spikes and histogram, the rounds."""
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
             if name in self.spikes:
                 events.append(spike_event(self.spikes[name], self.max_records))
             events.append(DiscreteGaussian(sigma=sigma, l2_sensitivity=change))
-        if self.score_sigma is not None:
-            events.append(DiscreteGaussian(sigma=self.score_sigma, l2_sensitivity=change, count=self.scores))
-        if self.pair_sigma is not None:
-            events.append(DiscreteGaussian(sigma=self.pair_sigma, l2_sensitivity=change, count=self.pairs))
+        for part in self.rounds:
+            events.append(DiscreteGaussian(sigma=part.score_sigma, l2_sensitivity=change, count=part.scores))
+            events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
         return tuple(events)
 
 
@@ -106,7 +131,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         max_records: k, the most rows of one unit.
         rho: total zCDP parameter.
         delta: total delta; `SELECTION_DELTA` of it pays for partition selection.
-        shares: how rho is divided after derivation; without pairs all of it goes to the 1-ways.
+        shares: how rho is divided after derivation; of a single column all of it goes to the histogram.
     """
     questions = open_questions(schema)
     wide = [name for name in schema.modelled if may_be_wide(schema.columns[name])]
@@ -117,10 +142,8 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         sigma = _sigma(DERIVE_SHARE * rho / len(questions), max_records)
         derive = DeriveNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records), max_records=max_records)
         rho *= 1 - DERIVE_SHARE
-    columns = len(schema.modelled)
-    pairs = columns - 1 if shares.pairs > 0 else 0
-    scores = columns * pairs // 2 if shares.scores > 0 else 0
-    oneway = 1.0 - (shares.scores if scores else 0.0) - (shares.pairs if pairs else 0.0)
+    rounds = _rounds(shares, len(schema.modelled), rho, max_records)
+    oneway = 1.0 - sum(part.scores + part.pairs for part in shares.rounds) if rounds else 1.0
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -138,10 +161,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         derive=derive,
         histogram=histogram,
         spikes=spikes,
-        scores=scores,
-        score_sigma=_sigma(shares.scores * rho / scores, max_records) if scores else None,
-        pairs=pairs,
-        pair_sigma=_sigma(shares.pairs * rho / pairs, max_records) if pairs else None,
+        rounds=rounds,
     )
 
 
@@ -155,13 +175,6 @@ def spike_event(spikes: SpikeNoise, max_records: int) -> PartitionSelection:
     )
 
 
-def required(sigma: Decimal | None) -> Decimal:
-    """The scale of a measurement that the allocation must contain."""
-    if sigma is None:
-        raise ParameterError("The plan holds no such measurement.", "Plan again with the generator that is fitted.")
-    return sigma
-
-
 def may_be_wide(spec: ColumnSpec) -> bool:
     """Whether the column's grid has, or may turn out to have, more than `NARROW` ticks."""
     if spec.kind in ("categorical", "boolean"):
@@ -173,6 +186,23 @@ def may_be_wide(spec: ColumnSpec) -> bool:
 def five_digits(sigma: float) -> Decimal:
     """`sigma` rounded up to five significant digits."""
     return decimal_up(sigma, max(0, 4 - math.floor(math.log10(sigma))))
+
+
+def _rounds(shares: Shares, columns: int, rho: float, max_records: int) -> tuple[Round, ...]:
+    """Every round's numbers and scales; the number of tables follows from the number of columns alone."""
+    scores = columns * (columns - 1) // 2
+    rounds = []
+    for part in shares.rounds if scores else ():
+        pairs = columns - 1 if part.per_column is None else min(math.ceil(part.per_column * columns), scores)
+        rounds.append(
+            Round(
+                scores=scores,
+                score_sigma=_sigma(part.scores * rho / scores, max_records),
+                pairs=pairs,
+                pair_sigma=_sigma(part.pairs * rho / pairs, max_records),
+            )
+        )
+    return tuple(rounds)
 
 
 def _weight(spec: ColumnSpec) -> float:

@@ -45,8 +45,7 @@ class Independent:
         self, schema: Schema, unit: PrivacyUnit, *, epsilon: Decimal | str | float, delta: Decimal | str | float
     ) -> Plan:
         """All of the budget for 1-ways; see `protocol.Generator.plan`."""
-        shares = Shares(oneway=1.0, scores=0.0, pairs=0.0)
-        return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=shares)
+        return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=Shares())
 
     def fit(
         self,

@@ -20,14 +20,12 @@ Not guaranteed: dependence that needs three columns at once, or pairs outside th
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
@@ -37,16 +35,16 @@ from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
-from dpsynth.tabular.allocation import Allocation, Shares, required
+from dpsynth.tabular.allocation import Round, RoundShares, Shares
 from dpsynth.tabular.binning import Binning, bin_cells
 from dpsynth.tabular.forest_model import ForestModel
 from dpsynth.tabular.oneway import measure_oneways, row_total
 from dpsynth.tabular.planning import calibrated_plan, checked_domains
 from dpsynth.tabular.protocol import Plan
+from dpsynth.tabular.selection import measurement_error, predicted_table
 from dpsynth.tabular.tree import Pair, Vector, fit_forest, project, spanning_tree
 
-OPTIMISM = 0.6
-SHARES = Shares(oneway=0.50, scores=0.05, pairs=0.45)
+SHARES = Shares(rounds=(RoundShares(scores=0.05, pairs=0.45),))
 """Decided on six tables (3,900 to 60,000 rows, 15 to 86 columns): flat from 0.35 to 0.55 for the 1-ways on most, better
 with more on the widest."""
 
@@ -89,16 +87,17 @@ class MST:
         binnings = {name: bin_cells(oneway, codes=self.codes) for name, oneway in oneways.items()}
         total = row_total(oneways)
         tables: dict[Pair, Vector] = {}
-        if settings.pair_sigma is not None:
-            scores, scored = _scores(table, binnings, total, settings, noise, progress)
-            edges = spanning_tree(tuple(domains), _gains(binnings, scores, total, settings))
-            tables, measured = _pair_tables(table, binnings, edges, settings, noise, progress)
-            events = (*events, scored, measured)
+        sigma = 1.0
+        for scales in settings.rounds:
+            scores, scored = _scores(table, binnings, total, scales, settings.max_records, noise, progress)
+            edges = spanning_tree(tuple(domains), _gains(binnings, scores, total, scales))
+            tables, measured = _pair_tables(table, binnings, edges, scales, settings.max_records, noise, progress)
+            events, sigma = (*events, scored, measured), float(scales.pair_sigma)
         forest = fit_forest(
             {name: binning.counts for name, binning in binnings.items()},
             {name: binning.variance for name, binning in binnings.items()},
             tables,
-            float(settings.pair_sigma or 1),
+            sigma,
             total,
         )
         return ForestModel(
@@ -111,26 +110,12 @@ class MST:
         )
 
 
-def predicted_table(left: Vector, right: Vector, total: float) -> NDArray[np.int64]:
-    """Integer pair table that two released distributions predict without dependence, shape (left, right)."""
-    return np.rint(total * np.outer(left, right)).astype(np.int64)
-
-
-def measurement_error(expected: NDArray[np.int64], sigma: float) -> float:
-    """Rows of L1 error left in a pair table that is measured with noise `sigma` and then denoised.
-
-    A cell errs by the noise's mean deviation 0.8 sigma, but hardly by more than twice its own size, since estimates are
-    not negative. The factor 0.6 is empirical: dependent columns leave most cells empty, and those are set to zero. On
-    six tables 0.3 to 0.6 chose better trees than 1, which avoids the largest tables even where they are diagonal.
-    """
-    return OPTIMISM * float(np.minimum(math.sqrt(2 / math.pi) * sigma, 2.0 * expected + 0.1 * sigma).sum())
-
-
 def _scores(
     table: Table,
     binnings: Mapping[str, Binning],
     total: float,
-    settings: Allocation,
+    scales: Round,
+    max_records: int,
     noise: NoiseSource,
     progress: Progress,
 ) -> tuple[dict[Pair, float], Event]:
@@ -143,19 +128,19 @@ def _scores(
         progress("score pairs", at + 1, len(pairs))
     noisy, event = discrete_gaussian(
         scores,
-        sigma=required(settings.score_sigma),
+        sigma=scales.score_sigma,
         noise=noise,
-        l2_sensitivity=settings.max_records,
+        l2_sensitivity=max_records,
         count=len(pairs),
     )
     return dict(zip(pairs, noisy.tolist(), strict=True)), event
 
 
 def _gains(
-    binnings: Mapping[str, Binning], scores: Mapping[Pair, float], total: float, settings: Allocation
+    binnings: Mapping[str, Binning], scores: Mapping[Pair, float], total: float, scales: Round
 ) -> dict[Pair, float]:
     """What measuring each pair is worth: its released score less the error that stays. Post-processing."""
-    shares, sigma = _proportions(binnings, total), float(required(settings.pair_sigma))
+    shares, sigma = _proportions(binnings, total), float(scales.pair_sigma)
     return {
         (left, right): score - measurement_error(predicted_table(shares[left], shares[right], total), sigma)
         for (left, right), score in scores.items()
@@ -166,7 +151,8 @@ def _pair_tables(
     table: Table,
     binnings: Mapping[str, Binning],
     edges: tuple[Pair, ...],
-    settings: Allocation,
+    scales: Round,
+    max_records: int,
     noise: NoiseSource,
     progress: Progress,
 ) -> tuple[dict[Pair, Vector], Event]:
@@ -174,9 +160,9 @@ def _pair_tables(
     exact = list(table.counts(binnings, edges))
     noisy, event = discrete_gaussian(
         np.concatenate([counts.ravel() for counts in exact]),
-        sigma=required(settings.pair_sigma),
+        sigma=scales.pair_sigma,
         noise=noise,
-        l2_sensitivity=settings.max_records,
+        l2_sensitivity=max_records,
         count=len(edges),
     )
     parts = np.split(noisy.astype(np.float64), np.cumsum([counts.size for counts in exact])[:-1])

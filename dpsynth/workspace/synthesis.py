@@ -106,8 +106,8 @@ def synthesize(
     folder = workspace.layout.drafts / document.draft
     folder.mkdir(mode=0o700)
     (folder / "schema.yaml").write_text(source.schema.to_yaml(), "utf-8")
-    sigma = plan.settings.pair_sigma
-    write_json(folder / "model.json", {**model.describe(), "pair_sigma": None if sigma is None else str(sigma)})
+    finest = min((str(part.pair_sigma) for part in plan.settings.rounds), key=float, default=None)
+    write_json(folder / "model.json", {**model.describe(), "pair_sigma": finest})
     write_json(folder / "draft.json", document.to_json())
     return Draft.load(workspace, document.draft)
 

@@ -13,7 +13,8 @@ from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.derive import derive
-from dpsynth.tabular.mst import MST, measurement_error, predicted_table
+from dpsynth.tabular.mst import MST
+from dpsynth.tabular.selection import measurement_error, predicted_table
 from tests.conformance.generator import GeneratorConformance, schema
 
 ALPHA = 1e-6
@@ -90,7 +91,7 @@ def test_scores_of_neighbouring_tables_differ_by_at_most_the_rows_of_the_unit(mo
         codes = np.random.default_rng(extra).integers(0, 4, 5)
         unit = Table.from_arrow(pa.table({name: [int(c)] * records for name, c in zip("abcde", codes, strict=True)}))
         for rows in (table, table.concat(unit)):
-            mst_module._scores(rows, model.binnings, 2000.0, plan.settings, unsafe_SeededNoise(1), silent)
+            mst_module._scores(rows, model.binnings, 2000.0, plan.settings.rounds[0], 1, unsafe_SeededNoise(1), silent)
     changes = [np.abs(after - before) for before, after in zip(seen[::2], seen[1::2], strict=True)]
     assert max(change.max() for change in changes) == records
 

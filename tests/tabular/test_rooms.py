@@ -20,7 +20,7 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.domain import CategoryDomain, GridDomain
-from dpsynth.tabular.allocation import DERIVE_SHARE, SELECTION_DELTA, Shares, allocate, five_digits, required
+from dpsynth.tabular.allocation import DERIVE_SHARE, SELECTION_DELTA, RoundShares, Shares, allocate, five_digits
 from dpsynth.tabular.binning import MAX_CODES, bin_cells
 from dpsynth.tabular.decoding import decode, shrunken_counts
 from dpsynth.tabular.oneway import Cells, OneWay, measure_oneways, row_total
@@ -29,7 +29,10 @@ from dpsynth.tabular.sampling import systematic
 from dpsynth.tabular.tree import denoise, fit_forest, project, rake, spanning_tree
 from tests.conformance.generator import MIXED, OPEN, schema
 
-SHARES = Shares(oneway=0.5, scores=0.05, pairs=0.45)
+SHARES = Shares(rounds=(RoundShares(scores=0.05, pairs=0.45),))
+TWICE = Shares(
+    rounds=(RoundShares(scores=0.05, pairs=0.4, per_column=4), RoundShares(scores=0.05, pairs=0.2, per_column=1.5))
+)
 NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -57,7 +60,7 @@ def test_every_generator_of_the_folder_is_in_the_table_and_loads():
 
 
 def test_an_unknown_generator_is_refused_with_the_list():
-    with pytest.raises(ParameterError, match=r"Unknown generator 'gan'.*independent, mst"):
+    with pytest.raises(ParameterError, match=r"Unknown generator 'gan'.*gibbs, independent, mst"):
         tabular.generator("gan")
 
 
@@ -261,8 +264,9 @@ def zcdp(events, records):
 
 @pytest.mark.parametrize("of", [MIXED, OPEN], ids=["declared", "derived"])
 @pytest.mark.parametrize("records", [1, 4])
-def test_shares_add_up_to_the_budget_from_below(of, records):
-    plan = allocate(of, records, rho=0.02, delta=1e-9, shares=SHARES)
+@pytest.mark.parametrize("shares", [SHARES, TWICE, Shares()], ids=["one round", "two rounds", "no pairs"])
+def test_shares_add_up_to_the_budget_from_below(of, records, shares):
+    plan = allocate(of, records, rho=0.02, delta=1e-9, shares=shares)
     spent = zcdp(plan.events(of), records)
     assert 0.999 * 0.02 < spent <= 0.02
 
@@ -282,7 +286,7 @@ def test_thresholds_spend_at_most_their_share_of_delta():
 
 def test_one_column_gives_all_of_the_budget_to_its_histogram():
     plan = allocate(schema(a={"kind": "boolean"}), 1, rho=0.02, delta=1e-9, shares=SHARES)
-    assert plan.pair_sigma is None and plan.score_sigma is None
+    assert plan.rounds == ()
     assert plan.histogram["a"] == five_digits(1 / np.sqrt(0.04))
 
 
@@ -291,9 +295,12 @@ def test_rounding_is_up_and_relative():
     assert five_digits(123456.7) == Decimal("123457")
 
 
-def test_a_measurement_that_was_not_planned_is_refused():
-    with pytest.raises(ParameterError, match="holds no such measurement"):
-        required(None)
+def test_the_number_of_tables_follows_from_the_number_of_columns():
+    for columns, expected in ((2, (1, 1)), (5, (10, 8)), (20, (80, 30))):
+        of = schema(**{f"c{at}": {"kind": "boolean"} for at in range(columns)})
+        rounds = allocate(of, 1, rho=0.02, delta=1e-9, shares=TWICE).rounds
+        assert tuple(part.pairs for part in rounds) == expected
+        assert {part.scores for part in rounds} == {columns * (columns - 1) // 2}
 
 
 def test_the_search_starts_near_its_answer():

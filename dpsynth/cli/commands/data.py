@@ -49,7 +49,9 @@ def synthesize(
     data: Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")],
     epsilon: Epsilon,
     delta: Delta = "1e-6",
-    generator: Annotated[str, typer.Option("--generator", "-g", help="mst or independent")] = "mst",
+    generator: Annotated[
+        str, typer.Option("--generator", "-g", help="mst (seconds), gibbs (most accurate; needs Numba) or independent")
+    ] = "mst",
     schema: SchemaFile = None,
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
     unit: UnitColumn = None,

@@ -1,0 +1,153 @@
+"""What a fit by records knows so far: released 1-ways, the pair tables learned, and the schedule of sweeps.
+
+Between two measurements the state of knowledge is the expected table of every pair: at first the product of the 1-ways,
+then, after each round, the mean over a few sweeps of the fitted records' tables. All of it is post-processing.
+
+A column whose missing count is within the noise (two sigma) gets no code for missing: a code without rows would only
+add cells of noise to every table. Priors are floored at a third of the 1-way's noise, so that no code is ruled out.
+Fits use at most 40,000 records (25,000 for more than 25 columns) and at least 1,000, with tables and noise scaled.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.core.progress import Progress
+from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.record_table import Columns, JointProposal, RecordTable, Residuals
+from dpsynth.tabular.tree import Pair, Vector, project
+
+FEWEST, MOST, MOST_OF_MANY = 1_000, 40_000, 25_000
+MANY = 25
+SWEEPS, AVERAGED = (6, 12), (2, 4)
+"""Sweeps of annealing and of averaging, in round one and later; on Adult twice as many changed nothing."""
+START = (0.3, 3.0)
+"""Strength at which annealing starts, in round one and later, when records are fitted already."""
+SIGNIFICANT = 2.0
+"""Missing gets a code from this many sigma."""
+PRIOR_FLOOR = 0.3
+"""Least prior count of a code, in standard deviations of its column's 1-way."""
+ALMOST_EQUAL = 0.7
+"""Distance from independence, as a part of the rows, from which two columns move together."""
+
+
+@final
+class RecordFit:
+    """Records, the tables they are fitted to, and what they predict.
+
+    Args:
+        binnings: column -> codes with released counts.
+        total: released number of rows, at least 1.
+        strength: strength at the end of annealing; see `record_table`.
+        rng: random numbers for post-processing.
+        progress: called sweep by sweep.
+
+    Attributes:
+        shapes: column -> number of codes that are modelled, missing included where it stands out.
+        records: the record table.
+        mean: columns by number, 1-ways included -> expected table, in rows.
+        tables, sigmas: pair -> average of its noisy tables and the noise of that, in rows.
+    """
+
+    def __init__(
+        self,
+        binnings: Mapping[str, Binning],
+        total: float,
+        strength: float,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        self._names, self._total, self._strength = tuple(binnings), total, strength
+        self._rng, self._progress = rng, progress
+        kept = {name: binning.size + _stands_out(binning) for name, binning in binnings.items()}
+        self.shapes: Mapping[str, int] = kept
+        self._counts = [binning.counts[: kept[name]] for name, binning in binnings.items()]
+        self._deviations = [float(np.sqrt(b.variance[: kept[name]].mean())) for name, b in binnings.items()]
+        shares = [project(counts, total) / total for counts in self._counts]
+        floors = (PRIOR_FLOOR * deviation / total for deviation in self._deviations)
+        prior = [np.maximum(share, floor) for share, floor in zip(shares, floors, strict=True)]
+        most = MOST_OF_MANY if len(shares) > MANY else MOST
+        size = int(np.clip(round(total), FEWEST, most))
+        self.records = RecordTable(tuple(kept.values()), shares, size, rng, prior)
+        with_constant = [*shares, np.ones(1)]
+        self.mean: dict[Columns, Vector] = {
+            (a, b): total * np.outer(with_constant[a], with_constant[b]) for a, b in self.records.all_pairs()
+        }
+        self.tables: dict[Pair, Vector] = {}
+        self.sigmas: dict[Pair, float] = {}
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All pairs of columns by name."""
+        return tuple(itertools.combinations(self._names, 2))
+
+    def expected(self) -> dict[Pair, NDArray[np.int64]]:
+        """Pair -> integer table that is predicted now, in rows; released numbers only."""
+        numbers = itertools.combinations(range(len(self._names)), 2)
+        return {pair: np.rint(self.mean[at]).astype(np.int64) for pair, at in zip(self.pairs, numbers, strict=True)}
+
+    def learn(self, tables: Mapping[Pair, Vector], sigmas: Mapping[Pair, float]) -> None:
+        """Take in noisy tables; one of a known pair is averaged with what is known, by precision."""
+        for pair, fresh in tables.items():
+            new = sigmas[pair] ** -2
+            old = 0.0
+            if pair in self.tables:
+                old = self.sigmas[pair] ** -2
+                fresh = (old * self.tables[pair] + new * fresh) / (old + new)
+            self.tables[pair], self.sigmas[pair] = fresh, (old + new) ** -0.5
+
+    def run(self, number: int, distances: Mapping[Pair, float]) -> None:
+        """Anneal to all that is known, then average the tables of further sweeps into `mean`.
+
+        Args:
+            number: 0 in the first round.
+            distances: pair -> distance from independence, in rows; measured pairs near the row total move together.
+        """
+        scale = len(self.records.records) / self._total
+        residuals = Residuals(self.records.sizes, self._targets(scale))
+        joint = [
+            JointProposal.of(self._numbers(pair), project(table, self._total))
+            for pair, table in self.tables.items()
+            if distances[pair] > ALMOST_EQUAL * self._total
+        ]
+        later = min(number, 1)
+        sweeps, averaged = SWEEPS[later], AVERAGED[later]
+        cooling = np.geomspace(START[later], self._strength, sweeps // 2)
+        strengths = np.concatenate([cooling, np.full(sweeps - len(cooling) + averaged, self._strength)]) * scale
+        done = 0
+        everything = self.records.all_pairs()
+        sums = {pair: np.zeros(table.shape) for pair, table in self.mean.items()}
+
+        def each() -> None:
+            nonlocal done
+            done += 1
+            if done > sweeps:
+                for pair, counted in self.records.tables(everything).items():
+                    sums[pair] += counted
+            self._progress(f"fit records, round {number + 1}", done, len(strengths))
+
+        self.records.anneal(residuals, strengths, self._rng, joint=joint, each=each)
+        self.mean = {pair: total / (averaged * scale) for pair, total in sums.items()}
+
+    def _targets(self, scale: float) -> dict[Columns, tuple[Vector, float]]:
+        """All that was measured, scaled to the number of records; 1-ways as pairs with the constant column."""
+        constant = len(self._names)
+        targets = {
+            (at, constant): (counts[:, None] * scale, deviation * scale)
+            for at, (counts, deviation) in enumerate(zip(self._counts, self._deviations, strict=True))
+        }
+        for pair, table in self.tables.items():
+            targets[self._numbers(pair)] = (table * scale, self.sigmas[pair] * scale)
+        return targets
+
+    def _numbers(self, pair: Pair) -> Columns:
+        return self._names.index(pair[0]), self._names.index(pair[1])
+
+
+def _stands_out(binning: Binning) -> bool:
+    return bool(binning.counts[-1] >= SIGNIFICANT * np.sqrt(binning.variance[-1]))
