@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dpsynth.cli.commands import budget, data, demo, draft, judge, ledger, run, verify, workspace
+from dpsynth.cli.exit_codes import exit_code
 from dpsynth.core.errors import DpsynthError
 
 HELP = """Private tables in, synthetic tables out: with a budget, an attack report and a signature.
@@ -122,25 +123,3 @@ def _as_ours(error: Exception) -> DpsynthError | None:
             f"{error.strerror or type(error).__name__}: {error.filename}.", "Check path and permissions."
         )
     return None
-
-
-def exit_code(error: Exception) -> int:
-    """The documented exit code of an error."""
-    from dpsynth.core.errors import GateRefused
-
-    if isinstance(error, GateRefused):
-        return decision_code(error.decision)
-    if isinstance(error, DpsynthError):
-        return error.exit_code
-    from accounting.errors import AccountingError
-
-    if isinstance(error, AccountingError):
-        from accounting.ledger.errors import BudgetRefused
-
-        return 6 if isinstance(error, BudgetRefused) else 1
-    return 1
-
-
-def decision_code(decision: str) -> int:
-    """0 for ship, 3 for regenerate, 4 for anything else."""
-    return {"ship": 0, "regenerate": 3}.get(decision, 4)

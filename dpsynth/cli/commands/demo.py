@@ -22,7 +22,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """The whole way, from a real table to a verified release, in about a minute."""
-    from dpsynth.cli.app import decision_code
+    from dpsynth.cli.exit_codes import decision_code
     from dpsynth.cli.terminal import Terminal
     from dpsynth.demo.run import demonstrate
 

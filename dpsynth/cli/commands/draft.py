@@ -42,7 +42,7 @@ def attack(
 
 def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     """Decide by the policy: ship (exit 0), regenerate (3) or reject (4)."""
-    from dpsynth.cli.app import decision_code
+    from dpsynth.cli.exit_codes import decision_code
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
 

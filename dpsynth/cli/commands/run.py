@@ -15,7 +15,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Do every step that a run file asks for, and go on where an earlier run stopped."""
-    from dpsynth.cli.app import decision_code
+    from dpsynth.cli.exit_codes import decision_code
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace.run import RunConfig, execute
 
