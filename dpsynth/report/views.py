@@ -414,7 +414,7 @@ _BY_RATIO: Final = ((2.0, "close to real", "good"), (4.0, "behind real", "warn")
 
 FIRST_PAGE: Final = (
     "tvd1_mean", "tvd2_mean", "tvd2_max", "tail_overlap_10_99", "tail_kept_10_99", "invented_mass", "tstr_auc",
-    "tstr_r2",
+    "tstr_r2", "tstr",
 )  # fmt: skip
 
 
