@@ -14,14 +14,16 @@ from dpsynth.workspace.datasets import DatasetRecord
 
 
 def lenient(policy: str) -> str:
-    """The default policy with limits a third further out.
+    """The default policy with limits a third further out, but for the one whose control has no power to spare.
 
     Noise comes from the operating system, so the default limits now and then ask for another draft; these tests are
-    about the way, not about the attacks. Planted leaks are far larger than these limits too: controls keep their power.
+    about the way, not about the attacks.
     """
 
     def further(found: re.Match[str]) -> str:
         value = float(found[2])
+        if found[1] == "membership.nearest.tpr":
+            return found[0]
         relaxed = 0.5 + 1.5 * (value - 0.5) if ".auc" in found[1] else 1.35 * value
         return f"{found[1]}: {relaxed:.4f}"
 
@@ -46,12 +48,14 @@ def make(folder: Path, fair: tuple[Path, Path]) -> tuple[Workspace, DatasetRecor
 
 @pytest.fixture(scope="session")
 def judged(tmp_path_factory: pytest.TempPathFactory, fair: tuple[Path, Path]) -> Draft:
-    """A draft with all its evidence."""
+    """A draft with all its evidence that the gate ships; one in thirty asks for another draft, as a user would make."""
     ws, record = make(tmp_path_factory.mktemp("ws") / "vault", fair)
-    draft = ws.synthesize(record, epsilon=1, delta="1e-6")
-    draft.attack()
-    draft.evaluate()
-    draft.gate()
+    for _ in range(3):
+        draft = ws.synthesize(record, epsilon=1, delta="1e-6")
+        draft.attack()
+        draft.evaluate()
+        if draft.gate().decision == "ship":
+            break
     return draft
 
 

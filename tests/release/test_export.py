@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from dataclasses import replace
 
@@ -241,7 +242,8 @@ def test_bundle_holds_no_confidential_figure(released):
         view = next(v for v in shown["attacks"] if (v["limit_id"]) == row["limit_id"])
         assert ("estimate" in view) == (row["confidentiality"] == "canary_only")
     for figure in ("0.531", "4000", "2000", "n_targets", '"real"'):
-        assert figure not in text, figure
+        # As a number or a word of its own: digests and signatures are random, and one in a hundred spells "2000".
+        assert not re.search(rf"(?<![\w.+/]){re.escape(figure)}(?![\w+/])", text), figure
 
 
 def test_files_are_plain_and_not_executable(world):
