@@ -52,7 +52,7 @@ def interval(value: float, variance: float, rows: int, other_rows: int) -> Inter
     """95 % interval in [0, 1] from the jackknife variance, or McDiarmid's where a table is small."""
     if min(rows, other_rows) < NORMAL_ROWS:
         return mcdiarmid(value, rows, other_rows)
-    half = _Z * float(np.sqrt(variance))
+    half = _Z * float(np.sqrt(max(variance, 0.0)))  # rounding leaves -1e-20 where tables are disjoint
     return max(0.0, value - half), min(1.0, value + half)
 
 
