@@ -39,9 +39,9 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
-from dpsynth.tabular.binning import Binning, bin_cells
-from dpsynth.tabular.oneway import measure_oneways, row_total
-from dpsynth.tabular.planning import calibrated_plan, checked_domains
+from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.head import measure_columns
+from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.record_fit import RecordFit
 from dpsynth.tabular.record_model import RecordModel
@@ -105,11 +105,10 @@ class Gibbs:
         spent: tuple[Event, ...] = (),
     ) -> RecordModel:
         """Measure 1-ways, then score, measure and fit pairs in each round."""
-        domains = checked_domains(schema, domains, plan, self.name)
-        settings = plan.settings
-        oneways, events = measure_oneways(table, domains, settings, noise=noise, progress=progress)
-        binnings = {name: bin_cells(oneway, codes=self.codes) for name, oneway in oneways.items()}
-        total = row_total(oneways)
+        head = measure_columns(
+            table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent
+        )
+        settings, binnings, total, events = plan.settings, head.binnings, head.total, head.events
         rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
         fit = RecordFit(binnings, total, self._strength_at(float(plan.guarantee.epsilon)), rng, progress)
         distances: dict[Pair, float] = {}
@@ -134,12 +133,12 @@ class Gibbs:
             fit.run(number, distances)
         return RecordModel(
             generator=self.name,
-            domains=domains,
+            domains=head.domains,
             binnings=binnings,
             table=fit.records,
             expected=fit.mean,
             measured=fit.sigmas,
-            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=(*spent, *events)),
+            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
             rows=round(total),
             total=total,
         )

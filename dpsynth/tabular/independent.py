@@ -21,10 +21,9 @@ from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Shares
-from dpsynth.tabular.binning import bin_cells
 from dpsynth.tabular.forest_model import ForestModel
-from dpsynth.tabular.oneway import measure_oneways, row_total
-from dpsynth.tabular.planning import calibrated_plan, checked_domains
+from dpsynth.tabular.head import measure_columns
+from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.tree import fit_forest
 
@@ -59,22 +58,21 @@ class Independent:
         spent: tuple[Event, ...] = (),
     ) -> ForestModel:
         """Measure the 1-ways."""
-        domains = checked_domains(schema, domains, plan, self.name)
-        oneways, events = measure_oneways(table, domains, plan.settings, noise=noise, progress=progress)
-        binnings = {name: bin_cells(oneway, codes=self.codes) for name, oneway in oneways.items()}
-        total = row_total(oneways)
+        head = measure_columns(
+            table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent
+        )
         forest = fit_forest(
-            {name: binning.counts for name, binning in binnings.items()},
-            {name: binning.variance for name, binning in binnings.items()},
+            {name: binning.counts for name, binning in head.binnings.items()},
+            {name: binning.variance for name, binning in head.binnings.items()},
             {},
             1.0,
-            total,
+            head.total,
         )
         return ForestModel(
             generator=self.name,
-            domains=domains,
-            binnings=binnings,
+            domains=head.domains,
+            binnings=head.binnings,
             forest=forest,
-            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=(*spent, *events)),
-            rows=round(total),
+            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=head.events),
+            rows=round(head.total),
         )

@@ -36,10 +36,10 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
-from dpsynth.tabular.binning import Binning, bin_cells
+from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.forest_model import ForestModel
-from dpsynth.tabular.oneway import measure_oneways, row_total
-from dpsynth.tabular.planning import calibrated_plan, checked_domains
+from dpsynth.tabular.head import measure_columns
+from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.selection import measurement_error, predicted_table
 from dpsynth.tabular.tree import Pair, Vector, fit_forest, project, spanning_tree
@@ -81,16 +81,15 @@ class MST:
         spent: tuple[Event, ...] = (),
     ) -> ForestModel:
         """Measure 1-ways, scores and the tree's pair tables; estimate in closed form."""
-        domains = checked_domains(schema, domains, plan, self.name)
-        settings = plan.settings
-        oneways, events = measure_oneways(table, domains, settings, noise=noise, progress=progress)
-        binnings = {name: bin_cells(oneway, codes=self.codes) for name, oneway in oneways.items()}
-        total = row_total(oneways)
+        head = measure_columns(
+            table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent
+        )
+        settings, binnings, total, events = plan.settings, head.binnings, head.total, head.events
         tables: dict[Pair, Vector] = {}
         sigma = 1.0
         for scales in settings.rounds:
             scores, scored = _scores(table, binnings, total, scales, settings.max_records, noise, progress)
-            edges = spanning_tree(tuple(domains), _gains(binnings, scores, total, scales))
+            edges = spanning_tree(tuple(binnings), _gains(binnings, scores, total, scales))
             tables, measured = _pair_tables(table, binnings, edges, scales, settings.max_records, noise, progress)
             events, sigma = (*events, scored, measured), float(scales.pair_sigma)
         forest = fit_forest(
@@ -102,10 +101,10 @@ class MST:
         )
         return ForestModel(
             generator=self.name,
-            domains=domains,
+            domains=head.domains,
             binnings=binnings,
             forest=forest,
-            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=(*spent, *events)),
+            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
             rows=round(total),
         )
 
