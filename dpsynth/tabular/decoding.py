@@ -30,13 +30,18 @@ def decode(binning: Binning, codes: NDArray[np.integer[Any]], rng: np.random.Gen
     Returns:
         Arrow array of the domain's type, shape (rows,).
     """
+    return binning.oneway.cells.domain.decode(draw_values(binning, codes, rng))
+
+
+def draw_values(binning: Binning, codes: NDArray[np.integer[Any]], rng: np.random.Generator) -> NDArray[np.int64]:
+    """As `decode`, before the last step: domain codes, int64, shape (rows,), missing -1."""
     present = np.flatnonzero(codes < binning.size)
     order = np.argsort(binning.code_of, kind="stable")
     starts = np.searchsorted(binning.code_of[order], np.arange(binning.size + 1))
     chosen = systematic(codes[present], starts, shrunken_counts(binning)[order], rng)
     cells = np.full(len(codes), -1, dtype=np.int64)
     cells[present] = order[chosen]
-    return binning.oneway.cells.domain.decode(binning.oneway.cells.draw(cells, rng))
+    return binning.oneway.cells.draw(cells, rng)
 
 
 def shrunken_counts(binning: Binning) -> NDArray[np.float64]:

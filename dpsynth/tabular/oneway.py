@@ -59,7 +59,10 @@ class Cells:
 
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Cell of each row, shape (rows,), missing -1."""
-        codes = self.domain.encode(values)
+        return self.of_codes(self.domain.encode(values))
+
+    def of_codes(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Cell of each domain code, shape (rows,), missing -1."""
         cells = np.where(codes < 0, -1, codes // self.width)
         if len(self.spikes):
             at = np.minimum(np.searchsorted(self.spikes, codes), len(self.spikes) - 1)
