@@ -9,6 +9,9 @@ exact conditional, or two columns at once where they nearly determine each other
 that holds the column: no treewidth, no clique limit, cost linear in the measured pairs. strength 1 is the posterior;
 real columns are far from independent, so a larger one fits better, and it is raised geometrically (annealing).
 
+Cells of a pair of columns can be forbidden (`Residuals`), and codes of single records frozen (`anneal`): the moves then
+draw from the density above restricted to what is allowed, given what is frozen.
+
 The last column of X is constant: a 1-way is the pair table of a column with it, so one kind of table is enough.
 
 >>> table = RecordTable((2, 2), [np.array([0.5, 0.5])] * 2, 1000, np.random.default_rng(0))
@@ -24,8 +27,9 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import final
 
 import numpy as np
@@ -40,6 +44,10 @@ Columns = tuple[int, int]
 
 Held = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 """The tables that hold a column: other columns, own starts, mirrors and weights, as in `kernels.move_column`."""
+
+FORBIDDEN = 1e9
+"""Cost of a forbidden cell, whatever the strength: far above any sum of residuals, and finite, so that records that
+start in forbidden cells still prefer states with fewer of them."""
 
 PROPOSALS = 10
 EXPLORED = 0.03
@@ -66,17 +74,27 @@ class Residuals:
     Args:
         sizes: codes of each column, the constant one last.
         targets: columns -> (table, sigma); table of shape (codes of the first, codes of the second), in records.
+        penalties: columns -> cells that no record may be in, shape as above. They are tables of weight 0, whose
+            residuals no move changes: allowed cells cost exactly nothing, forbidden ones `FORBIDDEN`.
     """
 
-    def __init__(self, sizes: Sequence[int], targets: Mapping[Columns, tuple[Vector, float]]) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        targets: Mapping[Columns, tuple[Vector, float]],
+        penalties: Mapping[Columns, NDArray[np.bool_]] = MappingProxyType({}),
+    ) -> None:
         self.sizes = np.array(sizes, dtype=np.int64)
-        self.pairs = tuple(targets)
+        self.pairs = (*targets, *penalties)
         self._targets = [table for table, _ in targets.values()]
-        self._weights = np.array([sigma**-2 for _, sigma in targets.values()], dtype=np.float32)
+        self._targets += [np.zeros(cells.shape) for cells in penalties.values()]
+        self._weights = np.zeros(len(self.pairs), dtype=np.float32)
+        self._weights[: len(targets)] = [sigma**-2 for _, sigma in targets.values()]
         cells = np.array([table.size for table in self._targets], dtype=np.int64)
         self._cells, self._starts = cells, 2 * (np.cumsum(cells) - cells)
         self.flat = np.zeros(2 * int(cells.sum()), dtype=np.float32)
         self._of_column = self._by_column()
+        self._forbidden = self._cells_of(penalties.values(), len(targets))
 
     def of(self, column: int) -> Held:
         """The tables that hold a column."""
@@ -90,6 +108,24 @@ class Residuals:
             start, cells = self._starts[at], self._cells[at]
             self.flat[start : start + cells] = weighted.ravel()
             self.flat[start + cells : start + 2 * cells] = weighted.T.ravel()
+
+    def forbid(self, strength: float) -> None:
+        """Let each forbidden cell cost the same at this strength as at any other.
+
+        Raises:
+            ParameterError: strength is not positive.
+        """
+        if not strength > 0:
+            raise ParameterError(f"Expected strength={strength} > 0: at 0 no cell could be forbidden.")
+        self.flat[self._forbidden] = FORBIDDEN / strength
+
+    def _cells_of(self, masks: Iterable[NDArray[np.bool_]], first: int) -> NDArray[np.int64]:
+        """Where the marked cells of the tables from `first` on lie in `flat`, in both orientations."""
+        found = [np.zeros(0, dtype=np.int64)]
+        for at, mask in enumerate(masks, first):
+            start, cells = self._starts[at], self._cells[at]
+            found += [start + np.flatnonzero(mask), start + cells + np.flatnonzero(mask.T)]
+        return np.concatenate(found)
 
     def _by_column(self) -> list[Held]:
         rows: list[list[tuple[int, int, int, int, int]]] = [[] for _ in self.sizes]
@@ -173,22 +209,27 @@ class RecordTable:
         *,
         joint: Sequence[JointProposal] = (),
         each: Callable[[], None] | None = None,
+        frozen: Mapping[int, NDArray[np.bool_]] = MappingProxyType({}),
     ) -> None:
         """One sweep over all columns for each strength; joint moves in every second sweep.
 
         Args:
             residuals: the targets.
-            strengths: factor of the tables' cost, sweep by sweep.
+            strengths: factor of the tables' cost, sweep by sweep; positive.
             rng: random numbers for post-processing.
             joint: pairs of columns that also move together.
             each: called after each sweep.
+            frozen: column -> records whose code in it must not move, shape (records,). The others then follow their
+                density given the frozen codes.
         """
         from dpsynth.tabular.kernels import move_column
 
         residuals.refresh(self.records)
         for sweep, strength in enumerate(strengths):
-            order = rng.permutation(len(self.records))
+            residuals.forbid(float(strength))
+            everyone = rng.permutation(len(self.records))
             for column in rng.permutation(len(self._costs)):
+                order = _movable(everyone, frozen, int(column))
                 move_column(
                     self.records,
                     int(column),
@@ -200,6 +241,7 @@ class RecordTable:
                     rng.random(len(order)),
                 )
             for proposal in joint if sweep % 2 == 0 else ():
+                order = _movable(everyone, frozen, *proposal.columns)
                 self._move_together(residuals, proposal, float(strength), order, rng)
             if each is not None:
                 each()
@@ -240,6 +282,14 @@ class RecordTable:
             rng.random(len(order)),
             np.minimum(np.searchsorted(upper, points, side="right"), len(upper) - 1),
         )
+
+
+def _movable(order: NDArray[np.int64], frozen: Mapping[int, NDArray[np.bool_]], *columns: int) -> NDArray[np.int64]:
+    """The records of `order` that are frozen in none of the columns."""
+    for column in columns:
+        if column in frozen:
+            order = order[~frozen[column][order]]
+    return order
 
 
 def count_tables(
