@@ -43,7 +43,7 @@ from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.record_fit import RecordFit
+from dpsynth.tabular.record_fit import FIRST, LATER, RecordFit
 from dpsynth.tabular.record_model import RecordModel
 from dpsynth.tabular.record_table import require_numba
 from dpsynth.tabular.selection import OPTIMISM, assign_slots, measurement_error
@@ -130,7 +130,7 @@ class Gibbs:
             )
             events = (*events, scored, measured)
             fit.learn(tables, {pair: float(scales.pair_sigma) / math.sqrt(taken) for pair, taken in slots.items()})
-            fit.run(number, distances)
+            fit.run(LATER if number else FIRST, distances, f"fit records, round {number + 1}")
         return RecordModel(
             generator=self.name,
             domains=head.domains,

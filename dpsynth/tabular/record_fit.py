@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -24,16 +25,32 @@ from dpsynth.tabular.tree import Pair, Vector, project
 
 FEWEST, MOST, MOST_OF_MANY = 1_000, 40_000, 25_000
 MANY = 25
-SWEEPS, AVERAGED = (6, 12), (2, 4)
-"""Sweeps of annealing and of averaging, in round one and later; on Adult twice as many changed nothing."""
-START = (0.3, 3.0)
-"""Strength at which annealing starts, in round one and later, when records are fitted already."""
 SIGNIFICANT = 2.0
 """Missing gets a code from this many sigma."""
 PRIOR_FLOOR = 0.3
 """Least prior count of a code, in standard deviations of its column's 1-way."""
 ALMOST_EQUAL = 0.7
 """Distance from independence, as a part of the rows, from which two columns move together."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeps:
+    """How long one fit takes.
+
+    Attributes:
+        start: strength of the first sweep; half of the sweeps rise from it to the final strength.
+        annealed, averaged: sweeps that fit, and further ones whose tables are averaged.
+    """
+
+    start: float
+    annealed: int
+    averaged: int
+
+
+FIRST = Sweeps(start=0.3, annealed=6, averaged=2)
+LATER = Sweeps(start=3.0, annealed=12, averaged=4)
+"""For records that are fitted already. On Adult twice as many sweeps changed nothing, in either."""
 
 
 @final
@@ -101,12 +118,13 @@ class RecordFit:
                 fresh = (old * self.tables[pair] + new * fresh) / (old + new)
             self.tables[pair], self.sigmas[pair] = fresh, (old + new) ** -0.5
 
-    def run(self, number: int, distances: Mapping[Pair, float]) -> None:
+    def run(self, sweeps: Sweeps, distances: Mapping[Pair, float], stage: str) -> None:
         """Anneal to all that is known, then average the tables of further sweeps into `mean`.
 
         Args:
-            number: 0 in the first round.
+            sweeps: how many, and how strong at first.
             distances: pair -> distance from independence, in rows; measured pairs near the row total move together.
+            stage: what progress calls it; nothing is reported if empty.
         """
         scale = len(self.records.records) / self._total
         residuals = Residuals(self.records.sizes, self._targets(scale))
@@ -115,10 +133,9 @@ class RecordFit:
             for pair, table in self.tables.items()
             if distances[pair] > ALMOST_EQUAL * self._total
         ]
-        later = min(number, 1)
-        sweeps, averaged = SWEEPS[later], AVERAGED[later]
-        cooling = np.geomspace(START[later], self._strength, sweeps // 2)
-        strengths = np.concatenate([cooling, np.full(sweeps - len(cooling) + averaged, self._strength)]) * scale
+        cooling = np.geomspace(sweeps.start, self._strength, sweeps.annealed // 2)
+        steady = sweeps.annealed - len(cooling) + sweeps.averaged
+        strengths = np.concatenate([cooling, np.full(steady, self._strength)]) * scale
         done = 0
         everything = self.records.all_pairs()
         sums = {pair: np.zeros(table.shape) for pair, table in self.mean.items()}
@@ -126,13 +143,14 @@ class RecordFit:
         def each() -> None:
             nonlocal done
             done += 1
-            if done > sweeps:
+            if done > sweeps.annealed:
                 for pair, counted in self.records.tables(everything).items():
                     sums[pair] += counted
-            self._progress(f"fit records, round {number + 1}", done, len(strengths))
+            if stage:
+                self._progress(stage, done, len(strengths))
 
         self.records.anneal(residuals, strengths, self._rng, joint=joint, each=each)
-        self.mean = {pair: total / (averaged * scale) for pair, total in sums.items()}
+        self.mean = {pair: total / (sweeps.averaged * scale) for pair, total in sums.items()}
 
     def _targets(self, scale: float) -> dict[Columns, tuple[Vector, float]]:
         """All that was measured, scaled to the number of records; 1-ways as pairs with the constant column."""
