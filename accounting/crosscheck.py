@@ -5,7 +5,8 @@ listed, unless two of them contradict each other, which means a defect and not a
 
 * a tight PLD above RDP: RDP is valid, and loses to an exact loss distribution by construction;
 * RDP above zCDP: its curves lie below zCDP's straight lines;
-* any answer below an epsilon that an explicit adversary reaches (closed-form Gaussian part, attained block);
+* any answer below an epsilon that an explicit adversary reaches (closed-form Gaussian part, which may fill a filter;
+  attained block);
 * a loss distribution whose Renyi divergence is below what some pair of neighbours attains. Divergences add up over
   repetitions, so this is what a lost repeat count cannot survive.
 
@@ -29,7 +30,7 @@ from accounting.accountant import Accountant, Opinion
 from accounting.block import block_profile
 from accounting.decimals import decimal_text, decimal_up, read_decimal
 from accounting.errors import CrossCheckError, ParameterError, UnsupportedEventError
-from accounting.event import EventTree, Exponential
+from accounting.event import EventTree, Exponential, ZCDPFilter
 from accounting.gaussian import AnalyticAccountant, composed_mu, gaussian_epsilon
 from accounting.guarantee import Guarantee
 from accounting.pld import PLDAccountant, compose
@@ -123,7 +124,9 @@ def check(tree: EventTree, delta: float, opinions: dict[str, Opinion]) -> None:
 def _attained_epsilons(tree: EventTree, delta: float) -> dict[str, float]:
     """Epsilons that explicit adversaries reach at `delta` against parts of the tree."""
     floors: dict[str, float] = {}
-    mu = composed_mu(tree)
+    # One Gaussian of mu^2 = 2 rho is a course that a filter admits.
+    filters = math.fsum(event.count * float(event.rho) for event in tree.events if isinstance(event, ZCDPFilter))
+    mu = math.sqrt(composed_mu(tree) ** 2 + 2 * filters)
     if mu and delta > 0:
         floors["the Gaussian part alone has"] = gaussian_epsilon(mu, delta) * (1 - 1e-9)
     etas: list[float] = []

@@ -5,6 +5,7 @@
     |  `- DeltaTooSmallError     partition selection alone spends more than delta
     |- EventError                an event or event tree is malformed, mixed or oversized (also a ValueError)
     |- UnsupportedEventError     no proof covers this event and relation, or fewer than two accountants do
+    |- FilterExhaustedError     a step would carry a filter beyond its bound: it must not run
     |- CrossCheckError           two accountants contradict each other: nothing may be charged on either
     |- CalibrationError          no budget parameter in the bracket meets the target
     `- LedgerError               `accounting/ledger/errors.py`
@@ -50,6 +51,10 @@ class EventError(AccountingError, ValueError):
 
 class UnsupportedEventError(AccountingError):
     """No proof, or only one accountant, covers these events: no price is better than a guess."""
+
+
+class FilterExhaustedError(AccountingError):
+    """A step would carry a filter beyond the bound that was reserved for it."""
 
 
 class CrossCheckError(AccountingError):

@@ -2,7 +2,8 @@
 
 An event says which noise was added to which worst-case change, never "epsilon" alone: the ratio forgets how it was
 made, and with it the check. Sensitivities and `max_keys` are those of the tree's relation and unit. Events stand
-in time order, because adaptively composed exponential mechanisms do not commute (`accounting.block`).
+in time order, because adaptively composed exponential mechanisms do not commute (`accounting.block`). Parameters are
+fixed before the first event ran; what is chosen on the way stands in a `ZCDPFilter`, by its bound alone.
 
 >>> tree = EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=PrivacyUnit(),
 ...                  events=(Gaussian(sigma="10", l2_sensitivity="1", count=20),))
@@ -188,8 +189,35 @@ class PoissonSampled(_Checked):
         return {**_Checked.to_json(self), "event": inner}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZCDPFilter(_Checked):
+    """Steps whose kind, number and noise were chosen from earlier outputs, while their zCDP added up to at most `rho`.
+
+    Theorem (Feldman and Zrnic 2021, Theorem 4.3; Whitehouse, Ramdas, Rogers and Wu 2023, Theorem 1): if each step is
+    rho_t-zCDP given the outputs before it, and sum_t rho_t <= rho for every course of events, then all steps together
+    are rho-zCDP, as if all had been fixed beforehand. Sketch: with l_t the loss of step t and alpha > 1,
+    exp((alpha - 1)(sum_{s<=t} l_s - alpha sum_{s<=t} rho_s)) is a non-negative supermartingale that starts at one, so
+    E[exp((alpha - 1) sum_t l_t)] <= exp((alpha - 1) alpha rho): the Renyi divergence is at most alpha rho.
+
+    Only the bound enters the price, never what ran: a filter that was not used up costs what it might have spent.
+    `accounting.filters` enforces the bound while the steps run.
+    """
+
+    rho: Decimal
+    count: int = 1
+    noise: Noise = "exact"
+
+
 Event = (
-    Gaussian | DiscreteGaussian | Laplace | DiscreteLaplace | Exponential | PureDP | PartitionSelection | PoissonSampled
+    Gaussian
+    | DiscreteGaussian
+    | Laplace
+    | DiscreteLaplace
+    | Exponential
+    | PureDP
+    | PartitionSelection
+    | PoissonSampled
+    | ZCDPFilter
 )
 
 _TYPES: dict[str, type[Event]] = {
@@ -201,6 +229,7 @@ _TYPES: dict[str, type[Event]] = {
     "pure_dp": PureDP,
     "partition_selection": PartitionSelection,
     "poisson_sampled": PoissonSampled,
+    "zcdp_filter": ZCDPFilter,
 }
 _NAMES: dict[type[Event], str] = {cls: name for name, cls in _TYPES.items()}
 

@@ -17,7 +17,8 @@ distributions convolve; epsilon is read off the result. What this file adds to t
 >>> round(PLDAccountant().opinion(tree, 1e-5).epsilon, 4)
 4.4302
 
-Not guaranteed: adaptively chosen parameters; and convolutions by FFT cannot resolve delta below 1e-11.
+Not guaranteed: adaptively chosen parameters (a filter is refused). Convolutions by FFT cannot resolve delta below
+1e-11.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from accounting.event import (
     PartitionSelection,
     PoissonSampled,
     PureDP,
+    ZCDPFilter,
 )
 from accounting.gaussian import composed_mu
 from accounting.losses import convolve, from_block, power, single
@@ -159,6 +161,8 @@ def _groups(tree: EventTree) -> Counter[Event]:
                 groups[DiscreteLaplace(scale=event.scale, l1_sensitivity=event.l1_sensitivity)] += event.count
             case PureDP():
                 groups[PureDP(epsilon=event.epsilon)] += event.count
+            case ZCDPFilter():
+                raise UnsupportedEventError("Steps chosen from earlier outputs have no common loss distribution.")
             case PoissonSampled():
                 if tree.relation is NeighboringRelation.REPLACE_ONE:
                     raise UnsupportedEventError("Poisson sampling is accounted under add_remove and zero_out only.")

@@ -50,4 +50,4 @@ def worst_loss(event: Event) -> Decimal:
         case PureDP():
             return event.epsilon
         case _:
-            raise UnsupportedEventError("Gaussian noise and thresholds have no pure guarantee.")
+            raise UnsupportedEventError("Gaussian noise, thresholds and filters have no pure guarantee.")

@@ -39,6 +39,7 @@ from accounting.event import (
     PartitionSelection,
     PoissonSampled,
     PureDP,
+    ZCDPFilter,
 )
 from accounting.relation import NeighboringRelation
 from accounting.zcdp import total_atoms
@@ -121,6 +122,8 @@ def _curve(event: Event, relation: NeighboringRelation, orders: Array) -> Array:
             return _randomized_response(float(event.epsilon), orders)
         case Exponential():
             return _bounded_range(float(event.bounded_range), orders)
+        case ZCDPFilter():
+            return orders * float(event.rho)  # attained by one continuous Gaussian of mu^2 = 2 rho
         case PoissonSampled():
             if relation is NeighboringRelation.REPLACE_ONE:
                 raise UnsupportedEventError(

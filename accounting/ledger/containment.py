@@ -38,6 +38,7 @@ _RELAXED: Mapping[str, Mapping[str, Direction]] = {
     "pure_dp": {"epsilon": "less"},
     "partition_selection": {"threshold": "more", "max_keys": "less", "l2_sensitivity": "less"},
     "poisson_sampled": {"probability": "less"},
+    "zcdp_filter": {"rho": "less"},
 }
 
 

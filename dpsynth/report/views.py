@@ -352,7 +352,7 @@ def event_lines(document: Document | None) -> tuple[EventLine, ...]:
         lines = []
         for event, body, rho in zip(tree.events, tree.to_json()["events"], rhos, strict=True):
             inner = body.get("event", body)
-            noise = [f"{k} {inner[k]}" for k in ("sigma", "scale", "threshold", "epsilon") if k in inner]
+            noise = [f"{k} {inner[k]}" for k in ("sigma", "scale", "threshold", "epsilon", "rho") if k in inner]
             if "probability" in body:
                 noise.append(f"probability {body['probability']}")
             keys = ("l2_sensitivity", "l1_sensitivity", "bounded_range", "max_keys")

@@ -175,6 +175,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "pure_dp": "Pure differential privacy",
     "partition_selection": "Selection of categories",
     "poisson_sampled": "Poisson-sampled step",
+    "zcdp_filter": "Steps chosen on the way, within a zCDP bound",
 }
 
 
