@@ -12,6 +12,8 @@ with differential privacy and charged to the budget. Nothing in a schema may be 
     date         min, max                   null
     datetime     min, max, precision        null          (precision: decimals of a second, 0 if null)
 
+Rules that every row obeys stand beside the columns, in `constraints`; they too are public knowledge.
+
 >>> Schema(columns={"age": ColumnSpec(kind="integer", min=0, max=110)}).modelled
 ('age',)
 
@@ -45,6 +47,7 @@ from pydantic import (
 
 from dpsynth.core.errors import SchemaError
 from dpsynth.data.warning import listed, shown
+from dpsynth.schema.constraints import MAX_CONSTRAINTS, Constraint
 
 Kind = Literal["categorical", "boolean", "integer", "float", "date", "datetime"]
 Role = Literal["target", "sensitive", "quasi_identifier", "identifier", "unit"]
@@ -96,7 +99,7 @@ class ColumnSpec(BaseModel):
     @classmethod
     def _bound_of_kind(cls, value: Any, info: Any) -> Bound | None:
         kind = info.data.get("kind")
-        return None if value is None or kind is None else _as_bound(value, kind)
+        return None if value is None or kind is None else as_bound(value, kind)
 
     @field_serializer("min", "max", when_used="json")
     def _bound_as_text(self, value: Bound | None) -> int | float | str | None:
@@ -151,12 +154,13 @@ class ColumnSpec(BaseModel):
 
 
 class Schema(BaseModel):
-    """Kinds, public domains and roles of a table's columns, in the table's order."""
+    """Kinds, public domains and roles of a table's columns, in the table's order, and what every row obeys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
     columns: Annotated[dict[StrictStr, ColumnSpec], Field(min_length=1)]
+    constraints: Annotated[tuple[Constraint, ...], Field(max_length=MAX_CONSTRAINTS)] = ()
 
     @model_validator(mode="after")
     def _one_target_one_unit(self) -> Self:
@@ -168,6 +172,14 @@ class Schema(BaseModel):
             raise ValueError(f"the target {shown(self.target)} is dropped")
         if not self.modelled:
             raise ValueError("no column is left to model")
+        return self
+
+    @model_validator(mode="after")
+    def _constraints_fit(self) -> Self:
+        if self.constraints:
+            from dpsynth.schema.constraint_checks import check_constraints
+
+            check_constraints(self.columns, self.constraints)
         return self
 
     @property
@@ -196,14 +208,12 @@ class Schema(BaseModel):
         return tuple(n for n, c in self.columns.items() if c.role == "quasi_identifier")
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it."""
-        ordered = [[name, spec] for name, spec in self.model_dump(mode="json")["columns"].items()]
-        body = json.dumps(
-            {"version": self.version, "columns": ordered},
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
+        """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it, nor does an empty list."""
+        document = self.model_dump(mode="json")
+        meant = {"version": self.version, "columns": [[name, spec] for name, spec in document["columns"].items()]}
+        if self.constraints:
+            meant["constraints"] = document["constraints"]
+        body = json.dumps(meant, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(body.encode()).hexdigest()
 
     def with_columns(self, /, **changes: dict[str, Any]) -> Schema:
@@ -211,10 +221,10 @@ class Schema(BaseModel):
         unknown = [n for n in changes if n not in self.columns]
         if unknown:
             raise SchemaError(f"The schema has no column {listed(unknown)}.", f"It has {listed(self.columns)}.")
-        columns = self.model_dump(mode="json")["columns"]
+        document = self.model_dump(mode="json")
         for name, fields in changes.items():
-            columns[name] |= fields
-        return self.from_dict({"version": self.version, "columns": columns})
+            document["columns"][name] |= fields
+        return self.from_dict(document)
 
     @classmethod
     def from_dict(cls, document: Any, *, source: str = "schema") -> Schema:
@@ -243,7 +253,7 @@ class Schema(BaseModel):
         return dump(self)
 
 
-def _as_bound(value: Any, kind: str) -> Bound:
+def as_bound(value: Any, kind: str) -> Bound:
     """The bound in the column's own type, so that comparisons and JSON are exact."""
     if kind == "integer":
         if isinstance(value, bool) or not isinstance(value, int):

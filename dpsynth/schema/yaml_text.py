@@ -49,6 +49,11 @@ HEADER = """\
 # role: target (to be predicted) | sensitive | quasi_identifier (an attacker may know it)
 #       | identifier (not modelled, not released) | unit (names the person; not modelled)
 # drop: true leaves the column out.
+# constraints, a list below the columns: what every row obeys, such as one date before another. Public knowledge too.
+"""
+CONSTRAINTS = """\
+# Constraints are public knowledge: write only what you would know without looking at this table, never what its rows
+# happen to show. They cost no budget, and no row of a sample breaks them. A missing cell satisfies a constraint.
 """
 
 
@@ -64,7 +69,22 @@ def dump(schema: Schema) -> str:
         if spec.modelled and IDENTIFIER_NAME.search(name.lower()):
             lines.append(f"{INDENT}# By its name an identifier: `role: identifier` or `drop: true` keeps it out.")
         lines += [f"{INDENT}{line}" for line in _fields(spec)]
+    if schema.constraints:
+        lines += [CONSTRAINTS + "constraints:"]
+        lines += [
+            f"  - {_flow(constraint.model_dump(mode='json', exclude_defaults=True))}"
+            for constraint in schema.constraints
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _flow(value: Any) -> str:
+    """A mapping, list or scalar on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_scalar(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return _scalar(value)
 
 
 def _fields(spec: ColumnSpec) -> list[str]:
@@ -96,8 +116,8 @@ def _fields(spec: ColumnSpec) -> list[str]:
 
 
 def _scalar(value: str | float | None) -> str:
-    if value is None:
-        return "null"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if not isinstance(value, str):
         return repr(value)
     if PLAIN.match(value) and value.lower() not in RESERVED:
