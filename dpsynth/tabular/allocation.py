@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import final
 
@@ -26,13 +26,16 @@ from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.derive import DeriveNoise, open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
+from dpsynth.tabular.calendar import Part, calendar_parts
+from dpsynth.tabular.cells import NARROW
 
-NARROW = 512
-"""Grids up to this many ticks are counted tick by tick; wider ones as spikes and cells."""
 NOMINAL = 48
 """Outcomes assumed for a wide or unknown column when shares are decided."""
 SELECTION_DELTA = 0.1
 DERIVE_SHARE = 0.10
+CALENDAR_SHARE = 0.15
+"""Part of a wide date or datetime column's own share that goes to its calendar parts, equally: they have few outcomes,
+so they need less than the intervals."""
 
 
 @final
@@ -76,6 +79,20 @@ class SpikeNoise:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarNoise:
+    """Noise of the calendar parts of one column.
+
+    Attributes:
+        parts: what is asked, one histogram each.
+        sigma: scale of the discrete Gaussian noise on each count of each part.
+    """
+
+    parts: tuple[Part, ...]
+    sigma: Decimal
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """Scales of noise of one round: scores of all pairs, then the tables of some.
 
@@ -101,6 +118,7 @@ class Allocation:
         histogram: column -> sigma of its 1-way histogram.
         spikes: column -> noise of its spike search; only columns that may be wide.
         rounds: scores and tables of pairs, in time order; none for a single column.
+        calendar: column -> parts and their noise; only dates and datetimes that may be wide.
     """
 
     max_records: int
@@ -108,15 +126,19 @@ class Allocation:
     histogram: Mapping[str, Decimal]
     spikes: Mapping[str, SpikeNoise]
     rounds: tuple[Round, ...] = ()
+    calendar: Mapping[str, CalendarNoise] = field(default_factory=dict)
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
-        """The worst case in time order: derivation, then each column's spikes and histogram, the rounds."""
+        """The worst case in time order: derivation, each column's spikes, histogram and calendar parts, the rounds."""
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
             if name in self.spikes:
                 events.append(spike_event(self.spikes[name], self.max_records))
             events.append(DiscreteGaussian(sigma=sigma, l2_sensitivity=change))
+            if name in self.calendar:
+                asked = self.calendar[name]
+                events.append(DiscreteGaussian(sigma=asked.sigma, l2_sensitivity=change, count=len(asked.parts)))
         for part in self.rounds:
             events.append(DiscreteGaussian(sigma=part.score_sigma, l2_sensitivity=change, count=part.scores))
             events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
@@ -148,8 +170,14 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
     spikes: dict[str, SpikeNoise] = {}
+    calendar: dict[str, CalendarNoise] = {}
     for name, weight in weights.items():
         part = oneway * rho * weight / total
+        parts = calendar_parts(schema.columns[name])
+        if parts:
+            sigma = _sigma(CALENDAR_SHARE * part / len(parts), max_records)
+            calendar[name] = CalendarNoise(parts=parts, sigma=sigma)
+            part *= 1 - CALENDAR_SHARE
         if name in wide:
             sigma = _sigma(part / 2, max_records)
             spikes[name] = SpikeNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records))
@@ -162,6 +190,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         histogram=histogram,
         spikes=spikes,
         rounds=rounds,
+        calendar=calendar,
     )
 
 

@@ -41,7 +41,7 @@ def draw_values(binning: Binning, codes: NDArray[np.integer[Any]], rng: np.rando
     chosen = systematic(codes[present], starts, shrunken_counts(binning)[order], rng)
     cells = np.full(len(codes), -1, dtype=np.int64)
     cells[present] = order[chosen]
-    return binning.oneway.cells.draw(cells, rng)
+    return binning.oneway.draw(cells, rng)
 
 
 def shrunken_counts(binning: Binning) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """One noisy histogram per column, the measurement that every marginal generator starts from.
 
-A column's domain is cut into cells. Categories and narrow grids (up to 512 ticks) have one cell for each outcome. A
-wide grid gets at most 512 intervals of equal width and, beside them, *spikes*: single values that many rows share (zero
-inflation, censoring codes, round numbers), found among the values that occur by partition selection. Spikes are taken
-out of their interval, so that a bin midpoint or a uniform draw never replaces the zero that nine rows in ten hold.
+A column's domain is cut into `cells`. A wide grid gets at most 512 intervals of equal width and, beside them, *spikes*:
+single values that many rows share (zero inflation, censoring codes, round numbers), found among the values that occur
+by partition selection. Spikes are taken out of their interval, so that a bin midpoint or a uniform draw never replaces
+the zero that nine rows in ten hold. Dates and datetimes with wide intervals are counted once more by `calendar` parts.
 Missing is an outcome of its own.
 
 Each row falls in exactly one cell (or missing) of its column: sensitivity k, in L2, for a unit of at most k rows under
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from accounting.event import Event
@@ -26,62 +25,13 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.partition_selection import partition_selection
-from dpsynth.schema.domain import Domain, GridDomain
-from dpsynth.tabular.allocation import NARROW, Allocation, SpikeNoise
+from dpsynth.schema.domain import Domain
+from dpsynth.tabular.allocation import Allocation, SpikeNoise
+from dpsynth.tabular.calendar import PartCodec, PartCounts
+from dpsynth.tabular.cells import Cells
+from dpsynth.tabular.moments import draw_moments
 
 MAX_SPIKES = 64
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cells:
-    """A partition of a domain: intervals of `width` codes, then single codes ("spikes") taken out of them.
-
-    Attributes:
-        domain: the column's domain.
-        width: codes per interval; 1 for categories and narrow grids.
-        spikes: released domain codes with a cell of their own, int64, ascending.
-    """
-
-    domain: Domain
-    width: int
-    spikes: NDArray[np.int64]
-
-    @property
-    def intervals(self) -> int:
-        """Number of interval cells; they come first."""
-        return -(-self.domain.size // self.width)
-
-    @property
-    def size(self) -> int:
-        """Number of cells, missing not counted."""
-        return self.intervals + len(self.spikes)
-
-    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
-        """Cell of each row, shape (rows,), missing -1."""
-        return self.of_codes(self.domain.encode(values))
-
-    def of_codes(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Cell of each domain code, shape (rows,), missing -1."""
-        cells = np.where(codes < 0, -1, codes // self.width)
-        if len(self.spikes):
-            at = np.minimum(np.searchsorted(self.spikes, codes), len(self.spikes) - 1)
-            cells = np.where(self.spikes[at] == codes, self.intervals + at, cells)
-        return cells
-
-    def draw(self, cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """A domain code inside each cell, uniform in intervals; -1 stays missing."""
-        codes = cells
-        if self.width > 1:
-            first = np.maximum(cells, 0) * self.width
-            room = np.minimum(self.width, self.domain.size - first)
-            room = np.maximum(room, 1)
-            codes = np.where(cells < 0, -1, first + rng.integers(0, room))
-        if len(self.spikes):
-            spike = cells >= self.intervals
-            codes = codes.copy()
-            codes[spike] = self.spikes[cells[spike] - self.intervals]
-        return codes
 
 
 @final
@@ -93,11 +43,22 @@ class OneWay:
         cells: what is counted.
         counts: noisy rows per cell, then missing; float64, shape (cells.size + 1,).
         variance: noise variance of each entry, same shape.
+        parts: released calendar parts of the intervals; empty for columns that are no dates.
     """
 
     cells: Cells
     counts: NDArray[np.float64]
     variance: NDArray[np.float64]
+    parts: tuple[PartCounts, ...] = ()
+
+    def draw(self, cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A domain code inside each cell, shape (rows,); -1 stays missing. By the calendar parts, else uniform."""
+        codes = self.cells.draw(cells, rng)
+        if self.parts:
+            inside = np.flatnonzero((cells >= 0) & (cells < self.cells.intervals))
+            rows = self.counts[: self.cells.intervals]
+            codes[inside] = draw_moments(self.cells, rows, self.parts, cells[inside], rng)
+        return codes
 
 
 def measure_oneways(
@@ -144,13 +105,10 @@ def _measure(
 ) -> tuple[OneWay, list[Event]]:
     events: list[Event] = []
     spikes, spike_counts = np.zeros(0, dtype=np.int64), np.zeros(0)
-    width = 1
-    if isinstance(domain, GridDomain):
-        width = -(-domain.size // NARROW)
     if name in allocation.spikes:  # also where a derived grid turned out narrow: as planned
         spikes, spike_counts, event = _find_spikes(table, name, domain, allocation, noise)
         events.append(event)
-    cells = Cells(domain=domain, width=width, spikes=spikes)
+    cells = Cells.of(domain, spikes)
     (exact,) = table.counts({name: cells}, [(name,)])
     sigma = allocation.histogram[name]
     noisy, event = discrete_gaussian(exact, sigma=sigma, noise=noise, l2_sensitivity=allocation.max_records)
@@ -163,7 +121,33 @@ def _measure(
         share = other / (other + variance[own])
         counts[own] = share * counts[own] + (1 - share) * spike_counts
         variance[own] = share * variance[own]
-    return OneWay(cells=cells, counts=counts, variance=variance), events
+    parts: tuple[PartCounts, ...] = ()
+    if name in allocation.calendar:
+        parts, event = _count_parts(table, name, cells, allocation, noise)
+        events.append(event)
+    return OneWay(cells=cells, counts=counts, variance=variance, parts=parts), events
+
+
+def _count_parts(
+    table: Table, name: str, cells: Cells, allocation: Allocation, noise: NoiseSource
+) -> tuple[tuple[PartCounts, ...], Event]:
+    """Noisy calendar parts of the rows in intervals, and the event of all of them."""
+    settings = allocation.calendar[name]
+    exact = []
+    for part in settings.parts:
+        (counts,) = table.counts({name: PartCodec(cells=cells, part=part)}, [(name,)])
+        exact.append(counts[:-1])
+    noisy, event = discrete_gaussian(
+        np.concatenate(exact),
+        sigma=settings.sigma,
+        noise=noise,
+        l2_sensitivity=allocation.max_records,
+        count=len(exact),
+    )
+    ends = np.cumsum([len(counts) for counts in exact])[:-1]
+    released = zip(settings.parts, np.split(noisy.astype(np.float64), ends), strict=True)
+    sigma = float(settings.sigma)
+    return tuple(PartCounts(part=part, counts=counts, sigma=sigma) for part, counts in released), event
 
 
 def _find_spikes(
