@@ -1,7 +1,7 @@
 """Whether any row can obey declared constraints, by bounds propagation and then by search.
 
-Bounds of numbers and dates are narrowed through inequalities and sums until nothing changes (bounds consistency; Dechter
-2003, chapter 3): an empty range proves that there is no row. Then columns are tried one after the other, with
+Bounds of numbers and dates are narrowed through inequalities and sums until nothing changes (bounds consistency;
+Dechter 2003, chapter 3): an empty range proves that there is no row. Then columns are tried one after the other, with
 backtracking. Small domains are tried whole, so a search that ends without a row is a proof too; large ones only at
 their ends, their middle and the values that constraints name, and then no row found proves nothing and is accepted.
 
@@ -49,7 +49,7 @@ Place = Any
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Positions `low, low + step, … high`; all between if the step is unknown. Days for dates, seconds for datetimes."""
+    """Positions `low, low + step, … high`, all between if the step is unknown; days of dates, seconds of datetimes."""
 
     low: Fraction
     high: Fraction
@@ -118,7 +118,7 @@ def refuse_unsatisfiable(columns: Mapping[str, ColumnSpec], constraints: Sequenc
 
 
 def obeys(constraint: Constraint, row: Mapping[str, Place], specs: Mapping[str, ColumnSpec]) -> bool:
-    """Whether a row, given as positions, categories and booleans, obeys: the definition that other code is tested by."""
+    """Whether a row of positions, categories and booleans obeys: the definition that other code is tested against."""
 
     def place(name: str, cell: Cell) -> Place:
         return place_of(specs[name], cell)
@@ -130,13 +130,8 @@ def obeys(constraint: Constraint, row: Mapping[str, Place], specs: Mapping[str, 
             return bool(row[low] < row[high] or (row[low] == row[high] and not strict))
         case FunctionalDependency():
             held = [row[name] for name in constraint.columns]
-            return None in held or all(
-                any(
-                    place(name, cell) != at for name, cell, at in zip(constraint.determinant, known, held, strict=False)
-                )
-                or place(constraint.dependent, known[-1]) == held[-1]
-                for known in constraint.mapping
-            )
+            known = [[place(n, c) for n, c in zip(constraint.columns, r, strict=True)] for r in constraint.mapping]
+            return None in held or all(held[:-1] != entry[:-1] or held == entry for entry in known)
         case FixedCombinations(columns=names, rows=rows):
             held = [row[name] for name in names]
             return None in held or any(held == [place(n, c) for n, c in zip(names, r, strict=True)] for r in rows)
@@ -146,8 +141,9 @@ def obeys(constraint: Constraint, row: Mapping[str, Place], specs: Mapping[str, 
         case Range(column=name):
             if row[name] is None or meant(constraint.when, row, specs) is not True:
                 return True
-            low, high = (end if end is None else limit_of(specs[name], end) for end in (constraint.min, constraint.max))
-            return (low is None or row[name] >= low) and (high is None or row[name] <= high)
+            least, most = constraint.min, constraint.max
+            above = least is None or row[name] >= limit_of(specs[name], least)
+            return bool(above and (most is None or row[name] <= limit_of(specs[name], most)))
         case Sum(total=total, parts=parts):
             held = [row[part] for part in parts]
             return row[total] is None or None in held or row[total] == sum(held)
@@ -156,7 +152,7 @@ def obeys(constraint: Constraint, row: Mapping[str, Place], specs: Mapping[str, 
             if applies is None or (row[name] is None and value is not None):
                 return True
             same = row[name] == place(name, value)
-            return same if applies else not (same and constraint.iff)
+            return bool(same) if applies else not (same and constraint.iff)
 
 
 def meant(when: When, row: Mapping[str, Place], specs: Mapping[str, ColumnSpec]) -> bool | None:
