@@ -49,9 +49,11 @@ def document(columns: Columns, **roles: str) -> dict[str, Any]:
 
 def nist() -> dict[str, Any]:
     """NIST Diverse Community Excerpts, national 2019; `N` is the dictionary's own "not applicable"."""
-    areas = words("""01-01301 06-07502 06-08507 08-00803 13-04600 17-03529 17-03531 19-01700 24-01004 25-00503 25-00703
-        25-01000 25-01300 25-02800 26-02702 28-01100 29-01901 30-00600 32-00405 36-03710 36-04010 38-00100 40-00200
-        48-02101 48-02102 48-02507 48-02510 48-02515 48-02516 51-01301 51-51255""")
+    areas = words("""
+        01-01301 06-07502 06-08507 08-00803 13-04600 17-03529 17-03531 19-01700 24-01004 25-00503 25-00703 25-01000
+        25-01300 25-02800 26-02702 28-01100 29-01901 30-00600 32-00405 36-03710 36-04010 38-00100 40-00200 48-02101
+        48-02102 48-02507 48-02510 48-02515 48-02516 51-01301 51-51255
+    """)
     difficulty = among("1", "2", "N")
     columns: Columns = {
         "PUMA": among(*areas),
@@ -86,12 +88,16 @@ def coil() -> dict[str, Any]:
     """CoIL 2000: M… are percentage bands of a postcode, P… bands of contributions, A… numbers of policies."""
     nominal = {"MOSTYPE": among(*range(1, 42)), "MOSHOOFD": among(*range(1, 11))}
     other = {"MAANTHUI": (1, 10), "MGEMOMV": (1, 6), "MGEMLEEF": (1, 6), "MKOOPKLA": (1, 8)}
-    names = words("""MOSTYPE MAANTHUI MGEMOMV MGEMLEEF MOSHOOFD MGODRK MGODPR MGODOV MGODGE MRELGE MRELSA MRELOV MFALLEEN
-        MFGEKIND MFWEKIND MOPLHOOG MOPLMIDD MOPLLAAG MBERHOOG MBERZELF MBERBOER MBERMIDD MBERARBG MBERARBO MSKA MSKB1
-        MSKB2 MSKC MSKD MHHUUR MHKOOP MAUT1 MAUT2 MAUT0 MZFONDS MZPART MINKM30 MINK3045 MINK4575 MINK7512 MINK123M
-        MINKGEM MKOOPKLA""")
-    policies = words("""WAPART WABEDR WALAND PERSAUT BESAUT MOTSCO VRAAUT AANHANG TRACTOR WERKT BROM LEVEN PERSONG GEZONG
-        WAOREG BRAND ZEILPL PLEZIER FIETS INBOED BYSTAND""")
+    names = words("""
+        MOSTYPE MAANTHUI MGEMOMV MGEMLEEF MOSHOOFD MGODRK MGODPR MGODOV MGODGE MRELGE MRELSA MRELOV MFALLEEN MFGEKIND
+        MFWEKIND MOPLHOOG MOPLMIDD MOPLLAAG MBERHOOG MBERZELF MBERBOER MBERMIDD MBERARBG MBERARBO MSKA MSKB1 MSKB2
+        MSKC MSKD MHHUUR MHKOOP MAUT1 MAUT2 MAUT0 MZFONDS MZPART MINKM30 MINK3045 MINK4575 MINK7512 MINK123M MINKGEM
+        MKOOPKLA
+    """)
+    policies = words("""
+        WAPART WABEDR WALAND PERSAUT BESAUT MOTSCO VRAAUT AANHANG TRACTOR WERKT BROM LEVEN PERSONG GEZONG WAOREG BRAND
+        ZEILPL PLEZIER FIETS INBOED BYSTAND
+    """)
     columns: Columns = {name: nominal.get(name) or whole(*other.get(name, (0, 9))) for name in names}
     columns |= {f"P{name}": whole(0, 9) for name in policies}
     columns |= {f"A{name}": whole(0, 12) for name in policies}
@@ -138,8 +144,10 @@ def covid() -> dict[str, Any]:
         "EDAD": whole(0, 120),
         "NACIONALIDAD": among(1, 2, 99),
     }
-    answers = words("""EMBARAZO HABLA_LENGUA_INDIG DIABETES EPOC ASMA INMUSUPR HIPERTENSION OTRA_COM CARDIOVASCULAR
-        OBESIDAD RENAL_CRONICA TABAQUISMO""")
+    answers = words("""
+        EMBARAZO HABLA_LENGUA_INDIG DIABETES EPOC ASMA INMUSUPR HIPERTENSION OTRA_COM CARDIOVASCULAR OBESIDAD
+        RENAL_CRONICA TABAQUISMO
+    """)
     columns |= dict.fromkeys(answers, answer)
     columns |= {"OTRO_CASO": answer, "RESULTADO": among(1, 2, 3), "MIGRANTE": answer}
     columns |= {"PAIS_NACIONALIDAD": OPEN, "PAIS_ORIGEN": OPEN, "UCI": answer}
@@ -148,10 +156,12 @@ def covid() -> dict[str, Any]:
 
 def diabetes() -> dict[str, Any]:
     """Hospital stays, UCI 296; diagnoses, specialties and payers are open sets, `?` is missing."""
-    drugs = words("""metformin repaglinide nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide
-        tolbutamide pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton insulin
+    drugs = words("""
+        metformin repaglinide nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide tolbutamide
+        pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton insulin
         glyburide-metformin glipizide-metformin glimepiride-pioglitazone metformin-rosiglitazone
-        metformin-pioglitazone""")
+        metformin-pioglitazone
+    """)
     weights = ("[0-25)", "[25-50)", "[50-75)", "[75-100)", "[100-125)", "[125-150)", "[150-175)", "[175-200)", ">200")
     columns: Columns = {
         "encounter_id": {"kind": "integer", "role": "identifier"},
@@ -186,8 +196,10 @@ def diabetes() -> dict[str, Any]:
 
 def communities(names: list[str]) -> dict[str, Any]:
     """Communities and crime, UCI 211: percentages and named families; `names` are the columns in the file's order."""
-    states = words("""AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV
-        NY OH OK OR PA RI SC SD TN TX UT VA VT WA WI WV WY""")
+    states = words("""
+        AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV NY OH OK
+        OR PA RI SC SD TN TX UT VA VT WA WI WV WY
+    """)
     family: Columns = {"state": among(*states), "LemasGangUnitDeploy": among(0, 5, 10), "MedNumBR": whole(0, 10)}
     families = {
         "householdsize PersPerFam PersPerOccupHous PersPerOwnOccHous PersPerRentOccHous": decimal(0, 10, 2),
@@ -219,13 +231,17 @@ def communities(names: list[str]) -> dict[str, Any]:
 
 def kdd() -> dict[str, Any]:
     """KDD Cup 1999, from `kddcup.names`; the test part has labels that no dictionary announced (`other`)."""
-    services = words("""IRC X11 Z39_50 aol auth bgp courier csnet_ns ctf daytime discard domain domain_u echo eco_i ecr_i efs
-        exec finger ftp ftp_data gopher harvest hostnames http http_2784 http_443 http_8001 imap4 iso_tsap klogin kshell
+    services = words("""
+        IRC X11 Z39_50 aol auth bgp courier csnet_ns ctf daytime discard domain domain_u echo eco_i ecr_i efs exec
+        finger ftp ftp_data gopher harvest hostnames http http_2784 http_443 http_8001 imap4 iso_tsap klogin kshell
         ldap link login mtp name netbios_dgm netbios_ns netbios_ssn netstat nnsp nntp ntp_u other pm_dump pop_2 pop_3
-        printer private red_i remote_job rje shell smtp sql_net ssh sunrpc supdup systat telnet tftp_u tim_i time urh_i
-        urp_i uucp uucp_path vmnet whois""")
-    labels = words("""back buffer_overflow ftp_write guess_passwd imap ipsweep land loadmodule multihop neptune nmap normal
-        perl phf pod portsweep rootkit satan smurf spy teardrop warezclient warezmaster""")
+        printer private red_i remote_job rje shell smtp sql_net ssh sunrpc supdup systat telnet tftp_u tim_i time
+        urh_i urp_i uucp uucp_path vmnet whois
+    """)
+    labels = words("""
+        back buffer_overflow ftp_write guess_passwd imap ipsweep land loadmodule multihop neptune nmap normal perl phf
+        pod portsweep rootkit satan smurf spy teardrop warezclient warezmaster
+    """)
     flags = words("OTH REJ RSTO RSTOS0 RSTR S0 S1 S2 S3 SF SH")
     columns: Columns = {
         "duration": whole(0, 100_000),
@@ -254,8 +270,10 @@ def kdd() -> dict[str, Any]:
         "srv_count": whole(0, 511),
     }
     rates = "serror_rate srv_serror_rate rerror_rate srv_rerror_rate same_srv_rate diff_srv_rate srv_diff_host_rate"
-    host = """dst_host_same_srv_rate dst_host_diff_srv_rate dst_host_same_src_port_rate dst_host_srv_diff_host_rate
-        dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate dst_host_srv_rerror_rate"""
+    host = """
+        dst_host_same_srv_rate dst_host_diff_srv_rate dst_host_same_src_port_rate dst_host_srv_diff_host_rate
+        dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate dst_host_srv_rerror_rate
+    """
     columns |= {name: decimal(0, 1, 2) for name in words(rates)}
     columns |= {"dst_host_count": whole(0, 255), "dst_host_srv_count": whole(0, 255)}
     columns |= {name: decimal(0, 1, 2) for name in words(host)}
