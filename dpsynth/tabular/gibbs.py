@@ -141,6 +141,7 @@ class Gibbs:
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
             rows=round(total),
             total=total,
+            penalties=fit.penalties,
         )
 
     def _strength_at(self, epsilon: float) -> float:

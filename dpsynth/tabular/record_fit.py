@@ -11,8 +11,10 @@ Fits use at most 40,000 records (25,000 for more than 25 columns) and at least 1
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import final
 
 import numpy as np
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.progress import Progress
 from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.record_table import Columns, JointProposal, RecordTable, Residuals
 from dpsynth.tabular.tree import Pair, Vector, project
 
@@ -63,11 +66,12 @@ class RecordFit:
         strength: strength at the end of annealing; see `record_table`.
         rng: random numbers for post-processing.
         progress: called sweep by sweep.
+        penalties: columns by number -> cells that no record may be in, of shape `shapes`, as in `Residuals`.
 
     Attributes:
         shapes: column -> number of codes that are modelled, missing included where it stands out.
         records: the record table.
-        mean: columns by number, 1-ways included -> expected table, in rows.
+        mean: the expected table of every pair, 1-ways included, in rows.
         tables, sigmas: pair -> average of its noisy tables and the noise of that, in rows.
     """
 
@@ -78,9 +82,11 @@ class RecordFit:
         strength: float,
         rng: np.random.Generator,
         progress: Progress,
+        *,
+        penalties: Mapping[Columns, NDArray[np.bool_]] = MappingProxyType({}),
     ) -> None:
         self._names, self._total, self._strength = tuple(binnings), total, strength
-        self._rng, self._progress = rng, progress
+        self._rng, self._progress, self.penalties = rng, progress, penalties
         kept = {name: binning.size + _stands_out(binning) for name, binning in binnings.items()}
         self.shapes: Mapping[str, int] = kept
         self._counts = [binning.counts[: kept[name]] for name, binning in binnings.items()]
@@ -91,10 +97,7 @@ class RecordFit:
         most = MOST_OF_MANY if len(shares) > MANY else MOST
         size = int(np.clip(round(total), FEWEST, most))
         self.records = RecordTable(tuple(kept.values()), shares, size, rng, prior)
-        with_constant = [*shares, np.ones(1)]
-        self.mean: dict[Columns, Vector] = {
-            (a, b): total * np.outer(with_constant[a], with_constant[b]) for a, b in self.records.all_pairs()
-        }
+        self.mean = PairTables.product(tuple(kept.values()), shares, total)
         self.tables: dict[Pair, Vector] = {}
         self.sigmas: dict[Pair, float] = {}
 
@@ -103,10 +106,9 @@ class RecordFit:
         """All pairs of columns by name."""
         return tuple(itertools.combinations(self._names, 2))
 
-    def expected(self) -> dict[Pair, NDArray[np.int64]]:
-        """Pair -> integer table that is predicted now, in rows; released numbers only."""
-        numbers = itertools.combinations(range(len(self._names)), 2)
-        return {pair: np.rint(self.mean[at]).astype(np.int64) for pair, at in zip(self.pairs, numbers, strict=True)}
+    def expected(self) -> Mapping[Pair, NDArray[np.int64]]:
+        """Pair -> integer table that is predicted now, in rows; released numbers only. Made one by one, on demand."""
+        return _Expected(self._names, self.mean)
 
     def learn(self, tables: Mapping[Pair, Vector], sigmas: Mapping[Pair, float]) -> None:
         """Take in noisy tables; one of a known pair is averaged with what is known, by precision."""
@@ -127,7 +129,7 @@ class RecordFit:
             stage: what progress calls it; nothing is reported if empty.
         """
         scale = len(self.records.records) / self._total
-        residuals = Residuals(self.records.sizes, self._targets(scale))
+        residuals = Residuals(self.records.sizes, self._targets(scale), self.penalties)
         joint = [
             JointProposal.of(self._numbers(pair), project(table, self._total))
             for pair, table in self.tables.items()
@@ -137,20 +139,18 @@ class RecordFit:
         steady = sweeps.annealed - len(cooling) + sweeps.averaged
         strengths = np.concatenate([cooling, np.full(steady, self._strength)]) * scale
         done = 0
-        everything = self.records.all_pairs()
-        sums = {pair: np.zeros(table.shape) for pair, table in self.mean.items()}
+        sums = PairTables(self.records.sizes)
 
         def each() -> None:
             nonlocal done
             done += 1
             if done > sweeps.annealed:
-                for pair, counted in self.records.tables(everything).items():
-                    sums[pair] += counted
+                sums.add(self.records.records)
             if stage:
                 self._progress(stage, done, len(strengths))
 
         self.records.anneal(residuals, strengths, self._rng, joint=joint, each=each)
-        self.mean = {pair: total / (sweeps.averaged * scale) for pair, total in sums.items()}
+        self.mean = sums.scaled(1 / (sweeps.averaged * scale))
 
     def _targets(self, scale: float) -> dict[Columns, tuple[Vector, float]]:
         """All that was measured, scaled to the number of records; 1-ways as pairs with the constant column."""
@@ -169,3 +169,21 @@ class RecordFit:
 
 def _stands_out(binning: Binning) -> bool:
     return bool(binning.counts[-1] >= SIGNIFICANT * np.sqrt(binning.variance[-1]))
+
+
+@final
+class _Expected(Mapping[Pair, NDArray[np.int64]]):
+    """Pairs by name -> integer tables, rounded when they are asked for: all of them at once would be large."""
+
+    def __init__(self, names: tuple[str, ...], mean: PairTables) -> None:
+        self._number = {name: at for at, name in enumerate(names)}
+        self._mean = mean
+
+    def __getitem__(self, pair: Pair) -> NDArray[np.int64]:
+        return np.rint(self._mean[self._number[pair[0]], self._number[pair[1]]]).astype(np.int64)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return itertools.combinations(self._number, 2)
+
+    def __len__(self) -> int:
+        return math.comb(len(self._number), 2)

@@ -30,7 +30,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ class Residuals:
     def __init__(
         self,
         sizes: Sequence[int],
-        targets: Mapping[Columns, tuple[Vector, float]],
+        targets: Mapping[Columns, tuple[NDArray[Any], float]],
         penalties: Mapping[Columns, NDArray[np.bool_]] = MappingProxyType({}),
     ) -> None:
         self.sizes = np.array(sizes, dtype=np.int64)
