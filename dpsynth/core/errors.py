@@ -7,6 +7,7 @@
     |- WorkspaceError            no workspace, no such draft, a step out of order
     |- PolicyError               the policy file cannot be used
     |- SealError                 a sealed draft is missing, altered or unreadable
+    |- ModelError                a saved model cannot be read, or does not give the guarantee that it states
     |- BudgetRefused             exit 6; the ledger does not grant the spend
     |- GateRefused               exit 3 or 4; the decision is not `ship`
     `- VerificationError         exit 5; a bundle does not prove what it claims
@@ -64,6 +65,10 @@ class PolicyError(DpsynthError):
 
 class SealError(DpsynthError):
     """A sealed draft is missing, altered, or cannot be opened with this vault's key."""
+
+
+class ModelError(DpsynthError):
+    """A saved model cannot be read, or does not give the guarantee that it states."""
 
 
 class BudgetRefused(DpsynthError):

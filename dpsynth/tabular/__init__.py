@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 from dpsynth.core.errors import ParameterError
 
 if TYPE_CHECKING:
-    from dpsynth.tabular.protocol import Generator
+    from dpsynth.tabular.gibbs import Gibbs
+    from dpsynth.tabular.independent import Independent
+    from dpsynth.tabular.mst import MST
+    from dpsynth.tabular.protocol import Generator, Model, Plan
+    from dpsynth.tabular.saving import SavedModel, load, save
 
 GENERATORS = {
     "gibbs": "dpsynth.tabular.gibbs:Gibbs",
@@ -26,8 +30,23 @@ _NAMES = {
     "Independent": GENERATORS["independent"],
     "Model": "dpsynth.tabular.protocol:Model",
     "Plan": "dpsynth.tabular.protocol:Plan",
+    "SavedModel": "dpsynth.tabular.saving:SavedModel",
+    "load": "dpsynth.tabular.saving:load",
+    "save": "dpsynth.tabular.saving:save",
 }
-__all__ = ["GENERATORS", "MST", "Generator", "Gibbs", "Independent", "Model", "Plan", "generator"]
+__all__ = [
+    "GENERATORS",
+    "MST",
+    "Generator",
+    "Gibbs",
+    "Independent",
+    "Model",
+    "Plan",
+    "SavedModel",
+    "generator",
+    "load",
+    "save",
+]
 
 
 def generator(name: str) -> Generator:

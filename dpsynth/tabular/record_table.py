@@ -190,6 +190,18 @@ class RecordTable:
         self._costs = [-np.log(probabilities).astype(np.float32) for probabilities in prior]
 
     @classmethod
+    def of_records(cls, sizes: Sequence[int], records: NDArray[np.int16]) -> RecordTable:
+        """The table of given records, with a uniform prior.
+
+        Args:
+            sizes: codes of each column, the constant one left out.
+            records: codes, the constant column (0) included, shape (records, columns + 1); kept, not copied.
+        """
+        made = cls(sizes, (), 0, np.random.default_rng(0))
+        made.records = records
+        return made
+
+    @classmethod
     def resampled(cls, other: RecordTable, records: int, rng: np.random.Generator) -> RecordTable:
         """As many records as asked for: each of `other` equally often, give or take one; with a uniform prior."""
         made = cls(other.sizes[:-1], (), records, rng)

@@ -30,7 +30,8 @@ from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.model import Schema
-from dpsynth.tabular import GENERATORS, generator
+from dpsynth.tabular import GENERATORS, SavedModel, generator
+from dpsynth.tabular.saving import from_bytes, to_bytes
 
 RECORD = PrivacyUnit()
 USER = PrivacyUnit(kind="user", column="person", max_records=3)
@@ -464,6 +465,14 @@ class GeneratorConformance:
         base = totals(100)
         assert lower_bound(base, totals(101)) <= 1.0
         assert lower_bound(base, totals(160)) > 1.0
+
+    def test_a_saved_model_draws_the_same_rows_and_keeps_its_price(self):
+        plan, model = self.run(mixed_table(500))
+        saved = SavedModel(model=model, guarantee=plan.guarantee, schema_digest=MIXED.digest())
+        found = from_bytes(to_bytes(saved))
+        first, again = (made.sample(300, np.random.default_rng(3)) for made in (model, found.model))
+        assert first.equals(again)
+        assert found.guarantee == plan.guarantee
 
     def test_source_uses_no_pickle(self):
         source = Path(__import__(type(self.make()).__module__, fromlist=["x"]).__file__).read_text()
