@@ -16,7 +16,10 @@ import numpy as np
 from dpsynth.core.errors import ModelError
 from dpsynth.schema.domain import Domain, GridDomain
 from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.calendar import SIZES
+from dpsynth.tabular.cells import Cells
 from dpsynth.tabular.forest_model import ForestModel
+from dpsynth.tabular.model_codec import MAX_CODES, MAX_COLUMNS
 from dpsynth.tabular.oneway import OneWay
 from dpsynth.tabular.record_model import RecordModel
 
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from dpsynth.tabular.protocol import Model
 
 MAX_ROWS = 10**11
-MAX_CODES = 32_000
-MAX_COLUMNS = 4_096
 LARGEST_COUNT = 1e15
 
 
@@ -61,14 +62,21 @@ def _check_columns(domains: Mapping[str, Domain], binnings: Mapping[str, Binning
 
 def _check_cells(name: str, oneway: OneWay) -> None:
     cells = oneway.cells
-    _require(1 <= cells.width <= cells.domain.size, f"column {name!r} has cells of an impossible width")
-    _require(cells.width == 1 or isinstance(cells.domain, GridDomain), f"column {name!r} has wide categories")
+    prescribed = Cells.of(cells.domain, cells.spikes)
+    same = (cells.width, cells.lead) == (prescribed.width, prescribed.lead)
+    _require(same, f"column {name!r} has cells of an impossible width")
     spikes = cells.spikes
     ascending = spikes.ndim == 1 and bool((np.diff(spikes) > 0).all())
     _require(ascending, f"column {name!r} has spikes out of order")
     within = not len(spikes) or (int(spikes[0]) >= 0 and int(spikes[-1]) < cells.domain.size)
     _require(within, f"column {name!r} has a spike out of range")
     _check_counts(name, oneway.counts, oneway.variance, cells.size + 1)
+    dated = isinstance(cells.domain, GridDomain) and cells.domain.kind in ("date", "datetime")
+    _require(dated or not oneway.parts, f"column {name!r} has a calendar and no dates")
+    for part in oneway.parts:
+        _require(part.counts.shape == (SIZES[part.part],), f"column {name!r} has a calendar of another shape")
+        _require(bool((np.abs(part.counts) < LARGEST_COUNT).all()), f"column {name!r} has an impossible count")
+        _require(0 < part.sigma < LARGEST_COUNT, f"column {name!r} has no noise")
 
 
 def _check_counts(name: str, counts: Any, variance: Any, length: int) -> None:
@@ -103,10 +111,11 @@ def _check_records(model: RecordModel) -> None:
         own = model.binnings[name].size
         _require(size in (own, own + 1), f"column {name!r} has records of another size")
     _require(1 <= model.total < MAX_ROWS, "its row total is impossible")
-    _require(set(model.expected) == set(model.table.all_pairs()), "its expected tables are of other columns")
-    for (left, right), table in model.expected.items():
-        _require(table.shape == (sizes[left], sizes[right]), "an expected table has another shape")
-        _check_masses(names[left], table)
+    _require(model.expected.sizes == sizes, "its expected tables are of other columns")
+    _check_masses(names[0], model.expected.flat)
+    for (left, right), cells in model.penalties.items():
+        _require(0 <= left < right < len(sizes), "it forbids cells of columns that it lacks")
+        _require(cells.shape == (sizes[left], sizes[right]), "it forbids cells of another shape")
     for pair, sigma in model.measured.items():
         _require(len(set(pair)) == len(pair) and set(pair) <= set(names), "it measured columns that it lacks")
         _require(0 < sigma < LARGEST_COUNT, "it measured without noise")

@@ -33,16 +33,18 @@ from numpy.typing import NDArray
 from accounting.errors import AccountingError
 from accounting.event import EventTree
 from dpsynth.core.errors import ModelError, ParameterError
+from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.record_table import RecordTable
 
 KINDS: Mapping[str, str] = {
     "binning": "dpsynth.tabular.binning:Binning",
     "category_domain": "dpsynth.schema.domain:CategoryDomain",
-    "cells": "dpsynth.tabular.oneway:Cells",
+    "cells": "dpsynth.tabular.cells:Cells",
     "forest": "dpsynth.tabular.tree:Forest",
     "forest_model": "dpsynth.tabular.forest_model:ForestModel",
     "grid_domain": "dpsynth.schema.domain:GridDomain",
     "one_way": "dpsynth.tabular.oneway:OneWay",
+    "part_counts": "dpsynth.tabular.calendar:PartCounts",
     "record_model": "dpsynth.tabular.record_model:RecordModel",
 }
 """Name in the file -> class; the only classes that a file can make."""
@@ -50,6 +52,8 @@ KINDS: Mapping[str, str] = {
 Arrays: TypeAlias = "list[NDArray[Any]]"
 JSON: TypeAlias = "bool | int | float | str | list[Any] | dict[str, Any] | None"
 PLAIN = (bool, int, float, str, type(None))
+MAX_COLUMNS = 4_096
+MAX_CODES = 32_000
 DEPTH = 24
 """Deepest nesting of a model's parts."""
 
@@ -101,7 +105,9 @@ class _Writer:
         if isinstance(value, EventTree):
             return {"events": value.to_json()}
         if isinstance(value, RecordTable):
-            return {"records": self.write(value.records), "sizes": self.write(list(value.sizes))}
+            return {"records": self.write(value.records), "sizes": list(value.sizes)}
+        if isinstance(value, PairTables):
+            return {"pair_tables": self.write(value.flat), "sizes": list(value.sizes)}
         if isinstance(value, Mapping):
             return {"map": [[self.write(key), self.write(item)] for key, item in value.items()]}
         if isinstance(value, (list, tuple)):
@@ -156,6 +162,8 @@ class _Reader:
             return _events(_only(written, {"events"}, where)[0], where)
         if wanted is RecordTable:
             return self._records(written, where)
+        if wanted is PairTables:
+            return self._pair_tables(written, where)
         return self._object(written, wanted, where, depth)
 
     def _one_of(self, written: Any, options: tuple[Any, ...], where: str, depth: int) -> Any:
@@ -203,15 +211,22 @@ class _Reader:
 
     def _records(self, written: Any, where: str) -> RecordTable:
         records, sizes = _only(written, {"records", "sizes"}, where)
-        numbers = tuple(_plain(size, int, where) for size in _list(sizes, None, where))
+        numbers = _sizes(sizes, where)
         array = self._array(records, NDArray[np.int16], where)
-        if len(numbers) < 2 or array.ndim != 2 or array.shape[1] != len(numbers) or not len(array):
+        if array.ndim != 2 or array.shape[1] != len(numbers) or not len(array):
             raise _refused(where, "a table of records of another shape")
-        if min(numbers) < 1 or max(numbers) > np.iinfo(np.int16).max or numbers[-1] != 1:
-            raise _refused(where, "columns of records with impossible sizes")
         if (array < 0).any() or (array >= np.array(numbers)).any():
             raise _refused(where, "a record with a code out of range")
         return RecordTable.of_records(numbers[:-1], array)
+
+    def _pair_tables(self, written: Any, where: str) -> PairTables:
+        flat, sizes = _only(written, {"pair_tables", "sizes"}, where)
+        numbers = _sizes(sizes, where)
+        array = self._array(flat, NDArray[np.float32], where)
+        cells = (sum(numbers) ** 2 - sum(size**2 for size in numbers)) // 2
+        if array.shape != (cells,):
+            raise _refused(where, "pair tables of another shape")
+        return PairTables(numbers, array)
 
     def _object(self, written: Any, wanted: Any, where: str, depth: int) -> Any:
         name = self._kinds.get(wanted)
@@ -252,6 +267,14 @@ def _only(written: Any, keys: set[str], where: str) -> list[Any]:
         unknown = sorted(set(written) - keys)[:1] if isinstance(written, dict) else []
         raise _refused(where, f"unknown field {str(unknown[0])[:40]!r}" if unknown else "a field is missing")
     return [written[key] for key in sorted(keys)]
+
+
+def _sizes(written: Any, where: str) -> tuple[int, ...]:
+    """Codes of each column of a record table, the constant one last."""
+    numbers = tuple(_plain(size, int, where) for size in _list(written, None, where))
+    if not 2 <= len(numbers) <= MAX_COLUMNS or min(numbers) < 1 or max(numbers) > MAX_CODES or numbers[-1] != 1:
+        raise _refused(where, "columns of records with impossible sizes")
+    return numbers
 
 
 def _list(written: Any, length: int | None, where: str) -> list[Any]:

@@ -363,14 +363,20 @@ RECORDS = {
     "records as floats": (swap(lambda a: a.astype(float), "table"), "array of float64"),
     "sizes that are not those of the codes": (
         lambda h, a: at(h, "table")["sizes"].__setitem__(0, 9), "of another size"),
-    "no expected table for a pair": (lambda h, a: at(h, "expected")["map"].pop(), "nothing refers to"),
-    "a pair of columns that are not there": (
-        lambda h, a: at(h, "expected")["map"][0].__setitem__(0, [7, 8]), "of other columns"),
-    "a table for a pair twice": (
-        lambda h, a: at(h, "expected")["map"].append(at(h, "expected")["map"][0]), "occurs twice"),
+    "expected tables of another shape": (
+        swap(lambda a: a[:-1].copy(), "expected"), "pair tables of another shape"),
+    "expected tables of other columns": (
+        lambda h, a: at(h, "expected")["sizes"].append(1), "pair tables of another shape|other columns"),
+    "sizes without end": (lambda h, a: at(h, "expected").update(sizes=[10**9] * 9), "impossible sizes"),
+    "an expected count below zero": (fill(-5.0, "expected"), "impossible counts"),
+    "a measurement of a column that is not there": (
+        lambda h, a: at(h, "measured")["map"][0].__setitem__(0, ["sex", "ssn"]), "columns that it lacks"),
     "a measurement without noise": (lambda h, a: at(h, "measured")["map"][0].__setitem__(1, 0.0), "without noise"),
     "a total of nothing": (put(0.0, "total"), "row total is impossible"),
 }  # fmt: skip
+
+
+ALIAS = {"table": "records", "expected": "pair_tables"}
 
 
 @pytest.mark.parametrize("case", RECORDS)
@@ -378,10 +384,12 @@ def test_a_hostile_file_of_records_is_a_typed_error(records, case):
     change, message = RECORDS[case]
 
     def by_table(header, arrays):
-        table = header["model"]["fields"]["table"]
-        table["array"] = table["records"]["array"]  # so that paths lead to the records
+        parts = [(header["model"]["fields"][name], held) for name, held in ALIAS.items()]
+        for part, held in parts:
+            part["array"] = part[held]["array"]  # so that paths lead to their arrays
         done = change(header, arrays)
-        del table["array"]
+        for part, _ in parts:
+            del part["array"]
         return done
 
     with pytest.raises(ModelError, match=message):
