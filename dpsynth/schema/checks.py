@@ -120,7 +120,7 @@ def _type_of(spec: ColumnSpec) -> ColumnType:
     if spec.kind != "categorical":
         return spec.kind
     if spec.values is None:
-        return "category"
+        return "string" if spec.hierarchy else "category"
     return "string" if isinstance(spec.values[0], str) else "integer"
 
 

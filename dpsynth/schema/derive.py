@@ -2,7 +2,8 @@
 
 What the schema declares costs nothing. Every question that it leaves open is one event:
 
-- categories: partition selection on the values that occur; released values plus an outcome for all others;
+- categories: partition selection on the values that occur, and on the prefixes of hierarchical codes (`categories`);
+  released values plus an outcome for all others;
 - bounds of integers and floats: a noisy histogram over signed powers of two (`mechanisms.bounds`);
 - bounds of dates and datetimes: a noisy histogram over calendar years 1800-2200, with one bin on either side;
 - decimal places of floats: a noisy histogram over 0-12 places (`mechanisms.decimals`), also where bounds are public.
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from accounting.event import DiscreteGaussian, Event, PartitionSelection
+from accounting.event import DiscreteGaussian, Event
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
@@ -41,28 +41,12 @@ from dpsynth.data.arrow_numpy import missing_of, values_of
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.decimals import PLACE_BINS, decimal_places, occupied_places
-from dpsynth.mechanisms.partition_selection import partition_selection
-from dpsynth.schema.domain import Domain, grid, known_domain, open_domain, scale_of
+from dpsynth.schema.categories import DeriveNoise, derive_categories, selection_event, selection_levels
+from dpsynth.schema.domain import Domain, grid, known_domain, scale_of
 from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 Question = Literal["categories", "bounds", "places"]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeriveNoise:
-    """Noise for every derived fact, fixed before any data is read.
-
-    Attributes:
-        sigma: scale of the discrete Gaussian noise on each count.
-        threshold: smallest noisy count at which a category is released.
-        max_records: k, the most rows of one unit; the L2 sensitivity of each histogram under add/remove.
-    """
-
-    sigma: Decimal
-    threshold: int
-    max_records: int = 1
 
 
 def unknown_columns(schema: Schema) -> tuple[str, ...]:
@@ -131,19 +115,15 @@ def _questions(spec: ColumnSpec) -> tuple[Question, ...]:
     if spec.known:
         return ()
     if spec.kind == "categorical":
-        return ("categories",)
+        categories: tuple[Question, ...] = ("categories",)
+        return categories * selection_levels(spec)
     bounds: tuple[Question, ...] = ("bounds",) if spec.min is None else ()
     return (*bounds, "places") if spec.kind == "float" and spec.precision is None else bounds
 
 
 def _event(question: Question, allotment: DeriveNoise) -> Event:
     if question == "categories":
-        return PartitionSelection(
-            sigma=allotment.sigma,
-            threshold=Decimal(allotment.threshold),
-            l2_sensitivity=Decimal(allotment.max_records),
-            max_keys=allotment.max_records,
-        )
+        return selection_event(allotment)
     return DiscreteGaussian(sigma=allotment.sigma, l2_sensitivity=Decimal(allotment.max_records))
 
 
@@ -152,8 +132,7 @@ def _derive_column(
 ) -> tuple[Domain, list[Event]]:
     questions, events = _questions(spec), list[Event]()
     if "categories" in questions:
-        domain, event = _categories(table, name, allotment, noise)
-        return domain, [event]
+        return derive_categories(table, name, spec, allotment, noise)
     low: Any = spec.min
     high: Any = spec.max
     places: int | None = None
@@ -178,23 +157,6 @@ def _bounds(
         counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
     )
     return codec.edges(first, spec)[0], codec.edges(last, spec)[1], event
-
-
-def _categories(table: Table, name: str, allotment: DeriveNoise, noise: NoiseSource) -> tuple[Domain, Event]:
-    observed = table.value_counts(name)
-    values = observed.values if isinstance(observed.values, pa.Array) else pa.array(observed.values)
-    if not pa.types.is_integer(values.type) and not pa.types.is_string(values.type):
-        values = values.cast(pa.string())
-    keys, _, event = partition_selection(
-        values.to_pylist(),
-        observed.counts,
-        sigma=allotment.sigma,
-        threshold=allotment.threshold,
-        noise=noise,
-        l2_sensitivity=allotment.max_records,
-        max_keys=allotment.max_records,
-    )
-    return open_domain(tuple(keys)), event
 
 
 @final

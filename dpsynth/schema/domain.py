@@ -5,7 +5,8 @@ A domain is a codec: cells to codes 0 … size-1, a missing cell to -1, and back
 - `CategoryDomain`: a tuple of values. A cell outside them gets the outcome "other", the last code, which is
   written as the text `other` (`other_2` … if that is a value). A closed domain without `other` has no such
   outcome: cells outside it were refused before, and any that come later count as missing. Integer
-  categories have no spelling for "other", so there too it counts as missing.
+  categories have no spelling for "other", so there too it counts as missing. Of hierarchical codes, prefixes may be
+  outcomes: `250*` is any code that begins with 250 and is no value of its own.
 - `GridDomain`: the public grid `low, low + 1, … high` of ticks; a tick times `scale` is the value. Cells
   are rounded to the grid and clamped into it: clamping is part of the mechanism, and is why bounds must be
   public or derived.
@@ -38,6 +39,7 @@ GridKind = Literal["integer", "float", "date", "datetime"]
 EPOCH = date(1970, 1, 1)
 TICKS_IN_RANGE = 10**6
 OTHER = "other"
+STAR = "*"
 
 
 @final
@@ -48,21 +50,40 @@ class CategoryDomain:
     Attributes:
         values: distinct and of one type: str, int or bool.
         other: whether cells outside `values` have an outcome of their own; text only.
+        groups: prefixes with an outcome of their own, for texts that begin with them and are no value; the longest
+            that fits is taken. They come after the values and before `other`.
+        hierarchy: prefix lengths at which codes of the column have a meaning, ascending; public.
     """
 
     values: tuple[str, ...] | tuple[int, ...] | tuple[bool, ...]
     other: bool = False
+    groups: tuple[str, ...] = ()
+    hierarchy: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.values)) != len(self.values) or len({type(v) for v in self.values}) > 1:
             raise ParameterError("The values of a category domain are distinct and of one type.")
         if self.other and any(not isinstance(v, str) for v in self.values):
             raise ParameterError("Only text categories can have an outcome `other`: integers have no word for it.")
+        if (self.groups or self.hierarchy) and self.arrow_type != pa.string():
+            raise ParameterError("Only text categories have prefixes.", "Declare the values as text.")
 
     @property
     def size(self) -> int:
         """Number of outcomes, missing not counted."""
-        return len(self.values) + self.other
+        return len(self.values) + len(self.groups) + self.other
+
+    @property
+    def group_labels(self) -> tuple[str, ...]:
+        """The texts of the prefix outcomes: the prefix and `*`, with more stars where that is a value."""
+        taken, labels = set(self.values), []
+        for prefix in self.groups:
+            label = prefix + STAR
+            while label in taken:
+                label += STAR
+            taken.add(label)
+            labels.append(label)
+        return tuple(labels)
 
     @property
     def other_label(self) -> str | None:
@@ -70,7 +91,8 @@ class CategoryDomain:
         if not self.other:
             return None
         label, n = OTHER, 1
-        while label in self.values:
+        taken = {*self.values, *self.group_labels}
+        while label in taken:
             n += 1
             label = f"{OTHER}_{n}"
         return label
@@ -82,26 +104,41 @@ class CategoryDomain:
         return {str: pa.string(), int: pa.int64(), bool: pa.bool_()}[kind]
 
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
-        """Codes, shape (rows,), int64; missing -1; a value outside is the last code or, without `other`, -1.
+        """Codes, shape (rows,), int64; missing -1; a value outside is its prefix, else the last code, else -1.
 
         Args:
             values: of the domain's Arrow type; other types are cast where that is exact.
         """
         cells = values if values.type == self.arrow_type else values.cast(self.arrow_type)
-        found = pc.index_in(cells, value_set=literals(self.values, self.arrow_type))
+        found = pc.index_in(cells, value_set=self._labels())  # a label stands for its outcome, whatever its prefix
         outside = missing_of(found)
         codes = values_of(found).astype(np.int64)
         codes[outside] = -1
+        if self.groups:
+            codes = np.where(outside, self._group_of(cells), codes)
         if self.other:
-            codes[outside & ~missing_of(cells)] = len(self.values)
+            codes[(codes < 0) & ~missing_of(cells)] = self.size - 1
+        return codes
+
+    def _group_of(self, cells: pa.ChunkedArray) -> NDArray[np.int64]:
+        """Code of the longest prefix that each text begins with, -1 without; shape (rows,)."""
+        codes = np.full(len(cells), -1, dtype=np.int64)
+        for length in sorted({len(prefix) for prefix in self.groups}):
+            own = [(at, prefix) for at, prefix in enumerate(self.groups) if len(prefix) == length]
+            cut = pc.utf8_slice_codeunits(cells, 0, length)
+            found = pc.index_in(cut, value_set=literals([prefix for _, prefix in own], pa.string()))
+            places = np.array([at for at, _ in own]) + len(self.values)
+            codes = np.where(missing_of(found), codes, places[values_of(found)])
         return codes
 
     def decode(self, codes: NDArray[np.integer[Any]]) -> pa.Array:
         """Cells of the domain's Arrow type; -1 becomes null."""
         _within(codes, self.size)
-        label = self.other_label
-        labels = literals([*self.values, *([] if label is None else [label])], self.arrow_type)
-        return labels.take(array_of(codes, pa.int64(), missing=np.asarray(codes) < 0))
+        return self._labels().take(array_of(codes, pa.int64(), missing=np.asarray(codes) < 0))
+
+    def _labels(self) -> pa.Array:
+        """What is written for each outcome, shape (size,)."""
+        return literals([*self.values, *coarser_outcomes(self)], self.arrow_type)
 
 
 @final
@@ -251,15 +288,25 @@ def known_domain(spec: ColumnSpec) -> Domain | None:
         if spec.values is None:
             return None
         text = isinstance(spec.values[0], str)
-        return CategoryDomain(values=spec.values, other=spec.other and text)  # type: ignore[arg-type]
+        return CategoryDomain(values=spec.values, other=spec.other and text, hierarchy=spec.hierarchy)  # type: ignore[arg-type]
     if spec.min is None or spec.max is None or not spec.known:
         return None
     return grid(spec, spec.min, spec.max)
 
 
-def open_domain(values: tuple[str, ...] | tuple[int, ...]) -> CategoryDomain:
-    """The domain of an open-set column after partition selection: released values, and `other` for text."""
-    return CategoryDomain(values=values, other=not values or isinstance(values[0], str))
+def open_domain(
+    values: tuple[str, ...] | tuple[int, ...], groups: tuple[str, ...] = (), hierarchy: tuple[int, ...] = ()
+) -> CategoryDomain:
+    """The domain of an open-set column after partition selection: released values and prefixes, `other` for text."""
+    text = not values or isinstance(values[0], str)
+    return CategoryDomain(values=values, other=text, groups=groups, hierarchy=hierarchy)
+
+
+def coarser_outcomes(domain: Domain) -> tuple[str, ...]:
+    """Texts that a sample may hold and no register of codes knows: prefixes of rare codes, and `other`."""
+    if not isinstance(domain, CategoryDomain):
+        return ()
+    return (*domain.group_labels, *([] if domain.other_label is None else [domain.other_label]))
 
 
 def grid(

@@ -78,6 +78,8 @@ class ColumnSpec(BaseModel):
         precision: float: decimal places, or None if unknown; datetime: decimal places of the seconds, None is 0.
         format: date and datetime only: the strptime format of the file's text, such as `%d.%m.%Y`.
         missing: words that mean "missing" in this column, beside the empty cell.
+        hierarchy: categorical text only: prefix lengths at which the codes have a meaning, such as [3] for ICD-9 or
+            [2, 3, 4] for NAICS; rare codes are counted at the longest prefix that is not rare.
         role: what the column is for; at most one target and one unit in a schema.
         drop: leave the column out.
     """
@@ -92,6 +94,7 @@ class ColumnSpec(BaseModel):
     precision: Annotated[StrictInt, Field(ge=0, le=MAX_DECIMALS)] | None = None
     format: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
     missing: tuple[StrictStr, ...] = ()
+    hierarchy: Annotated[tuple[Annotated[StrictInt, Field(ge=1, le=100)], ...], Field(max_length=8)] = ()
     role: Role | None = None
     drop: StrictBool = False
 
@@ -114,6 +117,10 @@ class ColumnSpec(BaseModel):
                 raise ValueError("`values` mixes text and integers; quote all of them or none")
             if len(set(self.values)) != len(self.values):
                 raise ValueError("`values` names a value twice")
+        if self.hierarchy and (self.kind != "categorical" or (self.values and isinstance(self.values[0], int))):
+            raise ValueError("`hierarchy` belongs to categorical columns of text")
+        if list(self.hierarchy) != sorted(set(self.hierarchy)):
+            raise ValueError("the prefix lengths of `hierarchy` ascend")
         if self.other and self.values is None:
             raise ValueError("`other` needs `values`; an open set has its outcome for other values anyway")
         bounded = self.kind in ("integer", "float", "date", "datetime")
@@ -210,7 +217,9 @@ class Schema(BaseModel):
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it, nor does an empty list."""
         document = self.model_dump(mode="json")
-        meant = {"version": self.version, "columns": [[name, spec] for name, spec in document["columns"].items()]}
+        columns = document["columns"].items()
+        said = [[name, {k: v for k, v in spec.items() if v or k != "hierarchy"}] for name, spec in columns]
+        meant = {"version": self.version, "columns": said}
         if self.constraints:
             meant["constraints"] = document["constraints"]
         body = json.dumps(meant, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

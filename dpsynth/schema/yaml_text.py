@@ -42,6 +42,7 @@ HEADER = """\
 #
 # kind: categorical | boolean | integer | float | date | datetime
 #   categorical: `values` lists all categories; with `other: true` anything else is counted together as `other`.
+#     `hierarchy: [3]` names prefix lengths of codes (ICD-9: 250 of 250.83); rare codes are counted at their prefix.
 #   integer, float, date, datetime: `min` and `max`; cells outside are clamped to them.
 #   float: `precision` is the number of decimal places; datetime: the decimal places of the seconds, else 0.
 #   date, datetime: `format` is the strptime format of a text file that does not follow ISO 8601.
@@ -104,6 +105,8 @@ def _fields(spec: ColumnSpec) -> list[str]:
         lines.append(f"precision: null{unknown}")
     if spec.other:
         lines.append("other: true")
+    if spec.hierarchy:
+        lines.append(f"hierarchy: [{', '.join(str(length) for length in spec.hierarchy)}]")
     if spec.format is not None:
         lines.append(f"format: {_scalar(spec.format)}")
     if spec.missing:

@@ -23,7 +23,8 @@ from typing import final
 from accounting.decimals import decimal_up
 from accounting.event import DiscreteGaussian, Event, PartitionSelection
 from dpsynth.mechanisms.partition_selection import threshold_for
-from dpsynth.schema.derive import DeriveNoise, open_questions, plan_derive
+from dpsynth.schema.categories import DeriveNoise
+from dpsynth.schema.derive import open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.tabular.calendar import Part, calendar_parts

@@ -4,6 +4,7 @@ Fine cells are right for one column and too many for pairs: a pair table's noise
 merged, by their noisy counts alone (post-processing):
 
 - categories whose noisy count is below two sigma become one code, and so do those beyond the largest `codes`;
+  hierarchical codes are first merged with those of their prefix (`hierarchy`);
 - small grids (up to 32 ticks) are merged, neighbours with neighbours, until each code holds two sigma;
 - larger grids are merged into about `codes` neighbouring groups of equal mass, of at least four sigma each;
 - a spike stays a code of its own, and so does missing.
@@ -19,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import CategoryDomain
+from dpsynth.tabular.hierarchy import merge_rare_codes, prefix_texts
 from dpsynth.tabular.oneway import OneWay
 
 SMALL_GRID = 32
@@ -53,7 +55,10 @@ def bin_cells(oneway: OneWay, *, codes: int) -> Binning:
     """Merge cells into about `codes` codes."""
     cells = oneway.cells
     noisy, sigma = oneway.counts[:-1], np.sqrt(oneway.variance[:-1])
-    if isinstance(cells.domain, CategoryDomain):
+    if isinstance(cells.domain, CategoryDomain) and cells.domain.hierarchy:
+        texts = prefix_texts(cells.domain)
+        code_of = merge_rare_codes(noisy, oneway.variance[:-1], texts, cells.domain.hierarchy, most=MAX_CODES)
+    elif isinstance(cells.domain, CategoryDomain):
         code_of = _merge_rare(noisy, 2.0 * sigma)
     else:
         own = noisy[: cells.intervals]

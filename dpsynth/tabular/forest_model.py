@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from accounting.event import EventTree
 from dpsynth.core.errors import ParameterError
-from dpsynth.schema.domain import Domain
+from dpsynth.schema.domain import Domain, coarser_outcomes
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.decoding import decode
 from dpsynth.tabular.tree import Forest
@@ -61,6 +61,7 @@ class ForestModel:
                     "cells": self.binnings[name].oneway.cells.size,
                     "codes": self.binnings[name].size,
                     "spikes": len(self.binnings[name].oneway.cells.spikes),
+                    "coarser": list(coarser_outcomes(domain)),
                     "parent": parents[name],
                 }
                 for name, domain in self.domains.items()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accounting.event import EventTree
 from dpsynth.core.errors import ParameterError
-from dpsynth.schema.domain import Domain
+from dpsynth.schema.domain import Domain, coarser_outcomes
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.decoding import decode
 from dpsynth.tabular.finishing import finished_blocks
@@ -77,6 +77,7 @@ class RecordModel:
                     "cells": self.binnings[name].oneway.cells.size,
                     "codes": self.binnings[name].size,
                     "spikes": len(self.binnings[name].oneway.cells.spikes),
+                    "coarser": list(coarser_outcomes(domain)),
                 }
                 for name, domain in self.domains.items()
             },

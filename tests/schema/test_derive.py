@@ -16,7 +16,8 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.decimals import MOST_PLACES
-from dpsynth.schema.derive import DeriveNoise, derive, open_questions, plan_derive, unknown_columns
+from dpsynth.schema.categories import DeriveNoise
+from dpsynth.schema.derive import derive, open_questions, plan_derive, unknown_columns
 from dpsynth.schema.domain import CategoryDomain, GridDomain, grid
 from dpsynth.schema.model import MAX_DECIMALS, ColumnSpec, Schema
 from dpsynth.tabular.independent import Independent
