@@ -1,4 +1,4 @@
-"""Eight public tables, split once, with their public schemas, and the form in which the shared scorer reads them.
+"""Public tables, split once, with their public schemas, and the form in which the shared scorer reads them.
 
     table = load("covid")                  # writes two folders below `benchmarks/results/tables`, then reuses them
     table.train, table.schema              # what a generator gets: CSV with dates, missing words and unit column
@@ -7,9 +7,8 @@
 
 The scorer knows text categories and integers. So there a date is a day number, a missing number is one step below the
 public minimum, a missing category is a category of its own, categories carry the mark `v:` (so that `01` stays text),
-and a target is yes or no (of COVID's
-date of death, whether there is one). Open sets list what occurs in the whole table: the scorer must know the
-values, the generators under test do not get the list, and rivals, who need one, get it for nothing.
+and a target is yes or no (of COVID's date of death, whether there is one). Open sets and unknown bounds are taken from
+the whole table: the scorer must know them, generators under test do not, and rivals, who need them, get them as a gift.
 
 Splits: Adult and KDD as published; diabetes by patient; otherwise a fixed permutation, 67 % to train.
 
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import table_schemas as schemas
+from embedded import EMBEDDED, embedded
 
 from dpsynth.schema.model import ColumnSpec, Schema
 
@@ -40,7 +40,7 @@ SEED = 0
 MARK = "v:"
 GZIP: dict[str, Any] = {"method": "gzip", "compresslevel": 3, "mtime": 0}
 MISSING = "missing"
-NAMES = ("adult", "nist", "coil", "credit", "covid", "diabetes", "communities", "kdd")
+NAMES = ("adult", "nist", "coil", "credit", "covid", "diabetes", "communities", "kdd", *EMBEDDED)
 FILES = {
     "nist": "nist_acs/national2019.csv.gz",
     "coil": "coil2000_caravan/caravan.csv.gz",
@@ -56,6 +56,9 @@ POSITIVES: dict[str, tuple[str, ...]] = {
     "credit": ("1",),
     "diabetes": ("<30",),
     "kdd": ("normal",),
+    "anes96": ("1",),
+    "digits": ("8",),
+    "cancer": ("1",),
 }
 
 
@@ -176,14 +179,16 @@ def _adult() -> BenchmarkTable:
 
 def _write(name: str, base: Path) -> None:
     """Split, and write both forms."""
-    whole = _read(name)
+    whole, document = embedded(name) if name in EMBEDDED else (_read(name), None)
     if name == "kdd":
         train, test = whole, _text(pd.read_parquet(SHARED / "data/tabular/kdd99/kdd99_corrected_test.parquet"))
     else:
         chosen = _chosen(whole["patient_nbr"] if name == "diabetes" else pd.Series(range(len(whole))))
         train, test = whole[chosen], whole[~chosen]
-    build = getattr(schemas, name)
-    schema = Schema.from_dict(build(list(whole.columns)) if name == "communities" else build())
+    if document is None:
+        build = getattr(schemas, name)
+        document = build(list(whole.columns)) if name == "communities" else build()
+    schema = Schema.from_dict(document)
     meta = _scorer_meta(name, schema, whole, train)
     (base / "scored").mkdir(exist_ok=True)
     for part, rows in (("train", train), ("test", test)):
@@ -231,7 +236,8 @@ def _scorer_meta(name: str, schema: Schema, whole: pd.DataFrame, train: pd.DataF
             columns[column] = {"type": "cat", "values": labels}
         else:
             step = 10.0 ** -(spec.precision or 0) if spec.kind == "float" else 1
-            low, high = (float(n) for n in _numbers(spec, pd.Series([str(spec.min), str(spec.max)])))
+            known = [str(spec.min), str(spec.max)] if spec.min is not None else whole[column]
+            low, high = float(_numbers(spec, pd.Series(known)).min()), float(_numbers(spec, pd.Series(known)).max())
             kind = {"type": "float"} if spec.kind == "float" else {"type": "int"}
             low -= step * gaps
             whole_numbers = kind["type"] == "int"
