@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from dpsynth.core.progress import Progress, silent
 from dpsynth.tabular.lanes import in_lanes
 from dpsynth.tabular.pair_tables import PairTables
-from dpsynth.tabular.record_table import Columns, RecordTable, Residuals
+from dpsynth.tabular.record_table import RecordTable
+from dpsynth.tabular.residuals import Columns, Marginal, Residuals
 
 BLOCK = 40_000
 LANES = 2
@@ -69,7 +70,7 @@ def finished_blocks(
         wanted = expected.scaled(sizes[block] / total)
         if owed:
             wanted.flat += owed[lane].flat
-        targets = {pair: (table, 1.0) for pair, table in wanted.items()}
+        targets = [Marginal(columns=pair, table=table, sigma=1.0) for pair, table in wanted.items()]
         drawn.anneal(Residuals(drawn.sizes, targets, penalties), STRENGTHS, randoms[lane])
         if owed:
             made = PairTables(expected.sizes)

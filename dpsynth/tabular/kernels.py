@@ -1,26 +1,39 @@
 """The loops over records, compiled by Numba and cached on disk; the only file that imports it.
 
 A record's next code depends on the residuals that the record before has changed, so the loop cannot be vectorised over
-records. What can be is the loop over a column's codes: every residual table is kept twice, once with each of its two
-columns innermost, so that the costs of all codes of a column are consecutive numbers.
+records. What can be is the loop over a column's codes: every residual table is kept once for each of its columns, with
+that column innermost, so that the costs of all codes of a column are consecutive numbers. Tables that merge a column's
+codes in the same way are summed before they are spread to the codes. The exponential is a polynomial, since a call
+for every code would cost more than all tables together.
 
-All kernels are functions of their arrays: permutations, uniforms and proposals are drawn by the caller's Generator, and
-nothing here holds a random state. Import this module only where records are moved: it costs about half a second.
+All kernels are functions of their arrays: orders, uniforms and proposals are drawn by the caller's Generator, and
+nothing here holds a state, so threads may run them on tables of their own. Import this module only where records are
+moved: it costs about half a second. `Held`, the tables of a column, is described in `residuals`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from dpsynth.tabular.residuals import Held
+
 Array = NDArray[Any]
 
-BELOW_ONE = np.float32(1 - 2**-24)
-"""The largest float32 below 1, to which uniform numbers are cut: rounding makes 1 of them once in 30 million moves."""
+BLOCK = 2048
+"""Records that are counted into all tables before the next, so that they stay in cache."""
+
+LOG2E = np.float32(math.log2(math.e))
+HALF = np.float32(0.5)
+LEAST_EXPONENT = np.float32(-127)
+"""2^-127 has the bits of 0: a code that costs 88 more than the best has no mass at all."""
+C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))
+"""Taylor coefficients of 2^x, which on [-1/2, 1/2] err by 2e-7 of the value at most."""
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -35,71 +48,177 @@ def count_pairs(records: Array, left: Array, right: Array, sizes: Array, starts:
         starts: where each table, shape (sizes[left], sizes[right]), begins in `out`.
         out: flat counts.
     """
-    for table in range(len(left)):
-        a, b, start, width = left[table], right[table], starts[table], sizes[right[table]]
-        for record in range(records.shape[0]):
-            out[start + records[record, a] * width + records[record, b]] += 1
+    for begin in range(0, records.shape[0], BLOCK):
+        end = min(begin + BLOCK, records.shape[0])
+        for q in range(len(left)):
+            a, b, start, width = left[q], right[q], starts[q], sizes[right[q]]
+            for i in range(begin, end):
+                out[np.uint64(start + records[i, a] * width + records[i, b])] += 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+def count_cells(records: Array, tables: Array, maps: Array, out: Array) -> None:
+    """Add the tables of all records to `out`.
+
+    Args:
+        records: codes, int16, shape (records, columns).
+        tables: of each table its three columns (missing ones are the constant column), where their maps begin in
+            `maps`, where the table begins in `out`, and the strides of its columns; int64, shape (tables, 10).
+        maps: code -> coarse code, int16; the identity at 0.
+        out: flat counts.
+    """
+    for begin in range(0, records.shape[0], BLOCK):
+        end = min(begin + BLOCK, records.shape[0])
+        for q in range(len(tables)):
+            a, b, c, map_a, map_b, map_c, start, step_a, step_b, step_c = tables[q]
+            for i in range(begin, end):
+                at = start + maps[map_a + records[i, a]] * step_a + maps[map_b + records[i, b]] * step_b
+                out[np.uint64(at + maps[map_c + records[i, c]] * step_c)] += 1
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
 def move_column(
     records: Array,
     column: int,
-    others: Array,
-    own: Array,
-    mirror: Array,
-    weights: Array,
+    held: Held,
+    maps: Array,
     residual: Array,
     base: Array,
     strength: float,
     order: Array,
     uniform: Array,
 ) -> None:
-    """One Gibbs move of a column in every record: its exact conditional given all other codes.
+    """One Gibbs move of a column in every record of `order`: its exact conditional given all other codes.
 
     Args:
         records: codes, int16, shape (records, columns); changed.
         column: the column that moves.
-        others: the other column of each table that holds this one, int64, shape (tables,).
-        own: where the table with this column innermost begins in `residual`.
-        mirror: where the same table with the other column innermost begins, and that column's number of codes;
-            int64, shape (tables, 2).
-        weights: 1 / variance of each table, float32.
+        held: the tables that hold it.
+        maps: code -> coarse code, int16.
         residual: (count - target) * weight of every cell, float32; changed.
         base: cost of each code before any table is asked, float32, shape (codes,).
         strength: factor of the tables' cost.
         order: the records in the order of their moves, int64.
-        uniform: a uniform number for each move.
+        uniform: a number in [0, 1) for each move; float32, so that none rounds to 1 and a code without mass is never
+            taken.
     """
-    size, tables = len(base), len(others)
-    cost = np.empty(size, np.float32)
-    itself = np.float32(0.0)
-    for q in range(tables):
-        itself += weights[q]
+    others, maps_at, cells, groups, weights = held.others, held.maps_at, held.cells, held.groups, held.weights
+    size, scale = len(base), np.float32(strength)
+    cost, coarse = np.empty(size, np.float32), np.empty(size, np.float32)
+    bits = np.empty(size, np.int32)
+    powers = bits.view(np.float32)
+    place = np.empty(len(others), np.int64)
+    itself = np.zeros(len(groups), np.float32)
+    for g in range(len(groups)):
+        for q in range(groups[g, 0], groups[g, 1]):
+            itself[g] += weights[q]
     for k in range(len(order)):
         i = order[k]
         before = records[i, column]
-        cost[:] = 0.0
-        for q in range(tables):
-            start = own[q] + records[i, others[q]] * size
-            for code in range(size):
-                cost[code] += residual[start + code]
-        cost[before] -= itself  # the residuals count the record where it was
         for code in range(size):
-            cost[code] = base[code] + np.float32(strength) * cost[code]
-        lowest = cost.min()
+            cost[code] = 0.0
+        for g in range(len(groups)):
+            first, end, width, own = groups[g, 0], groups[g, 1], groups[g, 2], groups[g, 3]
+            into = cost
+            if own:
+                into = coarse
+                for code in range(width):
+                    coarse[code] = 0.0
+            for q in range(first, end):
+                start = cells[q, 0, 0] + maps[maps_at[q, 1] + records[i, others[q, 0]]] * cells[q, 0, 2]
+                start += maps[maps_at[q, 2] + records[i, others[q, 1]]] * cells[q, 0, 3]
+                place[q] = start
+                for code in range(width):
+                    into[code] += residual[np.uint64(start) + np.uint64(code)]
+            into[maps[own + before]] -= itself[g]  # the residuals count the record where it was
+            if own:
+                for code in range(size):
+                    cost[code] += coarse[maps[own + code]]
+        lowest = np.float32(np.inf)
+        for code in range(size):
+            cost[code] = base[code] + scale * cost[code]
+            lowest = min(lowest, cost[code])
+        # exp(lowest - cost) = 2^whole * 2^part; the polynomial is that of 2^part on [-1/2, 1/2], to float32
+        for code in range(size):
+            exponent = max((lowest - cost[code]) * LOG2E, LEAST_EXPONENT)
+            whole = np.int32(exponent - HALF)
+            part = exponent - np.float32(whole)
+            bits[code] = (whole + np.int32(127)) << np.int32(23)
+            cost[code] = C0 + part * (C1 + part * (C2 + part * (C3 + part * (C4 + part * (C5 + part * C6)))))
         mass = np.float32(0.0)
         for code in range(size):
-            mass += np.float32(math.exp(lowest - cost[code]))
+            mass += cost[code] * powers[code]
             cost[code] = mass
-        point = min(np.float32(uniform[k]), BELOW_ONE) * mass  # less than mass: a code without mass is never taken
+        point = uniform[k] * mass
         after = 0
-        while after < size - 1 and cost[after] <= point:
-            after += 1
-        if after == before:
-            continue
-        records[i, column] = after
-        _shift(records[i], others, own, mirror, weights, residual, size, before, after)
+        for code in range(size - 1):
+            after += cost[code] <= point
+        if after != before:
+            records[i, column] = after
+            _shift(records[i], held, maps, residual, before, after)
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+def propose_column(
+    records: Array,
+    column: int,
+    held: Held,
+    maps: Array,
+    residual: Array,
+    base: Array,
+    strength: float,
+    order: Array,
+    uniform: Array,
+    pool: Array,
+    picks: Array,
+) -> None:
+    """One move of a column in every record of `order` by independent proposals; cost independent of its codes.
+
+    Args:
+        records: as in `move_column`, and so are column, held, maps, residual, strength, order and uniform.
+        column: the column that moves.
+        held: the tables that hold it.
+        maps: code -> coarse code.
+        residual: changed.
+        base: cost of each code before any table is asked, plus log q, with q the density of `pool`; float32.
+        strength: factor of the tables' cost.
+        order: the records in the order of their moves.
+        uniform: a number in [0, 1) for each move, float32.
+        pool: codes, each as often as it is to be proposed, int16.
+        picks: draws from it, shape (moves, candidates).
+    """
+    others, maps_at, cells, groups, weights = held.others, held.maps_at, held.cells, held.groups, held.weights
+    scale, candidates = np.float32(strength), picks.shape[1] + 1
+    codes, own_codes = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
+    cost = np.empty(candidates, np.float32)
+    for k in range(len(order)):
+        i = order[k]
+        before = records[i, column]
+        codes[0] = before
+        for c in range(1, candidates):
+            codes[c] = pool[picks[k, c - 1]]
+        for c in range(candidates):
+            cost[c] = 0.0
+        for g in range(len(groups)):
+            own = groups[g, 3]
+            for c in range(candidates):
+                own_codes[c] = maps[own + codes[c]]
+            itself = np.float32(0.0)
+            for q in range(groups[g, 0], groups[g, 1]):
+                start = cells[q, 0, 0] + maps[maps_at[q, 1] + records[i, others[q, 0]]] * cells[q, 0, 2]
+                start += maps[maps_at[q, 2] + records[i, others[q, 1]]] * cells[q, 0, 3]
+                itself += weights[q]
+                for c in range(candidates):
+                    cost[c] += residual[start + own_codes[c]]
+            for c in range(candidates):
+                if own_codes[c] == own_codes[0]:
+                    cost[c] -= itself
+        for c in range(candidates):
+            cost[c] = base[codes[c]] + scale * cost[c]
+        after = codes[_choose(cost, uniform[k])]
+        if after != before:
+            records[i, column] = after
+            _shift(records[i], held, maps, residual, before, after)
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -107,108 +226,118 @@ def move_pair(
     records: Array,
     first: int,
     second: int,
-    tables_first: tuple[Array, Array, Array, Array],
-    tables_second: tuple[Array, Array, Array, Array],
+    held_first: Held,
+    held_second: Held,
+    maps: Array,
     residual: Array,
-    base_first: Array,
-    base_second: Array,
-    log_density: Array,
+    base: Array,
     strength: float,
     order: Array,
     uniform: Array,
-    proposals: Array,
+    pool: Array,
+    picks: Array,
 ) -> None:
-    """One joint move of two columns in every record, by independent proposals.
-
-    The candidates are the current codes and draws from a fixed density q; each is taken in proportion to
-    exp(-cost) / q, which leaves the target density invariant (multiple-proposal independence sampler, Tjelmeland 2004).
+    """One joint move of two columns in every record of `order`, by independent proposals.
 
     Args:
         records: codes, int16, shape (records, columns); changed.
         first: one of the columns that move.
         second: the other.
-        tables_first: others, own, mirror and weights of `first`, as in `move_column`.
-        tables_second: those of `second`. The table of the two columns themselves is in both and read once.
+        held_first: the tables that hold `first`.
+        held_second: those that hold `second`. Tables of both columns are in both and read once.
+        maps: code -> coarse code, int16.
         residual: as in `move_column`; changed.
-        base_first: cost of each code of `first` before any table is asked.
-        base_second: the same of `second`.
-        log_density: log q, float32, shape (codes of first, codes of second).
+        base: cost of each pair of codes before any table is asked, plus log q, float32, shape (codes of the first,
+            codes of the second).
         strength: factor of the tables' cost.
         order: the records in the order of their moves.
-        uniform: a uniform number for each move.
-        proposals: draws from q as flat cells of `log_density`, int64, shape (records, candidates).
+        uniform: a number in [0, 1) for each move, float32.
+        pool: flat cells of `base`, each as often as it is to be proposed, int32.
+        picks: draws from it, shape (moves, candidates).
     """
-    others_a, own_a, mirror_a, weights_a = tables_first
-    others_b, own_b, mirror_b, weights_b = tables_second
-    size_a, size_b = len(base_first), len(base_second)
-    candidates = proposals.shape[1] + 1
+    size_b, candidates, scale = base.shape[1], picks.shape[1] + 1, np.float32(strength)
     codes_a, codes_b = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
-    cost = np.empty(candidates, np.float64)
+    cost = np.empty(candidates, np.float32)
     for k in range(len(order)):
         i = order[k]
-        before_a, before_b = int(records[i, first]), int(records[i, second])
+        before_a, before_b = records[i, first], records[i, second]
         codes_a[0], codes_b[0] = before_a, before_b
         for c in range(1, candidates):
-            codes_a[c], codes_b[c] = proposals[k, c - 1] // size_b, proposals[k, c - 1] % size_b
-        cost[:] = 0.0
-        for q in range(len(others_a)):
-            joint = others_a[q] == second
-            start = own_a[q] + records[i, others_a[q]] * size_a
-            for c in range(candidates):
-                if joint:
-                    cost[c] += residual[own_a[q] + codes_b[c] * size_a + codes_a[c]]
-                    if codes_a[c] == before_a and codes_b[c] == before_b:
-                        cost[c] -= weights_a[q]
-                else:
-                    cost[c] += residual[start + codes_a[c]]
-                    if codes_a[c] == before_a:
-                        cost[c] -= weights_a[q]
-        for q in range(len(others_b)):
-            if others_b[q] == first:
-                continue
-            start = own_b[q] + records[i, others_b[q]] * size_b
-            for c in range(candidates):
-                cost[c] += residual[start + codes_b[c]]
-                if codes_b[c] == before_b:
-                    cost[c] -= weights_b[q]
+            cell = pool[picks[k, c - 1]]
+            codes_a[c] = cell // size_b
+            codes_b[c] = cell - codes_a[c] * size_b
         for c in range(candidates):
-            prior = base_first[codes_a[c]] + base_second[codes_b[c]] + log_density[codes_a[c], codes_b[c]]
-            cost[c] = prior + strength * cost[c]
-        lowest = cost.min()
-        mass = 0.0
+            cost[c] = 0.0
+        _add_costs(records[i], held_first, maps, residual, codes_a, second, codes_b, True, cost)
+        _add_costs(records[i], held_second, maps, residual, codes_b, first, codes_a, False, cost)
         for c in range(candidates):
-            mass += math.exp(lowest - cost[c])
-            cost[c] = mass
-        point = uniform[k] * mass
-        taken = 0
-        while taken < candidates - 1 and cost[taken] <= point:
-            taken += 1
+            cost[c] = base[codes_a[c], codes_b[c]] + scale * cost[c]
+        taken = _choose(cost, uniform[k])
         after_a, after_b = codes_a[taken], codes_b[taken]
         if after_a != before_a:
             records[i, first] = after_a
-            _shift(records[i], others_a, own_a, mirror_a, weights_a, residual, size_a, before_a, after_a)
+            _shift(records[i], held_first, maps, residual, before_a, after_a)
         if after_b != before_b:
             records[i, second] = after_b
-            _shift(records[i], others_b, own_b, mirror_b, weights_b, residual, size_b, before_b, after_b)
+            _shift(records[i], held_second, maps, residual, before_b, after_b)
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _add_costs(
+    record: Array,
+    held: Held,
+    maps: Array,
+    residual: Array,
+    codes: Array,
+    partner: int,
+    partner_codes: Array,
+    shared: bool,
+    cost: Array,
+) -> None:
+    """Add what the tables of a column say of each candidate; those that hold the partner too only if `shared`."""
+    others, maps_at, cells, weights = held.others, held.maps_at, held.cells, held.weights
+    for q in range(len(others)):
+        step, at, start = 0, 0, cells[q, 0, 0]
+        for side in range(2):
+            if others[q, side] == partner:
+                step, at = cells[q, 0, 2 + side], maps_at[q, 1 + side]
+            else:
+                start += maps[maps_at[q, 1 + side] + record[others[q, side]]] * cells[q, 0, 2 + side]
+        if step and not shared:
+            continue
+        own = maps_at[q, 0]
+        here = start + maps[own + codes[0]] + maps[at + partner_codes[0]] * step
+        for c in range(len(codes)):
+            cell = start + maps[own + codes[c]] + maps[at + partner_codes[c]] * step
+            cost[c] += residual[cell]
+            if cell == here:
+                cost[c] -= weights[q]  # the residuals count the record where it was
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _choose(cost: Array, uniform: float) -> int:
+    """A candidate in proportion to exp(-cost); `cost` is used up."""
+    lowest, mass = cost.min(), np.float32(0.0)
+    for c in range(len(cost)):
+        mass += np.float32(math.exp(lowest - cost[c]))
+        cost[c] = mass
+    point, taken = uniform * mass, 0
+    while taken < len(cost) - 1 and cost[taken] <= point:
+        taken += 1
+    return taken
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _shift(
-    record: Array,
-    others: Array,
-    own: Array,
-    mirror: Array,
-    weights: Array,
-    residual: Array,
-    size: int,
-    before: int,
-    after: int,
-) -> None:
+def _shift(record: Array, held: Held, maps: Array, residual: Array, before: int, after: int) -> None:
     """Move one record from a column's code `before` to `after` in all residuals."""
+    others, maps_at, cells, weights = held.others, held.maps_at, held.cells, held.weights
     for q in range(len(others)):
-        other = record[others[q]]
-        start, width = own[q] + other * size, mirror[q, 1]
-        residual[start + before] -= weights[q]
-        residual[start + after] += weights[q]
-        residual[mirror[q, 0] + before * width + other] -= weights[q]
-        residual[mirror[q, 0] + after * width + other] += weights[q]
+        old, new = maps[maps_at[q, 0] + before], maps[maps_at[q, 0] + after]
+        if old == new:
+            continue
+        code_1, code_2 = maps[maps_at[q, 1] + record[others[q, 0]]], maps[maps_at[q, 2] + record[others[q, 1]]]
+        for turn in range(held.turns[q]):
+            start, step = cells[q, turn, 0], cells[q, turn, 1]
+            start += code_1 * cells[q, turn, 2] + code_2 * cells[q, turn, 3]
+            residual[np.uint64(start + old * step)] -= weights[q]
+            residual[np.uint64(start + new * step)] += weights[q]

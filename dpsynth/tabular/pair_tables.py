@@ -20,7 +20,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.tabular.record_table import Columns
+from dpsynth.tabular.residuals import Columns
 from dpsynth.tabular.tree import Vector
 
 

@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from dpsynth.core.progress import Progress
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.pair_tables import PairTables
-from dpsynth.tabular.record_table import Columns, JointProposal, RecordTable, Residuals
+from dpsynth.tabular.proposals import JointProposal
+from dpsynth.tabular.record_table import RecordTable
+from dpsynth.tabular.residuals import Columns, Marginal, Residuals
 from dpsynth.tabular.tree import Pair, Vector, project
 
 FEWEST, MOST, MOST_OF_MANY = 1_000, 40_000, 25_000
@@ -152,18 +154,19 @@ class RecordFit:
         self.records.anneal(residuals, strengths, self._rng, joint=joint, each=each)
         self.mean = sums.scaled(1 / (sweeps.averaged * scale))
 
-    def _targets(self, scale: float) -> dict[Columns, tuple[Vector, float]]:
-        """All that was measured, scaled to the number of records; 1-ways as pairs with the constant column."""
-        constant = len(self._names)
-        targets = {
-            (at, constant): (counts[:, None] * scale, deviation * scale)
+    def _targets(self, scale: float) -> list[Marginal]:
+        """All that was measured, scaled to the number of records."""
+        targets = [
+            Marginal(columns=(at,), table=counts * scale, sigma=deviation * scale)
             for at, (counts, deviation) in enumerate(zip(self._counts, self._deviations, strict=True))
-        }
-        for pair, table in self.tables.items():
-            targets[self._numbers(pair)] = (table * scale, self.sigmas[pair] * scale)
+        ]
+        targets += [
+            Marginal(columns=self._numbers(pair), table=table * scale, sigma=self.sigmas[pair] * scale)
+            for pair, table in self.tables.items()
+        ]
         return targets
 
-    def _numbers(self, pair: Pair) -> Columns:
+    def _numbers(self, pair: Pair) -> tuple[int, int]:
         return self._names.index(pair[0]), self._names.index(pair[1])
 
 

@@ -17,7 +17,8 @@ from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.decoding import decode
 from dpsynth.tabular.finishing import finished_blocks
 from dpsynth.tabular.pair_tables import PairTables
-from dpsynth.tabular.record_table import Columns, RecordTable
+from dpsynth.tabular.record_table import RecordTable
+from dpsynth.tabular.residuals import Columns
 from dpsynth.tabular.tree import Pair
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
 from dpsynth.core.errors import ParameterError
-from dpsynth.tabular.record_table import JointProposal, RecordTable, Residuals
-from tests.tabular.test_record_table import PAIRS, PRIOR, RECORDS, SIZES, TARGETS, problem
+from dpsynth.tabular.proposals import JointProposal
+from dpsynth.tabular.record_table import RecordTable
+from dpsynth.tabular.residuals import Marginal, Residuals
+from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
+from tests.tabular.test_record_table import MARGINALS, PAIRS, PRIOR, RECORDS, SIZES, problem
 
 FORBIDDEN = {
     (0, 1): np.array([[False, True, False], [False, False, False]]),
@@ -24,56 +25,23 @@ JOINT = [
 ]
 
 
-def enumerated(strength: float, penalties, frozen) -> dict[tuple[int, int], np.ndarray]:
-    """Mean pair tables over all tables of three records that forbid and freeze what they should."""
-    states = [(*state, 0) for state in itertools.product(*(range(size) for size in SIZES))]
-    mean = {pair: np.zeros((SIZES[pair[0]], SIZES[pair[1]])) for pair in PAIRS}
-    mass = 0.0
-    for records in itertools.product(states, repeat=RECORDS):
-        if any(mask[record[a], record[b]] for (a, b), mask in penalties.items() for record in records):
-            continue
-        if any(held[i] and records[i][j] != START[i, j] for j, held in frozen.items() for i in range(RECORDS)):
-            continue
-        energy = 0.0
-        for (a, b), (target, sigma) in TARGETS.items():
-            counts = np.zeros(target.shape)
-            np.add.at(counts, ([r[a] for r in records], [r[b] for r in records]), 1)
-            energy += 0.5 * strength * ((counts - target) ** 2).sum() / sigma**2
-        weight = np.exp(-energy) * np.prod([PRIOR[j][record[j]] for record in records for j in range(3)])
-        mass += weight
-        for a, b in PAIRS:
-            np.add.at(mean[a, b], ([r[a] for r in records], [r[b] for r in records]), weight)
-    return {pair: table / mass for pair, table in mean.items()}
-
-
-def worst_deviation(penalties, frozen, expected, *, sweeps: int = 12_000, blocks: int = 40) -> float:
-    """Largest deviation of a long run's pair tables from `expected`, in standard errors from block means."""
+@pytest.mark.parametrize(("penalties", "frozen"), [(FORBIDDEN, {}), ({}, FROZEN), (FORBIDDEN, FROZEN)])
+def test_long_runs_agree_with_exact_enumeration_of_what_is_allowed(penalties, frozen):
+    """16 cells at alpha 1e-6. Power: a strength 30 % off is rejected."""
     rng = np.random.default_rng(3)
     table = RecordTable(SIZES, PRIOR, RECORDS, rng, PRIOR)
     table.records[:] = START
-    residuals = Residuals(table.sizes, TARGETS, penalties)
-    seen = {pair: [] for pair in PAIRS}
+    residuals = Residuals(table.sizes, MARGINALS, penalties)
 
-    def each():
-        for pair, counts in table.tables(PAIRS).items():
-            seen[pair].append(counts)
+    def sweep(count, each):
+        table.anneal(residuals, np.ones(count), rng, joint=JOINT, each=each, frozen=frozen)
 
-    table.anneal(residuals, np.ones(sweeps), rng, joint=JOINT, each=each, frozen=frozen)
-    worst = 0.0
-    for pair, counts in seen.items():
-        means = np.reshape(counts, (blocks, sweeps // blocks, *counts[0].shape)).mean(axis=1)
-        error = np.std(means, axis=0, ddof=1) / np.sqrt(blocks)
-        gap = np.abs(means.mean(axis=0) - expected[pair])
-        assert np.all(gap[error == 0] < 1e-9)  # a cell that never changes is one that cannot
-        worst = max(worst, float((gap[error > 0] / error[error > 0]).max()))
-    return worst
-
-
-@pytest.mark.parametrize(("penalties", "frozen"), [(FORBIDDEN, {}), ({}, FROZEN), (FORBIDDEN, FROZEN)])
-def test_long_runs_agree_with_exact_enumeration_of_what_is_allowed(penalties, frozen):
-    """6.2 standard errors with 39 degrees of freedom are alpha 1e-6. Power: a strength 30 % off is rejected."""
-    assert worst_deviation(penalties, frozen, enumerated(1.0, penalties, frozen)) < 6.2
-    assert worst_deviation(penalties, frozen, enumerated(1.3, penalties, frozen)) > 6.2
+    found = long_run(table, PAIRS, sweep, 12_000)
+    for strength, agrees in ((1.0, True), (1.3, False)):
+        exact = enumerated(
+            PRIOR, RECORDS, MARGINALS, PAIRS, strength=strength, penalties=penalties, frozen=frozen, start=START
+        )
+        assert (worst_deviation(found, exact) < LIMIT) == agrees
 
 
 def checkerboard(rows: int, columns: int) -> np.ndarray:
@@ -89,11 +57,10 @@ def violations(table: RecordTable) -> int:
 
 def forbidding(strengths, seed: int = 0, each=None, feasible: bool = False) -> RecordTable:
     """Targets ask for half of the records in forbidden cells; the strengths range over nine decades."""
-    table, _, joint = problem(seed)
-    _, whole, _ = problem(seed)
+    table, loose, joint = problem(seed)
     if feasible:
         table.records[:] = np.array([1, 2, 0, 4, 0])
-    targets = dict(zip(whole.pairs, zip(whole._targets, [0.01] * 4, strict=True), strict=True))
+    targets = [Marginal(columns=marginal.columns, table=marginal.table, sigma=0.01) for marginal in loose]
     seen = (lambda: each(table)) if each else None
     residuals = Residuals(table.sizes, targets, MASKS)
     table.anneal(residuals, strengths, np.random.default_rng(seed), joint=joint, each=seen)
@@ -121,14 +88,14 @@ def test_only_a_joint_move_reaches_what_no_single_column_can():
     mask = ~np.eye(3, dtype=bool)
     mask[0, 0] = True
     strict = np.where(np.eye(3), 50 / 3, 0.0)
-    residuals = Residuals(table.sizes, {(0, 1): (strict, 1.0)}, {(0, 1): mask})
+    residuals = Residuals(table.sizes, [Marginal(columns=(0, 1), table=strict, sigma=1.0)], {(0, 1): mask})
     joint = [JointProposal.of((0, 1), np.ones((3, 3)))]
     table.anneal(residuals, [1.0] * 6, np.random.default_rng(0), joint=joint)
     assert not table.tables([(0, 1)])[0, 1][mask].any()
 
 
-def test_a_uniform_number_that_rounds_to_one_takes_no_forbidden_code():
-    """In float32 one in 30 million does; the last code would be taken without mass."""
+def test_the_largest_uniform_number_takes_no_forbidden_code():
+    """It takes the last code with mass; rounded to 1 in float32, as once in 30 million, it took the one after."""
     table = RecordTable((2, 3), [np.array([1.0, 0.0]), np.array([1.0, 0.0, 0.0])], 20, np.random.default_rng(0))
     mask = np.array([[False, False, True], [False, False, True]])
     rng = np.random.default_rng(0)
@@ -137,28 +104,27 @@ def test_a_uniform_number_that_rounds_to_one_takes_no_forbidden_code():
         permutation = rng.permutation
 
         @staticmethod
-        def random(size):
-            return np.full(size, 1 - 2.0**-40)
+        def random(size, dtype=np.float64):
+            return np.full(size, np.nextafter(dtype(1), dtype(0)))
 
-    table.anneal(Residuals(table.sizes, {}, {(0, 1): mask}), [1.0], AlmostOne())
+    table.anneal(Residuals(table.sizes, [], {(0, 1): mask}), [1.0], AlmostOne())
     assert np.all(table.records[:, 1] == 1)
 
 
 def test_forbidding_leaves_the_residuals_of_allowed_cells_exact():
     """A cost of 1e9 beside residuals of order 1: no allowed cell may see its rounding."""
-    table, residuals, _ = problem()
-    free = {pair: (y, 5.0) for pair, y in zip(residuals.pairs, residuals._targets, strict=True)}
     empty = {pair: np.zeros(mask.shape, dtype=bool) for pair, mask in MASKS.items()}
     moved = []
     for penalties in ({}, empty):
-        table, _, _ = problem()
-        table.anneal(Residuals(table.sizes, free, penalties), [1.0, 30.0], np.random.default_rng(0))
+        table, targets, _ = problem()
+        table.anneal(Residuals(table.sizes, targets, penalties), [1.0, 30.0], np.random.default_rng(0))
         moved.append(table.records.copy())
     assert np.array_equal(*moved)
 
 
 def test_frozen_codes_never_change_and_the_others_do():
-    table, residuals, joint = problem()
+    table, targets, joint = problem()
+    residuals = Residuals(table.sizes, targets)
     rng = np.random.default_rng(0)
     frozen = {column: rng.random(500) < share for column, share in ((0, 0.5), (1, 0.3), (3, 1.0))}
     before = table.records.copy()
@@ -171,6 +137,7 @@ def test_frozen_codes_never_change_and_the_others_do():
 
 @pytest.mark.parametrize("strength", [0.0, -1.0, np.nan])
 def test_a_strength_at_which_nothing_can_be_forbidden_is_refused(strength):
-    table, residuals, _ = problem()
+    table, targets, _ = problem()
+    residuals = Residuals(table.sizes, targets)
     with pytest.raises(ParameterError, match="no cell could be forbidden"):
         table.anneal(residuals, [strength], np.random.default_rng(0))

@@ -9,43 +9,24 @@ import pytest
 
 from dpsynth.core.progress import silent
 from dpsynth.tabular.binning import bin_cells
+from dpsynth.tabular.proposals import JointProposal, Pool
 from dpsynth.tabular.record_fit import RecordFit
-from dpsynth.tabular.record_table import JointProposal, RecordTable, Residuals
+from dpsynth.tabular.record_table import RecordTable
+from dpsynth.tabular.residuals import Marginal, Residuals
 from dpsynth.tabular.selection import assign_slots
+from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
 from tests.tabular.test_rooms import released
 
 SIZES = (2, 3, 2)
 RECORDS = 3
 PRIOR = [np.array([0.6, 0.4]), np.array([0.5, 0.2, 0.3]), np.array([0.3, 0.7])]
-TARGETS = {
-    (0, 1): (np.array([[1.4, 0.2, -0.5], [0.3, 1.1, 0.6]]), 0.9),
-    (1, 2): (np.array([[0.1, 1.2], [0.9, -0.3], [0.2, 0.8]]), 1.1),
-    (0, 3): (np.array([[2.0], [0.7]]), 1.3),
-    (2, 3): (np.array([[0.6], [2.1]]), 0.7),
-}
 PAIRS = [(0, 1), (0, 2), (1, 2)]
-
-
-def enumerated(strength: float) -> dict[tuple[int, int], np.ndarray]:
-    """Mean pair tables under the density of `record_table`, summed over all 12^3 tables of three records."""
-    states = list(itertools.product(*(range(size) for size in SIZES)))
-    sizes = (*SIZES, 1)
-    mean = {pair: np.zeros((sizes[pair[0]], sizes[pair[1]])) for pair in PAIRS}
-    mass = 0.0
-    for records in itertools.product(states, repeat=RECORDS):
-        held = [(*record, 0) for record in records]
-        energy = 0.0
-        for (a, b), (target, sigma) in TARGETS.items():
-            counts = np.zeros(target.shape)
-            for record in held:
-                counts[record[a], record[b]] += 1
-            energy += 0.5 * strength * ((counts - target) ** 2).sum() / sigma**2
-        weight = np.exp(-energy) * np.prod([PRIOR[j][record[j]] for record in records for j in range(3)])
-        mass += weight
-        for a, b in PAIRS:
-            for record in records:
-                mean[a, b][record[a], record[b]] += weight
-    return {pair: table / mass for pair, table in mean.items()}
+MARGINALS = [
+    Marginal(columns=(0, 1), table=np.array([[1.4, 0.2, -0.5], [0.3, 1.1, 0.6]]), sigma=0.9),
+    Marginal(columns=(1, 2), table=np.array([[0.1, 1.2], [0.9, -0.3], [0.2, 0.8]]), sigma=1.1),
+    Marginal(columns=(0,), table=np.array([2.0, 0.7]), sigma=1.3),
+    Marginal(columns=(2,), table=np.array([0.6, 2.1]), sigma=0.7),
+]
 
 
 JOINT = [
@@ -54,46 +35,34 @@ JOINT = [
 ]
 
 
-def sampled(strength: float, moves: str, *, sweeps: int = 16_000, blocks: int = 40):
-    """Mean pair tables of a long run, and their standard errors from block means."""
+def sampled(strength: float, moves: str, *, sweeps: int = 16_000):
+    """Mean pair tables of a long run, and their standard errors."""
     rng = np.random.default_rng(3)
     table = RecordTable(SIZES, PRIOR, RECORDS, rng, PRIOR)
-    residuals = Residuals(table.sizes, TARGETS)
+    residuals = Residuals(table.sizes, MARGINALS)
     residuals.refresh(table.records)
+    pools = [Pool.of(proposal.density) for proposal in JOINT]
 
-    def sweep(each):
-        if moves == "joint moves alone":
-            for proposal in JOINT:
-                table._move_together(residuals, proposal, strength, rng.permutation(RECORDS), rng)
+    def sweep(count, each):
+        if moves != "joint moves alone":
+            joint = JOINT if moves == "both" else ()
+            table.anneal(residuals, np.full(count, strength), rng, joint=joint, each=each)
+            return
+        for _ in range(count):
+            for proposal, pool in zip(JOINT, pools, strict=True):
+                order = rng.permutation(RECORDS)
+                table._move_together(residuals, proposal.columns, pool, strength, order, rng)
             each()
-        else:
-            table.anneal(residuals, [strength], rng, joint=JOINT if moves == "both" else (), each=each)
 
-    seen = {pair: [] for pair in PAIRS}
-    for _ in range(blocks):
-        sums = dict.fromkeys(PAIRS, 0.0)
-
-        def each(sums=sums):
-            for pair, counts in table.tables(PAIRS).items():
-                sums[pair] = sums[pair] + counts
-
-        for _ in range(sweeps // blocks):
-            sweep(each)
-        for pair in PAIRS:
-            seen[pair].append(sums[pair] / (sweeps // blocks))
-    return {pair: (np.mean(v, axis=0), np.std(v, axis=0, ddof=1) / np.sqrt(blocks)) for pair, v in seen.items()}
-
-
-def worst(found, expected) -> float:
-    return max(float((np.abs(mean - expected[pair]) / error).max()) for pair, (mean, error) in found.items())
+    return long_run(table, PAIRS, sweep, sweeps)
 
 
 @pytest.mark.parametrize("moves", ["column moves alone", "joint moves alone", "both"])
 def test_long_runs_agree_with_exact_enumeration(moves):
-    """16 cells, t with 39 degrees of freedom: 6.2 is alpha 1e-6. Its power: a strength 15 % off is rejected."""
+    """16 cells at alpha 1e-6. Power: a strength 15 % off is rejected."""
     found = sampled(1.0, moves)
-    assert worst(found, enumerated(1.0)) < 6.2
-    assert worst(found, enumerated(1.15)) > 6.2
+    assert worst_deviation(found, enumerated(PRIOR, RECORDS, MARGINALS, PAIRS)) < LIMIT
+    assert worst_deviation(found, enumerated(PRIOR, RECORDS, MARGINALS, PAIRS, strength=1.15)) > LIMIT
 
 
 def problem(seed: int = 0, records: int = 500):
@@ -101,18 +70,24 @@ def problem(seed: int = 0, records: int = 500):
     sizes = (4, 7, 3, 19)
     shares = [rng.dirichlet(np.ones(size)) for size in sizes]
     table = RecordTable(sizes, shares, records, np.random.default_rng(1), [np.maximum(s, 0.01) for s in shares])
-    targets = {
-        (a, b): (rng.multinomial(records, np.full(sizes[a] * sizes[b], 1 / (sizes[a] * sizes[b]))), 5.0)
+    targets = [
+        Marginal(
+            columns=(a, b),
+            table=rng.multinomial(records, np.full(sizes[a] * sizes[b], 1 / (sizes[a] * sizes[b]))).reshape(
+                sizes[a], sizes[b]
+            ),
+            sigma=5.0,
+        )
         for a, b in ((0, 1), (1, 3), (0, 3), (2, 3))
-    }
-    targets = {pair: (y.reshape(sizes[pair[0]], sizes[pair[1]]), sigma) for pair, (y, sigma) in targets.items()}
+    ]
     joint = [JointProposal.of((1, 3), np.ones((7, 19)))]
-    return table, Residuals(table.sizes, targets), joint
+    return table, targets, joint
 
 
 def test_residuals_stay_those_of_the_records():
     """Both orientations of each table, after column and joint moves, are what a fresh count gives."""
-    table, residuals, joint = problem()
+    table, targets, joint = problem()
+    residuals = Residuals(table.sizes, targets)
     table.anneal(residuals, [1.0, 3.0, 10.0], np.random.default_rng(0), joint=joint)
     moved = residuals.flat.copy()
     residuals.refresh(table.records)
@@ -123,20 +98,22 @@ def test_residuals_stay_those_of_the_records():
 def test_moves_are_a_function_of_the_seed():
     results = []
     for seed in (5, 5, 6):
-        table, residuals, joint = problem()
-        table.anneal(residuals, [1.0] * 3, np.random.default_rng(seed), joint=joint)
+        table, targets, joint = problem()
+        table.anneal(Residuals(table.sizes, targets), [1.0] * 3, np.random.default_rng(seed), joint=joint)
         results.append(table.records.copy())
     assert np.array_equal(results[0], results[1]) and not np.array_equal(results[0], results[2])
 
 
 def test_codes_stay_within_their_columns():
-    table, residuals, joint = problem()
+    table, targets, joint = problem()
+    residuals = Residuals(table.sizes, targets)
     table.anneal(residuals, [0.1, 100.0, 1e4], np.random.default_rng(0), joint=joint)
     assert np.all(table.records >= 0) and np.all(table.records < np.array(table.sizes))
 
 
 def test_annealing_brings_the_records_to_their_targets():
-    table, residuals, joint = problem()
+    table, targets, joint = problem()
+    residuals = Residuals(table.sizes, targets)
     residuals.refresh(table.records)
     before = float(np.abs(residuals.flat).sum())
     table.anneal(residuals, np.geomspace(0.3, 100, 12), np.random.default_rng(0), joint=joint)
