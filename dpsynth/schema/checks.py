@@ -39,6 +39,7 @@ from dpsynth.data.warning import DataWarning, listed, shown
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.draft import draft, with_roles
 from dpsynth.schema.model import ColumnSpec, Schema
+from dpsynth.schema.violations import violations
 
 MIN_ROWS = 100
 MOST_ONE_ROW = 0.95
@@ -103,7 +104,22 @@ def prepare(
     return Prepared(
         table=table,
         schema=schema,
-        warnings=(*heard, *inspect(table, target=schema.target, unit=schema.unit)),
+        warnings=(*heard, *inspect(table, target=schema.target, unit=schema.unit), *broken_constraints(table, schema)),
+    )
+
+
+def broken_constraints(table: Table, schema: Schema) -> tuple[DataWarning, ...]:
+    """A warning for each constraint that some row breaks: it, or the data, may be wrong. For the operator only."""
+    rows = table.to_arrow()
+    return tuple(
+        DataWarning(
+            code="constraint_broken",
+            column=constraint.columns[-1],
+            message=f"Some rows break constraint {number} ({constraint.kind}) on {listed(constraint.columns)}. The sample "
+            "will obey all the same. Correct the rows, or the constraint if it does not hold.",
+        )
+        for number, constraint in enumerate(schema.constraints, start=1)
+        if violations(constraint, rows, schema.columns).any()
     )
 
 

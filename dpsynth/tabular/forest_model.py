@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -13,7 +13,7 @@ from accounting.event import EventTree
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.domain import Domain, coarser_outcomes
 from dpsynth.tabular.binning import Binning
-from dpsynth.tabular.decoding import decode
+from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.tree import Forest
 
 
@@ -29,6 +29,7 @@ class ForestModel:
         forest: joint model of the codes.
         events: what was spent.
         rows: released estimate of the number of rows, at least 0.
+        enforced: declared constraints, and what was learned for them.
     """
 
     generator: str
@@ -37,9 +38,12 @@ class ForestModel:
     forest: Forest
     events: EventTree
     rows: int
+    enforced: Enforced = field(default_factory=Enforced)
 
     def sample(self, rows: int, rng: np.random.Generator) -> pa.Table:
-        """`rows` synthetic rows; every pair of the forest is within one row of the model in each cell.
+        """`rows` synthetic rows, none of which breaks a declared constraint.
+
+        Every pair of the forest is within one row of the model in each cell, where constraints change nothing.
 
         Raises:
             ParameterError: rows is negative.
@@ -47,7 +51,8 @@ class ForestModel:
         if rows < 0:
             raise ParameterError(f"Expected rows={rows} >= 0.")
         codes = self.forest.sample(rows, rng)
-        return pa.table({name: decode(self.binnings[name], codes[name], rng) for name in self.domains})
+        shapes = {name: binning.size + 1 for name, binning in self.binnings.items()}
+        return self.enforced.over(self.binnings, shapes).decode(codes, rng)
 
     def describe(self) -> dict[str, Any]:
         """Generator, columns with cells, codes, spikes and parent, and the released row total."""
@@ -66,4 +71,5 @@ class ForestModel:
                 }
                 for name, domain in self.domains.items()
             },
+            **self.enforced.describe(),
         }

@@ -40,10 +40,12 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
 from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.constraints.enforced import Enforced
+from dpsynth.tabular.constraints.enforcement import Enforcement
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.record_fit import FIRST, LATER, RecordFit
+from dpsynth.tabular.record_fit import FIRST, LATER, RecordFit, modelled_codes
 from dpsynth.tabular.record_model import RecordModel
 from dpsynth.tabular.record_table import require_numba
 from dpsynth.tabular.selection import OPTIMISM, assign_slots, measurement_error
@@ -110,7 +112,10 @@ class Gibbs:
         )
         settings, binnings, total, events = plan.settings, head.binnings, head.total, head.events
         rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
-        fit = RecordFit(binnings, total, self._strength_at(float(plan.guarantee.epsilon)), rng, progress)
+        enforcement = Enforcement.of(schema, binnings, modelled_codes(binnings))
+        strength = self._strength_at(float(plan.guarantee.epsilon))
+        penalties = enforcement.penalties(modelled_codes(binnings))
+        fit = RecordFit(binnings, total, strength, rng, progress, penalties=penalties)
         distances: dict[Pair, float] = {}
         for number, scales in enumerate(settings.rounds):
             expected = fit.expected()
@@ -131,6 +136,8 @@ class Gibbs:
             events = (*events, scored, measured)
             fit.learn(tables, {pair: float(scales.pair_sigma) / math.sqrt(taken) for pair, taken in slots.items()})
             fit.run(LATER if number else FIRST, distances, f"fit records, round {number + 1}")
+        records = {name: fit.records.records[:, at] for at, name in enumerate(binnings)}
+        enforcement = enforcement.fitted(records, rng)
         return RecordModel(
             generator=self.name,
             domains=head.domains,
@@ -141,7 +148,8 @@ class Gibbs:
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
             rows=round(total),
             total=total,
-            penalties=fit.penalties,
+            penalties=enforcement.penalties(fit.shapes),
+            enforced=Enforced.of(enforcement),
         )
 
     def _strength_at(self, epsilon: float) -> float:

@@ -21,6 +21,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Shares
+from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.forest_model import ForestModel
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
@@ -75,4 +76,5 @@ class Independent:
             forest=forest,
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=head.events),
             rows=round(head.total),
+            enforced=Enforced.learned_from(schema, head.binnings, forest.sample, noise),
         )

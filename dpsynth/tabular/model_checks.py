@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dpsynth.core.errors import ModelError
+from dpsynth.core.errors import ModelError, ParameterError
 from dpsynth.schema.domain import Domain, GridDomain
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.calendar import SIZES
@@ -42,9 +42,18 @@ def check_model(model: Model) -> None:
     if isinstance(model, ForestModel):
         _check_columns(model.domains, model.binnings)
         _check_forest(model)
+        _check_constraints(model, {name: binning.size + 1 for name, binning in model.binnings.items()})
     elif isinstance(model, RecordModel):
         _check_columns(model.domains, model.binnings)
         _check_records(model)
+        _check_constraints(model, dict(zip(model.domains, model.table.sizes, strict=False)))
+
+
+def _check_constraints(model: ForestModel | RecordModel, shapes: Mapping[str, int]) -> None:
+    try:
+        model.enforced.over(model.binnings, shapes)
+    except ParameterError as error:
+        _require(False, error.message.rstrip("."))
 
 
 def _check_columns(domains: Mapping[str, Domain], binnings: Mapping[str, Binning]) -> None:

@@ -40,6 +40,7 @@ KINDS: Mapping[str, str] = {
     "binning": "dpsynth.tabular.binning:Binning",
     "category_domain": "dpsynth.schema.domain:CategoryDomain",
     "cells": "dpsynth.tabular.cells:Cells",
+    "enforced": "dpsynth.tabular.constraints.enforced:Enforced",
     "forest": "dpsynth.tabular.tree:Forest",
     "forest_model": "dpsynth.tabular.forest_model:ForestModel",
     "grid_domain": "dpsynth.schema.domain:GridDomain",

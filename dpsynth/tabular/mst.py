@@ -37,6 +37,7 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
 from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.forest_model import ForestModel
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
@@ -106,6 +107,7 @@ class MST:
             forest=forest,
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
             rows=round(total),
+            enforced=Enforced.learned_from(schema, head.binnings, forest.sample, noise),
         )
 
 

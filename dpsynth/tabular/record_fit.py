@@ -89,7 +89,7 @@ class RecordFit:
     ) -> None:
         self._names, self._total, self._strength = tuple(binnings), total, strength
         self._rng, self._progress, self.penalties = rng, progress, penalties
-        kept = {name: binning.size + _stands_out(binning) for name, binning in binnings.items()}
+        kept = modelled_codes(binnings)
         self.shapes: Mapping[str, int] = kept
         self._counts = [binning.counts[: kept[name]] for name, binning in binnings.items()]
         self._deviations = [float(np.sqrt(b.variance[: kept[name]].mean())) for name, b in binnings.items()]
@@ -168,6 +168,11 @@ class RecordFit:
 
     def _numbers(self, pair: Pair) -> tuple[int, int]:
         return self._names.index(pair[0]), self._names.index(pair[1])
+
+
+def modelled_codes(binnings: Mapping[str, Binning]) -> dict[str, int]:
+    """Column -> number of codes in a record table: missing has one where it stands out of the noise."""
+    return {name: binning.size + _stands_out(binning) for name, binning in binnings.items()}
 
 
 def _stands_out(binning: Binning) -> bool:

@@ -14,7 +14,7 @@ from accounting.event import EventTree
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.domain import Domain, coarser_outcomes
 from dpsynth.tabular.binning import Binning
-from dpsynth.tabular.decoding import decode
+from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.finishing import finished_blocks
 from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.record_table import RecordTable
@@ -38,6 +38,7 @@ class RecordModel:
         rows: released estimate of the number of rows, at least 0.
         total: the same before rounding.
         penalties: columns -> cells that no record may be in.
+        enforced: declared constraints, and what was learned for them.
     """
 
     generator: str
@@ -50,9 +51,10 @@ class RecordModel:
     rows: int
     total: float
     penalties: Mapping[Columns, NDArray[np.bool_]] = field(default_factory=dict)
+    enforced: Enforced = field(default_factory=Enforced)
 
     def sample(self, rows: int, rng: np.random.Generator) -> pa.Table:
-        """`rows` synthetic rows.
+        """`rows` synthetic rows, none of which breaks a declared constraint.
 
         Block by block (`finishing`), so that memory beyond the result does not grow with the rows.
 
@@ -62,9 +64,10 @@ class RecordModel:
         if rows < 0:
             raise ParameterError(f"Expected rows={rows} >= 0.")
         blocks = finished_blocks(self.table, self.expected, self.total, rows, rng, penalties=self.penalties)
+        shapes = dict(zip(self.domains, self.table.sizes, strict=False))
+        enforcement = self.enforced.over(self.binnings, shapes)
         return pa.concat_tables([
-            pa.table({name: decode(self.binnings[name], codes[:, at], rng) for at, name in enumerate(self.domains)})
-            for codes in blocks
+            enforcement.decode({name: codes[:, at] for at, name in enumerate(self.domains)}, rng) for codes in blocks
         ])  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
@@ -83,4 +86,5 @@ class RecordModel:
                 for name, domain in self.domains.items()
             },
             "pairs": [{"columns": list(pair), "sigma": round(sigma, 3)} for pair, sigma in self.measured.items()],
+            **self.enforced.describe(),
         }
