@@ -115,8 +115,8 @@ def broken_constraints(table: Table, schema: Schema) -> tuple[DataWarning, ...]:
         DataWarning(
             code="constraint_broken",
             column=constraint.columns[-1],
-            message=f"Some rows break constraint {number} ({constraint.kind}) on {listed(constraint.columns)}. The sample "
-            "will obey all the same. Correct the rows, or the constraint if it does not hold.",
+            message=f"Some rows break constraint {number} ({constraint.kind}) on {listed(constraint.columns)}; "
+            "a sample obeys all the same. Correct the rows, or the constraint if it does not hold.",
         )
         for number, constraint in enumerate(schema.constraints, start=1)
         if violations(constraint, rows, schema.columns).any()
