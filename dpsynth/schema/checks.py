@@ -5,6 +5,7 @@
     too few rows            no attack could show anything, so no release could pass
     copies of one row       the same
     direct identifiers      mail addresses, telephone and social security numbers that would be modelled
+    free text               prose: no generator of tables can say anything about it (`free_text`)
     identifier-like text    an open set of categories in which every cell is another one (not numbers or dates
                             that were read as text: the reader has warned of those)
     a target of one class   no utility can be measured
@@ -38,6 +39,7 @@ from dpsynth.data.table import Table
 from dpsynth.data.warning import DataWarning, listed, shown
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.draft import draft, with_roles
+from dpsynth.schema.free_text import is_free_text
 from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.schema.violations import violations
 
@@ -212,9 +214,15 @@ def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:
                 raise SchemaError(f"Column {shown(name)} holds {what}, which identify persons directly.", remedy)
     if any(w.column == name and w.code in MISREAD for w in table.warnings):
         return
+    if pa.types.is_string(column.type) and is_free_text(column):
+        raise SchemaError(
+            f"Column {shown(name)} holds free text: long cells of many words that hardly ever repeat. Generators of "
+            "tables model text as categories, so nothing of it would be left.",
+            "Set `drop: true` for it in the schema. Generators of text are planned (`dpsynth text synthesize`) and not "
+            "part of this version.",
+        )
     distinct, cells = distinct_values(column)
     if cells >= MIN_ROWS and distinct == cells:
         raise SchemaError(
-            f"Column {shown(name)} holds another value in every row: it looks like an identifier or free text.",
-            remedy,
+            f"Column {shown(name)} holds another value in every row: it looks like an identifier.", remedy
         )
