@@ -11,8 +11,9 @@ What the schema declares costs nothing. Every question that it leaves open is on
 Noise and thresholds are fixed in advance, from the schema alone, so the plan is the same for every table. Missing
 cells belong to no bin and are an outcome of every domain.
 
-Margin: derived bounds are powers of two (or whole years), so up to twice too wide; rows beyond them, fewer than about
-four sigma a bin, are clamped into them. Not guaranteed: that a category held by few rows is found; it becomes "other".
+Margin: derived bounds are powers of two (or whole years), so up to twice too wide; rows beyond them, fewer than the
+noise of a bin or two, are clamped into them. Not guaranteed: a good range where rows are few for the noise (`ranges`);
+that a category held by few rows is found; it becomes "other".
 
 >>> from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 >>> plan_derive(Schema(columns={"age": ColumnSpec(kind="integer", min=0, max=110)}), None)
@@ -39,13 +40,15 @@ from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import missing_of, values_of
 from dpsynth.data.table import Table
-from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_range, signed_log2_bin
+from dpsynth.mechanisms.bounds import BINS, FINEST, bin_edges, occupied_magnitudes, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.decimals import PLACE_BINS, decimal_places, occupied_places
 from dpsynth.schema.categories import DeriveNoise, derive_categories, selection_event, selection_levels
 from dpsynth.schema.domain import Domain, grid, known_domain, scale_of
 from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200
+_YEAR_PRIOR = np.abs(np.arange(FIRST_YEAR - 1, LAST_YEAR + 2) - 2010) / 20.0
+"""Before any data is seen, a range that ends in 2010 is likeliest; each 20 years from there cost 1 (log scale)."""
 Question = Literal["categories", "bounds", "places"]
 
 
@@ -151,11 +154,14 @@ def _derive_column(
 def _bounds(
     table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Any, Any, Event]:
+    scale: dict[str, Any] = {"sigma": allotment.sigma, "noise": noise, "l2_sensitivity": allotment.max_records}
     codec = _YearCodec() if spec.kind in ("date", "datetime") else _MagnitudeCodec()
     (counts,) = table.counts({name: codec}, [(name,)])
-    (first, last), event = occupied_range(
-        counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
-    )
+    if isinstance(codec, _YearCodec):
+        (first, last), event = occupied_range(counts[:-1], prior=_YEAR_PRIOR, **scale)
+    else:
+        finest = 1.0 if spec.kind == "integer" else FINEST if spec.precision is None else 10.0**-spec.precision
+        (first, last), event = occupied_magnitudes(counts[:-1], finest=finest, **scale)
     return codec.edges(first, spec)[0], codec.edges(last, spec)[1], event
 
 

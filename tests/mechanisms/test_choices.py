@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import unsafe_SeededNoise
-from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_range, signed_log2_bin
+from dpsynth.mechanisms.bounds import BINS, bin_edges, occupied_magnitudes, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.discrete_gaussian import tail
 from dpsynth.mechanisms.exponential import exponential
 from dpsynth.mechanisms.partition_selection import partition_selection, threshold_for
@@ -194,14 +194,19 @@ def test_every_number_lies_in_its_bin():
     assert np.all(np.diff(signed_log2_bin(np.sort(values))) >= 0)
 
 
-def test_bounds_cover_the_data_and_ignore_empty_bins():
+def test_bounds_cover_the_data_and_hardly_ever_more():
     counts = np.bincount(signed_log2_bin(np.random.default_rng(0).uniform(-100, 3000, 20_000)), minlength=BINS)
-    for seed in range(20):
-        (first, last), event = occupied_range(counts, sigma="20", noise=unsafe_SeededNoise(seed))
-        assert bin_edges(last)[1] == 4096.0 and -128.0 <= bin_edges(first)[0] <= -64.0
+    exact = 0
+    for seed in range(40):
+        (first, last), event = occupied_magnitudes(counts, sigma="20", noise=unsafe_SeededNoise(seed))
+        low, high = bin_edges(first)[0], bin_edges(last)[1]
+        assert -512.0 <= low <= -64.0 and 4096.0 <= high <= 16_384.0
+        exact += (low, high) == (-128.0, 4096.0)
         assert (event.sigma, event.l2_sensitivity) == (Decimal(20), Decimal(1))
+    assert exact >= 25  # each end is one bin too wide with probability 0.07
 
 
 def test_an_empty_histogram_gives_some_bin_and_no_error():
-    (first, last), _ = occupied_range(np.zeros(BINS, int), sigma="20", noise=unsafe_SeededNoise(1))
-    assert 0 <= first <= last < BINS
+    for ask in (occupied_range, occupied_magnitudes):
+        (first, last), _ = ask(np.zeros(BINS, int), sigma="20", noise=unsafe_SeededNoise(1))
+        assert 0 <= first <= last < BINS

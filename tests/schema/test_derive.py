@@ -108,7 +108,7 @@ def test_nobody_frequent_gives_a_domain_of_others_only():
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
-    [(5, 900, (4, 1024)), (-900, -5, (-1024, -4)), (-3, 60_000, (-4, 65_536)), (0, 1, (0, 2))],
+    [(5, 900, (0, 1024)), (-900, -5, (-1024, 0)), (700, 900, (512, 1024)), (-3, 60_000, (-64, 65_536)), (0, 1, (0, 2))],
 )
 def test_integer_bounds_are_powers_of_two_around_the_data(low, high, expected):
     values = pa.array(np.tile(np.linspace(low, high, 500).round().astype(int), 20), pa.int64())

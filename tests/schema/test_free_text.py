@@ -32,12 +32,12 @@ TABLES = {
     "kdd99/kdd99_10pct_train.parquet",
     "nist_acs/national2019.csv.gz",
 }
-WORDS = "patient seen today with mild pain after surgery and no fever so treatment goes on".split()
+WORDS = ("patient seen today", "with mild pain", "after surgery", "and no fever", "treatment goes on")
 
 
-def notes(rows, words=12, seed=0):
+def notes(rows, parts=6, seed=0):
     rng = np.random.default_rng(seed)
-    return [" ".join(rng.choice(WORDS, words)) for _ in range(rows)]
+    return [" ".join(rng.choice(WORDS, parts)) for _ in range(rows)]
 
 
 def column(cells):
