@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--generator", nargs="+", default=["independent", "mst", "gibbs"])
     parser.add_argument("--epsilon", nargs="+", default=["0.3", "1", "3"])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a run is given up")
+    parser.add_argument("--limit", type=float, default=900.0, help="CPU seconds after which a run is given up")
     parser.add_argument("--out", type=Path, help="keep CSV and JSON files here; runs that are there are not repeated")
     parser.add_argument("--json", type=Path, dest="json_file")
     arguments = parser.parse_args()
