@@ -5,9 +5,10 @@ The state is a table X of n records. Its density is tempered Bayes under indepen
     exp(- strength / 2 * sum_m || h_m(X) - y_m ||^2 / sigma_m^2) * prod_i prod_j p_j(x_ij)
 
 with h_m the marginals of X, y_m the noisy ones (`residuals`). Gibbs moves (`kernels`) redraw one column of one record
-from its exact conditional, or two columns at once where they nearly determine each other. A move reads one row of each
-table that holds the column: no treewidth, no clique limit, cost linear in the measured tables. strength 1 is the
-posterior; real columns are far from independent, so a larger one fits better; it is raised geometrically (annealing).
+from its exact conditional (by proposals, if it has very many codes), or two columns at once where they nearly determine
+each other. A move reads one row of each table that holds the column: no treewidth, no clique limit, cost linear in the
+measured tables. strength 1 is the posterior; real columns are far from independent, so a larger one fits better, and it
+is raised geometrically (annealing).
 
 Cells of a pair of columns can be forbidden (`Residuals`), and codes of single records frozen (`anneal`): the moves then
 draw from the density above restricted to what is allowed, given what is frozen.
@@ -41,8 +42,12 @@ from dpsynth.tabular.residuals import Columns, Layout, Maps, Residuals
 from dpsynth.tabular.sampling import systematic
 from dpsynth.tabular.tree import Vector
 
-CANDIDATES = 10
-"""Draws of a joint move, beside the current codes."""
+WIDE = 256
+"""Codes from which a column moves by proposals: with fewer, its exact conditional costs less time than the proposals
+that fit as well (six columns, near-functional and loose ones, two noise levels; 512 codes take 0.3 of the time)."""
+
+CANDIDATES, CANDIDATES_OF_PAIR = 16, 10
+"""Draws of a move by proposals, beside the current codes. With 8 a wide column fits worse in as many sweeps."""
 
 
 def require_numba() -> None:
@@ -85,6 +90,7 @@ class RecordTable:
             self.records[:, column] = systematic(root, np.array([0, sizes[column]]), share, rng)
         prior = [np.ones(size) for size in sizes] if base is None else base
         self._costs = [-np.log(probabilities).astype(np.float32) for probabilities in prior]
+        self._pools = {column: Pool.of(prior[column]) for column, size in enumerate(sizes) if size >= WIDE}
 
     @classmethod
     def of_records(cls, sizes: Sequence[int], records: NDArray[np.int16]) -> RecordTable:
@@ -131,8 +137,6 @@ class RecordTable:
             frozen: column -> records whose code in it must not move, shape (records,). The others then follow their
                 density given the frozen codes.
         """
-        from dpsynth.tabular.kernels import move_column
-
         residuals.refresh(self.records)
         pools = [Pool.of(proposal.density) for proposal in joint]
         for sweep, strength in enumerate(strengths):
@@ -140,17 +144,7 @@ class RecordTable:
             everyone = rng.permutation(len(self.records))
             for column in rng.permutation(len(self._costs)):
                 order = _movable(everyone, frozen, int(column))
-                move_column(
-                    self.records,
-                    int(column),
-                    residuals.of(column),
-                    residuals.maps,
-                    residuals.flat,
-                    self._costs[column],
-                    float(strength),
-                    order,
-                    rng.random(len(order), dtype=np.float32),
-                )
+                self._move_alone(residuals, int(column), float(strength), order, rng)
             for proposal, pool in zip(joint, pools, strict=True) if sweep % 2 == 0 else ():
                 order = _movable(everyone, frozen, *proposal.columns)
                 self._move_together(residuals, proposal.columns, pool, float(strength), order, rng)
@@ -168,6 +162,26 @@ class RecordTable:
     def all_pairs(self) -> list[tuple[int, int]]:
         """Every pair of columns, 1-ways (pairs with the constant column) included."""
         return list(itertools.combinations(range(len(self.sizes)), 2))
+
+    def _move_alone(
+        self,
+        residuals: Residuals,
+        column: int,
+        strength: float,
+        order: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> None:
+        from dpsynth.tabular.kernels import move_column, propose_column
+
+        held, uniform = residuals.of(column), rng.random(len(order), dtype=np.float32)
+        state = (self.records, column, held, residuals.maps, residuals.flat)
+        if column not in self._pools:
+            move_column(*state, self._costs[column], strength, order, uniform)
+            return
+        pool = self._pools[column]
+        base = self._costs[column] + pool.log_density
+        picks = pool.picks(len(order), CANDIDATES, rng)
+        propose_column(*state, base, strength, order, uniform, pool.cells, picks)
 
     def _move_together(
         self,
@@ -194,7 +208,7 @@ class RecordTable:
             order,
             rng.random(len(order), dtype=np.float32),
             pool.cells,
-            pool.picks(len(order), CANDIDATES, rng),
+            pool.picks(len(order), CANDIDATES_OF_PAIR, rng),
         )
 
 

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+import dpsynth.tabular.record_table as record_table
 from dpsynth.core.progress import silent
 from dpsynth.tabular.binning import bin_cells
 from dpsynth.tabular.proposals import JointProposal, Pool
@@ -57,9 +58,11 @@ def sampled(strength: float, moves: str, *, sweeps: int = 16_000):
     return long_run(table, PAIRS, sweep, sweeps)
 
 
-@pytest.mark.parametrize("moves", ["column moves alone", "joint moves alone", "both"])
-def test_long_runs_agree_with_exact_enumeration(moves):
+@pytest.mark.parametrize("moves", ["column moves alone", "joint moves alone", "both", "proposals"])
+def test_long_runs_agree_with_exact_enumeration(monkeypatch, moves):
     """16 cells at alpha 1e-6. Power: a strength 15 % off is rejected."""
+    if moves == "proposals":
+        monkeypatch.setattr(record_table, "WIDE", 2)
     found = sampled(1.0, moves)
     assert worst_deviation(found, enumerated(PRIOR, RECORDS, MARGINALS, PAIRS)) < LIMIT
     assert worst_deviation(found, enumerated(PRIOR, RECORDS, MARGINALS, PAIRS, strength=1.15)) > LIMIT
