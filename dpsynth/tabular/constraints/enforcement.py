@@ -38,6 +38,7 @@ from dpsynth.tabular.constraints.draw import draw_allowed
 from dpsynth.tabular.constraints.functional_dependency import learn
 from dpsynth.tabular.constraints.rule import Columns, Decoded, Rule
 from dpsynth.tabular.decoding import draw_values
+from dpsynth.tabular.residuals import Columns
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -55,7 +56,6 @@ ATTEMPTS = 4
 """Times that rows without a solution are drawn again."""
 TRIAL = 2_000
 """Fitted records that are decoded once to say how often constraints change a row."""
-NumberPair = tuple[int, int]
 
 
 @final
@@ -116,10 +116,10 @@ class Enforcement:
             changed=dict(changed),
         )
 
-    def penalties(self, shapes: Mapping[str, int]) -> dict[NumberPair, Mask]:
+    def penalties(self, shapes: Mapping[str, int]) -> dict[Columns, Mask]:
         """Columns by number in the schema's order -> pairs of codes that no record may hold, of shape `shapes`."""
         number = {name: at for at, name in enumerate(self.columns.binnings)}
-        out: dict[NumberPair, Mask] = {}
+        out: dict[Columns, Mask] = {}
         for rule in self.rules:
             for (left, right), forbidden in rule.pairs(self.columns):
                 cut = forbidden[: shapes[left], : shapes[right]]
