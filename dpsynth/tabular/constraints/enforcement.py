@@ -38,7 +38,6 @@ from dpsynth.tabular.constraints.draw import draw_allowed
 from dpsynth.tabular.constraints.functional_dependency import learn
 from dpsynth.tabular.constraints.rule import Columns, Decoded, Rule
 from dpsynth.tabular.decoding import draw_values
-from dpsynth.tabular.residuals import Columns
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -56,6 +55,7 @@ ATTEMPTS = 4
 """Times that rows without a solution are drawn again."""
 TRIAL = 2_000
 """Fitted records that are decoded once to say how often constraints change a row."""
+Numbers = tuple[int, ...]
 
 
 @final
@@ -116,10 +116,10 @@ class Enforcement:
             changed=dict(changed),
         )
 
-    def penalties(self, shapes: Mapping[str, int]) -> dict[Columns, Mask]:
+    def penalties(self, shapes: Mapping[str, int]) -> dict[Numbers, Mask]:
         """Columns by number in the schema's order -> pairs of codes that no record may hold, of shape `shapes`."""
         number = {name: at for at, name in enumerate(self.columns.binnings)}
-        out: dict[Columns, Mask] = {}
+        out: dict[Numbers, Mask] = {}
         for rule in self.rules:
             for (left, right), forbidden in rule.pairs(self.columns):
                 cut = forbidden[: shapes[left], : shapes[right]]
