@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dpsynth.tabular.saving import SavedModel, load, save
 
 GENERATORS = {
+    "aim": "dpsynth.tabular.aim:AIM",
     "gibbs": "dpsynth.tabular.gibbs:Gibbs",
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import final
 
-from accounting.decimals import decimal_up
-from accounting.event import DiscreteGaussian, Event, PartitionSelection
+from accounting.decimals import decimal_down, decimal_up
+from accounting.event import DiscreteGaussian, Event, PartitionSelection, ZCDPFilter
 from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.categories import DeriveNoise
 from dpsynth.schema.derive import open_questions, plan_derive
@@ -59,9 +59,15 @@ class RoundShares:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """Parts of rho for the rounds of pairs; what they leave goes to the 1-ways."""
+    """Parts of rho for what follows the 1-ways, which take the rest.
+
+    Attributes:
+        rounds: rounds of pairs whose numbers and scales are fixed beforehand.
+        adaptive: steps whose numbers and scales are chosen on the way, within a filter.
+    """
 
     rounds: tuple[RoundShares, ...] = ()
+    adaptive: float = 0.0
 
 
 @final
@@ -120,6 +126,7 @@ class Allocation:
         spikes: column -> noise of its spike search; only columns that may be wide.
         rounds: scores and tables of pairs, in time order; none for a single column.
         calendar: column -> parts and their noise; only dates and datetimes that may be wide.
+        adaptive: bound on the zCDP of steps chosen on the way, add/remove one unit; None if there are none.
     """
 
     max_records: int
@@ -128,9 +135,10 @@ class Allocation:
     spikes: Mapping[str, SpikeNoise]
     rounds: tuple[Round, ...] = ()
     calendar: Mapping[str, CalendarNoise] = field(default_factory=dict)
+    adaptive: Decimal | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
-        """The worst case in time order: derivation, each column's spikes, histogram and calendar parts, the rounds."""
+        """The worst case in time order: derivation, each column's queries, the rounds, the filter."""
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
@@ -143,6 +151,8 @@ class Allocation:
         for part in self.rounds:
             events.append(DiscreteGaussian(sigma=part.score_sigma, l2_sensitivity=change, count=part.scores))
             events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
+        if self.adaptive is not None:
+            events.append(ZCDPFilter(rho=self.adaptive))
         return tuple(events)
 
 
@@ -166,7 +176,8 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         derive = DeriveNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records), max_records=max_records)
         rho *= 1 - DERIVE_SHARE
     rounds = _rounds(shares, len(schema.modelled), rho, max_records)
-    oneway = 1.0 - sum(part.scores + part.pairs for part in shares.rounds) if rounds else 1.0
+    adaptive = shares.adaptive if len(schema.modelled) > 1 else 0.0
+    oneway = 1.0 - sum(part.scores + part.pairs for part in shares.rounds if rounds) - adaptive
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -192,6 +203,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         spikes=spikes,
         rounds=rounds,
         calendar=calendar,
+        adaptive=_five_digits_down(adaptive * rho) if adaptive else None,
     )
 
 
@@ -216,6 +228,10 @@ def may_be_wide(spec: ColumnSpec) -> bool:
 def five_digits(sigma: float) -> Decimal:
     """`sigma` rounded up to five significant digits."""
     return decimal_up(sigma, max(0, 4 - math.floor(math.log10(sigma))))
+
+
+def _five_digits_down(rho: float) -> Decimal:
+    return decimal_down(rho, max(0, 4 - math.floor(math.log10(rho))))
 
 
 def _rounds(shares: Shares, columns: int, rho: float, max_records: int) -> tuple[Round, ...]:

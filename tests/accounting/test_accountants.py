@@ -17,6 +17,7 @@ from accounting.event import (
     PartitionSelection,
     PoissonSampled,
     PureDP,
+    ZCDPFilter,
 )
 from accounting.gaussian import AnalyticAccountant, discrete_gaussian_tail, gaussian_delta, gaussian_epsilon
 from accounting.pld import PLDAccountant, compose
@@ -168,8 +169,17 @@ def test_zcdp_matches_the_sum_of_its_parts_and_refuses_sampling():
 
 SUPPORT = {
     PLDAccountant: (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, PoissonSampled),
-    RDPAccountant: (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, PoissonSampled),
-    ZCDPAccountant: (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP),
+    RDPAccountant: (
+        Gaussian,
+        Laplace,
+        DiscreteLaplace,
+        DiscreteGaussian,
+        Exponential,
+        PureDP,
+        PoissonSampled,
+        ZCDPFilter,
+    ),
+    ZCDPAccountant: (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, ZCDPFilter),
     PureAccountant: (Laplace, DiscreteLaplace, Exponential, PureDP),
     AnalyticAccountant: (Gaussian,),
 }
@@ -181,6 +191,7 @@ EXAMPLES = (
     Exponential(bounded_range="0.5"),
     PureDP(epsilon="0.5"),
     PoissonSampled(probability="0.1", event=Gaussian(sigma=3, l2_sensitivity=1)),
+    ZCDPFilter(rho="0.05"),
 )
 
 

@@ -21,6 +21,7 @@ from accounting.event import (
     PartitionSelection,
     PoissonSampled,
     PureDP,
+    ZCDPFilter,
     event_from_json,
 )
 from accounting.relation import NeighboringRelation, PrivacyUnit
@@ -46,6 +47,7 @@ events = st.one_of(
         count=count,
     ),
     st.builds(PoissonSampled, probability=st.sampled_from(["0.01", "1"]), event=plain, count=count),
+    st.builds(ZCDPFilter, rho=positive, count=count, noise=noise),
 )
 units = st.one_of(
     st.just(PrivacyUnit()),
@@ -187,6 +189,10 @@ MALFORMED_EVENTS = {
         {"type": "partition_selection", "sigma": "1", "threshold": "1", "l2_sensitivity": "1", "max_keys": 1},
         "threshold > l2_sensitivity",
     ),
+    "filter that bounds nothing": ({"type": "zcdp_filter", "rho": "0"}, "rho > 0"),
+    "filter without bound": ({"type": "zcdp_filter"}, "Missing or unknown fields in zcdp_filter: rho"),
+    "filter with a float": ({"type": "zcdp_filter", "rho": 0.5}, "rho as a decimal string"),
+    "filter that lists steps": ({"type": "zcdp_filter", "rho": "1", "events": []}, "unknown fields in zcdp_filter"),
 }
 
 

@@ -19,6 +19,7 @@ from accounting.event import (
     PartitionSelection,
     PoissonSampled,
     PureDP,
+    ZCDPFilter,
 )
 from accounting.gaussian import composed_mu, discrete_gaussian_delta, gaussian_delta, gaussian_epsilon
 from accounting.losses import convolve, power, single
@@ -56,9 +57,11 @@ events = st.one_of(
     ),
 )
 trees = st.lists(events, min_size=1, max_size=3).map(lambda items: tree(*items))
+filters = st.builds(ZCDPFilter, rho=st.sampled_from(["0.002", "0.3"]), count=few)
+all_trees = st.lists(st.one_of(events, filters), min_size=1, max_size=3).map(lambda items: tree(*items))
 
 
-@given(trees)
+@given(all_trees)
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_self_composed_is_the_loop(the_tree):
     loop = [replace(event, count=1) for event in the_tree.events for _ in range(event.count)]
@@ -119,6 +122,8 @@ def noisier(event):
     match event:
         case Exponential():
             return replace(event, bounded_range=event.bounded_range * Decimal("0.9"))
+        case ZCDPFilter():
+            return replace(event, rho=event.rho * Decimal("0.9"))
         case PureDP():
             return replace(event, epsilon=event.epsilon * Decimal("0.9"))
         case Laplace() | DiscreteLaplace():
@@ -130,13 +135,13 @@ def noisier(event):
             return replace(event, sigma=event.sigma * Decimal("1.1"))
 
 
-@given(trees)
+@given(all_trees)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_more_noise_never_costs_more(the_tree):
     assert epsilon(tree(*map(noisier, the_tree.events))) <= epsilon(the_tree) * 1.0005 + ULP
 
 
-@given(trees)
+@given(all_trees)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_one_more_use_never_costs_less(the_tree):
     first, *rest = the_tree.events
@@ -144,7 +149,7 @@ def test_one_more_use_never_costs_less(the_tree):
     assert epsilon(more) >= epsilon(the_tree) * 0.9995 - ULP
 
 
-@given(trees)
+@given(all_trees)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_smaller_delta_never_costs_less(the_tree):
     assert epsilon(the_tree, "1e-7") >= epsilon(the_tree, "1e-6") * 0.9995 - ULP
@@ -160,7 +165,7 @@ def test_pld_is_below_rdp_and_above_the_closed_form_of_the_gaussian_part(the_tre
     assert not mu or min(map(float, opinions.values())) >= gaussian_epsilon(mu, 1e-6) - 1e-9
 
 
-@given(trees)
+@given(all_trees)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_whole_is_at_least_its_dearest_part(the_tree):
     dearest = max(epsilon(tree(event)) for event in the_tree.events)

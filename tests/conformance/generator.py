@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ import pyarrow as pa
 import pytest
 
 import dpsynth.mechanisms.discrete_gaussian as gaussian_module
+import dpsynth.mechanisms.exponential as exponential_module
 import dpsynth.mechanisms.partition_selection as selection_module
 from accounting.crosscheck import price
-from accounting.event import PartitionSelection
+from accounting.event import DiscreteGaussian, Exponential, PartitionSelection, ZCDPFilter
+from accounting.filters import exact_rho
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.noise import unsafe_SeededNoise
@@ -205,11 +208,28 @@ class GeneratorConformance:
         monkeypatch.setattr(selection_module, "sample_discrete_gaussian", spy)
         return calls
 
+    def _record_choices(self, monkeypatch):
+        choices = []
+
+        def spy(**parameters):
+            choices.append(Exponential(**parameters))
+            return choices[-1]
+
+        monkeypatch.setattr(exponential_module, "Exponential", spy)
+        return choices
+
     @pytest.mark.parametrize("of", [MIXED, OPEN], ids=["declared", "derived"])
     def test_each_draw_of_noise_has_its_event_and_its_scale(self, monkeypatch, of):
         calls = self._record_noise(monkeypatch)
+        choices = self._record_choices(monkeypatch)
         _, model = self.run(mixed_table(self.rows) if of is MIXED else open_table(self.rows), of)
-        assert [sigma for sigma, _ in calls] == [event.sigma for event in model.events.events]
+        events = model.events.events
+        filters = [event for event in events if isinstance(event, ZCDPFilter)]
+        fixed = [event.sigma for event in events[: len(events) - len(filters)]]
+        assert [sigma for sigma, _ in calls[: len(fixed)]] == fixed
+        steps = [DiscreteGaussian(sigma=sigma, l2_sensitivity=1) for sigma, _ in calls[len(fixed) :]]
+        assert bool(steps or choices) == bool(filters)
+        assert sum(map(exact_rho, [*steps, *choices])) <= sum(Fraction(event.rho) for event in filters)
         for sigma, draws in calls:
             if len(draws) >= 400:
                 assert abs(draws.std() / float(sigma) - 1) < 5 / np.sqrt(2 * len(draws)) + 0.02
@@ -219,16 +239,18 @@ class GeneratorConformance:
         spread = {}
         for unit in (RECORD, USER):
             calls = self._record_noise(monkeypatch)
-            self.run(mixed_table(200), unit=unit)
+            plan, _ = self.run(mixed_table(200), unit=unit)
             monkeypatch.undo()
-            spread[unit] = [(len(draws), draws.std()) for _, draws in calls]
+            fixed = sum(not isinstance(event, ZCDPFilter) for event in plan.tree.events)
+            spread[unit] = [(len(draws), draws.std()) for _, draws in calls[:fixed]]
         pairs = zip(spread[RECORD], spread[USER], strict=True)
         ratios = np.array([user[1] / record[1] for record, user in pairs if min(user[0], record[0]) >= 400])
         assert len(ratios) and np.all((ratios > 2.5) & (ratios < 3.6))
 
     def test_sensitivities_are_the_bound_on_rows_of_a_unit(self):
         plan = self.make().plan(OPEN, USER, epsilon="1", delta="1e-6")
-        assert {event.l2_sensitivity for event in plan.tree.events} == {Decimal(3)}
+        fixed = [event for event in plan.tree.events if not isinstance(event, ZCDPFilter)]
+        assert {event.l2_sensitivity for event in fixed} == {Decimal(3)}
         selections = [event for event in plan.tree.events if isinstance(event, PartitionSelection)]
         assert selections and all(event.max_keys == 3 for event in selections)
 

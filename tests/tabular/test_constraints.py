@@ -123,7 +123,7 @@ def test_power_without_decoding_most_random_rows_break_them():
     ]
     enforcement, codes = random_model(schema(declared), 3000, 1)
     binnings = enforcement.columns.binnings
-    free = Enforcement.of(None, binnings, {name: 0 for name in binnings})
+    free = Enforcement.of(None, binnings, dict.fromkeys(binnings, 0))
     assert broken(schema(declared), free.decode(codes, np.random.default_rng(0))).mean() > 0.5
     assert enforcement.changed["changed"] > 0.5 * enforcement.changed["rows"]
 

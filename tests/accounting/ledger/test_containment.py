@@ -9,6 +9,7 @@ from accounting.ledger.containment import uncovered
 GAUSS = {"type": "gaussian", "sigma": "10", "l2_sensitivity": "1", "count": 20}
 EXPO = {"type": "exponential", "bounded_range": "0.05", "count": 50}
 KEYS = {"type": "partition_selection", "sigma": "5", "threshold": "40", "l2_sensitivity": "1", "max_keys": 1}
+FILTER = {"type": "zcdp_filter", "rho": "0.02"}
 SGD = {
     "type": "poisson_sampled",
     "probability": "0.01",
@@ -31,6 +32,7 @@ COVERED = {
     ),
     "rarer sampling": ([{**SGD, "probability": "0.005"}], [SGD]),
     "more noise inside": ([{**SGD, "event": {**SGD["event"], "sigma": "2"}}], [SGD]),
+    "a filter that spends less": ([{**FILTER, "rho": "0.019"}], [FILTER]),
     "higher threshold": ([{**KEYS, "threshold": "50"}], [KEYS]),
     "same number, other spelling": ([{**GAUSS, "sigma": "1e1"}], [GAUSS]),
 }
@@ -50,6 +52,8 @@ NOT_COVERED = {
     "more noise on a threshold": ([{**KEYS, "sigma": "6"}], [KEYS], 0),
     "lower threshold": ([{**KEYS, "threshold": "39"}], [KEYS], 0),
     "more keys": ([{**KEYS, "max_keys": 2}], [KEYS], 0),
+    "a filter that spends more": ([{**FILTER, "rho": "0.021"}], [FILTER], 0),
+    "steps instead of their filter": ([{**GAUSS, "count": 1}], [FILTER], 0),
     "larger range": ([{**EXPO, "bounded_range": "0.051"}], [EXPO], 0),
     "negative count": ([{**GAUSS, "count": -1}], [GAUSS], 0),
     "count as text": ([{**GAUSS, "count": "20"}], [GAUSS], 0),
