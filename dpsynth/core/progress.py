@@ -6,7 +6,8 @@ bar, a line in a log, or nothing. No detail text may depend on a private value: 
 
 from __future__ import annotations
 
-from typing import Protocol
+import time
+from typing import Protocol, final
 
 
 class Progress(Protocol):
@@ -18,3 +19,19 @@ class Progress(Protocol):
 
 def silent(name: str, done: int, total: int, detail: str = "") -> None:
     """A `Progress` that says nothing."""
+
+
+@final
+class Clock:
+    """How long a step of equal parts will still take, judged by those that are done.
+
+    Args:
+        total: number of parts.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total, self._start = total, time.monotonic()
+
+    def left(self, done: int) -> str:
+        """In words, after `done` parts (at least 1)."""
+        return f"about {(time.monotonic() - self._start) / done * (self._total - done):.0f} s left"

@@ -142,7 +142,7 @@ class Gibbs:
             generator=self.name,
             domains=head.domains,
             binnings=binnings,
-            table=fit.records,
+            table=fit.chains.merged(),
             expected=fit.mean,
             measured=fit.sigmas,
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),

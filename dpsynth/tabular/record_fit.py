@@ -20,16 +20,18 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.core.progress import Progress
+from dpsynth.core.progress import Clock, Progress
 from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.chains import Chains, Sweep
 from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.proposals import JointProposal
 from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Columns, Marginal, Residuals
+from dpsynth.tabular.residuals import Columns, Marginal
 from dpsynth.tabular.tree import Pair, Vector, project
 
-FEWEST, MOST, MOST_OF_MANY = 1_000, 40_000, 25_000
+FEWEST, MOST, MOST_OF_MANY = 1_000, 20_000, 12_500
 MANY = 25
+CHAINS = 2
 SIGNIFICANT = 2.0
 """Missing gets a code from this many sigma."""
 PRIOR_FLOOR = 0.3
@@ -69,12 +71,15 @@ class RecordFit:
         rng: random numbers for post-processing.
         progress: called sweep by sweep.
         penalties: columns by number -> cells that no record may be in, of shape `shapes`, as in `Residuals`.
+        chains: how many record tables are fitted side by side; a setting, and not the number of cores, so that a fit
+            can be repeated elsewhere.
 
     Attributes:
         shapes: column -> number of codes that are modelled, missing included where it stands out.
-        records: the record table.
+        chains: the record tables.
         mean: the expected table of every pair, 1-ways included, in rows.
         tables, sigmas: pair -> average of its noisy tables and the noise of that, in rows.
+        history: how well the chains fitted after each sweep, run by run.
     """
 
     def __init__(
@@ -86,9 +91,10 @@ class RecordFit:
         progress: Progress,
         *,
         penalties: Mapping[Columns, NDArray[np.bool_]] = MappingProxyType({}),
+        chains: int = CHAINS,
     ) -> None:
         self._names, self._total, self._strength = tuple(binnings), total, strength
-        self._rng, self._progress, self.penalties = rng, progress, penalties
+        self._progress, self.penalties = progress, penalties
         kept = modelled_codes(binnings)
         self.shapes: Mapping[str, int] = kept
         self._counts = [binning.counts[: kept[name]] for name, binning in binnings.items()]
@@ -98,10 +104,12 @@ class RecordFit:
         prior = [np.maximum(share, floor) for share, floor in zip(shares, floors, strict=True)]
         most = MOST_OF_MANY if len(shares) > MANY else MOST
         size = int(np.clip(round(total), FEWEST, most))
-        self.records = RecordTable(tuple(kept.values()), shares, size, rng, prior)
-        self.mean = PairTables.product(tuple(kept.values()), shares, total)
+        sizes = tuple(kept.values())
+        self.chains = Chains([RecordTable(sizes, shares, size, rng, prior) for _ in range(chains)], rng)
+        self.mean = PairTables.product(sizes, shares, total)
         self.tables: dict[Pair, Vector] = {}
         self.sigmas: dict[Pair, float] = {}
+        self.history: list[tuple[Sweep, ...]] = []
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -130,8 +138,7 @@ class RecordFit:
             distances: pair -> distance from independence, in rows; measured pairs near the row total move together.
             stage: what progress calls it; nothing is reported if empty.
         """
-        scale = len(self.records.records) / self._total
-        residuals = Residuals(self.records.sizes, self._targets(scale), self.penalties)
+        scale = self.chains.records / self._total
         joint = [
             JointProposal.of(self._numbers(pair), project(table, self._total))
             for pair, table in self.tables.items()
@@ -140,19 +147,20 @@ class RecordFit:
         cooling = np.geomspace(sweeps.start, self._strength, sweeps.annealed // 2)
         steady = sweeps.annealed - len(cooling) + sweeps.averaged
         strengths = np.concatenate([cooling, np.full(steady, self._strength)]) * scale
-        done = 0
-        sums = PairTables(self.records.sizes)
+        seen: list[Sweep] = []
+        clock = Clock(len(strengths))
 
-        def each() -> None:
-            nonlocal done
-            done += 1
-            if done > sweeps.annealed:
-                sums.add(self.records.records)
+        def each(sweep: Sweep) -> None:
+            seen.append(sweep)
             if stage:
-                self._progress(stage, done, len(strengths))
+                detail = f"loss {sweep.loss:.2f}, chains {sweep.apart:.3f} apart, {clock.left(len(seen))}"
+                self._progress(stage, len(seen), len(strengths), detail)
 
-        self.records.anneal(residuals, strengths, self._rng, joint=joint, each=each)
-        self.mean = sums.scaled(1 / (sweeps.averaged * scale))
+        mean = self.chains.anneal(
+            self._targets(scale), self.penalties, strengths, averaged=sweeps.averaged, joint=joint, each=each
+        )
+        self.history.append(tuple(seen))
+        self.mean = mean.scaled(1 / scale)
 
     def _targets(self, scale: float) -> list[Marginal]:
         """All that was measured, scaled to the number of records."""
