@@ -136,13 +136,14 @@ class Gibbs:
             events = (*events, scored, measured)
             fit.learn(tables, {pair: float(scales.pair_sigma) / math.sqrt(taken) for pair, taken in slots.items()})
             fit.run(LATER if number else FIRST, distances, f"fit records, round {number + 1}")
-        records = {name: fit.records.records[:, at] for at, name in enumerate(binnings)}
+        fitted = fit.chains.merged()
+        records = {name: fitted.records[:, at] for at, name in enumerate(binnings)}
         enforcement = enforcement.fitted(records, rng)
         return RecordModel(
             generator=self.name,
             domains=head.domains,
             binnings=binnings,
-            table=fit.chains.merged(),
+            table=fitted,
             expected=fit.mean,
             measured=fit.sigmas,
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
@@ -150,6 +151,7 @@ class Gibbs:
             total=total,
             penalties=enforcement.penalties(fit.shapes),
             enforced=Enforced.of(enforcement),
+            history=tuple(fit.history),
         )
 
     def _strength_at(self, epsilon: float) -> float:

@@ -47,6 +47,7 @@ KINDS: Mapping[str, str] = {
     "one_way": "dpsynth.tabular.oneway:OneWay",
     "part_counts": "dpsynth.tabular.calendar:PartCounts",
     "record_model": "dpsynth.tabular.record_model:RecordModel",
+    "sweep": "dpsynth.tabular.chains:Sweep",
 }
 """Name in the file -> class; the only classes that a file can make."""
 

@@ -14,6 +14,7 @@ from accounting.event import EventTree
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.domain import Domain, coarser_outcomes
 from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.chains import Sweep
 from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.finishing import finished_blocks
 from dpsynth.tabular.pair_tables import PairTables
@@ -39,6 +40,7 @@ class RecordModel:
         total: the same before rounding.
         penalties: columns -> cells that no record may be in.
         enforced: declared constraints, and what was learned for them.
+        history: how well the chains fitted after each sweep, run by run.
     """
 
     generator: str
@@ -52,6 +54,7 @@ class RecordModel:
     total: float
     penalties: Mapping[Columns, NDArray[np.bool_]] = field(default_factory=dict)
     enforced: Enforced = field(default_factory=Enforced)
+    history: tuple[tuple[Sweep, ...], ...] = ()
 
     def sample(self, rows: int, rng: np.random.Generator) -> pa.Table:
         """`rows` synthetic rows, none of which breaks a declared constraint.
@@ -71,7 +74,7 @@ class RecordModel:
         ])  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
-        """Generator, columns with cells, codes and spikes, measured pairs, and the released row total."""
+        """Generator, columns with cells, codes and spikes, measured pairs, convergence, and the released row total."""
         return {
             "generator": self.generator,
             "rows": self.rows,
@@ -87,4 +90,11 @@ class RecordModel:
             },
             "pairs": [{"columns": list(pair), "sigma": round(sigma, 3)} for pair, sigma in self.measured.items()],
             **self.enforced.describe(),
+            "fit": [
+                {
+                    "loss": [round(sweep.loss, 3) for sweep in sweeps],
+                    "chains_apart": [round(sweep.apart, 5) for sweep in sweeps],
+                }
+                for sweeps in self.history
+            ],
         }
