@@ -9,12 +9,16 @@ import dpsynth.tabular.chains as chains_module
 from dpsynth.tabular.chains import Chains, Sweep
 from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.record_table import RecordTable
+from dpsynth.tabular.residuals import Marginal
 
 SIZES = (4, 6, 3)
 SHARES = [np.full(size, 1 / size) for size in SIZES]
 DIAGONAL = np.zeros((4, 6))
 DIAGONAL[np.arange(4), np.arange(4)] = 250.0
-TARGETS = {(0, 1): (DIAGONAL, 5.0), (1, 2): (np.outer(DIAGONAL.sum(axis=0), np.full(3, 1 / 3)), 5.0)}
+TARGETS = [
+    Marginal(columns=(0, 1), table=DIAGONAL, sigma=5.0),
+    Marginal(columns=(1, 2), table=np.outer(DIAGONAL.sum(axis=0), np.full(3, 1 / 3)), sigma=5.0),
+]
 
 
 def chains(number: int, *, seed: int = 0, records: int = 1000) -> Chains:
@@ -72,7 +76,7 @@ def test_a_chain_that_is_stuck_shows():
     annealed(free, sweeps=12)
     stuck = free.tables[1]
     stuck.records[stuck.records[:, 0] < 2, 1] = 5
-    counts = [list(table.tables(tuple(TARGETS)).values()) for table in free.tables]
+    counts = [list(table.tables([(0, 1), (1, 2)]).values()) for table in free.tables]
     assert chains_module._apart(counts, free.records) > 0.1
     assert chains_module._loss(counts, TARGETS) > 20
 
