@@ -48,13 +48,14 @@ class OpenFit:
     def model(self, generator: str, head: MeasuredColumns, plan: Plan, events: tuple[Event, ...]) -> RecordModel:
         """What the fit has become, with the events spent."""
         fit = self.fit
-        records = {name: fit.records.records[:, at] for at, name in enumerate(head.binnings)}
+        fitted = fit.chains.merged()
+        records = {name: fitted.records[:, at] for at, name in enumerate(head.binnings)}
         enforcement = self.enforcement.fitted(records, self.rng)
         return RecordModel(
             generator=generator,
             domains=head.domains,
             binnings=head.binnings,
-            table=fit.records,
+            table=fitted,
             expected=fit.mean,
             measured=fit.sigmas,
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
@@ -62,4 +63,5 @@ class OpenFit:
             total=head.total,
             penalties=enforcement.penalties(fit.shapes),
             enforced=Enforced.of(enforcement),
+            history=tuple(fit.history),
         )
