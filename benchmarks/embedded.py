@@ -25,10 +25,11 @@ from dpsynth.schema.model import Schema
 EMBEDDED = ("anes96", "fair", "randhie", "digits", "cancer")
 
 
-def embedded(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The cells as text, and the schema as plain data."""
+def embedded_cells(name: str) -> pd.DataFrame:
+    """The table, every cell as text."""
     if name in DATASETS:
-        return _demo(name)
+        with tempfile.TemporaryDirectory() as scratch:
+            return pd.read_csv(write(name, Path(scratch))[0], dtype=str, keep_default_na=False)
     if name == "anes96":
         from statsmodels.api import datasets as surveys
 
@@ -40,17 +41,14 @@ def embedded(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     for column in frame:
         if (frame[column] == frame[column].round()).all():
             frame[column] = frame[column].astype("int64")
-    return frame.astype(str), _schema(name, list(frame.columns))
+    return frame.astype(str)
 
 
-def _demo(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as scratch:
-        table, schema = write(name, Path(scratch))
-        document = Schema.from_yaml(schema).model_dump(mode="json", exclude_none=True)
-        return pd.read_csv(table, dtype=str, keep_default_na=False), document
-
-
-def _schema(name: str, columns: list[str]) -> dict[str, Any]:
+def embedded_schema(name: str, columns: list[str]) -> dict[str, Any]:
+    """The public schema as plain data; `columns` in the table's order."""
+    if name in DATASETS:
+        with tempfile.TemporaryDirectory() as scratch:
+            return Schema.from_yaml(write(name, Path(scratch))[1]).model_dump(mode="json")
     if name == "anes96":
         scale = whole(1, 7)
         return document(

@@ -151,7 +151,18 @@ def covid() -> dict[str, Any]:
     columns |= dict.fromkeys(answers, answer)
     columns |= {"OTRO_CASO": answer, "RESULTADO": among(1, 2, 3), "MIGRANTE": answer}
     columns |= {"PAIS_NACIONALIDAD": OPEN, "PAIS_ORIGEN": OPEN, "UCI": answer}
-    return document(columns, target="FECHA_DEF")
+    return document(columns, target="FECHA_DEF") | {"constraints": [*_covid_order(), *_covid_codes()]}
+
+
+def _covid_order() -> list[dict[str, Any]]:
+    """Nobody is admitted or dies before falling ill. Some do die before they are admitted."""
+    return [{"kind": "inequality", "low": "FECHA_SINTOMAS", "high": high} for high in ("FECHA_INGRESO", "FECHA_DEF")]
+
+
+def _covid_codes() -> list[dict[str, Any]]:
+    """97, does not apply: pregnancy for men (SEXO 2), intubation and intensive care for outpatients (type 1)."""
+    cases = (("EMBARAZO", {"SEXO": [2]}), ("INTUBADO", {"TIPO_PACIENTE": [1]}), ("UCI", {"TIPO_PACIENTE": [1]}))
+    return [{"kind": "not_applicable", "when": w, "column": c, "value": 97, "iff": True} for c, w in cases]
 
 
 def diabetes() -> dict[str, Any]:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import table_schemas as schemas
-from embedded import EMBEDDED, embedded
+from embedded import EMBEDDED, embedded_cells, embedded_schema
 
 from dpsynth.schema.model import ColumnSpec, Schema
 
@@ -110,12 +110,11 @@ def load(name: str, folder: Path | None = None) -> BenchmarkTable:
     base = (folder or CACHE) / name
     if name == "adult":
         return _adult()
-    base.mkdir(parents=True, exist_ok=True)
-    train, test, scored = base / "train.csv.gz", base / "test.csv.gz", base / "scored"
-    schema_file = base / "schema.yaml"
-    if not (scored / f"{name}.json").exists() or not schema_file.exists():
+    train, test, scored, kept = base / "train.csv.gz", base / "test.csv.gz", base / "scored", base / "schema.yaml"
+    if not (scored / f"{name}.json").exists() or _schema(name, _header(train)) != Schema.from_yaml(kept):
+        scored.mkdir(parents=True, exist_ok=True)
         _write(name, base)
-    schema = Schema.from_yaml(schema_file)
+    schema = Schema.from_yaml(kept)
     return BenchmarkTable(
         name=name,
         train=train,
@@ -179,18 +178,14 @@ def _adult() -> BenchmarkTable:
 
 def _write(name: str, base: Path) -> None:
     """Split, and write both forms."""
-    whole, document = embedded(name) if name in EMBEDDED else (_read(name), None)
+    whole = _read(name)
+    schema = _schema(name, list(whole.columns))
     if name == "kdd":
         train, test = whole, _text(pd.read_parquet(SHARED / "data/tabular/kdd99/kdd99_corrected_test.parquet"))
     else:
         chosen = _chosen(whole["patient_nbr"] if name == "diabetes" else pd.Series(range(len(whole))))
         train, test = whole[chosen], whole[~chosen]
-    if document is None:
-        build = getattr(schemas, name)
-        document = build(list(whole.columns)) if name == "communities" else build()
-    schema = Schema.from_dict(document)
     meta = _scorer_meta(name, schema, whole, train)
-    (base / "scored").mkdir(exist_ok=True)
     for part, rows in (("train", train), ("test", test)):
         rows.to_csv(base / f"{part}.csv.gz", index=False, compression=GZIP)
         scored = scored_frame(schema, rows, meta)
@@ -199,7 +194,20 @@ def _write(name: str, base: Path) -> None:
     (base / "scored" / f"{name}.json").write_text(json.dumps(meta), "utf-8")
 
 
+def _schema(name: str, columns: list[str]) -> Schema:
+    """The public schema of a table with these columns."""
+    if name in EMBEDDED:
+        return Schema.from_dict(embedded_schema(name, columns))
+    return Schema.from_dict(schemas.communities(columns) if name == "communities" else getattr(schemas, name)())
+
+
+def _header(path: Path) -> list[str]:
+    return list(pd.read_csv(path, nrows=0).columns)
+
+
 def _read(name: str) -> pd.DataFrame:
+    if name in EMBEDDED:
+        return embedded_cells(name)
     path = SHARED / "data" / "tabular" / FILES[name]
     if path.suffix == ".parquet":
         return _text(pd.read_parquet(path))

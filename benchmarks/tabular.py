@@ -35,6 +35,11 @@ from typing import Any
 
 from tables import NAMES, SHARED, BenchmarkTable, load, read_text
 
+from dpsynth.data.options import ReadOptions
+from dpsynth.data.read import read
+from dpsynth.schema.checks import column_options
+from dpsynth.schema.violations import broken
+
 HARNESS = SHARED / "bench" / "tabular"
 COSTS = ("wall_s", "cpu_s", "rss_mib")
 ERRORS = ("tvd1", "tvd2", "tvd3", "invented")
@@ -137,9 +142,17 @@ def run(
         "seed": seed,
     } | measured(command, folder / tag, limit)
     if not maker and result["status"] == "ok":
+        if table.schema.constraints:
+            result["broken_rows"] = broken_rows(table, raw)
         table.to_scored(read_text(raw)).to_csv(folder / f"{tag}.csv", index=False)
     kept.write_text(json.dumps(result, indent=1), "utf-8")
     return result
+
+
+def broken_rows(table: BenchmarkTable, rows: Path) -> int:
+    """Rows of a synthetic CSV that break a constraint of the schema."""
+    options = ReadOptions(columns={n: o for n, o in column_options(table.schema).items() if n in table.schema.modelled})
+    return int(broken(table.schema, read(rows, options=options).to_arrow()).sum())
 
 
 def own_command(table: BenchmarkTable, generator: str, epsilon: str, delta: str, output: Path) -> list[str]:
@@ -256,6 +269,7 @@ def summarise(results: Sequence[Result]) -> list[Result]:
         out.append(
             {"table": table, "epsilon": epsilon, "system": name, "runs": len(fine), "figures": figures, "goal": goals}
             | {"trtr": fine[0]["trtr"] if fine else None}
+            | {"broken_rows": [member["broken_rows"] for member in fine if "broken_rows" in member]}
             | {"failed": sorted({member["status"] for member in members if member not in fine})}
             | {"missed": [g for g, bound in goals.items() if fine and not meets(g, figures[g]["mean"], bound)]}
         )
@@ -276,6 +290,7 @@ def text(results: Sequence[Result], summary: Sequence[Result]) -> str:
     for entry in summary:
         lines.append(f"\n{entry['table']}, epsilon {entry['epsilon']:g}, {entry['system']} ({entry['runs']} runs)")
         lines += [f"  failed: {reason}" for reason in entry["failed"]]
+        lines += [f"  rows that break a constraint: {entry['broken_rows']}"] * bool(entry["broken_rows"])
         for figure, spread in entry["figures"].items():
             goal = f"   goal {entry['goal'][figure]:g}" if figure in entry["goal"] else ""
             note = "  MISSED" if figure in entry["missed"] else ""
