@@ -27,6 +27,7 @@ import pandas as pd
 from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.quality.coding import Coded, code_tables
+from dpsynth.quality.constraints import violation_metric
 from dpsynth.quality.marginals import (
     NORMAL_ROWS,
     Distance,
@@ -301,7 +302,8 @@ def evaluate(
         real: the rows the generator was fitted on.
         synthetic: the synthetic rows.
         holdout: real rows that the generator never saw, of the same source.
-        schema: kinds of the columns; without it they are read from the pandas types.
+        schema: kinds of the columns, and constraints if it is a `Schema` that declares some; without it kinds are read
+            from the pandas types.
         target: column to predict for utility (TSTR against TRTR); None skips utility.
         sigma: standard deviation, in rows, of the noise on each measured count, for the resolution limit.
         seed: of halves, permutation and bootstrap; the report is reproducible from it.
@@ -330,7 +332,7 @@ def evaluate(
     columns, metrics = _columns(coded)
     pairs, more, tallies = _pairs(coded, limit, progress)
     bands, tail_metrics = _tails(tallies, limited=sigma is not None)
-    metrics += more + tail_metrics
+    metrics += [*more, *tail_metrics, *violation_metric(schema, synthetic, holdout)]
     utility: Utility | None = None
     if target is not None:
         ordered = {t: f.rename(columns=str)[list(plain.columns)] for t, f in frames.items()}

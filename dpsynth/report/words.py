@@ -36,6 +36,10 @@ _METRICS: Final[Mapping[str, Words]] = {
     "invented_mass": Words(
         title="Invented combinations", meaning="share of rows in pairs of values that no real row has"
     ),
+    "constraint_violations": Words(
+        title="Rows that break a constraint",
+        meaning="share of rows; none of a sample, by design",
+    ),
     "tstr": Words(title="Prediction", meaning="model trained on synthetic rows, tested on real ones"),
     "tstr_auc": Words(title="Prediction, ROC AUC", meaning="model trained on synthetic rows, tested on real ones"),
     "tstr_average_precision": Words(title="Prediction, average precision", meaning="of the rarer class, on real rows"),

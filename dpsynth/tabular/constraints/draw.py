@@ -1,8 +1,9 @@
 """A column's cells drawn among those that constraints leave to each row.
 
-A free draw (`decoding`) that is allowed is kept and one that is not is drawn again, which is a draw from the same
-density restricted to what is allowed. After a few rounds the rest is drawn from that density directly: inside the row's
-own code where something of it is allowed, else in the nearest code of an order, else among all that is allowed.
+Every row gets a free draw first (`decoding`). A row whose draw is not allowed swaps it with a row of the same code, if
+both may then hold what they get: that keeps every count of the column, and of its codes beside any other column. The
+rest is drawn again a few times, and then from the density of what is allowed: inside the row's own code where something
+of it is allowed, else in the nearest code of an order, else among all that is allowed.
 
 Post-processing of released numbers; time linear in rows, and in listed codes for rows that had to be drawn again.
 """
@@ -20,6 +21,9 @@ from dpsynth.tabular.cells import Cells
 from dpsynth.tabular.constraints.allowed import Allowed, Codes, Lists, Mask
 from dpsynth.tabular.decoding import draw_values, shrunken_counts
 
+SWAPS = 24
+"""Partners that are tried for a row. On ordered dates of 164,000 rows the earlier date's distance from the private
+table was 0.019 with redraws alone."""
 ROUNDS = 3
 CHUNK = 1 << 21
 """Listed codes that are looked at together."""
@@ -40,6 +44,7 @@ def draw_allowed(
     """
     values = draw_values(binning, codes, rng)
     values[allowed.missing] = -1
+    _swap(values, np.asarray(codes), allowed, rng)
     wrong = np.flatnonzero(~allowed.holds(values))
     for _ in range(ROUNDS):
         again = wrong[codes[wrong] < binning.size]
@@ -53,6 +58,27 @@ def draw_allowed(
     failed = ~allowed.holds(values)
     values[failed] = -1
     return values, failed
+
+
+def _swap(values: Codes, codes: NDArray[np.integer[Any]], allowed: Allowed, rng: np.random.Generator) -> None:
+    """Swap values that are not allowed with those of random rows of the same code, in place, where that helps both."""
+    wrong = np.flatnonzero(~allowed.holds(values) & (values >= 0))
+    if not len(wrong):
+        return
+    by_code = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    starts = np.cumsum(sizes) - sizes
+    for _ in range(SWAPS):
+        own = codes[wrong]
+        other = by_code[starts[own] + rng.integers(0, sizes[own])]
+        helps = allowed.of_rows(wrong).holds(values[other]) & allowed.of_rows(other).holds(values[wrong])
+        helps &= (values[other] >= 0) & ~np.isin(other, wrong)
+        _, first = np.unique(other[helps], return_index=True)  # a row takes part in one swap a round
+        left, right = wrong[helps][first], other[helps][first]
+        values[left], values[right] = values[right], values[left]
+        wrong = wrong[~np.isin(wrong, left)]
+        if not len(wrong):
+            return
 
 
 def _restricted(binning: Binning, own: Codes, allowed: Allowed, rng: np.random.Generator) -> Codes:
