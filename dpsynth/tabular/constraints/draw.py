@@ -1,9 +1,10 @@
 """A column's cells drawn among those that constraints leave to each row.
 
 Every row gets a free draw first (`decoding`). A row whose draw is not allowed swaps it with a row of the same code, if
-both may then hold what they get: that keeps every count of the column, and of its codes beside any other column. The
-rest is drawn again a few times, and then from the density of what is allowed: inside the row's own code where something
-of it is allowed, else in the nearest code of an order, else among all that is allowed.
+both may then hold what they get: that keeps every count of the column, and of its codes beside any other column. Then it
+tries rows of any code, which keeps the column's counts. The rest is drawn again a few times, and then from the density of
+what is allowed: inside the row's own code where something of it is allowed, else in the nearest code of an order, else
+among all that is allowed.
 
 Post-processing of released numbers; time linear in rows, and in listed codes for rows that had to be drawn again.
 """
@@ -22,8 +23,8 @@ from dpsynth.tabular.constraints.allowed import Allowed, Codes, Lists, Mask
 from dpsynth.tabular.decoding import draw_values, shrunken_counts
 
 SWAPS = 24
-"""Partners that are tried for a row. On ordered dates of 164,000 rows the earlier date's distance from the private
-table was 0.019 with redraws alone."""
+"""Partners that are tried for a row, of its code and of any. On two ordered dates (164,000 rows, epsilon 1, `gibbs`) the
+earlier one's distance from the private table was 0.019 without swaps, 0.006 with them, 0.002 without the constraint."""
 ROUNDS = 3
 CHUNK = 1 << 21
 """Listed codes that are looked at together."""
@@ -45,6 +46,7 @@ def draw_allowed(
     values = draw_values(binning, codes, rng)
     values[allowed.missing] = -1
     _swap(values, np.asarray(codes), allowed, rng)
+    _swap(values, (values < 0).astype(np.int8), allowed, rng)
     wrong = np.flatnonzero(~allowed.holds(values))
     for _ in range(ROUNDS):
         again = wrong[codes[wrong] < binning.size]
@@ -72,11 +74,13 @@ def _swap(values: Codes, codes: NDArray[np.integer[Any]], allowed: Allowed, rng:
         own = codes[wrong]
         other = by_code[starts[own] + rng.integers(0, sizes[own])]
         helps = allowed.of_rows(wrong).holds(values[other]) & allowed.of_rows(other).holds(values[wrong])
-        helps &= (values[other] >= 0) & ~np.isin(other, wrong)
+        helps &= values[other] >= 0
         _, first = np.unique(other[helps], return_index=True)  # a row takes part in one swap a round
         left, right = wrong[helps][first], other[helps][first]
+        once = ~np.isin(right, left)
+        left, right = left[once], right[once]
         values[left], values[right] = values[right], values[left]
-        wrong = wrong[~np.isin(wrong, left)]
+        wrong = wrong[~np.isin(wrong, left) & ~np.isin(wrong, right)]
         if not len(wrong):
             return
 
