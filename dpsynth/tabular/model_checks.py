@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dpsynth.core.errors import ModelError, ParameterError
+from dpsynth.core.errors import DpsynthError, ModelError, ParameterError
 from dpsynth.schema.domain import Domain, GridDomain
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.calendar import SIZES
@@ -22,6 +22,7 @@ from dpsynth.tabular.forest_model import ForestModel
 from dpsynth.tabular.model_codec import MAX_CODES, MAX_COLUMNS
 from dpsynth.tabular.oneway import OneWay
 from dpsynth.tabular.record_model import RecordModel
+from dpsynth.tabular.residuals import LARGEST
 
 if TYPE_CHECKING:
     from dpsynth.tabular.protocol import Model
@@ -122,12 +123,29 @@ def _check_records(model: RecordModel) -> None:
     _require(1 <= model.total < MAX_ROWS, "its row total is impossible")
     _require(model.expected.sizes == sizes, "its expected tables are of other columns")
     _check_masses(names[0], model.expected.flat)
-    for (left, right), cells in model.penalties.items():
-        _require(0 <= left < right < len(sizes), "it forbids cells of columns that it lacks")
-        _require(cells.shape == (sizes[left], sizes[right]), "it forbids cells of another shape")
+    for columns, cells in model.penalties.items():
+        ascending = list(columns) == sorted(set(columns)) and 1 <= len(columns) <= LARGEST
+        _require(ascending and 0 <= columns[0] <= columns[-1] < len(sizes), "it forbids cells of columns that it lacks")
+        _require(cells.shape == tuple(sizes[at] for at in columns), "it forbids cells of another shape")
     for pair, sigma in model.measured.items():
         _require(len(set(pair)) == len(pair) and set(pair) <= set(names), "it measured columns that it lacks")
         _require(0 < sigma < LARGEST_COUNT, "it measured without noise")
+
+
+def _check_rules(model: ForestModel | RecordModel) -> None:
+    """Constraints speak of the model's columns and kinds, and their learned parts fit."""
+    schema = model.enforced.schema()
+    if schema is None:
+        return
+    for name, domain in model.domains.items():
+        kind = schema.columns[name].kind if name in schema.columns else None
+        grid = domain.kind if isinstance(domain, GridDomain) else None
+        same = kind == grid if grid else kind in ("categorical", "boolean")
+        _require(same, f"its constraints take column {name!r} for one of another kind")
+    try:
+        model.enforcement()
+    except DpsynthError as error:
+        raise ModelError(f"The model file cannot be used: {error.message}", error.remedy) from None
 
 
 def _check_masses(name: str, masses: Any) -> None:

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from accounting.event import Event, EventTree
 from accounting.guarantee import Guarantee
@@ -30,6 +31,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Allocation
+from dpsynth.tabular.given import Given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,16 @@ class Model(Protocol):
     def rows(self) -> int:
         """Released estimate of the number of rows; noisy, at least 0."""
 
-    def sample(self, rows: int, rng: np.random.Generator) -> pa.Table:
-        """`rows` synthetic rows with the columns and types of the domains."""
+    def sample(
+        self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
+    ) -> pa.Table:
+        """`rows` synthetic rows with the columns and types of the domains, all of a kind if asked (`conditional`)."""
+
+    def complete(self, table: pa.Table, rng: np.random.Generator) -> pa.Table:
+        """The table with its gaps drawn given its known cells."""
+
+    def probability(self, evidence: Mapping[str, NDArray[np.float64]]) -> float:
+        """Share of all rows that agree with evidence, as `conditional.share` asks."""
 
     def describe(self) -> dict[str, Any]:
         """Public facts about the fit, ready for JSON."""

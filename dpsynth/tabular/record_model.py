@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -11,16 +11,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from accounting.event import EventTree
-from dpsynth.core.errors import ParameterError
 from dpsynth.schema.domain import Domain, coarser_outcomes
+from dpsynth.tabular import conditional
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.chains import Sweep
+from dpsynth.tabular.conditional import Codes
+from dpsynth.tabular.conditional_records import conditional_blocks, fill_records, matching
 from dpsynth.tabular.constraints.enforced import Enforced
+from dpsynth.tabular.constraints.enforcement import Enforcement
 from dpsynth.tabular.finishing import finished_blocks
+from dpsynth.tabular.given import Given
 from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.record_table import RecordTable
 from dpsynth.tabular.residuals import Columns
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.tree import Pair, Vector
 
 
 @final
@@ -56,22 +60,67 @@ class RecordModel:
     enforced: Enforced = field(default_factory=Enforced)
     history: tuple[tuple[Sweep, ...], ...] = ()
 
-    def sample(self, rows: int, rng: np.random.Generator) -> pa.Table:
+    def sample(
+        self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
+    ) -> pa.Table:
         """`rows` synthetic rows, none of which breaks a declared constraint.
 
         Block by block (`finishing`), so that memory beyond the result does not grow with the rows.
 
+        Args:
+            rows: how many.
+            rng: random numbers for post-processing.
+            given: column -> value, values, range or None (missing) that all rows have; see `given`.
+            balance: column whose values take equal shares.
+
         Raises:
-            ParameterError: rows is negative.
+            ParameterError: rows is negative, or the model knows no such column, value or rows.
         """
-        if rows < 0:
-            raise ParameterError(f"Expected rows={rows} >= 0.")
-        blocks = finished_blocks(self.table, self.expected, self.total, rows, rng, penalties=self.penalties)
-        shapes = dict(zip(self.domains, self.table.sizes, strict=False))
-        enforcement = self.enforced.over(self.binnings, shapes)
-        return pa.concat_tables([
-            enforcement.decode({name: codes[:, at] for at, name in enumerate(self.domains)}, rng) for codes in blocks
-        ])  # fmt: skip
+        return conditional.sample(self, rows, rng, given, balance)
+
+    def complete(self, table: pa.Table, rng: np.random.Generator) -> pa.Table:
+        """The table with its gaps (null cells, absent columns) drawn given the known cells; see `conditional`."""
+        return conditional.complete(self, table, rng)
+
+    def draw_codes(self, rows: int, evidence: Mapping[str, Vector], rng: np.random.Generator) -> Iterator[Codes]:
+        """See `conditional.CodeModel`."""
+        model = (self.table, self.expected, self.total, rows)
+        if evidence:
+            blocks = conditional_blocks(*model, self._numbered(evidence), rng, penalties=self.penalties)
+        else:
+            blocks = finished_blocks(*model, rng, penalties=self.penalties)
+        return map(self._named, blocks)
+
+    def fill_codes(self, known: Mapping[str, NDArray[np.int64]], rng: np.random.Generator) -> Codes:
+        """See `conditional.CodeModel`."""
+        present = {name: np.ones(binning.size + 1) for name, binning in self.binnings.items()}
+        for shares in present.values():
+            shares[-1] = 0.0  # a gap is filled
+        stacked = np.stack([known[name] for name in self.domains], axis=1)
+        evidence = self._numbered(present)
+        return self._named(
+            fill_records(self.table, self.expected, self.total, stacked, evidence, rng, penalties=self.penalties)
+        )
+
+    def probability(self, evidence: Mapping[str, Vector]) -> float:
+        """See `conditional.CodeModel`; by the fitted records, so 0 below one in as many."""
+        return float(matching(self.table, self._numbered(evidence)).mean())
+
+    def enforcement(self) -> Enforcement:
+        """The rules that every row obeys."""
+        return self.enforced.over(self.binnings, dict(zip(self.domains, self.table.sizes, strict=False)))
+
+    def _named(self, records: NDArray[np.int16]) -> Codes:
+        return {name: records[:, at] for at, name in enumerate(self.domains)}
+
+    def _numbered(self, evidence: Mapping[str, Vector]) -> dict[int, Vector]:
+        """Evidence by number of column, for the codes that the records have."""
+        numbers = {name: at for at, name in enumerate(self.domains)}
+        found = {numbers[name]: shares[: self.table.sizes[numbers[name]]] for name, shares in evidence.items()}
+        lacking = [name for name in evidence if not found[numbers[name]].any()]
+        if lacking:
+            raise conditional.nothing_meets(lacking)
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Generator, columns with cells, codes and spikes, measured pairs, convergence, and the released row total."""

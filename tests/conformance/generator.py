@@ -34,6 +34,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import GENERATORS, SavedModel, generator
+from dpsynth.tabular.given import Between
 from dpsynth.tabular.saving import from_bytes, to_bytes
 
 RECORD = PrivacyUnit()
@@ -487,6 +488,27 @@ class GeneratorConformance:
         base = totals(100)
         assert lower_bound(base, totals(101)) <= 1.0
         assert lower_bound(base, totals(160)) > 1.0
+
+    # --- rows on request ----------------------------------------------------------------------------------------
+
+    def test_rows_meet_the_condition_and_classes_take_equal_shares(self):
+        _, model = self.run(mixed_table(self.rows))
+        asked = {"age": Between(33, 41), "joined": Between(date(2005, 1, 1), None)}
+        rows = model.sample(100, np.random.default_rng(1), given=asked, balance="member")
+        assert Counter(rows.column("member").to_pylist()) == {True: 50, False: 50}
+        assert all(33 <= age <= 41 for age in rows.column("age").to_pylist())
+        assert all(day >= date(2005, 1, 1) for day in rows.column("joined").to_pylist())
+        with pytest.raises(ParameterError, match="'age' asks for a value that is not in its domain"):
+            model.sample(1, np.random.default_rng(1), given={"age": 111})
+
+    def test_gaps_are_filled_and_known_cells_stay(self):
+        _, model = self.run(mixed_table(self.rows))
+        known = model.sample(60, np.random.default_rng(1)).select(["colour", "age"])
+        full = model.complete(known, np.random.default_rng(2))
+        assert full.column("colour").equals(known.column("colour"))
+        pairs = zip(known.column("age").to_pylist(), full.column("age").to_pylist(), strict=True)
+        assert all(after == before for before, after in pairs if before is not None)
+        assert all(full.column(name).null_count == 0 for name in full.column_names)
 
     def test_a_saved_model_draws_the_same_rows_and_keeps_its_price(self):
         plan, model = self.run(mixed_table(500))

@@ -77,7 +77,7 @@ COLUMN = st.one_of(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(columns=st.lists(COLUMN, min_size=1, max_size=4), n=st.integers(0, 60), seed=st.integers(0, 99), data=st.data())
 def test_any_small_schema_survives_the_file(columns, n, seed, data):
     of = schema(**{f"c{i}": spec for i, spec in enumerate(columns)})

@@ -17,7 +17,7 @@ fewer dependences (`mst`, `independent`) often draws what is not allowed: then m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from importlib import import_module
@@ -56,6 +56,13 @@ ATTEMPTS = 4
 TRIAL = 2_000
 """Fitted records that are decoded once to say how often constraints change a row."""
 Numbers = tuple[int, ...]
+Narrow = Callable[[str, Codes, Allowed], None]
+"""Column, numbers of its rows, what they may hold: takes from that what a request does not want."""
+
+
+def _leave(name: str, numbers: Codes, allowed: Allowed) -> None:
+    """Nothing more is asked."""
+    del name, numbers, allowed
 
 
 @final
@@ -180,22 +187,44 @@ class Enforcement:
                 values[name] = np.full(len(codes[name]), given[name], dtype=np.int64)
         return pa.table({name: self.columns.domain(name).decode(values[name]) for name in binnings})
 
+    def constrained(
+        self,
+        codes: Mapping[str, NDArray[np.integer[Any]]],
+        rng: np.random.Generator,
+        narrow: Narrow,
+        first: Collection[str] = (),
+    ) -> dict[str, Codes]:
+        """Domain codes of the constrained columns, narrowed further by what each row is asked to hold.
+
+        A row for which nothing is left takes the cells of another row, or is missing in these columns: compare.
+        Columns in `first` are decoded before the others, which then follow them.
+        """
+        return self._constrained({name: codes[name] for name in self.order}, rng, {}, narrow, first)
+
     def _constrained(
-        self, codes: Mapping[str, NDArray[np.integer[Any]]], rng: np.random.Generator, given: Mapping[str, int]
+        self,
+        codes: Mapping[str, NDArray[np.integer[Any]]],
+        rng: np.random.Generator,
+        given: Mapping[str, int],
+        narrow: Narrow = _leave,
+        first: Collection[str] = (),
     ) -> dict[str, Codes]:
         """Domain codes of the constrained columns, group by group."""
         values: dict[str, Codes] = {}
         for group in self.groups:
             named = {name for at in group for name in self.rules[at].columns}
-            names = sorted((name for name in self.order if name in named), key=lambda name: name not in given)
+            early = {*given, *first}
+            names = sorted((name for name in self.order if name in named), key=lambda name: name not in early)
             own = {name: codes[name] for name in names}
-            held, failed = self._draw(group, own, rng, given)
+            everyone = np.arange(len(next(iter(own.values()))))
+            held, failed = self._draw(group, own, rng, given, narrow, everyone)
             failed |= self._breaks(group, held)
             for _ in range(ATTEMPTS):
                 rows = np.flatnonzero(failed)
                 if not len(rows):
                     break
-                again, still = self._draw(group, {name: own[name][rows] for name in names}, rng, given)
+                left = {name: own[name][rows] for name in names}
+                again, still = self._draw(group, left, rng, given, narrow, rows)
                 still |= self._breaks(group, again)
                 for name in names:
                     held[name][rows] = again[name]
@@ -212,6 +241,8 @@ class Enforcement:
         codes: Mapping[str, NDArray[np.integer[Any]]],
         rng: np.random.Generator,
         given: Mapping[str, int],
+        narrow: Narrow,
+        numbers: Codes,
     ) -> tuple[dict[str, Codes], Mask]:
         """Domain codes of the group's columns, in order, and the rows for which one found no cell."""
         rows = len(next(iter(codes.values())))
@@ -225,6 +256,7 @@ class Enforcement:
             allowed = Allowed(rows, self.columns.domain(name).size)
             for at in group:
                 self.rules[at].narrow(name, decoded, allowed)
+            narrow(name, numbers, allowed)
             decoded.values[name], none = draw_allowed(self.columns.binnings[name], codes[name], allowed, rng)
             failed |= none
         return decoded.values, failed
