@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GENERATORS = {
     "aim": "dpsynth.tabular.aim:AIM",
+    "auto": "dpsynth.tabular.auto:Auto",
     "gibbs": "dpsynth.tabular.gibbs:Gibbs",
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",

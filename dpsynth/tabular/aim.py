@@ -48,7 +48,6 @@ from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.record_ends import OpenFit
 from dpsynth.tabular.record_fit import LATER, RecordFit, Sweeps
 from dpsynth.tabular.record_model import RecordModel
-from dpsynth.tabular.record_table import require_numba
 from dpsynth.tabular.selection import measurement_error
 from dpsynth.tabular.tree import Pair, Vector
 
@@ -86,9 +85,8 @@ class AIM:
         """Divide the budget by public facts alone; see `protocol.Generator.plan`.
 
         Raises:
-            ParameterError: Numba is absent, or a target is outside its range.
+            ParameterError: a target outside its range.
         """
-        require_numba()
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=self.shares)
 
     def fit(

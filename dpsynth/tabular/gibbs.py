@@ -47,7 +47,6 @@ from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.record_fit import FIRST, LATER, RecordFit, modelled_codes
 from dpsynth.tabular.record_model import RecordModel
-from dpsynth.tabular.record_table import require_numba
 from dpsynth.tabular.selection import OPTIMISM, assign_slots, measurement_error
 from dpsynth.tabular.tree import Pair, Vector, spanning_tree
 
@@ -90,9 +89,8 @@ class Gibbs:
         """Divide the budget by public facts alone; see `protocol.Generator.plan`.
 
         Raises:
-            ParameterError: Numba is absent, or a target is outside its range.
+            ParameterError: a target outside its range.
         """
-        require_numba()
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=self.shares)
 
     def fit(

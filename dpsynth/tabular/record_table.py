@@ -27,7 +27,6 @@ Not guaranteed: a global optimum, or independence of the records of one table. I
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -36,7 +35,6 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.core.errors import ParameterError
 from dpsynth.tabular.proposals import JointProposal, Pool
 from dpsynth.tabular.residuals import Columns, Layout, Maps, Residuals
 from dpsynth.tabular.sampling import systematic
@@ -48,19 +46,6 @@ that fit as well (six columns, near-functional and loose ones, two noise levels;
 
 CANDIDATES, CANDIDATES_OF_PAIR = 16, 10
 """Draws of a move by proposals, beside the current codes. With 8 a wide column fits worse in as many sweeps."""
-
-
-def require_numba() -> None:
-    """Refuse before anything is planned or spent where the compiler of the moves is absent.
-
-    Raises:
-        ParameterError: Numba is not installed.
-    """
-    if importlib.util.find_spec("numba") is None:
-        raise ParameterError(
-            "The generator 'gibbs' compiles its moves with Numba, which is not installed.",
-            "Run `pip install 'dpsynth-release[gibbs]'`, or use the generator 'mst'.",
-        )
 
 
 @final

@@ -41,15 +41,17 @@ class PublicSample:
     Attributes:
         rows: the sample.
         guarantee: what the same run would promise if the data were private.
+        generator: name of the generator that ran.
     """
 
     rows: pa.Table
     guarantee: Guarantee
+    generator: str
 
 
 def synthesize_public(
     source: Path | Table,
-    generator: Generator | str = "mst",
+    generator: Generator | str = "auto",
     *,
     epsilon: str | float,
     delta: str | float,
@@ -89,7 +91,8 @@ def synthesize_public(
         table = table.bounded(of.column, of.max_records, noise.uint64(4).tobytes())
     model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
     rng = np.random.default_rng(noise.uint64(4))
-    return PublicSample(rows=model.sample(rows or max(model.rows, 1), rng), guarantee=plan.guarantee)
+    drawn = model.sample(rows or max(model.rows, 1), rng)
+    return PublicSample(rows=drawn, guarantee=plan.guarantee, generator=model.generator)
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:

@@ -6,7 +6,7 @@
     target: died                # optional
     unit: {column: patient_id, max_records: 4}    # optional; default: one row is one person
     budget: {epsilon: 3, delta: 1e-5}             # optional; granted if the data has none, never enlarged
-    synthesize: {generator: mst, epsilon: 1, delta: 1e-6}
+    synthesize: {epsilon: 1, delta: 1e-6}         # and `generator`; default: auto
     release: out                # optional: where the bundle goes if the gate says ship
 
 What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
@@ -56,7 +56,7 @@ class BudgetSection(_Section):
 class SynthesizeSection(_Section):
     """The fit and what it may cost."""
 
-    generator: str = "mst"
+    generator: str = "auto"
     epsilon: Amount
     delta: Amount
     rows: int | None = Field(default=None, ge=1)

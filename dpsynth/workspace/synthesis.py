@@ -98,7 +98,9 @@ def synthesize(
             ledger.abort(reservation.id, "the fit failed", data_was_read=True)
             raise
         model = fitted.model
-        ledger.commit(reservation.id, model.events, facts={"run_id": run_id, "generator": made_by.name})
+        facts = {"run_id": run_id, "generator": model.generator}
+        chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
+        ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         seed = os.urandom(32)
         sample = model.sample(rows or max(model.rows, 1), np.random.default_rng(np.frombuffer(seed, np.uint64)))
         document = _seal(workspace, record, source, plan, reservation, made_by, fitted, sample, run_id, seed, policy)
@@ -107,7 +109,9 @@ def synthesize(
     folder.mkdir(mode=0o700)
     (folder / "schema.yaml").write_text(source.schema.to_yaml(), "utf-8")
     finest = min((str(part.pair_sigma) for part in plan.settings.rounds), key=float, default=None)
-    write_json(folder / "model.json", {**model.describe(), "pair_sigma": finest})
+    if plan.settings.adaptive is not None:  # chosen on the way: released with the model
+        finest = min((str(pair["sigma"]) for pair in model.describe().get("pairs", ())), key=float, default=None)
+    write_json(folder / "model.json", {**model.describe(), **chosen_by, "pair_sigma": finest})
     write_json(folder / "draft.json", document.to_json())
     return Draft.load(workspace, document.draft)
 
@@ -187,7 +191,8 @@ def _seal(
     planted = fitted.canaries.planted if fitted.canaries else 0
     if fitted.canaries is not None:
         workspace.vault.seal(f"{draft_id}-canaries", _canary_bytes(fitted.canaries), {"kind": "canaries"})
-    name = generator.name
+    name = fitted.model.generator
+    third_party = not {name, generator.name} <= set(GENERATORS)
     return DraftDocument.model_validate(
         {
             "draft": draft_id,
@@ -199,7 +204,7 @@ def _seal(
             "reservation_id": reservation.id,
             "run_id": draft_id,
             "policy_digest": policy.digest(),
-            "generator": {"name": name, "version": dpsynth.__version__, "third_party": name not in GENERATORS},
+            "generator": {"name": name, "version": dpsynth.__version__, "third_party": third_party},
             "rows": sample.num_rows,
             "row_total": max(fitted.model.rows, 1),
             "columns": tuple(sample.column_names),

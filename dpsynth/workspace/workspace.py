@@ -249,7 +249,7 @@ class Workspace:
     def synthesize(
         self,
         data: str | Path | DatasetRecord,
-        generator: Generator | str = "mst",
+        generator: Generator | str = "auto",
         *,
         epsilon: Any,
         delta: Any,
@@ -264,7 +264,7 @@ class Workspace:
 
         Args:
             data: a registered data set with a budget, or its file.
-            generator: a generator, or the name of one with default settings.
+            generator: a generator, or the name of one with default settings; `auto` chooses by the schema.
             epsilon: of the data set's unit, add/remove: what this run may cost.
             delta: likewise.
             schema: what is public; default the registered schema, else a draft from names and types.

@@ -50,8 +50,11 @@ def synthesize(
     epsilon: Epsilon,
     delta: Delta = "1e-6",
     generator: Annotated[
-        str, typer.Option("--generator", "-g", help="mst (seconds), gibbs (most accurate; needs Numba) or independent")
-    ] = "mst",
+        str,
+        typer.Option(
+            "--generator", "-g", help="auto (by the schema), gibbs (most accurate), aim, mst (fastest) or independent"
+        ),
+    ] = "auto",
     schema: SchemaFile = None,
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
     unit: UnitColumn = None,
@@ -149,7 +152,7 @@ def _synthesize_public(
     terminal.result(
         {
             "draft": None,
-            "generator": generator,
+            "generator": made.generator,
             "rows": made.rows.num_rows,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": None,
