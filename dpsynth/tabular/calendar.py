@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from dpsynth.schema.domain import GridDomain, known_domain
 from dpsynth.schema.model import ColumnSpec
-from dpsynth.tabular.cells import DAY, HOUR, MINUTE, Cells, interval_layout, ticks_per_second
+from dpsynth.tabular.cells import DAY, HOUR, MINUTE, Cells, even_layout, ticks_per_second
 
 Part = Literal["weekday", "day", "month", "clock"]
 HOURS, ROUNDNESS = 24, 6
@@ -108,7 +108,7 @@ def calendar_parts(spec: ColumnSpec) -> tuple[Part, ...]:
 
 def parts_within(domain: GridDomain) -> tuple[Part, ...]:
     """The parts that the intervals of a known grid leave open."""
-    width, _ = interval_layout(domain)
+    width, _ = even_layout(domain)
     if domain.kind not in ("date", "datetime") or width == 1:
         return ()
     day = ticks_per_day(domain)

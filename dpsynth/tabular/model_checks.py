@@ -73,8 +73,7 @@ def _check_columns(domains: Mapping[str, Domain], binnings: Mapping[str, Binning
 def _check_cells(name: str, oneway: OneWay) -> None:
     cells = oneway.cells
     prescribed = Cells.of(cells.domain, cells.spikes)
-    same = (cells.width, cells.lead) == (prescribed.width, prescribed.lead)
-    _require(same, f"column {name!r} has cells of an impossible width")
+    _require(np.array_equal(cells.edges, prescribed.edges), f"column {name!r} has cells of an impossible width")
     spikes = cells.spikes
     ascending = spikes.ndim == 1 and bool((np.diff(spikes) > 0).all())
     _require(ascending, f"column {name!r} has spikes out of order")

@@ -37,7 +37,7 @@ from dpsynth.tabular.calendar import (
     ticks_per_day,
     uniform_roundness,
 )
-from dpsynth.tabular.cells import DAY, HOUR, MINUTE, Cells, ticks_per_second
+from dpsynth.tabular.cells import DAY, HOUR, MINUTE, Cells, even_layout, ticks_per_second
 from dpsynth.tabular.sampling import systematic
 
 STANDS_OUT = 4.0
@@ -66,16 +66,17 @@ def draw_moments(
     if not isinstance(domain, GridDomain) or not set(parts_within(domain)) & set(known):
         return shape.draw(intervals, rng)
     mass, day = np.maximum(rows, 0.0), ticks_per_day(domain)
-    if shape.width >= day:
-        days = _draw_days(shape, mass, known, intervals, rng)
+    width, lead = even_layout(domain)
+    if width >= day:
+        days = _draw_days(domain, mass, known, intervals, rng)
         if domain.kind == "date":
             return days
         second = ticks_per_second(domain)
         clock = denoised_clock(known["clock"], np.full(HOURS, mass.sum() / HOURS), second)
         hours = systematic(np.zeros(len(days), dtype=np.int64), np.array([0, HOURS]), clock.sum(axis=1), rng)
-        codes = days * day + hours * HOUR * second + _within_slot(clock, HOUR, hours, second, rng) - shape.lead
+        codes = days * day + hours * HOUR * second + _within_slot(clock, HOUR, hours, second, rng) - lead
     else:
-        codes = _draw_times(shape, mass, known["clock"], intervals, rng)
+        codes = _draw_times(domain, mass, known["clock"], intervals, rng)
     inside: NDArray[np.int64] = np.clip(codes, 0, domain.size - 1)
     return inside
 
@@ -128,21 +129,18 @@ def denoised_clock(clock: PartCounts, hours: NDArray[np.float64], second: int) -
 
 
 def _draw_days(
-    shape: Cells,
+    domain: GridDomain,
     mass: NDArray[np.float64],
     known: Mapping[Part, PartCounts],
     intervals: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Number of the day, from the domain's first, for each interval."""
-    domain = shape.domain
-    if not isinstance(domain, GridDomain):
-        return intervals
     day = ticks_per_day(domain)
-    count = -(-(domain.size + shape.lead) // day)
-    each = shape.width // day
-    days = np.arange(count) + (domain.low - shape.lead) // day
-    starts = np.minimum(np.arange(shape.intervals + 1) * each, count)
+    width, lead = even_layout(domain)
+    count = -(-(domain.size + lead) // day)
+    days = np.arange(count) + (domain.low - lead) // day
+    starts = np.minimum(np.arange(len(mass) + 1) * (width // day), count)
     asked = [part for part in parts_within(domain) if part != "clock" and part in known]
     codes = [outcome_of_days(part, days) for part in asked]
     weights = _raked(mass, starts, codes, [known[part] for part in asked])
@@ -180,29 +178,27 @@ def _raked(
 
 
 def _draw_times(
-    shape: Cells,
+    domain: GridDomain,
     mass: NDArray[np.float64],
     clock: PartCounts,
     intervals: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Domain codes, before clamping, in intervals shorter than a day."""
-    domain = shape.domain
-    if not isinstance(domain, GridDomain):
-        return intervals
     second = ticks_per_second(domain)
-    slot = min(shape.width, HOUR * second)
-    count = -(-(domain.size + shape.lead) // slot)
-    starts = np.minimum(np.arange(shape.intervals + 1) * (shape.width // slot), count)
-    first = (domain.low - shape.lead) // slot
+    width, lead = even_layout(domain)
+    slot = min(width, HOUR * second)
+    count = -(-(domain.size + lead) // slot)
+    starts = np.minimum(np.arange(len(mass) + 1) * (width // slot), count)
+    first = (domain.low - lead) // slot
     in_day = (np.arange(count) + first) % (DAY * second // slot)
     hour = in_day * slot // (HOUR * second)
-    owner = np.repeat(np.arange(shape.intervals), np.diff(starts))
+    owner = np.repeat(np.arange(len(mass)), np.diff(starts))
     even = np.bincount(hour, weights=(mass / np.diff(starts))[owner], minlength=HOURS).astype(np.float64)
     table = denoised_clock(clock, even, second)
     factor = table.sum(axis=1) / np.maximum(even, 1e-300)
     slots = systematic(intervals, starts, factor[hour], rng)
-    return slots * slot + _within_slot(table, slot // second, in_day[slots], second, rng) - shape.lead
+    return slots * slot + _within_slot(table, slot // second, in_day[slots], second, rng) - lead
 
 
 def _within_slot(

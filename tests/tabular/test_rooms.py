@@ -40,10 +40,14 @@ def grid(size, **fields):
     return GridDomain(**{"kind": "integer", "low": 0, "high": size - 1, "scale": Fraction(1)} | fields)
 
 
+def even_edges(size, width):
+    return np.append(np.arange(0, size, width), size)
+
+
 def released(counts, sigma=5.0, domain=None, spikes=NONE, width=1):
     counts = np.asarray(counts, dtype=float)
     domain = domain or CategoryDomain(values=tuple(str(i) for i in range(len(counts) - 1)))
-    cells = Cells(domain=domain, width=width, spikes=spikes)
+    cells = Cells(domain=domain, edges=even_edges(domain.size, width), spikes=spikes)
     return OneWay(cells=cells, counts=counts, variance=np.full(len(counts), sigma**2))
 
 
@@ -78,7 +82,7 @@ def test_names_of_the_package_are_lazy_and_complete():
 def test_a_code_drawn_from_a_cell_lies_in_that_cell(size, wanted, spikes):
     domain = grid(size)
     spikes = np.unique([s % size for s in spikes]).astype(np.int64)
-    cells = Cells(domain=domain, width=-(-size // wanted), spikes=spikes)
+    cells = Cells(domain=domain, edges=even_edges(size, -(-size // wanted)), spikes=spikes)
     rng = np.random.default_rng(size)
     asked = rng.integers(-1, cells.size, 50)
     codes = cells.draw(asked, rng)

@@ -217,7 +217,7 @@ def _beside_forbidden(values: Codes, allowed: Allowed, rows: Codes) -> Codes:
 
 def interval_starts(cells: Cells) -> Codes:
     """First domain code of each interval cell of a grid."""
-    starts: Codes = np.maximum(np.arange(cells.intervals, dtype=np.int64) * cells.width - cells.lead, 0)
+    starts: Codes = cells.edges[:-1]
     return starts
 
 
