@@ -34,6 +34,10 @@ NOMINAL = 48
 """Outcomes assumed for a wide or unknown column when shares are decided."""
 SELECTION_DELTA = 0.1
 DERIVE_SHARE = 0.10
+NOISE = (30.0, 50.0)
+"""Sigmas, in rows, between which shares pass from those for small to those for large noise. The number of rows is not
+known when budgets are divided; this supposes some thousands to some tens of thousands, as in the tables it was tried
+on. Adult is at 21 at epsilon 1, CoIL with its 86 columns at 51."""
 CALENDAR_SHARE = 0.15
 """Part of a wide date or datetime column's own share that goes to its calendar parts, equally: they have few outcomes,
 so they need less than the intervals."""
@@ -62,12 +66,37 @@ class Shares:
     """Parts of rho for what follows the 1-ways, which take the rest.
 
     Attributes:
-        rounds: rounds of pairs whose numbers and scales are fixed beforehand.
+        rounds: rounds of pairs whose numbers and scales are fixed beforehand, where noise is small.
+        noisy: the same where noise is large, as many rounds; the same as `rounds` if left out.
         adaptive: steps whose numbers and scales are chosen on the way, within a filter.
     """
 
     rounds: tuple[RoundShares, ...] = ()
+    noisy: tuple[RoundShares, ...] = ()
     adaptive: float = 0.0
+
+    def at(self, noise: float) -> tuple[RoundShares, ...]:
+        """The rounds at a level of noise, by interpolation.
+
+        Args:
+            noise: sigma of every 1-way, in rows, if all of the budget went to them in equal parts: a public number.
+        """
+        if not self.noisy:
+            return self.rounds
+        low, high = NOISE
+        part = min(max((noise - low) / (high - low), 0.0), 1.0)
+        return tuple(_between(one, other, part) for one, other in zip(self.rounds, self.noisy, strict=True))
+
+
+def _between(one: RoundShares, other: RoundShares, part: float) -> RoundShares:
+    slots = None
+    if one.per_column is not None and other.per_column is not None:
+        slots = one.per_column + part * (other.per_column - one.per_column)
+    return RoundShares(
+        scores=one.scores + part * (other.scores - one.scores),
+        pairs=one.pairs + part * (other.pairs - one.pairs),
+        per_column=slots,
+    )
 
 
 @final
@@ -175,9 +204,11 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         sigma = _sigma(DERIVE_SHARE * rho / len(questions), max_records)
         derive = DeriveNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records), max_records=max_records)
         rho *= 1 - DERIVE_SHARE
-    rounds = _rounds(shares, len(schema.modelled), rho, max_records)
-    adaptive = shares.adaptive if len(schema.modelled) > 1 else 0.0
-    oneway = 1.0 - sum(part.scores + part.pairs for part in shares.rounds if rounds) - adaptive
+    columns = len(schema.modelled)
+    divided = shares.at(max_records * math.sqrt(columns / (2 * rho)))
+    rounds = _rounds(divided, columns, rho, max_records)
+    adaptive = shares.adaptive if columns > 1 else 0.0
+    oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -234,11 +265,11 @@ def _five_digits_down(rho: float) -> Decimal:
     return decimal_down(rho, max(0, 4 - math.floor(math.log10(rho))))
 
 
-def _rounds(shares: Shares, columns: int, rho: float, max_records: int) -> tuple[Round, ...]:
+def _rounds(parts: tuple[RoundShares, ...], columns: int, rho: float, max_records: int) -> tuple[Round, ...]:
     """Every round's numbers and scales; the number of tables follows from the number of columns alone."""
     scores = columns * (columns - 1) // 2
     rounds = []
-    for part in shares.rounds if scores else ():
+    for part in parts if scores else ():
         pairs = columns - 1 if part.per_column is None else min(math.ceil(part.per_column * columns), scores)
         rounds.append(
             Round(

@@ -65,6 +65,11 @@ class Chains:
         """Records of one chain."""
         return len(self.tables[0].records)
 
+    def set_base(self, base: Sequence[NDArray[np.float64]]) -> None:
+        """Change the prior of all tables: column -> prior probabilities, all positive."""
+        for table in self.tables:
+            table.set_base(base)
+
     def anneal(
         self,
         targets: Sequence[Marginal],

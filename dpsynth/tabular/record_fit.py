@@ -27,7 +27,8 @@ from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.proposals import JointProposal
 from dpsynth.tabular.record_table import RecordTable
 from dpsynth.tabular.residuals import Columns, Marginal
-from dpsynth.tabular.tree import Pair, Vector, project
+from dpsynth.tabular.shrinkage import evident_strength
+from dpsynth.tabular.tree import Pair, Vector, combine, project
 
 FEWEST, MOST, MOST_OF_MANY = 1_000, 20_000, 12_500
 MANY = 25
@@ -67,7 +68,8 @@ class RecordFit:
     Args:
         binnings: column -> codes with released counts.
         total: released number of rows, at least 1.
-        strength: strength at the end of annealing; see `record_table`.
+        strength: strength of the 1-ways at the end of annealing (see `record_table`); that of every pair table is
+            estimated from itself (see `shrinkage`).
         rng: random numbers for post-processing.
         progress: called sweep by sweep.
         penalties: columns by number -> cells that no record may be in, of shape `shapes`, as in `Residuals`.
@@ -97,15 +99,13 @@ class RecordFit:
         self._progress, self.penalties = progress, penalties
         kept = modelled_codes(binnings)
         self.shapes: Mapping[str, int] = kept
-        self._counts = [binning.counts[: kept[name]] for name, binning in binnings.items()]
-        self._deviations = [float(np.sqrt(b.variance[: kept[name]].mean())) for name, b in binnings.items()]
-        shares = [project(counts, total) / total for counts in self._counts]
-        floors = (PRIOR_FLOOR * deviation / total for deviation in self._deviations)
-        prior = [np.maximum(share, floor) for share, floor in zip(shares, floors, strict=True)]
+        self._counts = {name: binning.counts[: kept[name]] for name, binning in binnings.items()}
+        self._variances = {name: binning.variance[: kept[name]] for name, binning in binnings.items()}
+        shares = [project(counts, total) / total for counts in self._counts.values()]
         most = MOST_OF_MANY if len(shares) > MANY else MOST
         size = int(np.clip(round(total), FEWEST, most))
         sizes = tuple(kept.values())
-        self.chains = Chains([RecordTable(sizes, shares, size, rng, prior) for _ in range(chains)], rng)
+        self.chains = Chains([RecordTable(sizes, shares, size, rng) for _ in range(chains)], rng)
         self.mean = PairTables.product(sizes, shares, total)
         self.tables: dict[Pair, Vector] = {}
         self.sigmas: dict[Pair, float] = {}
@@ -163,15 +163,24 @@ class RecordFit:
         self.mean = mean.scaled(1 / scale)
 
     def _targets(self, scale: float) -> list[Marginal]:
-        """All that was measured, scaled to the number of records."""
+        """All that was measured, scaled to the number of records.
+
+        What is known of the 1-ways by now, from tables too, becomes the records' prior and is held at full strength.
+        Pair tables are held by their own evidence: a strength of theirs stands in the sigma that the moves see.
+        """
+        oneway, variances = combine(self._counts, self._variances, self.tables, self.sigmas, self._total)
+        deviations = {name: float(np.sqrt(variance.mean())) for name, variance in variances.items()}
+        floored = (np.maximum(counts, PRIOR_FLOOR * deviations[name]) for name, counts in oneway.items())
+        self.chains.set_base([counts / self._total for counts in floored])
         targets = [
-            Marginal(columns=(at,), table=counts * scale, sigma=deviation * scale)
-            for at, (counts, deviation) in enumerate(zip(self._counts, self._deviations, strict=True))
+            Marginal(columns=(at,), table=oneway[name] * scale, sigma=deviations[name] * scale)
+            for at, name in enumerate(self._names)
         ]
-        targets += [
-            Marginal(columns=self._numbers(pair), table=table * scale, sigma=self.sigmas[pair] * scale)
-            for pair, table in self.tables.items()
-        ]
+        for pair, table in self.tables.items():
+            expected = np.outer(oneway[pair[0]], oneway[pair[1]]) / self._total
+            weaker = math.sqrt(self._strength / evident_strength(table, expected, self.sigmas[pair]))
+            sigma = self.sigmas[pair] * weaker * scale
+            targets.append(Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma))
         return targets
 
     def _numbers(self, pair: Pair) -> tuple[int, int]:

@@ -73,9 +73,12 @@ class RecordTable:
         root = np.zeros(records, dtype=np.int64)
         for column, share in enumerate(shares):
             self.records[:, column] = systematic(root, np.array([0, sizes[column]]), share, rng)
-        prior = [np.ones(size) for size in sizes] if base is None else base
-        self._costs = [-np.log(probabilities).astype(np.float32) for probabilities in prior]
-        self._pools = {column: Pool.of(prior[column]) for column, size in enumerate(sizes) if size >= WIDE}
+        self.set_base([np.ones(size) for size in sizes] if base is None else base)
+
+    def set_base(self, base: Sequence[Vector]) -> None:
+        """Change the prior: column -> prior probabilities, all positive, up to a factor."""
+        self._costs = [-np.log(probabilities).astype(np.float32) for probabilities in base]
+        self._pools = {column: Pool.of(prior) for column, prior in enumerate(base) if len(prior) >= WIDE}
 
     @classmethod
     def of_records(cls, sizes: Sequence[int], records: NDArray[np.int16]) -> RecordTable:

@@ -91,7 +91,7 @@ def fit_forest(
         sigma: standard deviation of the noise in every cell of `tables`.
         total: released number of rows.
     """
-    oneway = _combined(counts, variances, tables, sigma, total)
+    oneway, _ = combine(counts, variances, tables, dict.fromkeys(tables, sigma), total)
     neighbours: dict[str, list[tuple[str, Vector]]] = {name: [] for name in counts}
     for (left, right), noisy in tables.items():
         cleaned = denoise(noisy, sigma, oneway[left], oneway[right])
@@ -144,18 +144,31 @@ def rake(table: Vector, rows: Vector, columns: Vector, steps: int = RAKING_STEPS
     return fitted
 
 
-def _combined(
+def combine(
     counts: Mapping[str, Vector],
     variances: Mapping[str, Vector],
     tables: Mapping[Pair, Vector],
-    sigma: float,
+    sigmas: Mapping[Pair, float],
     total: float,
-) -> dict[str, Vector]:
+) -> tuple[dict[str, Vector], dict[str, Vector]]:
+    """Every column's 1-way and the margins of all pair tables that hold it, averaged by precision and projected.
+
+    Args:
+        counts: column -> noisy counts per code.
+        variances: column -> noise variance of each.
+        tables: pair -> noisy counts, shape (codes of the first, codes of the second).
+        sigmas: pair -> standard deviation of the noise in every cell.
+        total: released number of rows, to which counts are projected.
+
+    Returns:
+        Column -> counts, and column -> noise variance of each before the projection.
+    """
     weighted = {name: counts[name] / variances[name] for name in counts}
     precision = {name: 1.0 / variances[name] for name in counts}
     for (left, right), noisy in tables.items():
         for name, margin, cells in ((left, noisy.sum(1), noisy.shape[1]), (right, noisy.sum(0), noisy.shape[0])):
-            variance = sigma**2 * cells
+            variance = sigmas[left, right] ** 2 * cells
             weighted[name] = weighted[name] + margin / variance
             precision[name] = precision[name] + 1.0 / variance
-    return {name: project(weighted[name] / precision[name], total) for name in counts}
+    combined = {name: project(weighted[name] / precision[name], total) for name in counts}
+    return combined, {name: 1.0 / precision[name] for name in counts}

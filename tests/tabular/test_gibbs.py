@@ -114,9 +114,17 @@ def test_the_pairs_of_the_target_are_asked_first():
     assert set(gibbs_module._first(scores, expected, plan.settings.rounds[0], without)) == {("a", "b"), ("a", "c")}
 
 
-def test_strength_rises_as_epsilon_falls_below_one_and_no_further_than_threefold():
-    made = Gibbs(strength=50.0)
-    assert [made._strength_at(epsilon) for epsilon in (10, 1, 0.5, 0.1)] == [50, 50, 100, 150]
+def test_more_noise_plans_more_for_the_columns_and_fewer_tables():
+    """The plan passes from one division to the other as the 1-ways' own noise grows, a public number."""
+    wide = schema(**{f"c{at}": {"kind": "boolean"} for at in range(40)})
+    first = [
+        Gibbs().plan(wide, PrivacyUnit(), epsilon=epsilon, delta="1e-9").settings.rounds[0]
+        for epsilon in ("10", "1", "0.7", "0.3")
+    ]
+    assert [part.pairs for part in first] == sorted((part.pairs for part in first), reverse=True)
+    assert (first[0].pairs, first[-1].pairs) == (160, 60)
+    assert 60 < first[1].pairs < 160
+    assert [float(part.pair_sigma) for part in first] == sorted(float(part.pair_sigma) for part in first)
 
 
 def test_other_generators_do_not_import_numba():
