@@ -205,7 +205,7 @@ def balanced_classes(model: CodeModel, name: str, within: Allowed | None) -> lis
     if within is not None:
         size = int(within.below(np.array([domain.size]))[0])
         asked = within.numbered(np.arange(min(size, MOST_CLASSES + 1)))
-    elif oneway.cells.width == 1:
+    elif oneway.cells.single:
         stands = oneway.counts[: domain.size] >= STANDS_OUT * np.sqrt(oneway.variance[: domain.size])
         asked = np.flatnonzero(stands)
     if not 0 < len(asked) <= MOST_CLASSES:

@@ -91,8 +91,7 @@ def _inside(
 
 def _ends(cells: Cells, intervals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First domain code of each interval, and the one after its last."""
-    first = np.maximum(intervals * cells.width - cells.lead, 0)
-    return first, np.minimum((intervals + 1) * cells.width - cells.lead, cells.domain.size)
+    return cells.edges[intervals], cells.edges[intervals + 1]
 
 
 def _masses(binning: Binning) -> Vector:
