@@ -115,6 +115,21 @@ def test_no_row_of_any_model_breaks_any_satisfiable_constraints(declared, seed):
         assert not broken(of, out).any()
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(constraints(), min_size=1, max_size=4), st.integers(0, 2**32))
+def test_a_row_for_which_every_column_found_a_cell_obeys(declared, seed):
+    """The rules themselves, without the repairs that come after: each applies in full at the last of its columns."""
+    of = schema(declared)
+    if of is None:
+        return
+    enforcement, codes = random_model(of, 200, seed)
+    for group in enforcement.groups:
+        names = [n for n in enforcement.order if any(n in enforcement.rules[at].columns for at in group)]
+        own = {name: codes[name] for name in names}
+        values, failed = enforcement._draw(group, own, np.random.default_rng(seed), {})
+        assert not enforcement._breaks(group, values)[~failed].any()
+
+
 def test_power_without_decoding_most_random_rows_break_them():
     """The test above sees what it should: the same codes decoded freely break the same constraints."""
     declared = [

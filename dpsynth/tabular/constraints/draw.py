@@ -25,6 +25,8 @@ from dpsynth.tabular.decoding import draw_values, shrunken_counts
 SWAPS = 24
 """Partners that are tried for a row, of its code and of any. On two ordered dates (164,000 rows, epsilon 1, `gibbs`)
 the earlier one's distance from the private table was 0.019 without swaps, 0.006 with them, 0.002 unconstrained."""
+WORTHWHILE = 0.01
+"""Part of the rows that a round of swaps must help for another round to follow."""
 ROUNDS = 3
 CHUNK = 1 << 21
 """Listed codes that are looked at together."""
@@ -73,15 +75,18 @@ def _swap(values: Codes, codes: NDArray[np.integer[Any]], allowed: Allowed, rng:
     for _ in range(SWAPS):
         own = codes[wrong]
         other = by_code[starts[own] + rng.integers(0, sizes[own])]
-        helps = allowed.of_rows(wrong).holds(values[other]) & allowed.of_rows(other).holds(values[wrong])
-        helps &= values[other] >= 0
-        _, first = np.unique(other[helps], return_index=True)  # a row takes part in one swap a round
-        left, right = wrong[helps][first], other[helps][first]
-        once = ~np.isin(right, left)
-        left, right = left[once], right[once]
+        left = np.flatnonzero((values[other] >= 0) & allowed.of_rows(wrong).holds(values[other]))
+        left = left[allowed.of_rows(other[left]).holds(values[wrong[left]])]
+        _, first = np.unique(other[left], return_index=True)  # a row takes part in one swap a round
+        left, right = wrong[left[first]], other[left[first]]
+        taking = np.zeros(len(values), dtype=bool)
+        taking[left] = True
+        left, right = left[~taking[right]], right[~taking[right]]
         values[left], values[right] = values[right], values[left]
-        wrong = wrong[~np.isin(wrong, left) & ~np.isin(wrong, right)]
-        if not len(wrong):
+        taking[:] = False
+        taking[left] = taking[right] = True
+        wrong, tried = wrong[~taking[wrong]], len(wrong)
+        if len(wrong) > (1 - WORTHWHILE) * tried:
             return
 
 
