@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+U = np.uint64
+"""Of indices in inner loops: a signed one may count from the end, and the test for that keeps a loop from being
+vectorised, which costs a third of a sweep."""
+
 BLOCK = 2048
 """Records that are counted into all tables before the next, so that they stay in cache."""
 
@@ -53,7 +57,7 @@ def count_pairs(records: Array, left: Array, right: Array, sizes: Array, starts:
         for q in range(len(left)):
             a, b, start, width = left[q], right[q], starts[q], sizes[right[q]]
             for i in range(begin, end):
-                out[np.uint64(start + records[i, a] * width + records[i, b])] += 1
+                out[U(start + records[i, a] * width + records[i, b])] += 1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -73,7 +77,7 @@ def count_cells(records: Array, tables: Array, maps: Array, out: Array) -> None:
             a, b, c, map_a, map_b, map_c, start, step_a, step_b, step_c = tables[q]
             for i in range(begin, end):
                 at = start + maps[map_a + records[i, a]] * step_a + maps[map_b + records[i, b]] * step_b
-                out[np.uint64(at + maps[map_c + records[i, c]] * step_c)] += 1
+                out[U(at + maps[map_c + records[i, c]] * step_c)] += 1
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -107,13 +111,12 @@ def move_column(
     cost, coarse = np.empty(size, np.float32), np.empty(size, np.float32)
     bits = np.empty(size, np.int32)
     powers = bits.view(np.float32)
-    place = np.empty(len(others), np.int64)
     itself = np.zeros(len(groups), np.float32)
     for g in range(len(groups)):
         for q in range(groups[g, 0], groups[g, 1]):
             itself[g] += weights[q]
     for k in range(len(order)):
-        i = order[k]
+        i = U(order[k])
         before = records[i, column]
         for code in range(size):
             cost[code] = 0.0
@@ -125,11 +128,11 @@ def move_column(
                 for code in range(width):
                     coarse[code] = 0.0
             for q in range(first, end):
-                start = cells[q, 0, 0] + maps[maps_at[q, 1] + records[i, others[q, 0]]] * cells[q, 0, 2]
-                start += maps[maps_at[q, 2] + records[i, others[q, 1]]] * cells[q, 0, 3]
-                place[q] = start
+                start = cells[q, 0, 0] + maps[U(maps_at[q, 1] + records[i, U(others[q, 0])])] * cells[q, 0, 2]
+                if cells[q, 0, 3]:  # a third column
+                    start += maps[U(maps_at[q, 2] + records[i, U(others[q, 1])])] * cells[q, 0, 3]
                 for code in range(width):
-                    into[code] += residual[np.uint64(start) + np.uint64(code)]
+                    into[code] += residual[U(start + code)]
             into[maps[own + before]] -= itself[g]  # the residuals count the record where it was
             if own:
                 for code in range(size):
@@ -192,7 +195,7 @@ def propose_column(
     codes, own_codes = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
     cost = np.empty(candidates, np.float32)
     for k in range(len(order)):
-        i = order[k]
+        i = U(order[k])
         before = records[i, column]
         codes[0] = before
         for c in range(1, candidates):
@@ -205,11 +208,12 @@ def propose_column(
                 own_codes[c] = maps[own + codes[c]]
             itself = np.float32(0.0)
             for q in range(groups[g, 0], groups[g, 1]):
-                start = cells[q, 0, 0] + maps[maps_at[q, 1] + records[i, others[q, 0]]] * cells[q, 0, 2]
-                start += maps[maps_at[q, 2] + records[i, others[q, 1]]] * cells[q, 0, 3]
+                start = cells[q, 0, 0] + maps[U(maps_at[q, 1] + records[i, U(others[q, 0])])] * cells[q, 0, 2]
+                if cells[q, 0, 3]:  # a third column
+                    start += maps[U(maps_at[q, 2] + records[i, U(others[q, 1])])] * cells[q, 0, 3]
                 itself += weights[q]
                 for c in range(candidates):
-                    cost[c] += residual[start + own_codes[c]]
+                    cost[c] += residual[U(start + own_codes[c])]
             for c in range(candidates):
                 if own_codes[c] == own_codes[0]:
                     cost[c] -= itself
@@ -259,7 +263,7 @@ def move_pair(
     codes_a, codes_b = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
     cost = np.empty(candidates, np.float32)
     for k in range(len(order)):
-        i = order[k]
+        i = U(order[k])
         before_a, before_b = records[i, first], records[i, second]
         codes_a[0], codes_b[0] = before_a, before_b
         for c in range(1, candidates):
@@ -302,14 +306,14 @@ def _add_costs(
             if others[q, side] == partner:
                 step, at = cells[q, 0, 2 + side], maps_at[q, 1 + side]
             else:
-                start += maps[maps_at[q, 1 + side] + record[others[q, side]]] * cells[q, 0, 2 + side]
+                start += maps[U(maps_at[q, 1 + side] + record[U(others[q, side])])] * cells[q, 0, 2 + side]
         if step and not shared:
             continue
         own = maps_at[q, 0]
         here = start + maps[own + codes[0]] + maps[at + partner_codes[0]] * step
         for c in range(len(codes)):
             cell = start + maps[own + codes[c]] + maps[at + partner_codes[c]] * step
-            cost[c] += residual[cell]
+            cost[c] += residual[U(cell)]
             if cell == here:
                 cost[c] -= weights[q]  # the residuals count the record where it was
 
@@ -335,9 +339,10 @@ def _shift(record: Array, held: Held, maps: Array, residual: Array, before: int,
         old, new = maps[maps_at[q, 0] + before], maps[maps_at[q, 0] + after]
         if old == new:
             continue
-        code_1, code_2 = maps[maps_at[q, 1] + record[others[q, 0]]], maps[maps_at[q, 2] + record[others[q, 1]]]
+        code_1 = maps[U(maps_at[q, 1] + record[U(others[q, 0])])]
+        code_2 = maps[U(maps_at[q, 2] + record[U(others[q, 1])])]
         for turn in range(held.turns[q]):
             start, step = cells[q, turn, 0], cells[q, turn, 1]
             start += code_1 * cells[q, turn, 2] + code_2 * cells[q, turn, 3]
-            residual[np.uint64(start + old * step)] -= weights[q]
-            residual[np.uint64(start + new * step)] += weights[q]
+            residual[U(start + old * step)] -= weights[q]
+            residual[U(start + new * step)] += weights[q]
