@@ -26,6 +26,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
@@ -44,6 +45,7 @@ from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
+from dpsynth.tabular.public_prior import public_rows
 from dpsynth.tabular.record_ends import OpenFit
 from dpsynth.tabular.record_fit import FIRST, LATER
 from dpsynth.tabular.record_model import RecordModel
@@ -79,12 +81,15 @@ class Gibbs:
         codes: about how many codes a wide numeric column is merged into.
         strength: how firmly the fit holds to the noisy 1-ways at the end of annealing; 1 is the posterior. How firmly
             to pair tables is estimated from them (`shrinkage`).
+        prior: public rows with the modelled columns, or the file that holds them; see `public_prior`. Anything but
+            public rows, or rows released under a guarantee of their own, voids the guarantee.
     """
 
     name: ClassVar[str] = "gibbs"
     shares: Shares = SHARES
     codes: int = 24
     strength: float = 100.0
+    prior: Table | Path | None = None
 
     def plan(
         self, schema: Schema, unit: PrivacyUnit, *, epsilon: Decimal | str | float, delta: Decimal | str | float
@@ -93,7 +98,9 @@ class Gibbs:
 
         Raises:
             ParameterError: a target outside its range.
+            SchemaError, DataError: the public prior does not fit the schema, cannot be read or has no rows.
         """
+        self._public(schema)
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=self.shares)
 
     def fit(
@@ -108,18 +115,28 @@ class Gibbs:
         spent: tuple[Event, ...] = (),
     ) -> RecordModel:
         """Measure 1-ways, then score, measure and fit pairs in each round."""
+        public = self._public(schema)
         head = measure_columns(
-            table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent
+            table,
+            schema,
+            domains,
+            plan,
+            self.name,
+            codes=self.codes,
+            noise=noise,
+            progress=progress,
+            spent=spent,
+            public=public,
         )
         settings, binnings, events = plan.settings, head.binnings, head.events
         rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
-        opened = OpenFit.of(schema, head, self.strength, rng, progress)
+        opened = OpenFit.of(schema, head, self.strength, rng, progress, public=public)
         fit = opened.fit
         distances: dict[Pair, float] = {}
         for number, scales in enumerate(settings.rounds):
             expected = fit.expected()
             scores, scored = _scores(table, binnings, expected, scales, settings.max_records, noise, progress)
-            distances = distances or scores
+            distances = distances or fit.trust(scores, float(scales.score_sigma))
             slots = assign_slots(
                 scores,
                 expected,
@@ -136,6 +153,9 @@ class Gibbs:
             fit.learn(tables, {pair: float(scales.pair_sigma) / math.sqrt(taken) for pair, taken in slots.items()})
             fit.run(LATER if number else FIRST, distances, f"fit records, round {number + 1}")
         return opened.model(self.name, head, plan, events)
+
+    def _public(self, schema: Schema) -> Table | None:
+        return None if self.prior is None else public_rows(self.prior, schema)
 
 
 def _first(

@@ -20,6 +20,7 @@ from dpsynth.tabular.binning import Binning, bin_cells
 from dpsynth.tabular.oneway import measure_oneways, row_total
 from dpsynth.tabular.planning import checked_domains
 from dpsynth.tabular.protocol import Plan
+from dpsynth.tabular.public_prior import pulled_oneway
 
 
 @final
@@ -51,6 +52,7 @@ def measure_columns(
     noise: NoiseSource,
     progress: Progress,
     spent: tuple[Event, ...],
+    public: Table | None = None,
 ) -> MeasuredColumns:
     """Measure every column once; sensitivity k each, as `oneway` says.
 
@@ -64,6 +66,7 @@ def measure_columns(
         noise: uniform words.
         progress: called once a column.
         spent: events of the derivation.
+        public: rows of a public prior towards which released counts are pulled; see `public_prior`.
 
     Raises:
         SchemaError: a modelled column has no domain.
@@ -71,9 +74,12 @@ def measure_columns(
     """
     domains = checked_domains(schema, domains, plan, generator)
     oneways, events = measure_oneways(table, domains, plan.settings, noise=noise, progress=progress)
+    total = row_total(oneways)
+    if public is not None:
+        oneways = {name: pulled_oneway(oneway, public.column(name), total) for name, oneway in oneways.items()}
     return MeasuredColumns(
         domains=domains,
         binnings={name: bin_cells(oneway, codes=codes) for name, oneway in oneways.items()},
-        total=row_total(oneways),
+        total=total,
         events=(*spent, *events),
     )

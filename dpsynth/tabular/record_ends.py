@@ -10,6 +10,7 @@ import numpy as np
 from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation
 from dpsynth.core.progress import Progress
+from dpsynth.data.table import Table
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.constraints.enforcement import Enforcement
@@ -36,13 +37,19 @@ class OpenFit:
 
     @classmethod
     def of(
-        cls, schema: Schema, head: MeasuredColumns, strength: float, rng: np.random.Generator, progress: Progress
+        cls,
+        schema: Schema,
+        head: MeasuredColumns,
+        strength: float,
+        rng: np.random.Generator,
+        progress: Progress,
+        public: Table | None = None,
     ) -> OpenFit:
-        """Begin with what is known of single columns; `strength` as in `record_table`."""
+        """Begin with what is known of single columns; `strength` as in `record_table`, `public` as in `RecordFit`."""
         codes = modelled_codes(head.binnings)
         enforcement = Enforcement.of(schema, head.binnings, codes)
         penalties = enforcement.penalties(codes)
-        fit = RecordFit(head.binnings, head.total, strength, rng, progress, penalties=penalties)
+        fit = RecordFit(head.binnings, head.total, strength, rng, progress, penalties=penalties, public=public)
         return cls(fit=fit, enforcement=enforcement, rng=rng)
 
     def model(self, generator: str, head: MeasuredColumns, plan: Plan, events: tuple[Event, ...]) -> RecordModel:
@@ -64,4 +71,5 @@ class OpenFit:
             penalties=enforcement.penalties(fit.shapes),
             enforced=Enforced.of(enforcement),
             history=tuple(fit.history),
+            public_prior=fit.has_prior,
         )

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.progress import Clock, Progress
+from dpsynth.data.table import Table
 from dpsynth.tabular.binning import Binning
 from dpsynth.tabular.chains import Chains, Sweep
 from dpsynth.tabular.pair_tables import PairTables
 from dpsynth.tabular.proposals import JointProposal
+from dpsynth.tabular.public_prior import LEAST_SHARE, public_codes, raked_tables, towards
 from dpsynth.tabular.record_table import RecordTable
 from dpsynth.tabular.residuals import Columns, Marginal
 from dpsynth.tabular.shrinkage import evident_strength
@@ -37,6 +39,8 @@ SIGNIFICANT = 2.0
 """Missing gets a code from this many sigma."""
 PRIOR_FLOOR = 0.3
 """Least prior count of a code, in standard deviations of its column's 1-way."""
+TRUSTED = 4
+"""Most public tables for each column that stand in for measurements."""
 ALMOST_EQUAL = 0.7
 """Distance from independence, as a part of the rows, from which two columns move together."""
 
@@ -75,6 +79,7 @@ class RecordFit:
         penalties: columns by number -> cells that no record may be in, of shape `shapes`, as in `Residuals`.
         chains: how many record tables are fitted side by side; a setting, and not the number of cores, so that a fit
             can be repeated elsewhere.
+        public: rows of a public prior, at least one, with a column for each binning; see `public_prior`.
 
     Attributes:
         shapes: column -> number of codes that are modelled, missing included where it stands out.
@@ -94,6 +99,7 @@ class RecordFit:
         *,
         penalties: Mapping[Columns, NDArray[np.bool_]] = MappingProxyType({}),
         chains: int = CHAINS,
+        public: Table | None = None,
     ) -> None:
         self._names, self._total, self._strength = tuple(binnings), total, strength
         self._progress, self.penalties = progress, penalties
@@ -107,9 +113,24 @@ class RecordFit:
         sizes = tuple(kept.values())
         self.chains = Chains([RecordTable(sizes, shares, size, rng) for _ in range(chains)], rng)
         self.mean = PairTables.product(sizes, shares, total)
+        self._public: PairTables | None = None
+        self._nearer: set[Pair] = set()
+        self._trusted: dict[Pair, float] = {}
+        if public is not None:
+            by_name = dict(zip(self._names, shares, strict=True))
+            codes = public_codes(public, binnings, kept, by_name, rng)
+            for table in self.chains.tables:
+                table.records[:, :-1] = codes[rng.permutation(np.arange(size) % len(codes))]
+            self._independent, self._public = self.mean, raked_tables(codes, by_name, total)
+            self.mean = self._public
         self.tables: dict[Pair, Vector] = {}
         self.sigmas: dict[Pair, float] = {}
         self.history: list[tuple[Sweep, ...]] = []
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the fit began with public rows."""
+        return self._public is not None
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -129,6 +150,32 @@ class RecordFit:
                 old = self.sigmas[pair] ** -2
                 fresh = (old * self.tables[pair] + new * fresh) / (old + new)
             self.tables[pair], self.sigmas[pair] = fresh, (old + new) ** -0.5
+
+    def trust(self, scores: Mapping[Pair, float], sigma: float) -> dict[Pair, float]:
+        """Decide by the first scores which public tables are nearer than independence, and which of them stand in for
+        pairs that are not measured: those whose scores say so beyond their noise.
+
+        Args:
+            scores: pair -> released distance from the public table, rows.
+            sigma: standard deviation of the scores' noise.
+
+        Returns:
+            Pair -> distance from independence, in rows, as far as public tables and scores know it.
+        """
+        if self._public is None:
+            return dict(scores)
+        apart: dict[Pair, float] = {}
+        for pair, score in scores.items():
+            public, product = self._public[self._numbers(pair)], self._independent[self._numbers(pair)]
+            apart[pair] = float(np.abs(public - product).sum())
+            if score < apart[pair] / 2:
+                self._nearer.add(pair)
+            if score + 2 * sigma < apart[pair] / 2:
+                self._trusted[pair] = max(score, sigma) / public.size**0.75
+        most = TRUSTED * len(self._names)
+        best = sorted(self._trusted, key=lambda pair: scores[pair] - apart[pair])[:most]
+        self._trusted = {pair: self._trusted[pair] for pair in best}
+        return {pair: max(apart[pair], scores[pair]) for pair in scores}
 
     def run(self, sweeps: Sweeps, distances: Mapping[Pair, float], stage: str) -> None:
         """Anneal to all that is known, then average the tables of further sweeps into `mean`.
@@ -176,12 +223,26 @@ class RecordFit:
             Marginal(columns=(at,), table=oneway[name] * scale, sigma=deviations[name] * scale)
             for at, name in enumerate(self._names)
         ]
-        for pair, table in self.tables.items():
+        for pair, (table, sigma) in self._believed().items():
             expected = np.outer(oneway[pair[0]], oneway[pair[1]]) / self._total
-            weaker = math.sqrt(self._strength / evident_strength(table, expected, self.sigmas[pair]))
-            sigma = self.sigmas[pair] * weaker * scale
-            targets.append(Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma))
+            weaker = math.sqrt(self._strength / evident_strength(table, expected, sigma))
+            held = Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma * weaker * scale)
+            targets.append(held)
         return targets
+
+    def _believed(self) -> dict[Pair, tuple[Vector, float]]:
+        """Tables and their noise: measured ones, pulled towards public ones that are nearer; trusted public ones."""
+        out = {pair: (table, self.sigmas[pair]) for pair, table in self.tables.items()}
+        if self._public is None:
+            return out
+        for pair, sigma in self._trusted.items():
+            out.setdefault(pair, (self._public[self._numbers(pair)].astype(np.float64), sigma))
+        for pair in self._nearer & self.tables.keys():
+            public = self._public[self._numbers(pair)].astype(np.float64)
+            table, sigma = out[pair]
+            pulled, share = towards(public, table, np.full(table.shape, sigma**2))
+            out[pair] = pulled, sigma * math.sqrt(max(share, LEAST_SHARE))
+        return out
 
     def _numbers(self, pair: Pair) -> tuple[int, int]:
         return self._names.index(pair[0]), self._names.index(pair[1])

@@ -45,6 +45,7 @@ class RecordModel:
         penalties: columns -> cells that no record may be in.
         enforced: declared constraints, and what was learned for them.
         history: how well the chains fitted after each sweep, run by run.
+        public_prior: whether the fit began with public rows.
     """
 
     generator: str
@@ -59,6 +60,7 @@ class RecordModel:
     penalties: Mapping[Columns, NDArray[np.bool_]] = field(default_factory=dict)
     enforced: Enforced = field(default_factory=Enforced)
     history: tuple[tuple[Sweep, ...], ...] = ()
+    public_prior: bool = False
 
     def sample(
         self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
@@ -138,6 +140,7 @@ class RecordModel:
                 for name, domain in self.domains.items()
             },
             "pairs": [{"columns": list(pair), "sigma": round(sigma, 3)} for pair, sigma in self.measured.items()],
+            "public_prior": self.public_prior,
             **self.enforced.describe(),
             "fit": [
                 {

@@ -20,6 +20,7 @@ from dpsynth.cli.commands.options import (
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
+    from dpsynth.tabular.protocol import Generator
 
 
 def draft(
@@ -60,6 +61,9 @@ def synthesize(
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
+    prior: Annotated[
+        Path | None, typer.Option(help="public rows, or an earlier release, to start from; with gibbs")
+    ] = None,
     canaries: Annotated[
         int, typer.Option(min=0, help="public random rows for the canary audit; half are planted")
     ] = 100,
@@ -76,10 +80,11 @@ def synthesize(
     from dpsynth.cli.terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
+    made_by = _starting_from(generator, prior)
     if public != (output is not None):
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
     if public and output is not None:
-        _synthesize_public(terminal, data, output, generator, epsilon, delta, schema, target, unit, max_per_unit, rows)
+        _synthesize_public(terminal, data, output, made_by, epsilon, delta, schema, target, unit, max_per_unit, rows)
         return
     from dpsynth.workspace import Workspace
 
@@ -89,7 +94,7 @@ def synthesize(
     with terminal.progress() as progress:
         made = ws.synthesize(
             data,
-            generator,
+            made_by,
             epsilon=epsilon,
             delta=delta,
             schema=schema,
@@ -116,11 +121,30 @@ def synthesize(
     )
 
 
+def _starting_from(name: str, prior: Path | None) -> Generator:
+    """The generator of that name, with the public prior if there is one.
+
+    Raises:
+        ParameterError: the name is unknown, or that generator takes no prior.
+    """
+    from dpsynth.core.errors import ParameterError
+    from dpsynth.tabular import generator
+
+    made = generator(name)
+    if prior is None:
+        return made
+    if name not in ("auto", "gibbs"):
+        raise ParameterError(f"The generator {name!r} takes no public prior.", "Use `--generator gibbs`.")
+    from dpsynth.tabular import Gibbs
+
+    return Gibbs(prior=prior)
+
+
 def _synthesize_public(
     terminal: Terminal,
     data: str,
     output: Path,
-    generator: str,
+    generator: Generator,
     epsilon: str,
     delta: str,
     schema: Path | None,
