@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dpsynth.core.errors import ParameterError
 
 if TYPE_CHECKING:
+    from dpsynth.tabular.aim import AIM
+    from dpsynth.tabular.auto import Auto
     from dpsynth.tabular.gibbs import Gibbs
     from dpsynth.tabular.independent import Independent
     from dpsynth.tabular.mst import MST
@@ -26,6 +28,8 @@ GENERATORS = {
     "mst": "dpsynth.tabular.mst:MST",
 }
 _NAMES = {
+    "AIM": GENERATORS["aim"],
+    "Auto": GENERATORS["auto"],
     "MST": GENERATORS["mst"],
     "Generator": "dpsynth.tabular.protocol:Generator",
     "Gibbs": GENERATORS["gibbs"],
@@ -37,8 +41,10 @@ _NAMES = {
     "save": "dpsynth.tabular.saving:save",
 }
 __all__ = [
+    "AIM",
     "GENERATORS",
     "MST",
+    "Auto",
     "Generator",
     "Gibbs",
     "Independent",
