@@ -41,7 +41,7 @@ class CardPolicy(_Closed):
 
 
 class Card(_Closed):
-    """A `synthetic_dataset_card`; `guarantee` in its relation and unit."""
+    """A `synthetic_dataset_card`; `guarantee` in its relation and unit, `constraints` kept by every row."""
 
     schema_: Literal["dpsynth.card/1"] = Field("dpsynth.card/1", alias="schema")
     kind: Literal["synthetic_dataset_card"] = "synthetic_dataset_card"
@@ -56,6 +56,7 @@ class Card(_Closed):
     rows: int = Field(ge=1)
     row_total: int = Field(ge=1)
     columns: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
     guarantee: dict[str, Any]
     guarantee_in_words: str
     noise: Literal["exact", "seeded"]
@@ -69,7 +70,7 @@ class Card(_Closed):
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        body: JSON = self.model_dump(mode="json", by_alias=True)
+        body: JSON = self.model_dump(mode="json", by_alias=True, exclude=set() if self.constraints else {"constraints"})
         return to_yaml(body)
 
 
@@ -87,6 +88,7 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "rows": draft.rows,
             "row_total": draft.row_total,
             "columns": draft.columns,
+            "constraints": draft.constraints,
             "guarantee": ledger.guarantee.to_json(),
             "guarantee_in_words": ledger.guarantee.sentence(),
             "noise": "seeded" if ledger.seeded_noise else "exact",

@@ -55,7 +55,7 @@ class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
     `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
-    table.
+    table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     """
 
     schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
@@ -72,6 +72,7 @@ class DraftDocument(Closed):
     rows: int = Field(ge=1)
     row_total: int = Field(ge=1)
     columns: tuple[str, ...] = Field(min_length=1)
+    constraints: tuple[str, ...] = ()
     guarantee: dict[str, Any]
     events_digest: Hex64
     canaries: CanaryFacts
@@ -86,6 +87,8 @@ class DraftDocument(Closed):
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, as written to `draft.json`."""
         body: dict[str, JSON] = self.model_dump(mode="json", by_alias=True)
+        if not self.constraints:  # as it was written, and committed to, before there were constraints
+            del body["constraints"]
         return body
 
 

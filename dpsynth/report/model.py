@@ -105,6 +105,7 @@ def provenance(draft: Document | None) -> tuple[tuple[str, str], ...]:
             ("Origin of generator", "third party" if maker.get("third_party") else None),
             ("Synthetic rows", f"{int(draft['rows']):,}" if draft.get("rows") else None),
             ("Columns", len(draft["columns"]) if draft.get("columns") else None),
+            ("Constraints that every row obeys", "; ".join(draft.get("constraints", ())) or None),
             ("Created", draft.get("created")),
             ("Source commitment (keyed)", draft.get("source_commitment")),
             ("Rows commitment (keyed)", draft.get("draft_digest")),

@@ -50,6 +50,15 @@ def broken(schema: Schema, table: pa.Table) -> Mask:
     return reduce(np.logical_or, masks, np.zeros(table.num_rows, dtype=bool))
 
 
+def kept_constraints(schema: Schema, table: pa.Table) -> tuple[str, ...]:
+    """Constraints that no row breaks, as `kind(columns)`: of a sample a public fact, as its rows are."""
+    return tuple(
+        f"{constraint.kind}({', '.join(constraint.columns)})"
+        for constraint in schema.constraints
+        if not violations(constraint, table, schema.columns).any()
+    )
+
+
 def violations(constraint: Constraint, table: pa.Table, specs: Mapping[str, ColumnSpec]) -> Mask:
     """Rows that break one constraint, shape (rows,); of a functional dependency, those outside the commonest value.
 

@@ -36,6 +36,7 @@ from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.checks import Prepared, prepare
 from dpsynth.schema.model import Schema
+from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import GENERATORS
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.protocol import Generator, Plan
@@ -208,6 +209,7 @@ def _seal(
             "rows": sample.num_rows,
             "row_total": max(fitted.model.rows, 1),
             "columns": tuple(sample.column_names),
+            "constraints": kept_constraints(source.schema, sample),
             "guarantee": reservation.guarantee.to_json(),
             "events_digest": plan.tree.digest(),
             "canaries": {
