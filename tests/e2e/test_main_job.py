@@ -14,6 +14,7 @@ import pytest
 import dpsynth as dp
 from accounting.ledger.errors import BudgetExceeded
 from dpsynth.core.errors import BudgetRefused, DataError, GateRefused, ParameterError, WorkspaceError
+from dpsynth.report.model import provenance
 from dpsynth.workspace import Draft, Workspace
 from dpsynth.workspace.datasets import DatasetRecord
 
@@ -157,6 +158,25 @@ def test_a_dataframe_in_memory_goes_the_same_way(tmp_path: Path) -> None:
     elsewhere = Workspace.open(tmp_path / "vault").draft(draft.name)
     with pytest.raises(DataError, match="handed over in memory"):
         elsewhere.attack("quick")
+
+
+def test_constraints_hold_in_the_sealed_rows_and_are_named_by_draft_and_reports(tmp_path: Path) -> None:
+    columns = {name: {"kind": "integer", "min": 0, "max": 110} for name in ("entered", "left")}
+    rule = {"kind": "inequality", "low": "entered", "high": "left"}
+    schema = dp.Schema.from_dict({"columns": columns, "constraints": [rule]})
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register(
+        "jobs", pd.DataFrame({"entered": [i % 60 for i in range(600)], "left": [60 + i % 7 for i in range(600)]})
+    )
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, dp.tabular.Independent(), epsilon=1, delta="1e-6", schema=schema)
+    rows = draft.rows().to_pandas().dropna()
+    assert len(rows) and (rows["entered"] <= rows["left"]).all()
+    assert draft.document.constraints == ("inequality(entered, left)",)
+    metric = draft.evaluate().metric("constraint_violations")
+    assert (metric.value, metric.reference) == (0.0, 0.0)
+    facts = dict(provenance(draft.document.to_json()))
+    assert facts["Constraints that every row obeys"] == "inequality(entered, left)"
 
 
 def test_a_person_with_many_rows_gets_more_noise_and_a_guarantee_of_her_own(tmp_path: Path) -> None:

@@ -259,3 +259,15 @@ def test_readme_tells_how_to_check_and_what_key(released):
     assert "dpsynth verify" in text
     assert world.signer.key_id in text
     assert all(name in text for name in MEMBERS)
+
+
+def test_the_card_names_constraints_and_is_as_before_without(tmp_path):
+    world = make_world(tmp_path / "world")
+    world.synthesize("draft-1", constraints=("inequality(ill, admitted)",))
+    world.attack()
+    world.evaluate()
+    made = world.release(tmp_path / "bundle")
+    assert made.verification.ok
+    card = (made.path / "card.yaml").read_text("utf-8")
+    assert "inequality(ill, admitted)" in card and "constraints" in card
+    assert "constraints" not in ready_world(tmp_path / "free").documents.draft
