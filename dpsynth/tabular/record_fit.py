@@ -177,6 +177,17 @@ class RecordFit:
         self._trusted = {pair: self._trusted[pair] for pair in best}
         return {pair: max(apart[pair], scores[pair]) for pair in scores}
 
+    def refine(self, name: str, counts: Vector, sigma: float) -> None:
+        """Take in fresh noisy counts of one column's codes, averaged with what is known by precision."""
+        old, new = 1.0 / self._variances[name], sigma**-2
+        self._counts[name] = (old * self._counts[name] + new * counts) / (old + new)
+        self._variances[name] = 1.0 / (old + new)
+
+    def known(self) -> dict[str, tuple[Vector, float]]:
+        """Column -> counts of its codes from all that was measured, tables too, and their mean standard deviation."""
+        counts, variances = combine(self._counts, self._variances, self.tables, self.sigmas, self._total)
+        return {name: (counts[name], float(np.sqrt(variances[name].mean()))) for name in self._names}
+
     def run(self, sweeps: Sweeps, distances: Mapping[Pair, float], stage: str) -> None:
         """Anneal to all that is known, then average the tables of further sweeps into `mean`.
 
@@ -215,16 +226,15 @@ class RecordFit:
         What is known of the 1-ways by now, from tables too, becomes the records' prior and is held at full strength.
         Pair tables are held by their own evidence: a strength of theirs stands in the sigma that the moves see.
         """
-        oneway, variances = combine(self._counts, self._variances, self.tables, self.sigmas, self._total)
-        deviations = {name: float(np.sqrt(variance.mean())) for name, variance in variances.items()}
-        floored = (np.maximum(counts, PRIOR_FLOOR * deviations[name]) for name, counts in oneway.items())
+        known = self.known()
+        floored = (np.maximum(counts, PRIOR_FLOOR * deviation) for counts, deviation in known.values())
         self.chains.set_base([counts / self._total for counts in floored])
         targets = [
-            Marginal(columns=(at,), table=oneway[name] * scale, sigma=deviations[name] * scale)
-            for at, name in enumerate(self._names)
+            Marginal(columns=(at,), table=counts * scale, sigma=deviation * scale)
+            for at, (counts, deviation) in enumerate(known.values())
         ]
         for pair, (table, sigma) in self._believed().items():
-            expected = np.outer(oneway[pair[0]], oneway[pair[1]]) / self._total
+            expected = np.outer(known[pair[0]][0], known[pair[1]][0]) / self._total
             weaker = math.sqrt(self._strength / evident_strength(table, expected, sigma))
             held = Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma * weaker * scale)
             targets.append(held)

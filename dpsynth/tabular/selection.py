@@ -29,7 +29,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.tabular.tree import Pair, Vector
+from dpsynth.tabular.tree import Vector
+
+Clique = tuple[str, ...]
+"""Columns of one table: a pair, or a single column that is counted again."""
 
 OPTIMISM = 0.6
 BLOCK = 4
@@ -52,19 +55,20 @@ def measurement_error(expected: NDArray[Any], sigma: float) -> float:
 
 
 def assign_slots(
-    scores: Mapping[Pair, float],
-    expected: Mapping[Pair, NDArray[Any]],
+    scores: Mapping[Clique, float],
+    expected: Mapping[Clique, NDArray[Any]],
     *,
     sigma: float,
     slots: int,
-    earlier: Mapping[Pair, float] = MappingProxyType({}),
-    worth: Mapping[Pair, float] = MappingProxyType({}),
-    first: Iterable[Pair] = (),
-) -> dict[Pair, int]:
+    earlier: Mapping[Clique, float] = MappingProxyType({}),
+    worth: Mapping[Clique, float] = MappingProxyType({}),
+    first: Iterable[Clique] = (),
+) -> dict[Clique, int]:
     """Slots of each chosen pair; they sum to `slots`.
 
     Args:
-        scores: pair -> released distance of its exact table from `expected`, in rows.
+        scores: pair, or column by itself -> released distance of its exact table from `expected`, in rows; that of a
+            column is the error that its noise leaves.
         expected: pair -> released table that the model predicts now.
         sigma: noise of one slot's table, rows.
         slots: tables to measure.
@@ -74,13 +78,13 @@ def assign_slots(
     """
     chosen = dict.fromkeys(itertools.islice(first, slots), 1)
 
-    def error(pair: Pair, own: int) -> float:
+    def error(pair: Clique, own: int) -> float:
         if own == 0:
             return scores[pair]
         precision = own / sigma**2 + (1 / earlier[pair] ** 2 if pair in earlier else 0.0)
         return measurement_error(expected[pair], 1 / math.sqrt(precision))
 
-    def bid(pair: Pair, left: int) -> tuple[float, Pair, int]:
+    def bid(pair: Clique, left: int) -> tuple[float, Clique, int]:
         own = chosen.get(pair, 0)
         now = error(pair, own)
         fall, more = max(((now - error(pair, own + more)) / more, more) for more in range(1, min(BLOCK, left) + 1))
