@@ -15,8 +15,8 @@ and after them `record_table` fits records; their tables, averaged over further 
 round two scores and that samples are steered to. Nothing branches on exact tables or on the number of rows. Pairs of
 almost equal columns (score above 0.7 of the rows) also move together.
 
-Cost: time O(records * measured pairs * codes) a sweep, about 25 sweeps; records are at most 40,000 (25,000 beyond 25
-columns), so only scoring and sampling grow with the rows.
+Cost: time O(records * measured pairs * codes) a sweep, about 25 sweeps; two chains of at most 20,000 records (12,500
+beyond 25 columns) run side by side, so only scoring and sampling grow with the rows.
 
 Not guaranteed: dependence that needs three columns at once; convergence, beyond what annealing gives.
 """
