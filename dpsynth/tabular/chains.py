@@ -73,6 +73,7 @@ class Chains:
     def anneal(
         self,
         targets: Sequence[Marginal],
+        noise: Sequence[float],
         penalties: Mapping[Columns, NDArray[np.bool_]],
         strengths: NDArray[np.float64],
         *,
@@ -84,6 +85,8 @@ class Chains:
 
         Args:
             targets: what was measured, in records of one chain.
+            noise: standard deviation of the noise in each target, by which the loss is counted, in records; a target's
+                own sigma says how firmly the moves hold to it.
             penalties: columns -> cells that no record may be in, as in `Residuals`.
             strengths: factor of the tables' cost, sweep by sweep.
             averaged: over how many of the last sweeps the tables are averaged, at least 1.
@@ -106,7 +109,7 @@ class Chains:
         with ThreadPoolExecutor(max_workers=min(len(self.tables), usable_cores())) as pool:
             for number, strength in enumerate(strengths.tolist()):
                 counted = list(pool.map(sweep, range(len(self.tables)), itertools.repeat(number)))
-                each(Sweep(strength=strength, loss=_loss(counted, targets), apart=_apart(counted, self.records)))
+                each(Sweep(strength=strength, loss=_loss(counted, targets, noise), apart=_apart(counted, self.records)))
         for more in sums[1:]:
             sums[0].flat += more.flat
         return sums[0].scaled(1 / (averaged * len(self.tables)))
@@ -118,11 +121,11 @@ class Chains:
         return table
 
 
-def _loss(counted: Sequence[Sequence[NDArray[np.int64]]], targets: Sequence[Marginal]) -> float:
+def _loss(counted: Sequence[Sequence[NDArray[np.int64]]], targets: Sequence[Marginal], noise: Sequence[float]) -> float:
     squares = sum(
-        float(((counts - target.table) ** 2).sum()) / target.sigma**2
+        float(((counts - target.table) ** 2).sum()) / sigma**2
         for chain in counted
-        for counts, target in zip(chain, targets, strict=True)
+        for counts, target, sigma in zip(chain, targets, noise, strict=True)
     )
     return squares / (len(counted) * sum(target.table.size for target in targets))
 

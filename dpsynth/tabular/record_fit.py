@@ -215,14 +215,15 @@ class RecordFit:
                 detail = f"loss {sweep.loss:.2f}, chains {sweep.apart:.3f} apart, {clock.left(len(seen))}"
                 self._progress(stage, len(seen), len(strengths), detail)
 
+        targets, noise = self._targets(scale)
         mean = self.chains.anneal(
-            self._targets(scale), self.penalties, strengths, averaged=sweeps.averaged, joint=joint, each=each
+            targets, noise, self.penalties, strengths, averaged=sweeps.averaged, joint=joint, each=each
         )
         self.history.append(tuple(seen))
         self.mean = mean.scaled(1 / scale)
 
-    def _targets(self, scale: float) -> list[Marginal]:
-        """All that was measured, scaled to the number of records.
+    def _targets(self, scale: float) -> tuple[list[Marginal], list[float]]:
+        """All that was measured, and its noise, scaled to the number of records.
 
         What is known of the 1-ways by now, from tables too, becomes the records' prior and is held at full strength.
         Pair tables are held by their own evidence: a strength of theirs stands in the sigma that the moves see.
@@ -234,12 +235,14 @@ class RecordFit:
             Marginal(columns=(at,), table=counts * scale, sigma=deviation * scale)
             for at, (counts, deviation) in enumerate(known.values())
         ]
+        noise = [target.sigma for target in targets]
         for pair, (table, sigma) in self._believed().items():
             expected = np.outer(known[pair[0]][0], known[pair[1]][0]) / self._total
             weaker = math.sqrt(self._strength / evident_strength(table, expected, sigma))
             held = Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma * weaker * scale)
             targets.append(held)
-        return targets
+            noise.append(sigma * scale)
+        return targets, noise
 
     def _believed(self) -> dict[Pair, tuple[Vector, float]]:
         """Tables and their noise: measured ones, pulled towards public ones that are nearer; trusted public ones."""

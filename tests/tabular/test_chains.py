@@ -19,6 +19,7 @@ TARGETS = [
     Marginal(columns=(0, 1), table=DIAGONAL, sigma=5.0),
     Marginal(columns=(1, 2), table=np.outer(DIAGONAL.sum(axis=0), np.full(3, 1 / 3)), sigma=5.0),
 ]
+NOISE = [5.0, 5.0]
 
 
 def chains(number: int, *, seed: int = 0, records: int = 1000) -> Chains:
@@ -29,7 +30,7 @@ def chains(number: int, *, seed: int = 0, records: int = 1000) -> Chains:
 def annealed(made: Chains, sweeps: int = 8, averaged: int = 2) -> tuple[PairTables, list[Sweep]]:
     seen: list[Sweep] = []
     strengths = np.concatenate([np.geomspace(0.1, 30, sweeps - averaged), np.full(averaged, 30.0)])
-    return made.anneal(TARGETS, {}, strengths, averaged=averaged, each=seen.append), seen
+    return made.anneal(TARGETS, NOISE, {}, strengths, averaged=averaged, each=seen.append), seen
 
 
 def test_the_result_does_not_depend_on_the_number_of_cores(monkeypatch):
@@ -78,7 +79,13 @@ def test_a_chain_that_is_stuck_shows():
     stuck.records[stuck.records[:, 0] < 2, 1] = 5
     counts = [list(table.tables([(0, 1), (1, 2)]).values()) for table in free.tables]
     assert chains_module._apart(counts, free.records) > 0.1
-    assert chains_module._loss(counts, TARGETS) > 20
+    assert chains_module._loss(counts, TARGETS, NOISE) > 20
+
+
+def test_the_loss_is_counted_by_the_noise_and_not_by_how_firmly_a_target_is_held():
+    counts = [[np.full((2, 2), 8)]]
+    held = [Marginal(columns=(0, 1), table=np.full((2, 2), 5.0), sigma=100.0)]
+    assert chains_module._loss(counts, held, [3.0]) == 1.0
 
 
 def test_a_single_chain_is_apart_from_nobody():
