@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
-from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts
+from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts, SamplingFacts
 from dpsynth.release.fields import Hex64, Name
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy
@@ -67,10 +67,12 @@ class Card(_Closed):
     policy: CardPolicy
     csv: str
     limits: tuple[str, ...]
+    sampling: SamplingFacts | None = None
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        body: JSON = self.model_dump(mode="json", by_alias=True, exclude=set() if self.constraints else {"constraints"})
+        left_out = {name for name in ("constraints", "sampling") if not getattr(self, name)}
+        body: JSON = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return to_yaml(body)
 
 
@@ -98,7 +100,8 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "decision": decision.decision,
             "policy": {"name": policy.name, "digest": policy.digest()},
             "csv": CSV_NOTE,
-            "limits": LIMITS,
+            "limits": LIMITS if draft.sampling is None else (draft.sampling.words(), *LIMITS),
+            "sampling": None if draft.sampling is None else draft.sampling.model_dump(),
         }
     )
 

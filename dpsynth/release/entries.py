@@ -1,6 +1,6 @@
 """What the release layer writes into the ledger, and how it reads it back.
 
-    attempt   a draft was sealed              commitment of draft.json
+    attempt   a draft was sealed              commitment of draft.json; digest of its condition, if it has one
     attack    an attack report was made       commitment of attack.json, verdict
     quality   a quality report was made       commitment of quality.json
     decision  the gate decided                SHA-256 of the public decision
@@ -34,14 +34,24 @@ class Appender(Protocol):
 def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
     """Drafts charged and attack runs recorded since the last release of another draft, in one budget's entries.
 
-    A run that read data and was given up counts like a draft: somebody may have looked at it.
+    A run that read data and was given up counts like a draft: somebody may have looked at it. So does each further
+    draft from the model of one commit: it costs no budget, but it is another try.
     """
     drafts = runs = 0
+    first_due: set[object] = set()
+    known: set[object] = set()
     for entry in entries:
         if entry.kind is Kind.RELEASE and entry.body.get("draft") != draft:
             drafts = runs = 0
         given_up = entry.kind is Kind.ABORT and entry.body.get("data_was_read") is not False
         drafts += given_up or entry.kind in {Kind.COMMIT, Kind.EXPIRE}
+        reservation, rows = entry.body.get("reservation_id"), entry.body.get("draft_digest")
+        if entry.kind is Kind.COMMIT:
+            first_due.add(reservation)
+        if entry.kind is Kind.ATTEMPT and rows not in known:
+            drafts += reservation not in first_due  # else it is the draft that the commit was counted for
+            first_due.discard(reservation)
+            known.add(rows)
         runs += entry.kind is Kind.ATTACK
     return drafts, runs
 
@@ -53,8 +63,14 @@ def next_attempt(entries: Iterable[Entry], draft: str = "") -> int:
 
 
 def record_attempt(ledger: Appender, draft: DraftDocument, commitment: str) -> None:
-    """A draft was sealed; `commitment` is the vault's for the canonical draft.json."""
+    """A draft was sealed; `commitment` is the vault's for the canonical draft.json.
+
+    Of a draft drawn from an earlier model the entry holds a digest of what was asked, which receivers compare with the
+    card: nobody can take rows under a condition for a picture of the whole.
+    """
     facts: dict[str, JSON] = {"run_id": draft.run_id, "reservation_id": draft.reservation_id}
+    if draft.sampling is not None:
+        facts["sampling"] = digest(draft.sampling.model_dump(mode="json"))
     ledger.append("attempt", {**_about(draft), **facts, "document": commitment})
 
 

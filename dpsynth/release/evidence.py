@@ -51,11 +51,34 @@ class CanaryFacts(Closed):
     share: Share
 
 
+class SamplingFacts(Closed):
+    """Of which draft's model, and under which condition, rows were drawn; for drafts that are no first sample.
+
+    `given` maps a column to the values that all rows hold, as `dpsynth sample --where` takes them; `balance` is the
+    column whose values take equal shares.
+    """
+
+    of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    given: dict[str, tuple[str, ...]] = Field(max_length=4096)
+    balance: str | None = None
+
+    def words(self) -> str:
+        """A sentence for receivers."""
+        if not self.given and self.balance is None:
+            return f"A further sample from the model of draft {self.of}."
+        parts = [f"{name} = {' or '.join(text or 'missing' for text in texts)}" for name, texts in self.given.items()]
+        under = f"only rows with {'; '.join(parts)}" if parts else ""
+        shares = f"equal shares of the values of {self.balance}" if self.balance is not None else ""
+        return f"No picture of the whole table: {' and '.join(filter(None, (under, shares)))}."
+
+
 class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
     `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
+    `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
+    later.
     """
 
     schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
@@ -78,6 +101,7 @@ class DraftDocument(Closed):
     canaries: CanaryFacts
     seeds: dict[str, Hex64] = Field(min_length=1)
     created: Name
+    sampling: SamplingFacts | None = None
 
     @property
     def claimed(self) -> Guarantee:
@@ -89,6 +113,8 @@ class DraftDocument(Closed):
         body: dict[str, JSON] = self.model_dump(mode="json", by_alias=True)
         if not self.constraints:  # as it was written, and committed to, before there were constraints
             del body["constraints"]
+        if self.sampling is None:
+            del body["sampling"]
         return body
 
 

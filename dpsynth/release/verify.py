@@ -353,6 +353,10 @@ class Verifier:
         for name, (shown, signed) in pairs.items():
             if shown != signed:
                 raise Refusal("card_mismatch", f"Card and statement contradict each other on {name}.")
+        attempts = [entry.body for entry in self.slice.of(Kind.ATTEMPT) if entry.body.get("draft") == claims.draft]
+        asked = None if card.sampling is None else digest(card.sampling.model_dump(mode="json"))
+        if not attempts or attempts[-1].get("sampling") != asked:
+            raise Refusal("card_mismatch", "Card and ledger contradict each other on how the rows were drawn.")
         if self.evidence.get("attempt") != self.facts.attempt:
             raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
 

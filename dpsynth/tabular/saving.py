@@ -72,6 +72,11 @@ class SavedModel:
     schema_digest: str
 
 
+def can_be_saved(model: Model) -> bool:
+    """Whether a file can hold the model: those of our own generators; a third party's need not be."""
+    return type(model) in [kind_of(name) for name in MODELS]
+
+
 def save(saved: SavedModel, path: str | Path) -> None:
     """Write a model so that a crash leaves the old file or the new one.
 

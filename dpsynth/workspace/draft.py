@@ -140,6 +140,7 @@ class Draft:
             progress: called as attacks finish.
         """
         import attacks
+        from dpsynth.workspace.resampling import matching
 
         policy, source = self.workspace.policy(), self._source
         with self.workspace.ledger(write=True) as ledger:
@@ -147,8 +148,8 @@ class Draft:
             report = attacks.run(
                 suite,
                 release=self._rows_frame(),
-                members=self._people(self._fitted_rows()),
-                nonmembers=self._people(source.parts.holdout),
+                members=self._people(matching(self, self._fitted_rows())),
+                nonmembers=self._people(matching(self, source.parts.holdout)),
                 roles=attacks.Roles(
                     sensitive=source.schema.sensitive,
                     quasi_identifiers=source.schema.quasi_identifiers,
@@ -166,13 +167,14 @@ class Draft:
     def evaluate(self, *, progress: Progress = silent) -> QualityReport:
         """Measure quality beside what real data scores, and record the report."""
         from dpsynth.quality import evaluate
+        from dpsynth.workspace.resampling import matching
 
         source = self._source
         model = read_json(self.folder / "model.json")
         report = evaluate(
-            self._frame(source.parts.train),
+            self._frame(matching(self, source.parts.train)),
             self._rows_frame(),
-            self._frame(source.parts.holdout),
+            self._frame(matching(self, source.parts.holdout)),
             schema=source.schema,
             target=source.schema.target,
             sigma=_pair_sigma(model),

@@ -6,7 +6,7 @@ granted a budget and nothing is recorded: every artefact says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from dpsynth.pipeline import fit_model
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
+from dpsynth.tabular.saving import SavedModel, load
 
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
@@ -42,11 +43,13 @@ class PublicSample:
         rows: the sample.
         guarantee: what the same run would promise if the data were private.
         generator: name of the generator that ran.
+        saved: the model, to draw more rows from.
     """
 
     rows: pa.Table
     guarantee: Guarantee
     generator: str
+    saved: SavedModel
 
 
 def synthesize_public(
@@ -91,8 +94,31 @@ def synthesize_public(
         table = table.bounded(of.column, of.max_records, noise.uint64(4).tobytes())
     model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
     rng = np.random.default_rng(noise.uint64(4))
+    saved = SavedModel(model=model, guarantee=plan.guarantee, schema_digest=found.schema.digest())
     drawn = model.sample(rows or max(model.rows, 1), rng)
-    return PublicSample(rows=drawn, guarantee=plan.guarantee, generator=model.generator)
+    return PublicSample(rows=drawn, guarantee=plan.guarantee, generator=model.generator, saved=saved)
+
+
+def sample_public(
+    path: Path, *, rows: int | None = None, where: Sequence[str] = (), balance: str | None = None
+) -> PublicSample:
+    """Rows from a model file of data that the caller declares public.
+
+    Args:
+        path: what `synthesize --public --save-model` wrote.
+        rows: how many; default the noisy row total.
+        where: conditions as words, `column=value`.
+        balance: column whose values take equal shares.
+    """
+    from dpsynth.tabular.given import where as read_where
+
+    if rows is not None and rows < 1:
+        raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the noisy row total.")
+    saved = load(path)
+    given = read_where(where, saved.model.domains)
+    rng = np.random.default_rng(SystemNoise().uint64(4))
+    drawn = saved.model.sample(rows or max(saved.model.rows, 1), rng, given=given, balance=balance)
+    return PublicSample(rows=drawn, guarantee=saved.guarantee, generator=saved.model.generator, saved=saved)
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:

@@ -4,7 +4,7 @@
 2. plan, reserve: refused here if the budget is short
 3. use up the reservation's token, bound each unit's rows, fit
 4. commit the events that were spent
-5. sample as many rows as the released total says, seal them and the canaries
+5. sample as many rows as the released total says, seal them, the canaries and the model
 6. record the attempt, write draft.json
 
 An error or an interruption after step 2 leaves the reservation, and the reservation counts as spent.
@@ -40,6 +40,7 @@ from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import GENERATORS
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.protocol import Generator, Plan
+from dpsynth.tabular.saving import SavedModel, can_be_saved, to_bytes
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.split import Split, split
@@ -87,7 +88,7 @@ def synthesize(
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
-        run_id = f"{record.name}-{_next_number(workspace, record, ledger.reservations(budget_id)):04d}"
+        run_id = f"{record.name}-{next_number(workspace, record, ledger.reservations(budget_id)):04d}"
         reservation = ledger.reserve(
             budget_id, plan.tree, delta=delta, run_id=run_id, purpose="synthesis", policy_digest=policy.digest()
         )
@@ -187,11 +188,17 @@ def _seal(
     seed: bytes,
     policy: Any,
 ) -> DraftDocument:
-    """Encrypt the rows and the canaries; the facts about them, as `draft.json` will say them."""
+    """Encrypt rows, canaries and model; the facts about them, as `draft.json` will say them.
+
+    A model is as revealing as the rows that it could draw, so it is sealed like them.
+    """
     sealed = workspace.vault.seal(draft_id, encode_parquet(sample), {"kind": "rows"})
     planted = fitted.canaries.planted if fitted.canaries else 0
     if fitted.canaries is not None:
         workspace.vault.seal(f"{draft_id}-canaries", _canary_bytes(fitted.canaries), {"kind": "canaries"})
+    if can_be_saved(fitted.model):
+        saved = SavedModel(model=fitted.model, guarantee=plan.guarantee, schema_digest=source.schema.digest())
+        workspace.vault.seal(f"{draft_id}-model", to_bytes(saved), {"kind": "model"})
     name = fitted.model.generator
     third_party = not {name, generator.name} <= set(GENERATORS)
     return DraftDocument.model_validate(
@@ -231,7 +238,7 @@ CANARY_COIN = "\x00included"
 """Name of the coin's column among sealed canaries: no column of a table that we read can have it."""
 
 
-def _next_number(workspace: Workspace, record: DatasetRecord, runs: Iterable[ReservationRecord]) -> int:
+def next_number(workspace: Workspace, record: DatasetRecord, runs: Iterable[ReservationRecord]) -> int:
     """One more than any run of this data set has: reserved ones and what a crash left sealed without a folder."""
     sealed = (path.name.removesuffix(".json") for path in workspace.layout.drafts.glob(f"{record.name}-[0-9]*"))
     numbers = (name.removeprefix(f"{record.name}-") for name in (*sealed, *(run.run_id for run in runs)))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from accounting.ledger import Balance
     from dpsynth.release.policy import Policy
     from dpsynth.schema.model import Schema
+    from dpsynth.tabular.given import Given
     from dpsynth.tabular.protocol import Generator
     from dpsynth.workspace.draft import Draft
 
@@ -293,6 +294,33 @@ class Workspace:
             progress=progress,
             warn=warn,
         )
+
+    def sample(
+        self,
+        draft: Draft | str,
+        *,
+        rows: int | None = None,
+        given: Given | None = None,
+        balance: str | None = None,
+    ) -> Draft:
+        """Draw more rows from the model of a draft, and seal them as a new draft.
+
+        Post-processing: no epsilon is spent. It is a new attempt all the same, recorded and counted, and the new draft
+        needs its own attacks and its own decision.
+
+        Args:
+            draft: whose model; a draft or its name.
+            rows: how many; default as many as that draft has.
+            given: column -> value, values, `Between` or None (missing) that all rows have.
+            balance: column whose values take equal shares.
+
+        Raises:
+            ParameterError: the model has no such column or value.
+            WorkspaceError: no such draft, or none of its model.
+        """
+        from dpsynth.workspace.resampling import resample
+
+        return resample(self, self.draft(draft) if isinstance(draft, str) else draft, rows, given, balance)
 
     # --- what steps need -------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 
 import dpsynth.release.rules as rules
 from accounting import NeighboringRelation, PrivacyUnit
+from accounting.ledger.entry import Entry
 from attacks.report import NegativeControlRecord, PositiveControlRecord
 from dpsynth.release.policy import default_policy
 from tests.conformance.rule import (
@@ -338,3 +339,21 @@ class TestTails(RuleConformance):
 @pytest.mark.parametrize("relation", list(NeighboringRelation))
 def test_every_relation_can_be_named_in_a_policy(relation):
     assert changed(default_policy(), "guarantee", relations=[relation.value])
+
+
+def test_further_drafts_of_one_commit_are_attempts_and_the_same_rows_are_none():
+    """A commit and its draft are one try; each other draft of it is one more; recording one again is not."""
+    from dpsynth.release.entries import attempts
+
+    def entry(kind: str, **body: str) -> Entry:
+        return Entry(seq=0, prev_hash="", body={"kind": kind, **body}, hash="", signature="", key_id="")
+
+    fit = [entry("commit", reservation_id="r1"), entry("attempt", reservation_id="r1", draft="a", draft_digest="d1")]
+    more = [entry("attempt", reservation_id="r1", draft=f"b{i}", draft_digest=f"e{i}") for i in range(3)]
+    assert attempts(fit) == (1, 0)
+    assert attempts([*fit, fit[1]]) == (1, 0)
+    assert attempts([*fit, *more]) == (4, 0)
+    assert attempts([*fit, *more, entry("release", draft="a")], "b1") == (0, 0)
+    assert attempts([*fit, entry("release", draft="a"), *more], "b1") == (3, 0)
+    assert attempts([*fit, entry("commit", reservation_id="r2"), *more]) == (5, 0)
+    assert attempts([entry("attempt", reservation_id="r9", draft="x", draft_digest="y")]) == (1, 0)

@@ -73,6 +73,9 @@ def synthesize(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")
     ] = None,
+    save_model: Annotated[
+        Path | None, typer.Option("--save-model", help="with --public: keep the model in a file, to sample again")
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,8 +86,12 @@ def synthesize(
     made_by = _starting_from(generator, prior)
     if public != (output is not None):
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if save_model is not None and not public:
+        raise typer.BadParameter("--save-model needs --public; the model of a private draft is sealed with it")
     if public and output is not None:
-        _synthesize_public(terminal, data, output, made_by, epsilon, delta, schema, target, unit, max_per_unit, rows)
+        _synthesize_public(
+            terminal, data, output, save_model, made_by, epsilon, delta, schema, target, unit, max_per_unit, rows
+        )
         return
     from dpsynth.workspace import Workspace
 
@@ -144,6 +151,7 @@ def _synthesize_public(
     terminal: Terminal,
     data: str,
     output: Path,
+    save_model: Path | None,
     generator: Generator,
     epsilon: str,
     delta: str,
@@ -171,6 +179,11 @@ def _synthesize_public(
             warn=terminal.warn,
         )
     write_rows(made.rows, output)
+    if save_model is not None:
+        from dpsynth.tabular import save
+
+        save(made.saved, save_model)
+        terminal.say(f"Wrote {save_model}: draw from it with: {to_copy('dpsynth', 'sample', save_model, '--public')}")
     terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
     terminal.say(f"If it were private: {made.guarantee.sentence()}")
     terminal.result(

@@ -1,0 +1,92 @@
+"""`sample`: more rows from a fitted model, all of a kind if asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpsynth.cli.commands.options import AsJson, WorkspaceDir, to_copy
+
+if TYPE_CHECKING:
+    from dpsynth.cli.terminal import Terminal
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", help="COLUMN=VALUE, COLUMN=LOW..HIGH, or COLUMN= for missing; several are alternatives"),
+]
+
+
+def sample(
+    source: Annotated[str, typer.Argument(metavar="DRAFT", help="a draft; with --public a model file")],
+    rows: Annotated[int | None, typer.Option(min=1, help="how many; default as many as the draft has")] = None,
+    where: Where = None,
+    balance: Annotated[str | None, typer.Option(help="column whose values take equal shares")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="SOURCE is a model file of public data; rows go to -o")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")
+    ] = None,
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw more rows from a draft's model: no epsilon, but a new sealed draft and a new attempt."""
+    from dpsynth.cli.terminal import Terminal
+
+    terminal = Terminal(as_json=as_json)
+    if public != (output is not None):
+        raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if public and output is not None:
+        _sample_public(terminal, Path(source), output, rows, where or [], balance)
+        return
+    from dpsynth.tabular.given import where as read_where
+    from dpsynth.workspace import Workspace
+    from dpsynth.workspace.resampling import model_of
+
+    ws = Workspace.open(workspace)
+    draft = ws.draft(source)
+    given = read_where(where or [], model_of(draft).model.domains)
+    made = ws.sample(draft, rows=rows, given=given, balance=balance)
+    terminal.say(f"Draft {made.name}: {made.document.rows:,} rows from the model of {source}, sealed.")
+    terminal.say("No epsilon was spent; the ledger counts it as another attempt.")
+    steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
+    terminal.say(f"Next: {' && '.join(steps)}")
+    terminal.result(
+        {
+            "draft": made.name,
+            "of": source,
+            "rows": made.document.rows,
+            "guarantee": made.guarantee.to_json(),
+            "ledger_entry": made.ledger_entry,
+            "output": None,
+        }
+    )
+
+
+def _sample_public(
+    terminal: Terminal, model: Path, output: Path, rows: int | None, where: list[str], balance: str | None
+) -> None:
+    from dpsynth.workspace.public import sample_public, write_rows
+
+    made = sample_public(model, rows=rows, where=where, balance=balance)
+    write_rows(made.rows, output)
+    terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
+    terminal.say(f"If it were private: {made.guarantee.sentence()}")
+    terminal.result(
+        {
+            "draft": None,
+            "of": str(model),
+            "rows": made.rows.num_rows,
+            "guarantee": made.guarantee.to_json(),
+            "ledger_entry": None,
+            "output": str(output),
+            "public": True,
+        }
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(sample)
