@@ -190,9 +190,8 @@ def propose_column(
         pool: codes, each as often as it is to be proposed, int16.
         picks: draws from it, shape (moves, candidates).
     """
-    others, maps_at, cells, groups, weights = held.others, held.maps_at, held.cells, held.groups, held.weights
     scale, candidates = np.float32(strength), picks.shape[1] + 1
-    codes, own_codes = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
+    codes, coarse = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
     cost = np.empty(candidates, np.float32)
     for k in range(len(order)):
         i = U(order[k])
@@ -202,21 +201,7 @@ def propose_column(
             codes[c] = pool[picks[k, c - 1]]
         for c in range(candidates):
             cost[c] = 0.0
-        for g in range(len(groups)):
-            own = groups[g, 3]
-            for c in range(candidates):
-                own_codes[c] = maps[own + codes[c]]
-            itself = np.float32(0.0)
-            for q in range(groups[g, 0], groups[g, 1]):
-                start = cells[q, 0, 0] + maps[U(maps_at[q, 1] + records[i, U(others[q, 0])])] * cells[q, 0, 2]
-                if cells[q, 0, 3]:  # a third column
-                    start += maps[U(maps_at[q, 2] + records[i, U(others[q, 1])])] * cells[q, 0, 3]
-                itself += weights[q]
-                for c in range(candidates):
-                    cost[c] += residual[U(start + own_codes[c])]
-            for c in range(candidates):
-                if own_codes[c] == own_codes[0]:
-                    cost[c] -= itself
+        _add_costs(records[i], held, maps, residual, codes, -1, codes, False, coarse, cost)
         for c in range(candidates):
             cost[c] = base[codes[c]] + scale * cost[c]
         after = codes[_choose(cost, uniform[k])]
@@ -238,7 +223,7 @@ def move_pair(
     strength: float,
     order: Array,
     uniform: Array,
-    pool: Array,
+    pool: tuple[Array, Array],
     picks: Array,
 ) -> None:
     """One joint move of two columns in every record of `order`, by independent proposals.
@@ -256,24 +241,23 @@ def move_pair(
         strength: factor of the tables' cost.
         order: the records in the order of their moves.
         uniform: a number in [0, 1) for each move, float32.
-        pool: flat cells of `base`, each as often as it is to be proposed, int32.
+        pool: codes of the first and of the second, each pair of them as often as it is to be proposed, int16.
         picks: draws from it, shape (moves, candidates).
     """
-    size_b, candidates, scale = base.shape[1], picks.shape[1] + 1, np.float32(strength)
+    scale, candidates = np.float32(strength), picks.shape[1] + 1
     codes_a, codes_b = np.empty(candidates, np.int64), np.empty(candidates, np.int64)
+    coarse = np.empty(candidates, np.int64)
     cost = np.empty(candidates, np.float32)
     for k in range(len(order)):
         i = U(order[k])
         before_a, before_b = records[i, first], records[i, second]
         codes_a[0], codes_b[0] = before_a, before_b
         for c in range(1, candidates):
-            cell = pool[picks[k, c - 1]]
-            codes_a[c] = cell // size_b
-            codes_b[c] = cell - codes_a[c] * size_b
+            codes_a[c], codes_b[c] = pool[0][picks[k, c - 1]], pool[1][picks[k, c - 1]]
         for c in range(candidates):
             cost[c] = 0.0
-        _add_costs(records[i], held_first, maps, residual, codes_a, second, codes_b, True, cost)
-        _add_costs(records[i], held_second, maps, residual, codes_b, first, codes_a, False, cost)
+        _add_costs(records[i], held_first, maps, residual, codes_a, second, codes_b, True, coarse, cost)
+        _add_costs(records[i], held_second, maps, residual, codes_b, first, codes_a, False, coarse, cost)
         for c in range(candidates):
             cost[c] = base[codes_a[c], codes_b[c]] + scale * cost[c]
         taken = _choose(cost, uniform[k])
@@ -296,26 +280,39 @@ def _add_costs(
     partner: int,
     partner_codes: Array,
     shared: bool,
+    coarse: Array,
     cost: Array,
 ) -> None:
-    """Add what the tables of a column say of each candidate; those that hold the partner too only if `shared`."""
-    others, maps_at, cells, weights = held.others, held.maps_at, held.cells, held.weights
-    for q in range(len(others)):
-        step, at, start = 0, 0, cells[q, 0, 0]
-        for side in range(2):
-            if others[q, side] == partner:
-                step, at = cells[q, 0, 2 + side], maps_at[q, 1 + side]
-            else:
-                start += maps[U(maps_at[q, 1 + side] + record[U(others[q, side])])] * cells[q, 0, 2 + side]
-        if step and not shared:
-            continue
-        own = maps_at[q, 0]
-        here = start + maps[own + codes[0]] + maps[at + partner_codes[0]] * step
+    """Add what the tables of a column say of each candidate; those that hold the partner too only if `shared`.
+
+    The first candidate is where the record is, so there the residuals count it. `coarse` is room for candidates.
+    """
+    others, maps_at, cells, groups, weights = held.others, held.maps_at, held.cells, held.groups, held.weights
+    for g in range(len(groups)):
+        own, itself = groups[g, 3], np.float32(0.0)
         for c in range(len(codes)):
-            cell = start + maps[own + codes[c]] + maps[at + partner_codes[c]] * step
-            cost[c] += residual[U(cell)]
-            if cell == here:
-                cost[c] -= weights[q]  # the residuals count the record where it was
+            coarse[c] = maps[U(own + codes[c])]
+        for q in range(groups[g, 0], groups[g, 1]):
+            start, step, at = cells[q, 0, 0], 0, 0
+            for side in range(2):
+                if others[q, side] == partner:
+                    step, at = cells[q, 0, 2 + side], maps_at[q, 1 + side]
+                else:
+                    start += maps[U(maps_at[q, 1 + side] + record[U(others[q, side])])] * cells[q, 0, 2 + side]
+            if step == 0:
+                itself += weights[q]
+                for c in range(len(codes)):
+                    cost[c] += residual[U(start + coarse[c])]
+            elif shared:
+                here = coarse[0] + maps[U(at + partner_codes[0])] * step
+                for c in range(len(codes)):
+                    cell = coarse[c] + maps[U(at + partner_codes[c])] * step
+                    cost[c] += residual[U(start + cell)]
+                    if cell == here:
+                        cost[c] -= weights[q]
+        for c in range(len(codes)):
+            if coarse[c] == coarse[0]:
+                cost[c] -= itself
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]

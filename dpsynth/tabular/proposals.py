@@ -10,7 +10,7 @@ C + 1 states, which tells them apart by pi / q alone, so redrawing which of them
 (Tjelmeland 2004; the iterated sampling-importance-resampling kernel of Andrieu, Lee and Vihola 2018).
 
 >>> pool = Pool.of(np.array([0.75, 0.25, 0.0]))
->>> bool(abs(np.exp(pool.log_density[0]) - 0.75) < 1e-4), len(set(pool.cells.tolist()))
+>>> bool(abs(np.exp(pool.log_density[0]) - 0.75) < 1e-4), len(set(pool.codes[0].tolist()))
 (True, 3)
 """
 
@@ -38,25 +38,26 @@ class Pool:
     """Cells to pick from.
 
     Attributes:
-        cells: int32, each cell of the density at least once.
+        codes: for each axis of the density the codes of the pool's cells, int16; each cell at least once.
         log_density: log of each cell's part of the pool, float32, in the shape of the density.
     """
 
-    cells: NDArray[np.int32]
+    codes: tuple[NDArray[np.int16], ...]
     log_density: NDArray[np.float32]
 
     @classmethod
     def of(cls, density: Vector) -> Pool:
         """In proportion to a density, up to 1 / POOL a cell."""
         often = np.maximum(np.rint(density / density.sum() * POOL), 1.0).astype(np.int64)
+        cells = np.repeat(np.arange(often.size), often.ravel())
         return cls(
-            cells=np.repeat(np.arange(often.size, dtype=np.int32), often.ravel()),
+            codes=tuple(codes.astype(np.int16) for codes in np.unravel_index(cells, often.shape)),
             log_density=np.log(often / often.sum()).astype(np.float32),
         )
 
     def picks(self, moves: int, candidates: int, rng: np.random.Generator) -> NDArray[np.uint32]:
-        """Uniform indices into `cells`, shape (moves, candidates)."""
-        return rng.integers(0, len(self.cells), (moves, candidates), dtype=np.uint32)
+        """Uniform indices into the pool, shape (moves, candidates)."""
+        return rng.integers(0, len(self.codes[0]), (moves, candidates), dtype=np.uint32)
 
 
 @final

@@ -169,7 +169,7 @@ class RecordTable:
         pool = self._pools[column]
         base = self._costs[column] + pool.log_density
         picks = pool.picks(len(order), CANDIDATES, rng)
-        propose_column(*state, base, strength, order, uniform, pool.cells, picks)
+        propose_column(*state, base, strength, order, uniform, pool.codes[0], picks)
 
     def _move_together(
         self,
@@ -195,7 +195,7 @@ class RecordTable:
             strength,
             order,
             rng.random(len(order), dtype=np.float32),
-            pool.cells,
+            (pool.codes[0], pool.codes[1]),
             pool.picks(len(order), CANDIDATES_OF_PAIR, rng),
         )
 

@@ -39,7 +39,7 @@ def moved(kind: str, blind_to_density: bool = False) -> tuple[np.ndarray, np.nda
     residuals.forbid(1.0)
     pool = Pool.of(PROPOSED if kind == "column" else PROPOSED_PAIRS)
     if blind_to_density:
-        pool = Pool(cells=pool.cells, log_density=np.zeros_like(pool.log_density))
+        pool = Pool(codes=pool.codes, log_density=np.zeros_like(pool.log_density))
     order = rng.permutation(RECORDS)
     if kind == "column":
         table._pools = {0: pool}
@@ -103,7 +103,7 @@ def test_exact_conditionals_are_the_target_in_one_move():
 def test_a_pool_holds_every_cell_in_the_proportion_that_it_states(density):
     density = density + (density.sum() == 0)
     pool = Pool.of(density)
-    often = np.bincount(pool.cells, minlength=density.size)
+    often = np.bincount(np.ravel_multi_index(pool.codes, density.shape), minlength=density.size)
     assert often.min() >= 1
     assert np.allclose(np.exp(pool.log_density.ravel()), often / often.sum(), rtol=1e-5)
     assert np.abs(np.exp(pool.log_density) - density / density.sum()).max() < 2 * density.size / POOL
