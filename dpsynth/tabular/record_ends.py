@@ -12,6 +12,7 @@ from accounting.relation import NeighboringRelation
 from dpsynth.core.progress import Progress
 from dpsynth.data.table import Table
 from dpsynth.schema.model import Schema
+from dpsynth.tabular.compiling import compile_moves
 from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.constraints.enforcement import Enforcement
 from dpsynth.tabular.head import MeasuredColumns
@@ -46,6 +47,7 @@ class OpenFit:
         public: Table | None = None,
     ) -> OpenFit:
         """Begin with what is known of single columns; `strength` as in `record_table`, `public` as in `RecordFit`."""
+        compile_moves(progress)
         codes = modelled_codes(head.binnings)
         enforcement = Enforcement.of(schema, head.binnings, codes)
         penalties = enforcement.penalties(codes)

@@ -21,8 +21,10 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.exponential import exponential
 from dpsynth.schema.derive import derive
+from dpsynth.tabular import generator
 from dpsynth.tabular.aim import AIM
 from dpsynth.tabular.aim_budget import AdaptiveBudget
+from dpsynth.tabular.compiling import STAGE
 from tests.conformance.generator import USER, GeneratorConformance, mixed_table, schema
 from tests.tabular.test_gibbs import distance, pair_table
 from tests.tabular.test_mst import CHAIN, chain
@@ -221,3 +223,14 @@ def test_many_columns_choose_several_pairs_between_two_fits(monkeypatch):
     _, _, ranges = drawn_steps(monkeypatch, table, of=of)
     steps = aim_module.STEPS_PER_COLUMN * len(of.modelled)
     assert steps > aim_module.MOST_FITS and len(ranges) >= 2 * (len(fits) - 1)
+
+
+@pytest.mark.parametrize("name", ["aim", "gibbs"])
+def test_compiling_the_moves_has_a_line_of_its_own_before_the_first_fit(name):
+    """A first run compiles for seconds: the bar says what it waits for, and not 0 % of the fit."""
+    made, heard = generator(name), []
+    plan = made.plan(CHAIN, PrivacyUnit(), epsilon="1", delta="1e-6")
+    domains, _ = derive(chain(20), CHAIN, None, noise=unsafe_SeededNoise(1))
+    made.fit(chain(20), CHAIN, domains, plan, noise=unsafe_SeededNoise(1), progress=lambda *said: heard.append(said[0]))
+    stages = list(dict.fromkeys(heard))
+    assert stages[:2] == ["count columns", STAGE] and any(stage.startswith("fit records") for stage in stages[2:])
