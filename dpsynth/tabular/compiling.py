@@ -1,8 +1,8 @@
 """The moves made ready before the first sweep, and said so: compiling them takes some seconds, once an installation.
 
 Numba compiles a function when it is first called and keeps the result on disk. Two records are moved here, so that the
-wait has a name instead of standing at 0 % of the fit. Later processes read the moves from disk, which takes half a second,
-most of it Numba's own import. Kernels for rare cases (columns of 256 codes and more) are left to their own first use.
+wait has a name instead of standing at 0 % of the fit. Later processes read the moves from disk in half a second, most
+of it the import of Numba. Kernels for rare cases (columns of 256 codes and more) are left to their own first use.
 Nothing private is involved.
 """
 

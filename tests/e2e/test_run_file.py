@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from dpsynth.core.errors import ParameterError, VerificationError, WorkspaceError
 from dpsynth.core.progress import silent
+from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.draft import Draft
 from dpsynth.workspace.run import RunConfig, _check_released, execute
@@ -45,3 +47,25 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("{data: d, workspace: v, synthesise: {}, synthesize: {epsilon: 1, delta: 0}}")
     with pytest.raises(ParameterError, match="synthesise: unknown key"):
         RunConfig.from_yaml(tmp_path / "run.yaml")
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"), [({"age": [18, 77]}, "independent"), ({"age": [18, 77], "score": [0, 9]}, "gibbs")]
+)
+def test_without_a_generator_the_draft_names_the_one_that_ran_and_the_ledger_who_chose_it(
+    tmp_path: Path, columns: dict[str, list[int]], name: str
+) -> None:
+    rows = {column: [low + i % (high - low + 1) for i in range(400)] for column, (low, high) in columns.items()}
+    facts = {column: ColumnSpec(kind="integer", min=low, max=high) for column, (low, high) in columns.items()}
+    ws = Workspace.init(tmp_path / "vault")
+    lines = [",".join(map(str, line)) for line in zip(*rows.values(), strict=True)]
+    (tmp_path / "data.csv").write_text("\n".join([",".join(rows), *lines]) + "\n")
+    record = ws.register(tmp_path / "data.csv")
+    ws.create_budget(record, epsilon="2", delta="1e-5")
+    draft = ws.synthesize(record, epsilon="1", delta="1e-6", schema=Schema(columns=facts), canaries=0)
+    assert draft.document.generator.name == name and not draft.document.generator.third_party
+    model = json.loads((draft.folder / "model.json").read_text())
+    assert (model["generator"], model["chosen_by"]) == (name, "auto")
+    with ws.ledger() as ledger:
+        (commit,) = [entry for entry in ledger.entries() if entry.body.get("facts")]
+    assert commit.body["facts"]["generator"] == name and commit.body["facts"]["chosen_by"] == "auto"
