@@ -24,10 +24,15 @@ from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import array_of
 from dpsynth.data.table import Table
+from dpsynth.schema.constraints import FunctionalDependency
 from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import CategoryDomain, Domain
 from dpsynth.schema.model import Schema
+from dpsynth.schema.violations import violations
 from dpsynth.tabular.protocol import Generator, Model, Plan
+
+REDRAWS = 300
+"""Rounds in which canaries that break a constraint are drawn again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -89,7 +94,7 @@ def fit_model(
     domains, spent = derive(columns, schema, plan.settings.derive, noise=noise, progress=progress)
     planted = None
     if canaries:
-        planted = plant(domains, canaries, like=columns, noise=noise)
+        planted = plant(domains, canaries, schema=schema, like=columns, noise=noise)
         columns = columns.concat(Table(planted.rows.filter(array_of(planted.included, pa.bool_()))))
     model = generator.fit(columns, schema, domains, plan, noise=noise, progress=progress, spent=spent)
     if model.events.events != plan.tree.events:
@@ -100,21 +105,36 @@ def fit_model(
     return Fitted(model=model, canaries=planted)
 
 
-def plant(domains: Mapping[str, Domain], count: int, *, like: Table, noise: NoiseSource) -> PlantedCanaries:
+def plant(
+    domains: Mapping[str, Domain], count: int, *, schema: Schema, like: Table, noise: NoiseSource
+) -> PlantedCanaries:
     """Draw canaries uniformly from released domains, and a fair coin for each.
+
+    Rows that break a declared constraint are drawn again, up to `REDRAWS` times: no sample could ever repeat them, so
+    they would show nothing. Constraints are public, so the canaries still depend on no private row.
 
     Args:
         domains: column -> domain, public or derived with DP.
         count: how many.
+        schema: declared constraints; functional dependencies, which speak of several rows, are left out.
         like: the table whose column types the rows take; nothing else of it is read.
         noise: the source of rows and coins; a generator seeded from it makes both.
     """
     rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
-    columns = []
-    for name, domain in domains.items():
-        codes = rng.integers(0, max(domain.size, 1), size=count)
-        if domain.size == 0 or (isinstance(domain, CategoryDomain) and not domain.values):
-            codes = np.full(count, -1)
-        columns.append(domain.decode(codes).cast(like.to_arrow().schema.field(name).type))
-    rows = pa.table(columns, names=list(domains))
+    codes = {name: np.full(count, -1, dtype=np.int64) for name in domains}
+    again = np.arange(count)
+    of_one_row = [c for c in schema.constraints if not isinstance(c, FunctionalDependency)]
+    for _ in range(1 + REDRAWS):
+        for name, domain in domains.items():
+            if domain.size and not (isinstance(domain, CategoryDomain) and not domain.values):
+                codes[name][again] = rng.integers(0, domain.size, size=len(again))
+        drawn = pa.table({name: domain.decode(codes[name]) for name, domain in domains.items()})
+        wrong = np.zeros(count, dtype=bool)
+        for constraint in of_one_row:
+            wrong |= violations(constraint, drawn, schema.columns)
+        again = np.flatnonzero(wrong)
+        if not len(again):
+            break
+    types = like.to_arrow().schema
+    rows = pa.table({name: drawn[name].cast(types.field(name).type) for name in domains})
     return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=count).astype(bool))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.constraints import FunctionalDependency
 from dpsynth.tabular.binning import Binning
-from dpsynth.tabular.constraints.allowed import Allowed, Codes, Mask
+from dpsynth.tabular.constraints.allowed import Allowed, Codes, Lists, Mask
 from dpsynth.tabular.constraints.draw import cell_ends
 from dpsynth.tabular.constraints.rule import COUNTABLE, Columns, Decoded, Tuples
 from dpsynth.tabular.decoding import shrunken_counts
@@ -103,11 +103,22 @@ class FunctionalDependencyRule:
 
     def narrow(self, name: str, decoded: Decoded, allowed: Allowed) -> None:
         """The mapped value, or missing."""
-        if name != self.dependent:
+        if self.determinant == (name,) and self.dependent in decoded.values:
+            self._narrow_backwards(decoded.values[self.dependent], allowed)
+        if name != self.dependent or any(column not in decoded.values for column in self.determinant):
             return
         values, fixed = self.mapped([decoded.values[column] for column in self.determinant])
         allowed.exactly(values, fixed & (values >= 0))
         allowed.missing |= fixed & (values < 0)
+
+    def _narrow_backwards(self, dependent: Codes, allowed: Allowed) -> None:
+        """Determinants that are mapped to what a dependent, decoded first, holds; or a missing one."""
+        everything = np.arange(self.binnings[0].oneway.cells.domain.size)
+        values, fixed = self.mapped([everything])
+        held, number = np.unique(dependent, return_inverse=True)
+        at = np.minimum(np.searchsorted(held, values), len(held) - 1)
+        fits = fixed & (held[at] == values)
+        allowed.among(np.where(dependent >= 0, number, -1), Lists.of(at[fits], everything[fits], len(held)))
 
     def pairs(self, columns: Columns) -> Iterator[tuple[Pair, Mask]]:
         """Of one determinant: codes of the dependent that no value of its code is mapped to."""

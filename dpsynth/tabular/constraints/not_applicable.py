@@ -56,7 +56,10 @@ class NotApplicableRule:
 
     def narrow(self, name: str, decoded: Decoded, allowed: Allowed) -> None:
         """The value in the rows of the condition, everything else in the others."""
-        if name != self.column:
+        if list(self.condition.cells) == [name] and self.column in decoded.values:
+            held = decoded.values[self.column]
+            self.condition.exclude(name, (held != self.value) & ((held >= 0) | (self.value == -1)), allowed)
+        if name != self.column or not self.condition.decided(decoded):
             return
         applies, known = self.condition.meets(decoded)
         others = known & ~applies

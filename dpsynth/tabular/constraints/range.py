@@ -57,7 +57,10 @@ class RangeRule:
 
     def narrow(self, name: str, decoded: Decoded, allowed: Allowed) -> None:
         """The interval in the rows of the condition."""
-        if name == self.column:
+        if list(self.condition.cells) == [name] and self.column in decoded.values:
+            held = decoded.values[self.column]
+            self.condition.exclude(name, (held >= 0) & ((held < self.low) | (held > self.high)), allowed)
+        if name == self.column and self.condition.decided(decoded):
             applies, _ = self.condition.meets(decoded)
             allowed.at_least(np.full(len(applies), self.low), applies)
             allowed.at_most(np.full(len(applies), self.high), applies)

@@ -158,6 +158,18 @@ class Condition:
         known = [(decoded.values[name] >= 0) | (-1 in codes) for name, codes in self.cells.items()]
         return np.logical_and.reduce(masks) & np.logical_and.reduce(known), np.logical_and.reduce(known)
 
+    def decided(self, decoded: Decoded) -> bool:
+        """Whether all of its columns are decoded, as they are unless a caller asked for another order."""
+        return all(name in decoded.values for name in self.cells)
+
+    def exclude(self, name: str, rows: Mask, allowed: Allowed) -> None:
+        """Let these rows of its only column not meet it: the column that it decides was decoded first."""
+        codes = self.cells[name]
+        held = codes[codes >= 0]
+        allowed.outside(np.where(rows, 0, -1), Lists.of(np.zeros(len(held), np.int64), held, 1))
+        if -1 in codes:
+            allowed.present |= rows
+
     def of_codes(self, columns: Columns) -> tuple[str, Mask, Mask] | None:
         """(column, codes of which all cells meet it, codes of which none do), missing last; None for several columns.
 
