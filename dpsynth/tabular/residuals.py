@@ -122,7 +122,11 @@ class Residuals:
         self._starts = np.cumsum(copies * cells) - copies * cells
         self.maps = self.layout.maps
         self.flat = np.zeros(int((copies * cells).sum()), dtype=np.float32)
-        self._of_column = [self._held(column) for column in range(len(sizes))]
+        tables: list[list[int]] = [[] for _ in sizes]
+        for at, columns in enumerate(self.layout.columns):
+            for column in columns:
+                tables[column].append(at)
+        self._of_column = [self._held(column, listed) for column, listed in enumerate(tables)]
         self._forbidden = self._cells_of(forbidden, len(marginals))
 
     def of(self, column: int) -> Held:
@@ -158,35 +162,36 @@ class Residuals:
                 found.append(start + np.flatnonzero(np.moveaxis(mask, turn, -1)))
         return np.concatenate(found)
 
-    def _held(self, column: int) -> Held:
+    def _held(self, column: int, tables: Sequence[int]) -> Held:
         layout = self.layout
-        tables = [at for at, columns in enumerate(layout.columns) if column in columns]
-        own_maps = [layout.maps_at[at][layout.columns[at].index(column)] for at in tables]
-        tables = [at for _, at in sorted(zip(own_maps, tables, strict=True))]
         constant = len(layout.sizes) - 1
-        others = np.full((len(tables), 2), constant, dtype=np.int64)
-        maps_at = np.zeros((len(tables), LARGEST), dtype=np.int64)
-        cells = np.zeros((len(tables), LARGEST, 1 + LARGEST), dtype=np.int64)
+        others: list[tuple[int, ...]] = []
+        maps_at: list[tuple[int, ...]] = []
+        cells: list[list[tuple[int, ...]]] = []
         groups: list[list[int]] = []
-        for q, at in enumerate(tables):
-            columns, shape = layout.columns[at], layout.shapes[at]
+        ordered = sorted(tables, key=lambda at: layout.maps_at[at][layout.columns[at].index(column)])
+        for at in ordered:
+            columns, shape, maps = layout.columns[at], layout.shapes[at], layout.maps_at[at]
             own = columns.index(column)
             axes = [own, *(axis for axis in range(len(columns)) if axis != own)]
-            others[q, : len(axes) - 1] = [columns[axis] for axis in axes[1:]]
-            maps_at[q, : len(axes)] = [layout.maps_at[at][axis] for axis in axes]
-            for copy, turn in enumerate(axes):  # this column's copy first
+            none = (0,) * (LARGEST - len(axes))
+            others.append((*(columns[axis] for axis in axes[1:]), *(constant for _ in none)))
+            maps_at.append((*(maps[axis] for axis in axes), *none))
+            copies = []
+            for turn in axes:  # this column's copy first
                 steps = _strides(shape, turn)
-                cells[q, copy, 0] = self._starts[at] + turn * int(np.prod(shape))
-                cells[q, copy, 1 : 1 + len(axes)] = [steps[axis] for axis in axes]
-            if not groups or groups[-1][3] != maps_at[q, 0]:
-                groups.append([q, q, shape[own], int(maps_at[q, 0])])
-            groups[-1][1] = q + 1
+                start = int(self._starts[at]) + turn * math.prod(shape)
+                copies.append((start, *(steps[axis] for axis in axes), *none))
+            cells.append(copies + [(0,) * (1 + LARGEST)] * len(none))
+            if not groups or groups[-1][3] != maps[own]:
+                groups.append([len(cells) - 1, 0, shape[own], maps[own]])
+            groups[-1][1] = len(cells)
         return Held(
-            others=others,
-            maps_at=maps_at,
-            cells=cells,
-            turns=np.array([len(layout.columns[at]) for at in tables], dtype=np.int64),
-            weights=self._weights[tables],
+            others=np.array(others, dtype=np.int64).reshape(-1, LARGEST - 1),
+            maps_at=np.array(maps_at, dtype=np.int64).reshape(-1, LARGEST),
+            cells=np.array(cells, dtype=np.int64).reshape(-1, LARGEST, 1 + LARGEST),
+            turns=np.array([len(layout.columns[at]) for at in ordered], dtype=np.int64),
+            weights=self._weights[np.array(ordered, dtype=np.int64)],
             groups=np.array(groups, dtype=np.int64).reshape(-1, 4),
         )
 
