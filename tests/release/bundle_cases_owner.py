@@ -261,6 +261,28 @@ def report_of_another_draft_recorded(world: World, folder: Path) -> Path:
     return forced(ready_world(folder.parent / "tampered"), folder, world.signer, refused=False, tamper=tamper)
 
 
+@case("owner", "draft", "card_mismatch")
+def card_with_a_condition_that_was_not_asked(world: World, folder: Path) -> Path:
+    condition = b"draft: draft-1\nsampling: {of: draft-0, given: {}, balance: null}\n"
+    return tampered(world, folder, "card.yaml", b"draft: draft-1\n", condition)
+
+
+@case("owner", "draft", "card_mismatch")
+def card_that_hides_its_condition(world: World, folder: Path) -> Path:
+    """Rows of one kind as a picture of the whole: the ledger holds a digest of what was asked."""
+    other = make_world(folder.parent / "conditional")
+    other.synthesize("draft-1", sampling={"of": "draft-0", "given": {"age": ["80.."]}, "balance": None})
+    other.attack()
+    other.evaluate()
+
+    def tamper(members: dict[str, bytes]) -> None:
+        card, sign, _ = members["card.yaml"].partition(b"\nsampling:")
+        assert sign
+        members["card.yaml"] = card + b"\n"
+
+    return forced(other, folder, world.signer, refused=False, tamper=tamper)
+
+
 @case("owner", "draft", "other_draft")
 def card_of_another_draft_recorded(world: World, folder: Path) -> Path:
     return tampered(world, folder, "card.yaml", b"draft: draft-1", b"draft: draft-7")
