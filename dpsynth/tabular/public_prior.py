@@ -58,7 +58,7 @@ def public_rows(source: Table | Path, schema: Schema) -> Table:
         DataError: the file cannot be read, or has no rows.
     """
     options = {name: option for name, option in column_options(schema).items() if schema.columns[name].modelled}
-    found = source if isinstance(source, Table) else read(source, options=ReadOptions(columns=options))
+    found = source if isinstance(source, Table) else _read(source, ReadOptions(columns=options))
     absent = [name for name in schema.modelled if name not in found.columns]
     if absent:
         raise SchemaError(
@@ -69,6 +69,13 @@ def public_rows(source: Table | Path, schema: Schema) -> Table:
     if rows.unsafe_num_rows == 0:
         raise DataError("The public prior has no rows.", "Leave it out.")
     return rows
+
+
+def _read(path: Path, options: ReadOptions) -> Table:
+    try:
+        return read(path, options=options)
+    except DataError as error:
+        raise DataError(f"The public prior cannot be used. {error.message}", error.remedy) from None
 
 
 def towards(guess: Vector, noisy: Vector, variance: Vector) -> tuple[Vector, float]:

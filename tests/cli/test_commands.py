@@ -135,6 +135,22 @@ def test_public_data_goes_straight_to_a_file_and_says_so(tmp_path: Path, capsys:
     assert len(out.read_text().splitlines()) == made["rows"] + 1
 
 
+def test_a_public_prior_is_a_file_of_the_same_columns_and_no_generator_ignores_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data.csv").write_text(CSV)
+    (tmp_path / "schema.yaml").write_text(SCHEMA)
+    (tmp_path / "other.csv").write_text("colour\nred\n")
+    given = ["synthesize", tmp_path / "data.csv", "-e", "1", "--schema", tmp_path / "schema.yaml", "--public"]
+    code, made = run(capsys, *given, "-g", "gibbs", "--prior", tmp_path / "data.csv", "-o", tmp_path / "out.csv")
+    assert code == 0 and made["generator"] == "gibbs"
+    code, refused = run(capsys, *given, "-g", "gibbs", "--prior", tmp_path / "other.csv", "-o", tmp_path / "b.csv")
+    assert code == 1 and "The public prior cannot be used. The file has no column" in refused["error"]["message"]
+    code, refused = run(capsys, *given, "-g", "mst", "--prior", tmp_path / "data.csv", "-o", tmp_path / "b.csv")
+    assert code == 1 and "takes no public prior" in refused["error"]["message"]
+    assert not (tmp_path / "b.csv").exists()
+
+
 def test_private_rows_cannot_be_sent_to_a_file(vault: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grant(vault)
     assert call(["synthesize", "data", "-e", "1", "-o", str(vault.parent / "rows.csv"), "-w", str(vault)]) == 2
