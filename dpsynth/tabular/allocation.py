@@ -28,8 +28,9 @@ from dpsynth.schema.categories import DeriveNoise
 from dpsynth.schema.derive import open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
-from dpsynth.tabular.calendar import Part, calendar_parts
 from dpsynth.tabular.cells import NARROW
+from dpsynth.tabular.part_queries import asked_parts
+from dpsynth.tabular.parts import Part
 
 NOMINAL = 48
 """Outcomes assumed for a wide or unknown column when shares are decided."""
@@ -39,9 +40,9 @@ NOISE = (30.0, 50.0)
 """Sigmas, in rows, between which shares pass from those for small to those for large noise. The number of rows is not
 known when budgets are divided; this supposes some thousands to some tens of thousands, as in the tables it was tried
 on. Adult is at 21 at epsilon 1, CoIL with its 86 columns at 51."""
-CALENDAR_SHARE = 0.15
-"""Part of a wide date or datetime column's own share that goes to its calendar parts, equally: they have few outcomes,
-so they need less than the intervals."""
+PART_SHARE = 0.05
+"""Of a wide column's own share, for each part (weekday, …, round numbers): parts have few outcomes, so they need less
+than the intervals."""
 
 
 @final
@@ -116,8 +117,8 @@ class SpikeNoise:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CalendarNoise:
-    """Noise of the calendar parts of one column.
+class PartNoise:
+    """Noise of the parts of one column.
 
     Attributes:
         parts: what is asked, one histogram each.
@@ -155,7 +156,7 @@ class Allocation:
         histogram: column -> sigma of its 1-way histogram.
         spikes: column -> noise of its spike search; only columns that may be wide.
         rounds: scores and tables of pairs, in time order; none for a single column.
-        calendar: column -> parts and their noise; only dates and datetimes that may be wide.
+        parts: column -> parts of its intervals and their noise; only columns that may be wide.
         adaptive: bound on the zCDP of steps chosen on the way, add/remove one unit; None if there are none.
     """
 
@@ -164,7 +165,7 @@ class Allocation:
     histogram: Mapping[str, Decimal]
     spikes: Mapping[str, SpikeNoise]
     rounds: tuple[Round, ...] = ()
-    calendar: Mapping[str, CalendarNoise] = field(default_factory=dict)
+    parts: Mapping[str, PartNoise] = field(default_factory=dict)
     adaptive: Decimal | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
@@ -175,8 +176,8 @@ class Allocation:
             if name in self.spikes:
                 events.append(spike_event(self.spikes[name], self.max_records))
             events.append(DiscreteGaussian(sigma=sigma, l2_sensitivity=change))
-            if name in self.calendar:
-                asked = self.calendar[name]
+            if name in self.parts:
+                asked = self.parts[name]
                 events.append(DiscreteGaussian(sigma=asked.sigma, l2_sensitivity=change, count=len(asked.parts)))
         for part in self.rounds:
             events.append(DiscreteGaussian(sigma=part.score_sigma, l2_sensitivity=change, count=part.scores))
@@ -214,14 +215,13 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
     spikes: dict[str, SpikeNoise] = {}
-    calendar: dict[str, CalendarNoise] = {}
+    parts: dict[str, PartNoise] = {}
     for name, weight in weights.items():
         part = oneway * rho * weight / total
-        parts = calendar_parts(schema.columns[name])
-        if parts:
-            sigma = _sigma(CALENDAR_SHARE * part / len(parts), max_records)
-            calendar[name] = CalendarNoise(parts=parts, sigma=sigma)
-            part *= 1 - CALENDAR_SHARE
+        asked = asked_parts(schema.columns[name])
+        if asked:
+            parts[name] = PartNoise(parts=asked, sigma=_sigma(PART_SHARE * part, max_records))
+            part *= 1 - PART_SHARE * len(asked)
         if name in wide:
             sigma = _sigma(part / 2, max_records)
             spikes[name] = SpikeNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records))
@@ -234,7 +234,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         histogram=histogram,
         spikes=spikes,
         rounds=rounds,
-        calendar=calendar,
+        parts=parts,
         adaptive=_five_digits_down(adaptive * rho) if adaptive else None,
     )
 

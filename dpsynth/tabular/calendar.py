@@ -25,21 +25,14 @@ independently of each other; and patterns that change with the years or with ano
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal, final
-
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import GridDomain, known_domain
 from dpsynth.schema.model import ColumnSpec
-from dpsynth.tabular.cells import DAY, HOUR, MINUTE, Cells, even_layout, ticks_per_second
+from dpsynth.tabular.cells import DAY, HOUR, MINUTE, even_layout, ticks_per_second
+from dpsynth.tabular.parts import ROUNDNESS, Part
 
-Part = Literal["weekday", "day", "month", "clock"]
-HOURS, ROUNDNESS = 24, 6
-SIZES = MappingProxyType[Part, int]({"weekday": 7, "day": 32, "month": 12, "clock": HOURS * ROUNDNESS})
 FORTNIGHT = 14
 _MINUTES = np.arange(60)
 ROUND_MINUTES: tuple[NDArray[np.int64], ...] = (
@@ -50,49 +43,6 @@ ROUND_MINUTES: tuple[NDArray[np.int64], ...] = (
 )
 """Minutes of the first four classes of roundness: full hour, quarter, five minutes, minute."""
 _CLASS_OF_MINUTE = np.select([np.isin(_MINUTES, held) for held in ROUND_MINUTES], [0, 1, 2, 3])
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PartCounts:
-    """Released counts of one calendar part.
-
-    Attributes:
-        part: which.
-        counts: noisy rows of intervals per outcome, float64, shape (SIZES[part],).
-        sigma: scale of the noise on each, rows.
-    """
-
-    part: Part
-    counts: NDArray[np.float64]
-    sigma: float
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PartCodec:
-    """The outcome of a calendar part of each row that lies in an interval; all other rows -1."""
-
-    cells: Cells
-    part: Part
-
-    @property
-    def size(self) -> int:
-        """Number of outcomes."""
-        return SIZES[self.part]
-
-    def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
-        """Outcome of each row, shape (rows,), int64."""
-        domain = self.cells.domain
-        codes = domain.encode(values)
-        cells = self.cells.of_codes(codes)
-        counted = (cells >= 0) & (cells < self.cells.intervals)
-        if not isinstance(domain, GridDomain):
-            return np.full(len(codes), -1)
-        ticks = codes + domain.low
-        if self.part == "clock":
-            return np.where(counted, clock_of(ticks, ticks_per_second(domain)), -1)
-        return np.where(counted, outcome_of_days(self.part, ticks // ticks_per_day(domain)), -1)
 
 
 def calendar_parts(spec: ColumnSpec) -> tuple[Part, ...]:

@@ -16,11 +16,11 @@ import numpy as np
 from dpsynth.core.errors import DpsynthError, ModelError, ParameterError
 from dpsynth.schema.domain import Domain, GridDomain
 from dpsynth.tabular.binning import Binning
-from dpsynth.tabular.calendar import SIZES
 from dpsynth.tabular.cells import Cells
 from dpsynth.tabular.forest_model import ForestModel
 from dpsynth.tabular.model_codec import MAX_CODES, MAX_COLUMNS
 from dpsynth.tabular.oneway import OneWay
+from dpsynth.tabular.parts import SIZES
 from dpsynth.tabular.record_model import RecordModel
 from dpsynth.tabular.residuals import LARGEST
 
@@ -80,10 +80,8 @@ def _check_cells(name: str, oneway: OneWay) -> None:
     within = not len(spikes) or (int(spikes[0]) >= 0 and int(spikes[-1]) < cells.domain.size)
     _require(within, f"column {name!r} has a spike out of range")
     _check_counts(name, oneway.counts, oneway.variance, cells.size + 1)
-    dated = isinstance(cells.domain, GridDomain) and cells.domain.kind in ("date", "datetime")
-    _require(dated or not oneway.parts, f"column {name!r} has a calendar and no dates")
     for part in oneway.parts:
-        _require(part.counts.shape == (SIZES[part.part],), f"column {name!r} has a calendar of another shape")
+        _require(part.counts.shape == (SIZES[part.part],), f"column {name!r} has a part of another shape")
         _require(bool((np.abs(part.counts) < LARGEST_COUNT).all()), f"column {name!r} has an impossible count")
         _require(0 < part.sigma < LARGEST_COUNT, f"column {name!r} has no noise")
 

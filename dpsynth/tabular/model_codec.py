@@ -45,7 +45,7 @@ KINDS: Mapping[str, str] = {
     "forest_model": "dpsynth.tabular.forest_model:ForestModel",
     "grid_domain": "dpsynth.schema.domain:GridDomain",
     "one_way": "dpsynth.tabular.oneway:OneWay",
-    "part_counts": "dpsynth.tabular.calendar:PartCounts",
+    "part_counts": "dpsynth.tabular.parts:PartCounts",
     "record_model": "dpsynth.tabular.record_model:RecordModel",
     "sweep": "dpsynth.tabular.chains:Sweep",
 }

@@ -6,13 +6,8 @@ counted, each interval keeping its own rows. Days are then drawn within interval
 takes its hour, its roundness and a uniform moment of that roundness after the day, or, where intervals are shorter
 than a day, inside the interval.
 
-What was counted is denoised first towards what uniform draws would give: outcomes that stand out by four sigma keep
-their count, all others are shrunk together (James and Stein 1961, positive part). A column without a pattern is
-therefore drawn as if nothing had been asked.
-
->>> noisy = np.array([20_112.0, 19_875, 20_031, 19_940, 20_066, -31, 12])
->>> denoised(noisy, 50.0, np.full(7, 100_000 / 7)).round(-3).tolist()
-[20000.0, 20000.0, 20000.0, 20000.0, 20000.0, 0.0, 0.0]
+What was counted is denoised first towards what uniform draws would give (`denoising`), so a column without a pattern
+is drawn as if nothing had been asked.
 
 Not guaranteed: intervals' own patterns; all share the factors.
 """
@@ -26,21 +21,17 @@ from numpy.typing import NDArray
 
 from dpsynth.schema.domain import GridDomain
 from dpsynth.tabular.calendar import (
-    HOURS,
     ROUND_MINUTES,
-    ROUNDNESS,
-    SIZES,
-    Part,
-    PartCounts,
     outcome_of_days,
     parts_within,
     ticks_per_day,
     uniform_roundness,
 )
 from dpsynth.tabular.cells import DAY, HOUR, MINUTE, Cells, even_layout, ticks_per_second
+from dpsynth.tabular.denoising import STANDS_OUT, denoised
+from dpsynth.tabular.parts import HOURS, ROUNDNESS, SIZES, Part, PartCounts
 from dpsynth.tabular.sampling import systematic
 
-STANDS_OUT = 4.0
 RAKING_STEPS = 30
 CLOCK_STEPS = 20
 
@@ -79,31 +70,6 @@ def draw_moments(
         codes = _draw_times(domain, mass, known["clock"], intervals, rng)
     inside: NDArray[np.int64] = np.clip(codes, 0, domain.size - 1)
     return inside
-
-
-def denoised(noisy: NDArray[np.float64], sigma: float, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Counts near `expected` where the noise allows it, of the noisy total, non-negative.
-
-    Args:
-        noisy: counts with noise of scale `sigma`, shape (outcomes,).
-        sigma: > 0.
-        expected: what a draw without pattern would give, up to a factor; non-negative, shape (outcomes,).
-    """
-    out = np.zeros(len(noisy), dtype=bool)
-    base = noisy
-    for _ in range(len(noisy)):
-        rest = ~out
-        scale = max(float(noisy[rest].sum()), 0.0) / max(float(expected[rest].sum()), 1e-300)
-        base = expected * scale
-        more = rest & (np.abs(noisy - base) > STANDS_OUT * sigma)
-        if not more.any():
-            break
-        more &= np.abs(noisy - base) >= np.abs(noisy - base)[more].max() / 2  # they distort the base of the others
-        out |= more
-    rest = ~out
-    spread = float(((noisy - base)[rest] ** 2).sum())
-    signal = max(0.0, 1.0 - (rest.sum() - 1) * sigma**2 / max(spread, 1e-300))
-    return np.maximum(np.where(out, noisy, base + signal * (noisy - base)), 0.0)
 
 
 def denoised_clock(clock: PartCounts, hours: NDArray[np.float64], second: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 A column's domain is cut into `cells`. A wide grid gets at most 512 intervals of equal width and, beside them, *spikes*:
 single values that many rows share (zero inflation, censoring codes, round numbers), found among the values that occur
 by partition selection. Spikes are taken out of their interval, so that a bin midpoint or a uniform draw never replaces
-the zero that nine rows in ten hold. Dates and datetimes with wide intervals are counted once more by `calendar` parts.
+the zero that nine rows in ten hold. Wide intervals are counted once more by `parts`: weekdays, hours, round numbers.
 Missing is an outcome of its own.
 
 Each row falls in exactly one cell (or missing) of its column: sensitivity k, in L2, for a unit of at most k rows under
@@ -27,9 +27,11 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import Domain
 from dpsynth.tabular.allocation import Allocation, SpikeNoise
-from dpsynth.tabular.calendar import PartCodec, PartCounts
 from dpsynth.tabular.cells import Cells
 from dpsynth.tabular.moments import draw_moments
+from dpsynth.tabular.part_queries import PartCodec
+from dpsynth.tabular.parts import PartCounts
+from dpsynth.tabular.roundness import draw_round
 
 MAX_SPIKES = 64
 
@@ -43,7 +45,7 @@ class OneWay:
         cells: what is counted.
         counts: noisy rows per cell, then missing; float64, shape (cells.size + 1,).
         variance: noise variance of each entry, same shape.
-        parts: released calendar parts of the intervals; empty for columns that are no dates.
+        parts: released parts of the intervals: calendar parts, or round numbers; empty if none were asked.
     """
 
     cells: Cells
@@ -52,12 +54,16 @@ class OneWay:
     parts: tuple[PartCounts, ...] = ()
 
     def draw(self, cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """A domain code inside each cell, shape (rows,); -1 stays missing. By the calendar parts, else uniform."""
+        """A domain code inside each cell, shape (rows,); -1 stays missing. By the parts, else uniform."""
         codes = self.cells.draw(cells, rng)
-        if self.parts:
+        if self.parts and not self.cells.single:
             inside = np.flatnonzero((cells >= 0) & (cells < self.cells.intervals))
             rows = self.counts[: self.cells.intervals]
-            codes[inside] = draw_moments(self.cells, rows, self.parts, cells[inside], rng)
+            if self.parts[0].part == "round":
+                asked = self.parts[0]
+                codes[inside] = draw_round(self.cells, rows, asked.counts, asked.sigma, cells[inside], rng)
+            else:
+                codes[inside] = draw_moments(self.cells, rows, self.parts, cells[inside], rng)
         return codes
 
 
@@ -122,7 +128,7 @@ def _measure(
         counts[own] = share * counts[own] + (1 - share) * spike_counts
         variance[own] = share * variance[own]
     parts: tuple[PartCounts, ...] = ()
-    if name in allocation.calendar:
+    if name in allocation.parts:
         parts, event = _count_parts(table, name, cells, allocation, noise)
         events.append(event)
     return OneWay(cells=cells, counts=counts, variance=variance, parts=parts), events
@@ -131,8 +137,8 @@ def _measure(
 def _count_parts(
     table: Table, name: str, cells: Cells, allocation: Allocation, noise: NoiseSource
 ) -> tuple[tuple[PartCounts, ...], Event]:
-    """Noisy calendar parts of the rows in intervals, and the event of all of them."""
-    settings = allocation.calendar[name]
+    """Noisy parts of the rows in intervals, and the event of all of them."""
+    settings = allocation.parts[name]
     exact = []
     for part in settings.parts:
         (counts,) = table.counts({name: PartCodec(cells=cells, part=part)}, [(name,)])

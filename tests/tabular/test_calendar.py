@@ -18,12 +18,14 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import GridDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
-from dpsynth.tabular.allocation import CALENDAR_SHARE, Shares, allocate
-from dpsynth.tabular.calendar import SIZES, PartCodec, calendar_parts, clock_of, outcome_of_days, parts_within
+from dpsynth.tabular.allocation import PART_SHARE, Shares, allocate
+from dpsynth.tabular.calendar import calendar_parts, clock_of, outcome_of_days, parts_within
 from dpsynth.tabular.cells import Cells
+from dpsynth.tabular.denoising import denoised
 from dpsynth.tabular.independent import Independent
-from dpsynth.tabular.moments import denoised
 from dpsynth.tabular.oneway import measure_oneways
+from dpsynth.tabular.part_queries import PartCodec
+from dpsynth.tabular.parts import SIZES
 
 ROWS = 20_000
 NONE = np.zeros(0, dtype=np.int64)
@@ -103,7 +105,7 @@ def test_office_hours_and_full_hours_come_back():
     seconds += (8 + rng.integers(0, 10, ROWS)) * 3600
     seconds += np.where(rng.random(ROWS) < 0.5, 0, rng.integers(0, 3600, ROWS))
     out = synthetic(moments_of(seconds), MOMENT)
-    sigma = float(allocation(MOMENT).calendar["x"].sigma)
+    sigma = float(allocation(MOMENT).parts["x"].sigma)
     bound = 2 * expected_noise(24, sigma * 6**0.5, ROWS) + 0.01
     assert bound < 0.35  # a uniform draw has 0.58
     assert distance(seconds // 3600 % 24, out // 3600 % 24, 24) < bound
@@ -178,8 +180,8 @@ def test_parts_take_a_share_of_their_own_column_alone():
         for event in with_date.events(Schema.from_dict({"columns": {"x": DATE}}))
     )
     assert spent == pytest.approx(0.02, rel=1e-3) and spent <= 0.02
-    own = with_date.calendar["x"]
-    assert len(own.parts) / (2 * float(own.sigma) ** 2) == pytest.approx(CALENDAR_SHARE * 0.02, rel=1e-3)
+    own = with_date.parts["x"]
+    assert len(own.parts) / (2 * float(own.sigma) ** 2) == pytest.approx(3 * PART_SHARE * 0.02, rel=1e-3)
 
 
 def test_released_parts_carry_the_noise_of_their_event_and_grow_with_k():
@@ -198,7 +200,7 @@ def test_released_parts_carry_the_noise_of_their_event_and_grow_with_k():
                 noises.append(held.counts - exact)
         event = events[-1]
         assert isinstance(event, DiscreteGaussian)
-        assert (event.count, event.l2_sensitivity, event.sigma) == (3, Decimal(k), plan.calendar["x"].sigma)
+        assert (event.count, event.l2_sensitivity, event.sigma) == (3, Decimal(k), plan.parts["x"].sigma)
         drawn = np.concatenate(noises)  # 60 x 51 draws: the deviation is known to 1.3 %, alpha 1e-6 is 6.3 %
         deviation[k] = drawn.std()
         assert abs(deviation[k] / float(event.sigma) - 1) < 0.063
