@@ -53,14 +53,16 @@ from dpsynth.tabular.tree import Pair, Vector
 
 SHARES = Shares(adaptive=0.75)
 STEPS_PER_COLUMN = 16
-"""Steps that the bound would last for without annealing, for each column: the paper's."""
+"""Steps that the bound would last for without annealing, for each column: the paper's. 4 and 8 were no
+better on Adult."""
 MOST_FITS = 160
 """Rounds of one step each up to this many steps; beyond, several pairs are chosen between two fits."""
 SHORT = Sweeps(start=100.0, annealed=1, averaged=4)
 """A fit between two steps. Records are fitted to all but the newest table already, so nothing rises. Tables are
 averaged, since those of a single draw of records have a sampling error of the size of the scores."""
 TARGET_WORTH = 2
-"""Weight of a pair that holds the target; other pairs have 1."""
+"""Weight of a pair that holds the target; other pairs have 1. Decided on Adult, NIST and Credit at epsilon 1: AUC of
+models for the target 0.003 to 0.013 better than with 1, mean pair error up to 7 % worse."""
 
 
 @final
