@@ -48,7 +48,7 @@ def draw_allowed(
     values = draw_values(binning, codes, rng)
     values[allowed.missing] = -1
     _swap(values, np.asarray(codes), allowed, rng)
-    _swap(values, (values < 0).astype(np.int8), allowed, rng)
+    _swap(values, (values < 0).astype(np.int8), allowed, rng)  # with any row that is not missing
     wrong = np.flatnonzero(~allowed.holds(values))
     for _ in range(ROUNDS):
         again = wrong[codes[wrong] < binning.size]
