@@ -98,13 +98,15 @@ class Chains:
         """
         sums = [PairTables(table.sizes) for table in self.tables]
         residuals = [Residuals(table.sizes, targets, penalties) for table in self.tables]
+        for held, table in zip(residuals, self.tables, strict=True):
+            held.refresh(table.records)
 
         def sweep(chain: int, number: int) -> list[NDArray[np.int64]]:
             table, used = self.tables[chain], joint if number % 2 == 0 else ()
-            table.anneal(residuals[chain], strengths[number : number + 1], self._randoms[chain], joint=used)
+            table.sweep(residuals[chain], float(strengths[number]), self._randoms[chain], joint=used)
             if number >= len(strengths) - averaged:
                 sums[chain].add(table.records)
-            return table.coarse_tables([(target.columns, target.maps) for target in targets])
+            return residuals[chain].refresh(table.records)[: len(targets)]
 
         with ThreadPoolExecutor(max_workers=min(len(self.tables), usable_cores())) as pool:
             for number, strength in enumerate(strengths.tolist()):

@@ -75,6 +75,10 @@ def count_cells(records: Array, tables: Array, maps: Array, out: Array) -> None:
         end = min(begin + BLOCK, records.shape[0])
         for q in range(len(tables)):
             a, b, c, map_a, map_b, map_c, start, step_a, step_b, step_c = tables[q]
+            if map_a == 0 and map_b == 0 and step_c == 0:
+                for i in range(begin, end):
+                    out[U(start + records[i, a] * step_a + records[i, b] * step_b)] += 1
+                continue
             for i in range(begin, end):
                 at = start + maps[map_a + records[i, a]] * step_a + maps[map_b + records[i, b]] * step_b
                 out[U(at + maps[map_c + records[i, c]] * step_c)] += 1

@@ -67,13 +67,13 @@ class JointProposal:
 
     Attributes:
         columns: the two columns.
-        density: probabilities, shape (codes of the first, codes of the second).
+        pool: of the density, shape (codes of the first, codes of the second).
     """
 
     columns: Columns
-    density: Vector
+    pool: Pool
 
     @classmethod
     def of(cls, columns: Columns, table: Vector) -> JointProposal:
         """In proportion to a non-negative table, with a small uniform part."""
-        return cls(columns=columns, density=(1 - EXPLORED) * table / table.sum() + EXPLORED / table.size)
+        return cls(columns=columns, pool=Pool.of((1 - EXPLORED) * table / table.sum() + EXPLORED / table.size))

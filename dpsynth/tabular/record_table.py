@@ -126,18 +126,33 @@ class RecordTable:
                 density given the frozen codes.
         """
         residuals.refresh(self.records)
-        pools = [Pool.of(proposal.density) for proposal in joint]
-        for sweep, strength in enumerate(strengths):
-            residuals.forbid(float(strength))
-            everyone = rng.permutation(len(self.records))
-            for column in rng.permutation(len(self._costs)):
-                order = _movable(everyone, frozen, int(column))
-                self._move_alone(residuals, int(column), float(strength), order, rng)
-            for proposal, pool in zip(joint, pools, strict=True) if sweep % 2 == 0 else ():
-                order = _movable(everyone, frozen, *proposal.columns)
-                self._move_together(residuals, proposal.columns, pool, float(strength), order, rng)
+        for number, strength in enumerate(strengths):
+            together = joint if number % 2 == 0 else ()
+            self.sweep(residuals, float(strength), rng, joint=together, frozen=frozen)
             if each is not None:
                 each()
+
+    def sweep(
+        self,
+        residuals: Residuals,
+        strength: float,
+        rng: np.random.Generator,
+        *,
+        joint: Sequence[JointProposal] = (),
+        frozen: Mapping[int, NDArray[np.bool_]] = MappingProxyType({}),
+    ) -> None:
+        """Move every column of every record once, in random order, then these pairs; arguments as in `anneal`.
+
+        `residuals` must be those of the records, and are so afterwards, up to the rounding of four-byte floats.
+        """
+        residuals.forbid(strength)
+        everyone = rng.permutation(len(self.records))
+        for column in rng.permutation(len(self._costs)):
+            order = _movable(everyone, frozen, int(column))
+            self._move_alone(residuals, int(column), strength, order, rng)
+        for proposal in joint:
+            order = _movable(everyone, frozen, *proposal.columns)
+            self._move_together(residuals, proposal.columns, proposal.pool, strength, order, rng)
 
     def tables(self, wanted: Sequence[Columns]) -> dict[Columns, NDArray[np.int64]]:
         """Counts of the records by one to three columns each, one axis a column."""

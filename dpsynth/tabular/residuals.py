@@ -133,10 +133,12 @@ class Residuals:
         """The tables that hold a column."""
         return self._of_column[column]
 
-    def refresh(self, records: NDArray[np.int16]) -> None:
-        """Residuals of these records in every copy."""
-        for at, counted in enumerate(self.layout.count(records)):
+    def refresh(self, records: NDArray[np.int16]) -> list[NDArray[np.int64]]:
+        """Residuals of these records in every copy; returns the counts of the marginals, then of the penalties."""
+        counts = self.layout.count(records)
+        for at, counted in enumerate(counts):
             self._write(at, (counted - self._targets[at]) * self._weights[at])
+        return counts
 
     def forbid(self, strength: float) -> None:
         """Let each forbidden cell cost the same at this strength as at any other.

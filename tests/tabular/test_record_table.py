@@ -10,7 +10,7 @@ import pytest
 import dpsynth.tabular.record_table as record_table
 from dpsynth.core.progress import silent
 from dpsynth.tabular.binning import bin_cells
-from dpsynth.tabular.proposals import JointProposal, Pool
+from dpsynth.tabular.proposals import JointProposal
 from dpsynth.tabular.record_fit import RecordFit
 from dpsynth.tabular.record_table import RecordTable
 from dpsynth.tabular.residuals import Marginal, Residuals
@@ -42,7 +42,6 @@ def sampled(strength: float, moves: str, *, sweeps: int = 16_000):
     table = RecordTable(SIZES, PRIOR, RECORDS, rng, PRIOR)
     residuals = Residuals(table.sizes, MARGINALS)
     residuals.refresh(table.records)
-    pools = [Pool.of(proposal.density) for proposal in JOINT]
 
     def sweep(count, each):
         if moves != "joint moves alone":
@@ -50,9 +49,9 @@ def sampled(strength: float, moves: str, *, sweeps: int = 16_000):
             table.anneal(residuals, np.full(count, strength), rng, joint=joint, each=each)
             return
         for _ in range(count):
-            for proposal, pool in zip(JOINT, pools, strict=True):
+            for proposal in JOINT:
                 order = rng.permutation(RECORDS)
-                table._move_together(residuals, proposal.columns, pool, strength, order, rng)
+                table._move_together(residuals, proposal.columns, proposal.pool, strength, order, rng)
             each()
 
     return long_run(table, PAIRS, sweep, sweeps)
