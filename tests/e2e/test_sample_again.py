@@ -118,6 +118,13 @@ def test_attacks_and_quality_compare_with_real_rows_of_the_same_kind(first: Draf
     assert matching(whole, whole._source.parts.train) is whole._source.parts.train
 
 
+def test_a_rare_condition_leaves_the_attacks_no_power_and_does_not_pass(first: Draft) -> None:
+    draft = first.workspace.sample(first, rows=1000, given={"age": "42", "children": "4"})
+    assert draft.attack().verdict == "inconclusive"
+    draft.evaluate()
+    assert draft.gate().decision == "regenerate"
+
+
 def test_the_ledger_holds_a_digest_of_what_was_asked(first: Draft) -> None:
     draft = first.workspace.sample(first, rows=300, given={"age": "22"})
     with draft.workspace.ledger() as ledger:
