@@ -66,6 +66,13 @@ def test_levels_keep_mass_that_a_flat_derivation_loses():
     assert lost[0] > 0.2 and lost[1] < 0.005
 
 
+def test_rows_that_have_an_outcome_are_not_counted_again_at_a_shorter_prefix():
+    covered = [f"250.{i:02d}" for i in range(90)] * 3
+    assert derived([*covered, "251.1", "9"], 2, 3)[0].groups == ("250",)
+    assert derived([*covered, *["251.1", "252.1", "253.1"] * 25], 2, 3)[0].groups == ("250", "25")
+    assert derived([*["25"] * 300, *covered], 2, 3)[0].groups == ("250",)  # shorter than a level, not in it
+
+
 def test_one_event_for_each_level_whatever_the_codes():
     for codes in (ICD, [], ["x"], [f"{i}" for i in range(500)]):
         _, events = derived(pa.array(codes, pa.string()), 1, 3, 5)
