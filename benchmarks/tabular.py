@@ -57,6 +57,7 @@ GOALS: dict[tuple[str, str, str], dict[str, float]] = {
         "kept": 0.90,
         "invented": 0.0015,
     },
+    ("adult", "aim", "1"): {"tvd1": 0.0138, "tvd2": 0.0403, "tvd3": 0.0794, "auc": 0.9034},
     ("adult", "gibbs", "10"): {"tvd2": 0.0095, "tvd3": 0.034, "auc": 0.915},
     ("adult", "gibbs", "0.1"): {"tvd2": 0.080, "auc": 0.86},
     ("covid", "gibbs", "1"): {"wall_s": 60.0, "rss_mib": 800.0, "tvd2": 0.0088, "auc": 0.935},
