@@ -476,3 +476,13 @@ def test_canaries_obey_constraints_that_one_row_can_break():
         share[label] = broken(schema(declared), planted.rows).mean()
         assert len(set(planted.rows["y"].to_pylist())) > 150  # uniform elsewhere
     assert share["constrained"] == 0 and share["free"] > 0.5
+
+
+def test_pairs_that_would_lock_two_columns_together_are_left_to_the_decoder():
+    """With them no move of one column is possible, and records keep the shares that they began with."""
+    declared = [{"kind": "not_applicable", "when": {"t": True}, "column": "v", "value": 3, "iff": True}]
+    for iff, count in ((True, 0), (False, 1)):
+        enforcement, codes = random_model(schema([declared[0] | {"iff": iff}]), 300, 2)
+        present = {name: binning.size for name, binning in enforcement.columns.binnings.items()}
+        assert len(enforcement.penalties(present)) == count
+        assert not broken(enforcement.schema, enforcement.decode(codes, np.random.default_rng(0))).any()
