@@ -162,7 +162,7 @@ def move_column(
             after += cost[code] <= point
         if after != before:
             records[i, column] = after
-            _shift(records[i], held, maps, residual, before, after)
+            _shift(records, i, held, maps, residual, before, after)
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -205,13 +205,13 @@ def propose_column(
             codes[c] = pool[picks[k, c - 1]]
         for c in range(candidates):
             cost[c] = 0.0
-        _add_costs(records[i], held, maps, residual, codes, -1, codes, False, coarse, cost)
+        _add_costs(records, i, held, maps, residual, codes, -1, codes, False, coarse, cost)
         for c in range(candidates):
             cost[c] = base[codes[c]] + scale * cost[c]
         after = codes[_choose(cost, uniform[k])]
         if after != before:
             records[i, column] = after
-            _shift(records[i], held, maps, residual, before, after)
+            _shift(records, i, held, maps, residual, before, after)
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -260,23 +260,24 @@ def move_pair(
             codes_a[c], codes_b[c] = pool[0][picks[k, c - 1]], pool[1][picks[k, c - 1]]
         for c in range(candidates):
             cost[c] = 0.0
-        _add_costs(records[i], held_first, maps, residual, codes_a, second, codes_b, True, coarse, cost)
-        _add_costs(records[i], held_second, maps, residual, codes_b, first, codes_a, False, coarse, cost)
+        _add_costs(records, i, held_first, maps, residual, codes_a, second, codes_b, True, coarse, cost)
+        _add_costs(records, i, held_second, maps, residual, codes_b, first, codes_a, False, coarse, cost)
         for c in range(candidates):
             cost[c] = base[codes_a[c], codes_b[c]] + scale * cost[c]
         taken = _choose(cost, uniform[k])
         after_a, after_b = codes_a[taken], codes_b[taken]
         if after_a != before_a:
             records[i, first] = after_a
-            _shift(records[i], held_first, maps, residual, before_a, after_a)
+            _shift(records, i, held_first, maps, residual, before_a, after_a)
         if after_b != before_b:
             records[i, second] = after_b
-            _shift(records[i], held_second, maps, residual, before_b, after_b)
+            _shift(records, i, held_second, maps, residual, before_b, after_b)
 
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _add_costs(
-    record: Array,
+    records: Array,
+    i: np.uint64,
     held: Held,
     maps: Array,
     residual: Array,
@@ -302,7 +303,7 @@ def _add_costs(
                 if others[q, side] == partner:
                     step, at = cells[q, 0, 2 + side], maps_at[q, 1 + side]
                 else:
-                    start += maps[U(maps_at[q, 1 + side] + record[U(others[q, side])])] * cells[q, 0, 2 + side]
+                    start += maps[U(maps_at[q, 1 + side] + records[i, U(others[q, side])])] * cells[q, 0, 2 + side]
             if step == 0:
                 itself += weights[q]
                 for c in range(len(codes)):
@@ -333,15 +334,15 @@ def _choose(cost: Array, uniform: float) -> int:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _shift(record: Array, held: Held, maps: Array, residual: Array, before: int, after: int) -> None:
+def _shift(records: Array, i: np.uint64, held: Held, maps: Array, residual: Array, before: int, after: int) -> None:
     """Move one record from a column's code `before` to `after` in all residuals."""
     others, maps_at, cells, weights = held.others, held.maps_at, held.cells, held.weights
     for q in range(len(others)):
         old, new = maps[maps_at[q, 0] + before], maps[maps_at[q, 0] + after]
         if old == new:
             continue
-        code_1 = maps[U(maps_at[q, 1] + record[U(others[q, 0])])]
-        code_2 = maps[U(maps_at[q, 2] + record[U(others[q, 1])])]
+        code_1 = maps[U(maps_at[q, 1] + records[i, U(others[q, 0])])]
+        code_2 = maps[U(maps_at[q, 2] + records[i, U(others[q, 1])])]
         for turn in range(held.turns[q]):
             start, step = cells[q, turn, 0], cells[q, turn, 1]
             start += code_1 * cells[q, turn, 2] + code_2 * cells[q, turn, 3]
