@@ -50,7 +50,12 @@ _whole_sentences(app)
 
 
 def main() -> None:
-    """Run the command line and leave with the documented exit code."""
+    """Run the command line and leave with the documented exit code.
+
+    Arrow takes its memory from the system's allocator unless the user chose another: the one it comes with keeps 37 MiB
+    more (Adult, `mst`: 259 against 222 MiB at the same time). Arrow reads the variable when it is first imported.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     sys.exit(call(sys.argv[1:]))
 
 

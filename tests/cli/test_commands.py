@@ -308,3 +308,18 @@ def test_an_open_reservation_is_listed_with_the_command_that_closes_it(
     capsys.readouterr()
     assert call(["ledger", "show", "-w", str(vault)]) == 0
     assert "dpsynth ledger expire" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("chosen", "used"), [(None, "system"), ("mimalloc", "mimalloc")])
+def test_arrow_takes_memory_from_the_system_unless_told_otherwise(chosen, used):
+    """The allocator that comes with Arrow keeps 37 MiB more in a run on Adult."""
+    probe = (
+        "import atexit, sys; from dpsynth.cli.app import main\n"
+        "show = lambda: print(__import__('pyarrow').default_memory_pool().backend_name)\n"
+        "atexit.register(show); sys.argv = ['dpsynth', '--help']; main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    if chosen:
+        environment["ARROW_DEFAULT_MEMORY_POOL"] = chosen
+    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment).stdout
+    assert out.splitlines()[-1] == used
