@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.tabular.proposals import JointProposal
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Columns, Marginal, Residuals
+from dpsynth.tabular.records.proposals import JointProposal
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Columns, Marginal, Residuals
 
 STRENGTHS = (1.0, 100.0, 10_000.0)
 SWEEPS, AVERAGED = 60, 60

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dpsynth.tabular.independent import Independent
     from dpsynth.tabular.mst import MST
     from dpsynth.tabular.protocol import Generator, Model, Plan
-    from dpsynth.tabular.saving import SavedModel, load, save
+    from dpsynth.tabular.saved.saving import SavedModel, load, save
 
 GENERATORS = {
     "aim": "dpsynth.tabular.aim:AIM",
@@ -36,9 +36,9 @@ _NAMES = {
     "Independent": GENERATORS["independent"],
     "Model": "dpsynth.tabular.protocol:Model",
     "Plan": "dpsynth.tabular.protocol:Plan",
-    "SavedModel": "dpsynth.tabular.saving:SavedModel",
-    "load": "dpsynth.tabular.saving:load",
-    "save": "dpsynth.tabular.saving:save",
+    "SavedModel": "dpsynth.tabular.saved.saving:SavedModel",
+    "load": "dpsynth.tabular.saved.saving:load",
+    "save": "dpsynth.tabular.saved.saving:save",
 }
 __all__ = [
     "AIM",

@@ -42,14 +42,14 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.aim_budget import AdaptiveBudget
 from dpsynth.tabular.allocation import Shares
+from dpsynth.tabular.forests.tree import Pair, Vector
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.record_ends import OpenFit
-from dpsynth.tabular.record_fit import LATER, RecordFit, Sweeps
-from dpsynth.tabular.record_model import RecordModel
+from dpsynth.tabular.records.record_ends import OpenFit
+from dpsynth.tabular.records.record_fit import LATER, RecordFit, Sweeps
+from dpsynth.tabular.records.record_model import RecordModel
 from dpsynth.tabular.selection import measurement_error
-from dpsynth.tabular.tree import Pair, Vector
 
 SHARES = Shares(adaptive=0.75)
 STEPS_PER_COLUMN = 16

@@ -28,9 +28,9 @@ from dpsynth.schema.categories import DeriveNoise
 from dpsynth.schema.derive import open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
-from dpsynth.tabular.cells import NARROW
-from dpsynth.tabular.part_queries import asked_parts
-from dpsynth.tabular.parts import Part
+from dpsynth.tabular.columns.cells import NARROW
+from dpsynth.tabular.columns.part_queries import asked_parts
+from dpsynth.tabular.columns.parts import Part
 
 NOMINAL = 48
 """Outcomes assumed for a wide or unknown column when shares are decided."""

@@ -43,17 +43,17 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
-from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.forests.tree import Pair, Vector, spanning_tree
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.public_prior import public_rows
-from dpsynth.tabular.record_ends import OpenFit
-from dpsynth.tabular.record_fit import FIRST, LATER, RecordFit
-from dpsynth.tabular.record_model import RecordModel
+from dpsynth.tabular.records.public_prior import public_rows
+from dpsynth.tabular.records.record_ends import OpenFit
+from dpsynth.tabular.records.record_fit import FIRST, LATER, RecordFit
+from dpsynth.tabular.records.record_model import RecordModel
+from dpsynth.tabular.records.shrinkage import posterior_means
 from dpsynth.tabular.selection import OPTIMISM, Clique, assign_slots, measurement_error
-from dpsynth.tabular.shrinkage import posterior_means
-from dpsynth.tabular.tree import Pair, Vector, spanning_tree
 
 SHARES = Shares(
     rounds=(

@@ -16,11 +16,11 @@ from dpsynth.core.progress import Progress
 from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
-from dpsynth.tabular.binning import Binning, bin_cells
-from dpsynth.tabular.oneway import measure_oneways, row_total
+from dpsynth.tabular.columns.binning import Binning, bin_cells
+from dpsynth.tabular.columns.oneway import measure_oneways, row_total
 from dpsynth.tabular.planning import checked_domains
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.public_prior import pulled_oneway
+from dpsynth.tabular.records.public_prior import pulled_oneway
 
 
 @final

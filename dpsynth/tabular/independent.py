@@ -22,11 +22,11 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Shares
 from dpsynth.tabular.constraints.enforced import Enforced
-from dpsynth.tabular.forest_model import ForestModel
+from dpsynth.tabular.forests.forest_model import ForestModel
+from dpsynth.tabular.forests.tree import fit_forest
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.tree import fit_forest
 
 
 @final

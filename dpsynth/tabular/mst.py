@@ -36,14 +36,14 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
-from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.constraints.enforced import Enforced
-from dpsynth.tabular.forest_model import ForestModel
+from dpsynth.tabular.forests.forest_model import ForestModel
+from dpsynth.tabular.forests.tree import Pair, Vector, fit_forest, project, spanning_tree
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.selection import measurement_error, predicted_table
-from dpsynth.tabular.tree import Pair, Vector, fit_forest, project, spanning_tree
 
 SHARES = Shares(rounds=(RoundShares(scores=0.05, pairs=0.45),))
 """Decided on six tables (3,900 to 60,000 rows, 15 to 86 columns): flat from 0.35 to 0.55 for the 1-ways on most, better

@@ -31,7 +31,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Allocation
-from dpsynth.tabular.given import Given
+from dpsynth.tabular.conditions.given import Given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

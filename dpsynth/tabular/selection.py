@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.tabular.tree import Vector
+from dpsynth.tabular.forests.tree import Vector
 
 Clique = tuple[str, ...]
 """Columns of one table: a pair, or a single column that is counted again."""

@@ -22,7 +22,7 @@ from dpsynth.pipeline import fit_model
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
-from dpsynth.tabular.saving import SavedModel, load
+from dpsynth.tabular.saved.saving import SavedModel, load
 
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
@@ -110,7 +110,7 @@ def sample_public(
         where: conditions as words, `column=value`.
         balance: column whose values take equal shares.
     """
-    from dpsynth.tabular.given import where as read_where
+    from dpsynth.tabular.conditions.given import where as read_where
 
     if rows is not None and rows < 1:
         raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the noisy row total.")

@@ -22,8 +22,8 @@ from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
-from dpsynth.tabular.given import Given, conditions, from_text
-from dpsynth.tabular.saving import SavedModel, from_bytes
+from dpsynth.tabular.conditions.given import Given, conditions, from_text
+from dpsynth.tabular.saved.saving import SavedModel, from_bytes
 from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.synthesis import next_number
 

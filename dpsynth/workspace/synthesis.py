@@ -40,7 +40,7 @@ from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import GENERATORS
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.protocol import Generator, Plan
-from dpsynth.tabular.saving import SavedModel, can_be_saved, to_bytes
+from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.split import Split, split

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from accounting.ledger import Balance
     from dpsynth.release.policy import Policy
     from dpsynth.schema.model import Schema
-    from dpsynth.tabular.given import Given
+    from dpsynth.tabular.conditions.given import Given
     from dpsynth.tabular.protocol import Generator
     from dpsynth.workspace.draft import Draft
 

@@ -34,8 +34,8 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import GENERATORS, SavedModel, generator
-from dpsynth.tabular.given import Between
-from dpsynth.tabular.saving import from_bytes, to_bytes
+from dpsynth.tabular.conditions.given import Between
+from dpsynth.tabular.saved.saving import from_bytes, to_bytes
 
 RECORD = PrivacyUnit()
 USER = PrivacyUnit(kind="user", column="person", max_records=3)

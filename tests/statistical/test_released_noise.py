@@ -15,8 +15,8 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
+from dpsynth.tabular.columns.oneway import measure_oneways
 from dpsynth.tabular.independent import Independent
-from dpsynth.tabular.oneway import measure_oneways
 from tests.conformance.generator import schema
 
 ALPHA = 1e-6

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Columns, Layout, Marginal
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Columns, Layout, Marginal
 
 BLOCKS = 40
 LIMIT = 6.2

@@ -24,7 +24,7 @@ from dpsynth.schema.derive import derive
 from dpsynth.tabular import generator
 from dpsynth.tabular.aim import AIM
 from dpsynth.tabular.aim_budget import AdaptiveBudget
-from dpsynth.tabular.compiling import STAGE
+from dpsynth.tabular.records.compiling import STAGE
 from tests.conformance.generator import USER, GeneratorConformance, mixed_table, schema
 from tests.tabular.test_gibbs import distance, pair_table
 from tests.tabular.test_mst import CHAIN, chain

@@ -19,13 +19,13 @@ from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import GridDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.tabular.allocation import PART_SHARE, Shares, allocate
-from dpsynth.tabular.calendar import calendar_parts, clock_of, outcome_of_days, parts_within
-from dpsynth.tabular.cells import Cells
-from dpsynth.tabular.denoising import denoised
+from dpsynth.tabular.columns.calendar import calendar_parts, clock_of, outcome_of_days, parts_within
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.denoising import denoised
+from dpsynth.tabular.columns.oneway import measure_oneways
+from dpsynth.tabular.columns.part_queries import PartCodec
+from dpsynth.tabular.columns.parts import SIZES
 from dpsynth.tabular.independent import Independent
-from dpsynth.tabular.oneway import measure_oneways
-from dpsynth.tabular.part_queries import PartCodec
-from dpsynth.tabular.parts import SIZES
 
 ROWS = 20_000
 NONE = np.zeros(0, dtype=np.int64)

@@ -15,7 +15,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 from dpsynth.schema.model import Schema
-from dpsynth.tabular.cells import NARROW, RELATIVE, Cells, interval_edges
+from dpsynth.tabular.columns.cells import NARROW, RELATIVE, Cells, interval_edges
 from dpsynth.tabular.independent import Independent
 
 NONE = np.zeros(0, dtype=np.int64)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import dpsynth.tabular.chains as chains_module
-from dpsynth.tabular.chains import Chains, Sweep
-from dpsynth.tabular.pair_tables import PairTables
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Marginal
+import dpsynth.tabular.records.chains as chains_module
+from dpsynth.tabular.records.chains import Chains, Sweep
+from dpsynth.tabular.records.pair_tables import PairTables
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Marginal
 
 SIZES = (4, 6, 3)
 SHARES = [np.full(size, 1 / size) for size in SIZES]

@@ -17,15 +17,15 @@ from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.table import Table
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 from dpsynth.schema.model import Schema
-from dpsynth.tabular import conditional
-from dpsynth.tabular.conditional_forest import condition_forest, fill_forest
-from dpsynth.tabular.conditional_records import Field, conditional_blocks, fill_records, matching
-from dpsynth.tabular.evidence import draw_allowed, shares_of_codes
-from dpsynth.tabular.given import Between, allowed_in, conditions, from_text, where
-from dpsynth.tabular.pair_tables import PairTables
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.saving import from_bytes, to_bytes
-from dpsynth.tabular.tree import Forest
+from dpsynth.tabular.conditions import conditional
+from dpsynth.tabular.conditions.conditional_forest import condition_forest, fill_forest
+from dpsynth.tabular.conditions.conditional_records import Field, conditional_blocks, fill_records, matching
+from dpsynth.tabular.conditions.evidence import draw_allowed, shares_of_codes
+from dpsynth.tabular.conditions.given import Between, allowed_in, conditions, from_text, where
+from dpsynth.tabular.forests.tree import Forest
+from dpsynth.tabular.records.pair_tables import PairTables
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.saved.saving import from_bytes, to_bytes
 from tests.conformance.generator import MIXED, mixed_table, schema
 from tests.tabular.test_saving import fitted
 
@@ -443,7 +443,7 @@ def test_the_same_request_gives_the_same_rows(model):
 @pytest.mark.parametrize(("low", "high"), [(1000, 30_000), (1010, 1070)], ids=["many intervals", "part of one"])
 def test_the_law_inside_a_code_is_that_of_unconditional_draws(low, high):
     """Of many free draws of the column those that are allowed, code by code, against conditional draws."""
-    from dpsynth.tabular.decoding import draw_values
+    from dpsynth.tabular.columns.decoding import draw_values
 
     model = fitted("mst", mixed_table(4000), MIXED).model
     binning, rng = model.binnings["gain"], np.random.default_rng(0)

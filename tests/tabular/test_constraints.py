@@ -27,11 +27,11 @@ from dpsynth.schema.domain import known_domain
 from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import broken, violations
 from dpsynth.tabular import GENERATORS, generator
-from dpsynth.tabular.binning import bin_cells
-from dpsynth.tabular.cells import Cells
+from dpsynth.tabular.columns.binning import bin_cells
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.oneway import OneWay
 from dpsynth.tabular.constraints.enforcement import KINDS, Enforcement
 from dpsynth.tabular.constraints.rule import converted
-from dpsynth.tabular.oneway import OneWay
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "u": {"kind": "categorical", "values": ["a", "b", "c", "d"]},
@@ -279,7 +279,7 @@ def test_a_table_that_breaks_everything_still_gives_rows_that_obey(name):
 
 def test_a_model_file_keeps_constraints_and_what_was_learned(models, tmp_path: Path):
     from accounting.crosscheck import price
-    from dpsynth.tabular.saving import SavedModel, load, save
+    from dpsynth.tabular.saved.saving import SavedModel, load, save
 
     of = Schema.from_dict({"columns": CHAIN_COLUMNS, "constraints": CHAIN})
     for name, model in models.items():

@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-import dpsynth.tabular.finishing as finishing
-import dpsynth.tabular.lanes as lanes_module
-from dpsynth.tabular.finishing import block_sizes, finished_blocks
-from dpsynth.tabular.lanes import in_lanes
-from dpsynth.tabular.pair_tables import PairTables
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Layout
+import dpsynth.tabular.records.finishing as finishing
+import dpsynth.tabular.records.lanes as lanes_module
+from dpsynth.tabular.records.finishing import block_sizes, finished_blocks
+from dpsynth.tabular.records.lanes import in_lanes
+from dpsynth.tabular.records.pair_tables import PairTables
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Layout
 
 SIZES = (3, 5, 4)
 SHARES = [np.array([0.7, 0.2, 0.1]), np.full(5, 0.2), np.array([0.97, 0.01, 0.01, 0.01])]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dpsynth.core.errors import ParameterError
-from dpsynth.tabular.proposals import JointProposal
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Marginal, Residuals
+from dpsynth.tabular.records.proposals import JointProposal
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Marginal, Residuals
 from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
 from tests.tabular.test_record_table import MARGINALS, PAIRS, PRIOR, RECORDS, SIZES, problem
 

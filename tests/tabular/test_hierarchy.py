@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.schema.domain import CategoryDomain
-from dpsynth.tabular.binning import MAX_CODES, bin_cells
-from dpsynth.tabular.cells import Cells
-from dpsynth.tabular.hierarchy import merge_rare_codes, prefix_texts
-from dpsynth.tabular.oneway import OneWay
+from dpsynth.tabular.columns.binning import MAX_CODES, bin_cells
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.hierarchy import merge_rare_codes, prefix_texts
+from dpsynth.tabular.columns.oneway import OneWay
 
 NONE = np.zeros(0, dtype=np.int64)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.core.errors import ParameterError
-from dpsynth.tabular.proposals import JointProposal
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Layout, Marginal, Residuals
+from dpsynth.tabular.records.proposals import JointProposal
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Layout, Marginal, Residuals
 from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
 
 SIZES = (2, 4, 3, 2)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-import dpsynth.tabular.record_table as record_table
-from dpsynth.tabular.proposals import POOL, JointProposal, Pool
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Marginal, Residuals
+import dpsynth.tabular.records.record_table as record_table
+from dpsynth.tabular.records.proposals import POOL, JointProposal, Pool
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Marginal, Residuals
 
 ALPHA = 1e-6
 RECORDS = 300_000

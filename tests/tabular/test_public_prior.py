@@ -14,10 +14,10 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
-from dpsynth.tabular.binning import bin_cells
+from dpsynth.tabular.columns.binning import bin_cells
 from dpsynth.tabular.gibbs import Gibbs
-from dpsynth.tabular.public_prior import public_codes, public_rows, raked_tables, towards
-from dpsynth.tabular.record_fit import RecordFit
+from dpsynth.tabular.records.public_prior import public_codes, public_rows, raked_tables, towards
+from dpsynth.tabular.records.record_fit import RecordFit
 from tests.conformance.generator import CountsOnly, schema
 from tests.tabular.test_rooms import released
 

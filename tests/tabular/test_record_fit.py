@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import dpsynth.tabular.finishing as finishing
+import dpsynth.tabular.records.finishing as finishing
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
-from dpsynth.tabular.chains import Sweep
 from dpsynth.tabular.gibbs import Gibbs
-from dpsynth.tabular.record_fit import CHAINS, FIRST, LATER
+from dpsynth.tabular.records.chains import Sweep
+from dpsynth.tabular.records.record_fit import CHAINS, FIRST, LATER
 from tests.conformance.generator import schema
 from tests.tabular.test_mst import CHAIN, chain
 

@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-import dpsynth.tabular.record_table as record_table
+import dpsynth.tabular.records.record_table as record_table
 from dpsynth.core.progress import silent
-from dpsynth.tabular.binning import bin_cells
-from dpsynth.tabular.proposals import JointProposal
-from dpsynth.tabular.record_fit import RecordFit
-from dpsynth.tabular.record_table import RecordTable
-from dpsynth.tabular.residuals import Marginal, Residuals
+from dpsynth.tabular.columns.binning import bin_cells
+from dpsynth.tabular.records.proposals import JointProposal
+from dpsynth.tabular.records.record_fit import RecordFit
+from dpsynth.tabular.records.record_table import RecordTable
+from dpsynth.tabular.records.residuals import Marginal, Residuals
 from dpsynth.tabular.selection import assign_slots
 from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
 from tests.tabular.test_rooms import released

@@ -21,12 +21,12 @@ from dpsynth.data.table import Table
 from dpsynth.mechanisms.partition_selection import threshold_for
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 from dpsynth.tabular.allocation import DERIVE_SHARE, SELECTION_DELTA, RoundShares, Shares, allocate, five_digits
-from dpsynth.tabular.binning import MAX_CODES, bin_cells
-from dpsynth.tabular.decoding import decode, shrunken_counts
-from dpsynth.tabular.oneway import Cells, OneWay, measure_oneways, row_total
+from dpsynth.tabular.columns.binning import MAX_CODES, bin_cells
+from dpsynth.tabular.columns.decoding import decode, shrunken_counts
+from dpsynth.tabular.columns.oneway import Cells, OneWay, measure_oneways, row_total
+from dpsynth.tabular.forests.tree import denoise, fit_forest, project, rake, spanning_tree
 from dpsynth.tabular.planning import rho_guess
 from dpsynth.tabular.sampling import systematic
-from dpsynth.tabular.tree import denoise, fit_forest, project, rake, spanning_tree
 from tests.conformance.generator import MIXED, OPEN, schema
 
 SHARES = Shares(rounds=(RoundShares(scores=0.05, pairs=0.45),))

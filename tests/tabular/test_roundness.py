@@ -16,11 +16,11 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import GridDomain
 from dpsynth.schema.model import Schema
-from dpsynth.tabular.cells import Cells
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.part_queries import asked_parts
+from dpsynth.tabular.columns.parts import UNITS
+from dpsynth.tabular.columns.roundness import draw_round, unit_of
 from dpsynth.tabular.independent import Independent
-from dpsynth.tabular.part_queries import asked_parts
-from dpsynth.tabular.parts import UNITS
-from dpsynth.tabular.roundness import draw_round, unit_of
 
 ROWS = 20_000
 AMOUNT = {"kind": "integer", "min": -100_000, "max": 1_000_000}

@@ -22,8 +22,8 @@ from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.tabular import GENERATORS, SavedModel, generator, load, save
-from dpsynth.tabular.model_codec import KINDS, encode, kind_of
-from dpsynth.tabular.saving import MAGIC, TYPES, from_bytes, to_bytes
+from dpsynth.tabular.saved.model_codec import KINDS, encode, kind_of
+from dpsynth.tabular.saved.saving import MAGIC, TYPES, from_bytes, to_bytes
 from tests.conformance.generator import MIXED, OPEN, RECORD, mixed_table, open_table, schema
 
 SMALL = schema(sex={"kind": "categorical", "values": ["f", "m"]}, age={"kind": "integer", "min": 0, "max": 40})

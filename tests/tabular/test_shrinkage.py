@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpsynth.tabular.shrinkage import WEAKEST, evident_strength, posterior_means
+from dpsynth.tabular.records.shrinkage import WEAKEST, evident_strength, posterior_means
 
 
 def test_a_few_large_scores_among_noise_are_found_and_the_rest_is_not_believed():

@@ -41,7 +41,7 @@ def sample(
     if public and output is not None:
         _sample_public(terminal, Path(source), output, rows, where or [], balance)
         return
-    from dpsynth.tabular.given import where as read_where
+    from dpsynth.tabular.conditions.given import where as read_where
     from dpsynth.workspace import Workspace
     from dpsynth.workspace.resampling import model_of
 

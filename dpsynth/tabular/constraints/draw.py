@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.schema.domain import GridDomain
-from dpsynth.tabular.binning import Binning
-from dpsynth.tabular.cells import Cells
+from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.decoding import draw_values, shrunken_counts
 from dpsynth.tabular.constraints.allowed import Allowed, Codes, Lists, Mask
-from dpsynth.tabular.decoding import draw_values, shrunken_counts
 
 SWAPS = 24
 """Partners that are tried for a row, of its code and of any. On two ordered dates (164,000 rows, epsilon 1, `gibbs`)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.schema.model import Schema
-from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.constraints.enforcement import Enforcement
 
 LEARNED_FROM = 50_000

@@ -32,12 +32,12 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.schema.constraints import Constraint, FunctionalDependency
 from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import violations
-from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.columns.decoding import draw_values
 from dpsynth.tabular.constraints.allowed import Allowed, Codes, Mask
 from dpsynth.tabular.constraints.draw import draw_allowed
 from dpsynth.tabular.constraints.functional_dependency import learn
 from dpsynth.tabular.constraints.rule import Columns, Decoded, Rule
-from dpsynth.tabular.decoding import draw_values
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {

@@ -11,7 +11,7 @@ import numpy as np
 from dpsynth.schema.constraints import ForbiddenCombinations
 from dpsynth.tabular.constraints.allowed import Allowed, Codes, Mask
 from dpsynth.tabular.constraints.rule import COUNTABLE, Columns, Decoded, Tuples, lists_by
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.forests.tree import Pair
 
 
 @final

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.constraints import FunctionalDependency
-from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.columns.decoding import shrunken_counts
 from dpsynth.tabular.constraints.allowed import Allowed, Codes, Lists, Mask
 from dpsynth.tabular.constraints.draw import cell_ends
 from dpsynth.tabular.constraints.rule import COUNTABLE, Columns, Decoded, Tuples
-from dpsynth.tabular.decoding import shrunken_counts
-from dpsynth.tabular.tree import Pair, Vector
+from dpsynth.tabular.forests.tree import Pair, Vector
 
 PRIOR = 2.0
 """Records that the best single determinant counts for beside those of a combination."""

@@ -13,7 +13,7 @@ from dpsynth.schema.domain import GridDomain
 from dpsynth.tabular.constraints.allowed import Allowed, Mask
 from dpsynth.tabular.constraints.draw import code_ends
 from dpsynth.tabular.constraints.rule import Columns, Decoded, converted, grid_of, position_span
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.forests.tree import Pair
 
 
 @final

@@ -17,7 +17,7 @@ from dpsynth.tabular.constraints.rule import (
     Decoded,
     all_but_whole_rows,
 )
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.forests.tree import Pair
 
 
 @final

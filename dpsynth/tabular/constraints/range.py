@@ -14,7 +14,7 @@ from dpsynth.schema.satisfiable import limit_of
 from dpsynth.tabular.constraints.allowed import Allowed, Mask
 from dpsynth.tabular.constraints.draw import code_ends
 from dpsynth.tabular.constraints.rule import Columns, Condition, Decoded, grid_of
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.forests.tree import Pair
 
 
 @final

@@ -20,9 +20,9 @@ from dpsynth.schema.constraints import Cell, When
 from dpsynth.schema.domain import CategoryDomain, Domain, GridDomain
 from dpsynth.schema.model import ColumnSpec
 from dpsynth.schema.satisfiable import place_of
-from dpsynth.tabular.binning import Binning
+from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.constraints.allowed import Allowed, Codes, Lists, Mask
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.forests.tree import Pair
 
 ABSENT = -2
 """Code of a declared cell that the domain does not hold; of no row's."""

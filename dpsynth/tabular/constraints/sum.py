@@ -20,7 +20,7 @@ from dpsynth.schema.domain import GridDomain
 from dpsynth.tabular.constraints.allowed import Allowed, Mask
 from dpsynth.tabular.constraints.draw import code_ends
 from dpsynth.tabular.constraints.rule import Columns, Decoded, grid_of, position_span
-from dpsynth.tabular.tree import Pair
+from dpsynth.tabular.forests.tree import Pair
 
 LARGEST = 2**58
 """Ends in common ticks beyond which a sum of sixteen could overflow 64 bits; then Python's integers are used."""

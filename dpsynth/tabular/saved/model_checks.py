@@ -1,0 +1,157 @@
+"""Do the parts of a loaded model fit together? Asked once, so that sampling need not trust the file.
+
+Types were checked on reading (`model_codec`). Here: shapes that follow from other parts, codes within their range,
+orders that are permutations, variances that are not negative. Nothing is allocated whose size the file only claims.
+
+Not guaranteed: that the model is any good, or was fitted to any data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dpsynth.core.errors import DpsynthError, ModelError, ParameterError
+from dpsynth.schema.domain import Domain, GridDomain
+from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.oneway import OneWay
+from dpsynth.tabular.columns.parts import SIZES
+from dpsynth.tabular.forests.forest_model import ForestModel
+from dpsynth.tabular.records.record_model import RecordModel
+from dpsynth.tabular.records.residuals import LARGEST
+from dpsynth.tabular.saved.model_codec import MAX_CODES, MAX_COLUMNS
+
+if TYPE_CHECKING:
+    from dpsynth.tabular.protocol import Model
+
+MAX_ROWS = 10**11
+LARGEST_COUNT = 1e15
+
+
+def check_model(model: Model) -> None:
+    """Return if the model can be sampled.
+
+    Raises:
+        ModelError: it contradicts itself.
+    """
+    _require(0 <= model.rows <= MAX_ROWS, "its row total is impossible")
+    _require(0 < len(model.generator) <= 100, "its generator has no name")
+    _require(0 < len(model.domains) <= MAX_COLUMNS, "it has no columns, or too many")
+    if isinstance(model, ForestModel):
+        _check_columns(model.domains, model.binnings)
+        _check_forest(model)
+        _check_constraints(model, {name: binning.size + 1 for name, binning in model.binnings.items()})
+    elif isinstance(model, RecordModel):
+        _check_columns(model.domains, model.binnings)
+        _check_records(model)
+        _check_constraints(model, dict(zip(model.domains, model.table.sizes, strict=False)))
+
+
+def _check_constraints(model: ForestModel | RecordModel, shapes: Mapping[str, int]) -> None:
+    try:
+        model.enforced.over(model.binnings, shapes)
+    except ParameterError as error:
+        _require(False, error.message.rstrip("."))
+
+
+def _check_columns(domains: Mapping[str, Domain], binnings: Mapping[str, Binning]) -> None:
+    _require(tuple(domains) == tuple(binnings), "its columns and their codes differ")
+    for name, binning in binnings.items():
+        _require(binning.oneway.cells.domain == domains[name], f"column {name!r} has two domains")
+        _check_cells(name, binning.oneway)
+        codes = binning.code_of
+        _require(1 <= binning.size <= MAX_CODES, f"column {name!r} has an impossible number of codes")
+        _require(codes.shape == (binning.oneway.cells.size,), f"column {name!r} has codes of another shape")
+        _require(bool(((codes >= 0) & (codes < binning.size)).all()), f"column {name!r} has a code out of range")
+        _require(len(np.unique(codes)) == binning.size, f"column {name!r} has a code without a cell")
+        _check_counts(name, binning.counts, binning.variance, binning.size + 1)
+
+
+def _check_cells(name: str, oneway: OneWay) -> None:
+    cells = oneway.cells
+    prescribed = Cells.of(cells.domain, cells.spikes)
+    _require(np.array_equal(cells.edges, prescribed.edges), f"column {name!r} has cells of an impossible width")
+    spikes = cells.spikes
+    ascending = spikes.ndim == 1 and bool((np.diff(spikes) > 0).all())
+    _require(ascending, f"column {name!r} has spikes out of order")
+    within = not len(spikes) or (int(spikes[0]) >= 0 and int(spikes[-1]) < cells.domain.size)
+    _require(within, f"column {name!r} has a spike out of range")
+    _check_counts(name, oneway.counts, oneway.variance, cells.size + 1)
+    for part in oneway.parts:
+        _require(part.counts.shape == (SIZES[part.part],), f"column {name!r} has a part of another shape")
+        _require(bool((np.abs(part.counts) < LARGEST_COUNT).all()), f"column {name!r} has an impossible count")
+        _require(0 < part.sigma < LARGEST_COUNT, f"column {name!r} has no noise")
+
+
+def _check_counts(name: str, counts: Any, variance: Any, length: int) -> None:
+    _require(counts.shape == variance.shape == (length,), f"column {name!r} has counts of another shape")
+    _require(bool((np.abs(counts) < LARGEST_COUNT).all()), f"column {name!r} has an impossible count")
+    _require(bool((variance > 0).all() and (variance < LARGEST_COUNT).all()), f"column {name!r} has no noise")
+
+
+def _check_forest(model: ForestModel) -> None:
+    forest, sizes = model.forest, {name: binning.size + 1 for name, binning in model.binnings.items()}
+    _require(sorted(name for name, _ in forest.order) == sorted(sizes), "its forest is of other columns")
+    _require(set(forest.oneway) == set(sizes), "its forest has counts of other columns")
+    seen: set[str] = set()
+    for name, parent in forest.order:
+        _require(forest.oneway[name].shape == (sizes[name],), f"column {name!r} has a distribution of another shape")
+        _check_masses(name, forest.oneway[name])
+        if parent is not None:
+            _require(parent in seen, f"column {name!r} stands before its parent")
+            _require(name in forest.given, f"column {name!r} has a parent and no table")
+            table = forest.given[name]
+            _require(table.shape == (sizes[parent], sizes[name]), f"column {name!r} has a table of another shape")
+            _check_masses(name, table)
+        seen.add(name)
+    children = {name for name, parent in forest.order if parent is not None}
+    _require(set(forest.given) == children, "its forest has tables of no edge")
+
+
+def _check_records(model: RecordModel) -> None:
+    names, sizes = tuple(model.domains), model.table.sizes
+    _require(len(sizes) == len(names) + 1, "its records are of other columns")
+    for name, size in zip(names, sizes, strict=False):
+        own = model.binnings[name].size
+        _require(size in (own, own + 1), f"column {name!r} has records of another size")
+    _require(1 <= model.total < MAX_ROWS, "its row total is impossible")
+    _require(model.expected.sizes == sizes, "its expected tables are of other columns")
+    _check_masses(names[0], model.expected.flat)
+    for columns, cells in model.penalties.items():
+        ascending = list(columns) == sorted(set(columns)) and 1 <= len(columns) <= LARGEST
+        _require(ascending and 0 <= columns[0] <= columns[-1] < len(sizes), "it forbids cells of columns that it lacks")
+        _require(cells.shape == tuple(sizes[at] for at in columns), "it forbids cells of another shape")
+    for pair, sigma in model.measured.items():
+        _require(len(set(pair)) == len(pair) and set(pair) <= set(names), "it measured columns that it lacks")
+        _require(0 < sigma < LARGEST_COUNT, "it measured without noise")
+
+
+def _check_rules(model: ForestModel | RecordModel) -> None:
+    """Constraints speak of the model's columns and kinds, and their learned parts fit."""
+    schema = model.enforced.schema()
+    if schema is None:
+        return
+    for name, domain in model.domains.items():
+        kind = schema.columns[name].kind if name in schema.columns else None
+        grid = domain.kind if isinstance(domain, GridDomain) else None
+        same = kind == grid if grid else kind in ("categorical", "boolean")
+        _require(same, f"its constraints take column {name!r} for one of another kind")
+    try:
+        model.enforcement()
+    except DpsynthError as error:
+        raise ModelError(f"The model file cannot be used: {error.message}", error.remedy) from None
+
+
+def _check_masses(name: str, masses: Any) -> None:
+    _require(bool((masses >= 0).all() and (masses < LARGEST_COUNT).all()), f"column {name!r} has impossible counts")
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ModelError(
+            f"The model file cannot be used: {otherwise}.",
+            "Fetch it again from where it was made, or save the model anew with this version.",
+        )
