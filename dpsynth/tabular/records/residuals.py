@@ -10,7 +10,7 @@ forbidden ones `FORBIDDEN` at any strength. The kernels need no special case for
 
 >>> decades = Marginal(columns=(0, 1), table=np.eye(2), sigma=1.0, maps=(None, [0, 0, 1, 1]))
 >>> residuals = Residuals((2, 4, 1), [decades])
->>> residuals.refresh(np.array([[0, 3, 0], [0, 2, 0]], dtype=np.int16))
+>>> counted = residuals.refresh(np.array([[0, 3, 0], [0, 2, 0]], dtype=np.int16))
 >>> residuals.flat[:4].reshape(2, 2).tolist()
 [[-1.0, 0.0], [2.0, -1.0]]
 """
