@@ -229,6 +229,8 @@ def test_ctrl_c_in_the_fit_leaves_a_reservation_and_says_so(vault: Path) -> None
             str(vault),
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # Under nohup or in a job of a script SIGINT is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert child.stdout is not None
     assert child.stdout.readline().strip() == "fitting"
