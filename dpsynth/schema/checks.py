@@ -76,6 +76,7 @@ def prepare(
     target: str | None = None,
     unit: str | None = None,
     options: ReadOptions = DEFAULTS,
+    to_edit: bool = False,
 ) -> Prepared:
     """Read, draft or validate the schema, and check.
 
@@ -85,6 +86,7 @@ def prepare(
         target: the column to be predicted; replaces the schema's.
         unit: the column of the privacy unit; replaces the schema's.
         options: of the reader; a schema's kinds, formats and words for missing are added.
+        to_edit: the schema is for a person to edit, so columns that a run would refuse are warnings.
 
     Raises:
         DataError: the data cannot be read or are not fit.
@@ -100,13 +102,21 @@ def prepare(
         schema = with_roles(schema, target=target, unit=unit)
     table = table.select([n for n in table.columns if not schema.columns[n].drop])
     check_domains(table, schema)
+    unfit = unfit_columns(table, schema)
+    if unfit and not to_edit:
+        raise unfit[0][1]
     check_fit_for_synthesis(table, schema)
     names = set(table.columns)
     heard = [w for w in table.warnings if w.column is None or w.column in names]
     return Prepared(
         table=table,
         schema=schema,
-        warnings=(*heard, *inspect(table, target=schema.target, unit=schema.unit), *broken_constraints(table, schema)),
+        warnings=(
+            *heard,
+            *as_warnings(unfit),
+            *inspect(table, target=schema.target, unit=schema.unit),
+            *broken_constraints(table, schema),
+        ),
     )
 
 
@@ -184,9 +194,6 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
             f"The unit column {shown(schema.unit)} has missing cells, so their rows belong to nobody.",
             "Remove those rows or give each a unit of its own.",
         )
-    for name in table.columns:
-        if schema.columns[name].modelled:
-            _refuse_identifier(name, table, schema.columns[name])
     times, rows = heaviest_row(table)
     if times >= MOST_ONE_ROW * rows:
         raise DataError(
@@ -198,6 +205,26 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
             f"The target {shown(schema.target)} has one class, so no utility can be measured.",
             "Choose another target, or give the column another role.",
         )
+
+
+def unfit_columns(table: Table, schema: Schema) -> list[tuple[str, SchemaError]]:
+    """The columns that must not be modelled (identifiers, contacts, free text), each with the refusal."""
+    found = []
+    for name in table.columns:
+        if schema.columns[name].modelled:
+            try:
+                _refuse_identifier(name, table, schema.columns[name])
+            except SchemaError as refusal:
+                found.append((name, refusal))
+    return found
+
+
+def as_warnings(unfit: list[tuple[str, SchemaError]]) -> tuple[DataWarning, ...]:
+    """The same, for somebody who is about to edit the schema."""
+    return tuple(
+        DataWarning(code="unfit_column", column=name, message=f"{refusal.message} {refusal.remedy}")
+        for name, refusal in unfit
+    )
 
 
 def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:

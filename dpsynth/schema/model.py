@@ -242,10 +242,16 @@ class Schema(BaseModel):
             return cls.model_validate(document)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values")) or "document"
+            place = ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values"))
+            place = place or ".".join(map(str, first["loc"]))
+            what = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list").replace("Tuple", "List")
+            if first["type"] == "union_tag_not_found":
+                what = "It has no `kind`"
+            pages = [] if first["loc"][:1] == ("constraints",) else ["docs/concepts/data-and-schema.md"]
+            pages += [] if first["loc"][:1] == ("columns",) else ["docs/how-to/constraints.md"]
             raise SchemaError(
-                f"The {source} cannot be used: {place}: {first['msg'].removeprefix('Value error, ')}.",
-                "See `dpsynth schema draft` for a file that works, and docs/concepts/data-and-schema.md.",
+                f"The {source} cannot be used: {f'{place}: ' if place else ''}{what}.",
+                f"See `dpsynth schema draft` for a file that works, and {' and '.join(pages)}.",
             ) from None
 
     @classmethod

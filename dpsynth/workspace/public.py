@@ -121,19 +121,35 @@ def sample_public(
     return PublicSample(rows=drawn, guarantee=saved.guarantee, generator=saved.model.generator, saved=saved)
 
 
-def write_rows(rows: pa.Table, path: Path) -> None:
-    """Write CSV or Parquet by the path's ending; nothing is left behind if writing fails.
+def check_output(path: Path) -> None:
+    """Refuse, before any work is done, a path that rows cannot be written to.
 
     Raises:
-        DataError: another ending, or the path is a link.
+        DataError: another ending, the path is a link, or its folder does not exist.
     """
-    import pyarrow.csv
-    import pyarrow.parquet
-
     if path.suffix not in (".csv", ".parquet"):
         raise DataError(f"'{path.name}' ends neither in .csv nor in .parquet.", "Choose one of them.")
     if path.is_symlink():
         raise DataError(f"'{path.name}' is a link; output is never written through one.", "Choose another name.")
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a path in a folder that does not exist; raises `DataError`."""
+    if not path.parent.is_dir():
+        raise DataError(f"There is no folder '{path.parent}' to write '{path.name}' to.", "Make it, or choose another.")
+
+
+def write_rows(rows: pa.Table, path: Path) -> None:
+    """Write CSV or Parquet by the path's ending; nothing is left behind if writing fails.
+
+    Raises:
+        DataError: another ending, the path is a link, or its folder does not exist.
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    check_output(path)
     scratch = path.with_name(f".{path.name}.part")
     try:
         if path.suffix == ".csv":

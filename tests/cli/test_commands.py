@@ -189,6 +189,49 @@ def test_a_run_file_that_cannot_be_used_says_where(
     assert message in out["error"]["message"] + out["error"]["remedy"]
 
 
+def test_a_draft_schema_is_written_for_a_table_that_a_run_would_refuse_and_says_which_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = CSV.splitlines()
+    head, rows = lines[0] + ",code,mail", lines[1:]
+    body = [f"{row},P-{i:05d}x,a{i}@b.org" for i, row in enumerate(rows)]
+    (tmp_path / "data.csv").write_text("\n".join([head, *body]) + "\n")
+    out = tmp_path / "schema.yaml"
+    assert call(["schema", "draft", str(tmp_path / "data.csv"), "-o", str(out)]) == 0
+    said = capsys.readouterr().err
+    assert "'code' holds another value in every row" in said and "'mail' holds e-mail" in said
+    code, refused = run(
+        capsys, "synthesize", tmp_path / "data.csv", "-e", 1, "--schema", out, "--public", "-o", tmp_path / "o.csv"
+    )
+    assert code == 1 and "'code'" in refused["error"]["message"]
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "rows.txt"], "neither in .csv nor in .parquet"),
+        (["-o", "nowhere/rows.csv"], "There is no folder"),
+        (["-o", "rows.csv", "--save-model", "nowhere/m.dpmodel"], "There is no folder"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_data_is_read(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out = run(capsys, "synthesize", "not-there.csv", "-e", 1, "--public", *options)
+    assert code == 1 and message in out["error"]["message"]
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "dpsynth", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "synthesize" in done.stdout
+
+
 def test_a_draft_schema_never_overwrites_a_persons_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data.csv").write_text(CSV)
     out = tmp_path / "schema.yaml"

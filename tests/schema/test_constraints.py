@@ -150,6 +150,21 @@ def test_what_cannot_hold_is_refused_at_load_and_says_why(says):
     with pytest.raises(SchemaError) as refused:
         schema(*REFUSED[says], **more, **small)
     assert says in refused.value.message
+    assert "document:" not in refused.value.message and "docs/how-to/constraints.md" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("constraint", "says"),
+    [
+        ({"kind": "functional_dependency", "determinant": "sex", "dependent": "age"}, "Input should be a list"),
+        ({"inequality": {"low": "ill", "high": "seen"}}, "It has no `kind`"),
+    ],
+)
+def test_a_constraint_of_the_wrong_form_is_refused_in_words_of_yaml(constraint, says):
+    with pytest.raises(SchemaError) as refused:
+        schema(constraint)
+    assert says in refused.value.message and "'constraints'.'0'" in refused.value.message
+    assert "docs/how-to/constraints.md" in refused.value.remedy
 
 
 # --- one meaning in three places ------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_bounds_have_the_type_of_their_column() -> None:
         ("columns: {x: !!python/object/apply:os.system [ls]}", "not readable YAML at line 1"),
         ("columns: {x: {kind: boolean", "not readable YAML at line"),
         ("columns: {? [a] : {kind: boolean}}", "not readable YAML at line 1"),
-        ("columns: {}", "columns|document"),
+        ("columns: {}", "columns: Dictionary"),
         ("columns: {x: {kind: boolean, colour: red}}", "'x'.'colour': Extra inputs"),
         ("version: 2\ncolumns: {x: {kind: boolean}}", "'version'"),
         ("columns: {x: {kind: text}}", "'x'.'kind'"),

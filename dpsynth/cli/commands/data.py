@@ -37,7 +37,7 @@ def draft(
     terminal = Terminal(as_json=as_json)
     if output.exists() or output.is_symlink():
         raise WorkspaceError(f"'{output}' exists, and a person may have worked on it.", "Choose another name with -o.")
-    found = prepare(data, None, target=target)
+    found = prepare(data, None, target=target, to_edit=True)
     for warning in found.warnings:
         terminal.warn(warning.message)
     output.write_text(found.schema.to_yaml(), "utf-8")
@@ -162,8 +162,11 @@ def _synthesize_public(
     rows: int | None,
 ) -> None:
     from accounting.relation import PrivacyUnit
-    from dpsynth.workspace.public import synthesize_public, write_rows
+    from dpsynth.workspace.public import check_folder, check_output, synthesize_public, write_rows
 
+    check_output(output)
+    if save_model is not None:
+        check_folder(save_model)
     of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else None
     with terminal.progress() as progress:
         made = synthesize_public(

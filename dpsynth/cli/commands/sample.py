@@ -24,7 +24,7 @@ def sample(
     where: Where = None,
     balance: Annotated[str | None, typer.Option(help="column whose values take equal shares")] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="SOURCE is a model file of public data; rows go to -o")
+        bool, typer.Option("--public", help="DRAFT is a model file of public data; rows go to -o")
     ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")
@@ -50,7 +50,7 @@ def sample(
     given = read_where(where or [], model_of(draft).model.domains)
     made = ws.sample(draft, rows=rows, given=given, balance=balance)
     terminal.say(f"Draft {made.name}: {made.document.rows:,} rows from the model of {source}, sealed.")
-    terminal.say("No epsilon was spent; the ledger counts it as another attempt.")
+    terminal.say("No epsilon was spent; it is another attempt, and the policy limits attempts, for earlier drafts too.")
     steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
     terminal.say(f"Next: {' && '.join(steps)}")
     terminal.result(
@@ -68,8 +68,9 @@ def sample(
 def _sample_public(
     terminal: Terminal, model: Path, output: Path, rows: int | None, where: list[str], balance: str | None
 ) -> None:
-    from dpsynth.workspace.public import sample_public, write_rows
+    from dpsynth.workspace.public import check_output, sample_public, write_rows
 
+    check_output(output)
     made = sample_public(model, rows=rows, where=where, balance=balance)
     write_rows(made.rows, output)
     terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")

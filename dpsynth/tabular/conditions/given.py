@@ -172,6 +172,8 @@ def _run(name: str, domain: Domain, option: Any) -> tuple[int, int]:
             raise ParameterError(f"Column {name!r} has categories and no ranges.", "List the values.")
         low = 0 if option.low is None else _tick(name, domain, option.low, math.ceil)
         high = domain.size - 1 if option.high is None else _tick(name, domain, option.high, math.floor)
+        if None not in (option.low, option.high) and option.low > option.high:
+            raise ParameterError(f"The range for column {name!r} ends before it begins.", "Swap its two ends.")
         if max(low, 0) > min(high, domain.size - 1):
             raise _outside(name, domain)
         return max(low, 0), min(high, domain.size - 1)
