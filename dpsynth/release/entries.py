@@ -32,16 +32,20 @@ class Appender(Protocol):
 
 
 def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
-    """Drafts charged and attack runs recorded since the last release of another draft, in one budget's entries.
+    """Drafts charged and attack runs recorded since the last release of another run, in one budget's entries.
 
     A run that read data and was given up counts like a draft: somebody may have looked at it. So does each further
-    draft from the model of one commit: it costs no budget, but it is another try.
+    draft from the model of one commit: it costs no budget, but it is another try. A release of that very model does not
+    start the count anew, or a table could leave in pieces, each of them the first attempt.
     """
+    entries = list(entries)
+    runs_of = {e.body.get("draft"): e.body.get("reservation_id") for e in entries if e.kind is Kind.ATTEMPT}
     drafts = runs = 0
     first_due: set[object] = set()
     known: set[object] = set()
     for entry in entries:
-        if entry.kind is Kind.RELEASE and entry.body.get("draft") != draft:
+        released = entry.body.get("draft")
+        if entry.kind is Kind.RELEASE and released != draft and runs_of.get(released) != runs_of.get(draft, ""):
             drafts = runs = 0
         given_up = entry.kind is Kind.ABORT and entry.body.get("data_was_read") is not False
         drafts += given_up or entry.kind in {Kind.COMMIT, Kind.EXPIRE}
