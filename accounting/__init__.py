@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _EXPORTS = {
+    "ApproxDP": "accounting.event:ApproxDP",
     "AccountingError": "accounting.errors:AccountingError",
     "CalibrationError": "accounting.errors:CalibrationError",
     "CrossCheckError": "accounting.errors:CrossCheckError",

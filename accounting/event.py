@@ -143,6 +143,20 @@ class PureDP(_Checked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApproxDP(_Checked):
+    """Anything that is (epsilon, delta)-DP and says no more: what another library's accountant reports of a query.
+
+    Worst is the mechanism that gives a unit away with probability delta and is randomized response otherwise (Kairouz,
+    Oh and Viswanath 2015, Theorem 3.3 proof), so delta is an atom at infinite loss beside `PureDP(epsilon)`.
+    """
+
+    epsilon: Decimal
+    delta: Decimal
+    count: int = 1
+    noise: Noise = "exact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSelection(_Checked):
     """Keys released with their discrete-Gaussian noisy count if that reaches `threshold`; empty keys never.
 
@@ -215,6 +229,7 @@ Event = (
     | DiscreteLaplace
     | Exponential
     | PureDP
+    | ApproxDP
     | PartitionSelection
     | PoissonSampled
     | ZCDPFilter
@@ -227,6 +242,7 @@ _TYPES: dict[str, type[Event]] = {
     "discrete_laplace": DiscreteLaplace,
     "exponential": Exponential,
     "pure_dp": PureDP,
+    "approx_dp": ApproxDP,
     "partition_selection": PartitionSelection,
     "poisson_sampled": PoissonSampled,
     "zcdp_filter": ZCDPFilter,
@@ -385,6 +401,13 @@ def _read_probability(value: object, name: str) -> Decimal:
     return probability
 
 
+def _read_delta(value: object, name: str) -> Decimal:
+    delta = read_positive(value, name)
+    if delta >= 1:
+        raise EventError(f"Expected {name} < 1: at 1 nothing is promised.")
+    return delta
+
+
 def _read_inner(value: object, _: str) -> object:
     if not isinstance(value, Gaussian):
         raise EventError("Expected a gaussian event inside poisson_sampled: no other amplification is proved here.")
@@ -396,5 +419,6 @@ _READERS: dict[str, Any] = {
     "max_keys": _read_count,
     "noise": _read_noise,
     "probability": _read_probability,
+    "delta": _read_delta,
     "event": _read_inner,
 }

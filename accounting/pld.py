@@ -35,6 +35,7 @@ from accounting.accountant import Opinion, split_delta
 from accounting.block import block_profile
 from accounting.errors import UnsupportedEventError
 from accounting.event import (
+    ApproxDP,
     DiscreteGaussian,
     DiscreteLaplace,
     Event,
@@ -137,7 +138,9 @@ def compose(tree: EventTree, delta: float) -> LossDistribution:
     for etas, times in blocks.items():
         parts.append(power(from_block(block_profile(etas, resolution=_resolution(len(etas))), grid), times))
     log_safe = math.fsum(
-        event.count * math.log1p(-_atom(event)) for event in tree.events if isinstance(event, PartitionSelection)
+        event.count * math.log1p(-_atom(event))
+        for event in tree.events
+        if isinstance(event, (PartitionSelection, ApproxDP))
     )
     return LossDistribution(convolve(parts), -math.expm1(log_safe), noise, sum(blocks.values()) <= 1)
 
@@ -159,7 +162,7 @@ def _groups(tree: EventTree) -> Counter[Event]:
                 groups[Laplace(scale=event.scale, l1_sensitivity=event.l1_sensitivity)] += event.count
             case DiscreteLaplace():
                 groups[DiscreteLaplace(scale=event.scale, l1_sensitivity=event.l1_sensitivity)] += event.count
-            case PureDP():
+            case PureDP() | ApproxDP():
                 groups[PureDP(epsilon=event.epsilon)] += event.count
             case ZCDPFilter():
                 raise UnsupportedEventError("Steps chosen from earlier outputs have no common loss distribution.")
@@ -222,8 +225,10 @@ def _check_discrete(event: DiscreteGaussian | PartitionSelection) -> None:
         raise UnsupportedEventError(f"Discrete Gaussians above sigma {MAX_DISCRETE_SIGMA} are left to zCDP.")
 
 
-def _atom(event: PartitionSelection) -> float:
-    """Mass at infinity of one selection, from the library's own discrete Gaussian."""
+def _atom(event: PartitionSelection | ApproxDP) -> float:
+    """Mass at infinity of one event; for a selection from the library's own discrete Gaussian."""
+    if isinstance(event, ApproxDP):
+        return math.nextafter(float(event.delta), 1.0)
     sigma = float(event.sigma)
 
     def tail(_: float, start: int) -> float:

@@ -15,22 +15,29 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Context, Decimal
 
 from accounting.accountant import Opinion
-from accounting.errors import UnsupportedEventError
-from accounting.event import DiscreteLaplace, Event, EventTree, Exponential, Laplace, PureDP
+from accounting.errors import DeltaTooSmallError, UnsupportedEventError
+from accounting.event import ApproxDP, DiscreteLaplace, Event, EventTree, Exponential, Laplace, PureDP
 
 _UP = Context(prec=40, rounding=ROUND_CEILING)
 
 
 class PureAccountant:
-    """Sum of worst-case losses; needs no delta."""
+    """Sum of worst-case losses, and of the deltas of events that have one of their own."""
 
     name = "pure/own-1"
 
-    def opinion(self, tree: EventTree, delta: float) -> Opinion:  # noqa: ARG002 - holds at any delta
+    def opinion(self, tree: EventTree, delta: float) -> Opinion:
         """See `accounting.accountant.Accountant`."""
-        total = Decimal(0)
+        total = failures = Decimal(0)
         for event in tree.events:
             total = _UP.add(total, _UP.multiply(Decimal(event.count), worst_loss(event)))
+            if isinstance(event, ApproxDP):
+                failures = _UP.add(failures, _UP.multiply(Decimal(event.count), event.delta))
+        if failures > Decimal(delta) * (1 + Decimal("1e-15")):
+            raise DeltaTooSmallError(
+                f"The deltas of (epsilon, delta) events alone sum to {failures:.3g}, more than {delta:.3g}.",
+                "Grant a larger delta.",
+            )
         return Opinion(epsilon=float(total), tight=False)
 
 
@@ -47,7 +54,7 @@ def worst_loss(event: Event) -> Decimal:
             return _UP.divide(Decimal(event.change), event.scale)
         case Exponential():
             return event.bounded_range
-        case PureDP():
+        case PureDP() | ApproxDP():
             return event.epsilon
         case _:
             raise UnsupportedEventError("Gaussian noise, thresholds and filters have no pure guarantee.")

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from accounting.accountant import Opinion, split_delta
 from accounting.errors import UnsupportedEventError
 from accounting.event import (
+    ApproxDP,
     DiscreteGaussian,
     DiscreteLaplace,
     Event,
@@ -118,7 +119,7 @@ def _curve(event: Event, relation: NeighboringRelation, orders: Array) -> Array:
             return _laplace(float(event.l1_sensitivity / event.scale), orders)
         case DiscreteLaplace():
             return _discrete_laplace(float(event.scale), event.change, orders)
-        case PureDP():
+        case PureDP() | ApproxDP():
             return _randomized_response(float(event.epsilon), orders)
         case Exponential():
             return _bounded_range(float(event.bounded_range), orders)

@@ -17,6 +17,7 @@ import math
 from accounting.accountant import Opinion, split_delta
 from accounting.errors import UnsupportedEventError
 from accounting.event import (
+    ApproxDP,
     DiscreteGaussian,
     Event,
     EventTree,
@@ -66,9 +67,11 @@ def event_rho(event: Event) -> float:
 
 
 def total_atoms(tree: EventTree) -> float:
-    """Mass at infinite loss of all partition selections together: 1 - prod (1 - delta_i)."""
+    """Mass at infinite loss of all partition selections and (epsilon, delta) events: 1 - prod (1 - delta_i)."""
     log_safe = 0.0
     for event in tree.events:
+        if isinstance(event, ApproxDP):
+            log_safe += event.count * math.log1p(-float(event.delta) * (1 + 1e-12))
         if isinstance(event, PartitionSelection):
             one = selection_delta(
                 sigma=float(event.sigma),

@@ -36,6 +36,7 @@ _RELAXED: Mapping[str, Mapping[str, Direction]] = {
     "discrete_laplace": {"scale": "more", "l1_sensitivity": "less"},
     "exponential": {"bounded_range": "less"},
     "pure_dp": {"epsilon": "less"},
+    "approx_dp": {"epsilon": "less", "delta": "less"},
     "partition_selection": {"threshold": "more", "max_keys": "less", "l2_sensitivity": "less"},
     "poisson_sampled": {"probability": "less"},
     "zcdp_filter": {"rho": "less"},

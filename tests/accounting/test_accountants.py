@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 
 from accounting.errors import UnsupportedEventError
 from accounting.event import (
+    ApproxDP,
     DiscreteGaussian,
     DiscreteLaplace,
     EventTree,
@@ -167,20 +168,12 @@ def test_zcdp_matches_the_sum_of_its_parts_and_refuses_sampling():
         event_rho(PoissonSampled(probability="0.5", event=Gaussian(sigma=1, l2_sensitivity=1)))
 
 
+UNSAMPLED = (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, ApproxDP)
 SUPPORT = {
-    PLDAccountant: (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, PoissonSampled),
-    RDPAccountant: (
-        Gaussian,
-        Laplace,
-        DiscreteLaplace,
-        DiscreteGaussian,
-        Exponential,
-        PureDP,
-        PoissonSampled,
-        ZCDPFilter,
-    ),
-    ZCDPAccountant: (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, ZCDPFilter),
-    PureAccountant: (Laplace, DiscreteLaplace, Exponential, PureDP),
+    PLDAccountant: (*UNSAMPLED, PoissonSampled),
+    RDPAccountant: (*UNSAMPLED, PoissonSampled, ZCDPFilter),
+    ZCDPAccountant: (*UNSAMPLED, ZCDPFilter),
+    PureAccountant: (Laplace, DiscreteLaplace, Exponential, PureDP, ApproxDP),
     AnalyticAccountant: (Gaussian,),
 }
 EXAMPLES = (
@@ -190,6 +183,7 @@ EXAMPLES = (
     DiscreteGaussian(sigma=3, l2_sensitivity=1),
     Exponential(bounded_range="0.5"),
     PureDP(epsilon="0.5"),
+    ApproxDP(epsilon="0.5", delta="1e-9"),
     PoissonSampled(probability="0.1", event=Gaussian(sigma=3, l2_sensitivity=1)),
     ZCDPFilter(rho="0.05"),
 )

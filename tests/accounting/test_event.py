@@ -12,6 +12,7 @@ from accounting.errors import EventError, ParameterError
 from accounting.event import (
     MAX_BYTES,
     MAX_EVENTS,
+    ApproxDP,
     DiscreteGaussian,
     DiscreteLaplace,
     EventTree,
@@ -38,6 +39,7 @@ events = st.one_of(
     st.builds(DiscreteLaplace, scale=positive, l1_sensitivity=large, count=count),
     st.builds(Exponential, bounded_range=positive, count=count),
     st.builds(PureDP, epsilon=positive, count=count),
+    st.builds(ApproxDP, epsilon=positive, delta=st.sampled_from(["1e-9", "0.5"]), count=count),
     st.builds(
         PartitionSelection,
         sigma=positive,

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounting.crosscheck import price
+from accounting.errors import DeltaTooSmallError
 from accounting.event import (
+    ApproxDP,
     DiscreteGaussian,
     DiscreteLaplace,
     EventTree,
@@ -47,6 +49,7 @@ events = st.one_of(
     st.builds(DiscreteLaplace, scale=scale, l1_sensitivity=st.sampled_from(["1", "2"]), count=few),
     st.builds(Exponential, bounded_range=st.sampled_from(["0.05", "0.3", "1"]), count=few),
     st.builds(PureDP, epsilon=st.sampled_from(["0.1", "0.7"]), count=few),
+    st.builds(ApproxDP, epsilon=st.sampled_from(["0.1", "0.7"]), delta=st.sampled_from(["1e-13", "1e-12"]), count=few),
     st.builds(
         PartitionSelection,
         sigma=st.sampled_from(["5", "30"]),
@@ -118,13 +121,34 @@ def test_randomized_response_is_priced_by_its_binomial_sum():
     assert delta(found * 0.9995) > 1e-5 >= delta(found)
 
 
+def test_approximate_dp_composes_optimally():
+    """Kairouz, Oh and Viswanath 2015, Theorem 3.3: what a black box of (0.2, 1e-8) costs in 30 uses."""
+    uses, eps, failure = 30, 0.2, 1e-8
+    share = math.exp(eps) / (1 + math.exp(eps))
+
+    def delta(at):
+        finite = sum(
+            math.comb(uses, k) * share**k * (1 - share) ** (uses - k) * max(0.0, -math.expm1(at - (2 * k - uses) * eps))
+            for k in range(uses + 1)
+        )
+        return 1 - (1 - failure) ** uses * (1 - finite)
+
+    found = epsilon(tree(ApproxDP(epsilon="0.2", delta="1e-8", count=uses)), "1e-6")
+    assert delta(found * 0.9995) > 1e-6 >= delta(found)
+
+
+def test_deltas_of_black_boxes_add_up():
+    with pytest.raises(DeltaTooSmallError):
+        price(tree(ApproxDP(epsilon="0.1", delta="1e-6", count=11)), "1e-5")
+
+
 def noisier(event):
     match event:
         case Exponential():
             return replace(event, bounded_range=event.bounded_range * Decimal("0.9"))
         case ZCDPFilter():
             return replace(event, rho=event.rho * Decimal("0.9"))
-        case PureDP():
+        case PureDP() | ApproxDP():
             return replace(event, epsilon=event.epsilon * Decimal("0.9"))
         case Laplace() | DiscreteLaplace():
             return replace(event, scale=event.scale * Decimal("1.1"))
