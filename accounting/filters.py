@@ -24,6 +24,7 @@ from typing import final
 from accounting.decimals import decimal_text
 from accounting.errors import FilterExhaustedError, UnsupportedEventError
 from accounting.event import (
+    ApproxDP,
     DiscreteGaussian,
     Event,
     Exponential,
@@ -90,7 +91,7 @@ def exact_rho(event: Event) -> Fraction:
             return event.squared_change / (2 * Fraction(event.sigma) ** 2)
         case Exponential():
             return Fraction(event.bounded_range) ** 2 / 8
-        case PartitionSelection() | PoissonSampled() | ZCDPFilter():
-            raise UnsupportedEventError("Thresholds, sampled steps and filters are no steps of a zCDP filter.")
+        case PartitionSelection() | ApproxDP() | PoissonSampled() | ZCDPFilter():
+            raise UnsupportedEventError("What has a delta, a sampled step or a filter is no step of a zCDP filter.")
         case _:
             return Fraction(worst_loss(event)) ** 2 / 2
