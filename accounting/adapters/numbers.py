@@ -51,6 +51,7 @@ def times_of(value: object, name: str) -> int:
 def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise EventError(f"Expected {name} to be a finite number.")
-    if not 0 < value <= LARGEST:
+    number = float(value)
+    if not 0 < number <= LARGEST:
         raise EventError(f"Expected 0 < {name} <= {LARGEST:g}.", "Zero means either no noise or no access.")
-    return float(value)
+    return number
