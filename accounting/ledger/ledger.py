@@ -41,6 +41,7 @@ from accounting.ledger.budget import Books, BudgetRecord, KeyRecord, Reservation
 from accounting.ledger.chain import Chain, no_genesis, rolled_back
 from accounting.ledger.entry import JSON, SCHEMA, Entry, Head, Kind, Row, seal, stamp
 from accounting.ledger.errors import EntryRefused, KeyRefused, LedgerReadOnly, LedgerTampered
+from accounting.ledger.evidence.checkpoint import Checkpoint, sign_head
 from accounting.ledger.signing import Signer
 from accounting.ledger.slice import make_slice
 from accounting.ledger.store import Store, Transaction
@@ -134,7 +135,7 @@ class Ledger:
         return False
 
     def __repr__(self) -> str:
-        return f"Ledger({self.ledger_id!r}, {'read only' if self._signer is None else 'writable'})"
+        return f"Ledger({self.ledger_id!r}, {'writable' if self._signer else 'read only'})"
 
     @property
     def ledger_id(self) -> str:
@@ -359,6 +360,10 @@ class Ledger:
             self._read()
             return self._chain.check_head()
 
+    def checkpoint(self) -> Checkpoint:
+        """The head, signed, to be kept in a second place; `LedgerReadOnly` without a signer."""
+        return sign_head(self.ledger_id, self.head(), self._writer())
+
     def verify(self, *, all_signatures: bool = False, anchor: Head | None = None) -> None:
         """Check the whole chain, its rules, and the signature on its head.
 
@@ -391,6 +396,11 @@ class Ledger:
         self.budget(budget_id)
         return make_slice(self.entries(), self.ledger_id, self.public_key, budget_id)
 
+    def _writer(self) -> Signer:
+        if self._signer is None:
+            raise LedgerReadOnly("The ledger was opened without a signer.", "Open it with its key to write.")
+        return self._signer
+
     def _read(self) -> Books:
         with self._lock, self._store.reading() as transaction:
             self._catch_up(transaction)
@@ -398,15 +408,14 @@ class Ledger:
 
     def _append(self, kind: Kind, decide: Callable[[Books], Mapping[str, JSON]]) -> Entry:
         """Decide, seal and write in one transaction; `decide` sees every entry that came before."""
-        if self._signer is None:
-            raise LedgerReadOnly("The ledger was opened without a signer.", "Open it with its key to write.")
+        signer = self._writer()
         with self._lock:
             ahead = False
             try:
                 with self._store.writing() as transaction:
                     self._catch_up(transaction)
                     body = stamp(kind, decide(self._chain.books))
-                    row = seal(body, self._chain.head, self._signer)
+                    row = seal(body, self._chain.head, signer)
                     try:
                         self._chain.read(row)
                     except LedgerTampered as error:
