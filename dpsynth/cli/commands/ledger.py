@@ -1,18 +1,21 @@
-"""`ledger show | verify | export | expire`: the record itself."""
+"""`ledger show | verify | export | replay | checkpoint | compare | expire`: the record itself."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dpsynth.cli.commands.options import AsJson, WorkspaceDir
 
 if TYPE_CHECKING:
+    from accounting.ledger import Ledger
     from accounting.ledger.entry import Entry
 
-Data = Annotated[str, typer.Argument(help="a registered data set or its file")]
+MAX_SLICE_BYTES = 256 * 2**20
 _CLOSING = frozenset({"commit", "abort", "expire"})
 
 
@@ -44,6 +47,10 @@ def verify(
     all_signatures: Annotated[
         bool, typer.Option("--all-signatures", help="check each signature, not only the head's")
     ] = False,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(help="a file of `ledger checkpoint`: exposes a restored backup"),
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +61,9 @@ def verify(
     terminal = Terminal(as_json=as_json)
     with Workspace.open(workspace).ledger() as ledger:
         ledger.verify(all_signatures=all_signatures)
+        if checkpoints is not None:
+            kept = _through(ledger, checkpoints)
+            terminal.say(f"The chain runs through all {kept} checkpoints.")
         head = ledger.head()
     terminal.say(f"The chain holds. Head {head.seq}:{head.hash}")
     terminal.say("Keep this line somewhere else: it exposes a ledger that was rolled back.")
@@ -61,23 +71,98 @@ def verify(
 
 
 def export(
-    data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="where to write the JSON slice")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="where to write the slice, or the JSON lines")],
+    data: Annotated[
+        str | None, typer.Argument(help="a registered data set or its file; without it the whole chain is written")
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one budget's slice of the ledger, which anybody can check."""
+    """Write one budget's slice, which shows no other budget; or the whole chain as JSON lines, for an auditor."""
+    from accounting.ledger.evidence.export import export_lines
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
     from dpsynth.workspace.layout import write_json
 
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
-    record = ws.find(data)
     with ws.ledger() as ledger:
-        write_json(output, ledger.slice(ws.budget_id(ledger, record)))
-    terminal.say(f"Wrote {output}")
-    terminal.result({"slice": str(output)})
+        if data is not None:
+            write_json(output, ledger.slice(ws.budget_id(ledger, ws.find(data))))
+        else:
+            with output.open("w", encoding="utf-8") as file:
+                file.writelines(export_lines(ledger.entries(), ledger.ledger_id, ledger.public_key))
+    terminal.say(
+        f"Wrote {output}" if data is not None else f"Wrote {output}: every budget, for the auditor of the whole"
+    )
+    terminal.result({"slice" if data is not None else "export": str(output)})
+
+
+def replay(
+    accountant: Annotated[str, typer.Option("--accountant", "-a", help="pld, rdp, zcdp, pure or analytic")] = "pld",
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute every epsilon on the books again, from its events alone; exit 5 if one is wrong."""
+    from accounting.ledger.evidence.replay import REPLAYED, Outcome
+    from accounting.ledger.evidence.replay import replay as price_again
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    with Workspace.open(workspace).ledger() as ledger:
+        ledger.verify()
+        entries = [entry for entry in ledger.entries() if entry.kind in REPLAYED]
+    with terminal.progress() as progress:
+        found = price_again(entries, accountant, each=lambda n: progress("replay prices", n, len(entries)))
+    rows = [[str(r.seq), r.kind.value, str(r.charged), str(r.found or "-"), r.outcome.value] for r in found]
+    terminal.table(f"Replay by {accountant}", [">seq", "entry", ">charged", ">found", "outcome"], rows)
+    wrong = [item for item in found if item.outcome is Outcome.WRONG]
+    for item in wrong:
+        terminal.say(f"Entry {item.seq}: {item.reason}", style="bold red")
+    if not wrong:
+        held = sum(item.outcome is Outcome.HOLDS for item in found)
+        terminal.say(f"{held} of {len(found)} prices hold, none is wrong.")
+    terminal.result({"ok": not wrong, "accountant": accountant, "prices": [item.to_json() for item in found]})
+    raise typer.Exit(5 if wrong else 0)
+
+
+def checkpoint(
+    output: Annotated[Path, typer.Option("--output", "-o", help="a file in a second place; one line is added")],
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign the head and add it to a file that is kept elsewhere: a restored backup cannot run through it."""
+    from accounting.ledger.evidence.checkpoint import append
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Workspace
+
+    terminal = Terminal(as_json=as_json)
+    with Workspace.open(workspace).ledger(write=True) as ledger:
+        made = ledger.checkpoint()
+    append(output, made)
+    terminal.say(f"Added head {made.head} to {output}. Check later with: dpsynth ledger verify --checkpoints {output}")
+    terminal.result({"checkpoints": str(output), "head": {"seq": made.head.seq, "hash": made.head.hash}})
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="a slice: ledger.json of a bundle, or of `ledger export`")],
+    second: Annotated[Path, typer.Argument(help="another slice of the same ledger")],
+    key: Annotated[str, typer.Option(help="the ledger's public key, 64 hex digits, received on another way")],
+    as_json: AsJson = False,
+) -> None:
+    """Two copies of one ledger: the same, one older, or a fork (exit 5)."""
+    from accounting.ledger.evidence.compare import Relationship, compare_slices
+    from dpsynth.cli.terminal import Terminal
+
+    terminal = Terminal(as_json=as_json)
+    if not re.fullmatch(r"[0-9a-f]{64}", key):
+        raise typer.BadParameter("expected 64 hex digits, as `public_key` in a slice that you trust")
+    found = compare_slices(_slice(first), _slice(second), ledger_key=bytes.fromhex(key))
+    forked = found.relationship is Relationship.FORK
+    terminal.say(found.sentence(), style="bold red" if forked else "")
+    terminal.result({"ok": not forked, "relationship": found.relationship.value, "shared": found.shared})
+    raise typer.Exit(5 if forked else 0)
 
 
 def expire(
@@ -97,6 +182,30 @@ def expire(
     terminal.result({"reservation": reservation, "entry": f"{entry.seq}:{entry.hash}"})
 
 
+def _through(ledger: Ledger, path: Path) -> int:
+    from accounting.ledger.entry import Head
+    from accounting.ledger.evidence.checkpoint import check_heads, read
+
+    kept = read(path)
+    heads = (Head(entry.seq, entry.hash) for entry in ledger.entries())
+    check_heads(heads, kept, ledger_id=ledger.ledger_id, ledger_key=ledger.public_key)
+    return len(kept)
+
+
+def _slice(path: Path) -> dict[str, Any]:
+    from accounting.ledger.errors import Reason, SliceRefused
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_SLICE_BYTES + 1)
+        value = json.loads(text) if len(text) <= MAX_SLICE_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise SliceRefused(Reason.MALFORMED, f"'{path.name}' is no ledger slice.", "Give `ledger.json` of a bundle.")
+    return value
+
+
 def _about(entry: Entry) -> str:
     """The run, draft or reservation that an entry speaks of."""
     return next((str(entry.body[part]) for part in ("run_id", "draft", "reservation_id") if part in entry.body), "")
@@ -105,6 +214,6 @@ def _about(entry: Entry) -> str:
 def add_to(app: typer.Typer) -> None:
     """Register the group."""
     group = typer.Typer(help="The append-only, signed record of every grant and spend.", no_args_is_help=True)
-    for command in (show, verify, export, expire):
+    for command in (show, verify, export, replay, checkpoint, compare, expire):
         group.command()(command)
     app.add_typer(group, name="ledger")
