@@ -92,8 +92,6 @@ def exact_rho(event: Event) -> Fraction:
         case Exponential():
             return Fraction(event.bounded_range) ** 2 / 8
         case PartitionSelection() | ApproxDP() | PoissonSampled() | ZCDPFilter():
-            raise UnsupportedEventError(
-                "Thresholds, black boxes with a delta, sampled steps and filters are no steps of a zCDP filter."
-            )
+            raise UnsupportedEventError("What has a delta, sampled steps and filters are no steps of a zCDP filter.")
         case _:
             return Fraction(worst_loss(event)) ** 2 / 2

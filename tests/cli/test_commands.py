@@ -61,8 +61,8 @@ def test_every_command_explains_itself() -> None:
     for command in (
         [], ["demo"], ["init"], ["synthesize"], ["attack"], ["evaluate"], ["gate"], ["release"], ["report"], ["show"],
         ["run"], ["verify"], ["schema", "draft"], ["budget", "create"], ["budget", "show"], ["ledger", "show"],
-        ["ledger", "verify"], ["ledger", "export"], ["ledger", "expire"], ["ledger", "replay"], ["ledger", "checkpoint"],
-        ["ledger", "compare"],
+        ["ledger", "verify"], ["ledger", "export"], ["ledger", "expire"], ["ledger", "replay"],
+        ["ledger", "checkpoint"], ["ledger", "compare"],
     ):  # fmt: skip
         assert call([*command, "--help"]) == 0
 
