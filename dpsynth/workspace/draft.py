@@ -126,6 +126,14 @@ class Draft:
 
         return cell(self.document.to_json())
 
+    @property
+    def attempt(self) -> int:
+        """The number that an attack run on this draft would be judged at; the policy limits it."""
+        from dpsynth.release.entries import next_attempt
+
+        with self.workspace.ledger() as ledger:
+            return next_attempt(ledger.entries(self.document.budget_id), self.name)
+
     # --- evidence --------------------------------------------------------------------------------------------------
 
     def attack(self, suite: str = SUITE, *, seed: int | None = None, progress: Progress = silent) -> AttackReport:

@@ -144,6 +144,7 @@ def test_the_command_line_samples_a_draft_and_a_public_model(
     assert call(["sample", first.name, "--rows", "100", "--where", "age=22", "-w", root, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["draft"] == "fair-0002" and told["rows"] == 100 and told["of"] == first.name
+    assert first.workspace.draft(told["draft"]).attempt == first.attempt >= 2
     assert call(["sample", first.name, "--where", "yrs_married=nine", "-w", root]) == 1
     assert "The condition on column 'yrs_married'" in capsys.readouterr().err
     model, rows = str(tmp_path / "m.dpmodel"), str(tmp_path / "rows.parquet")

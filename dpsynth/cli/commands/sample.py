@@ -50,7 +50,10 @@ def sample(
     given = read_where(where or [], model_of(draft).model.domains)
     made = ws.sample(draft, rows=rows, given=given, balance=balance)
     terminal.say(f"Draft {made.name}: {made.document.rows:,} rows from the model of {source}, sealed.")
-    terminal.say("No epsilon was spent; it is another attempt, and the policy limits attempts, for earlier drafts too.")
+    attempt, most = made.attempt, ws.policy().attempts.max_attempts
+    terminal.say(f"No epsilon was spent. Attempt {attempt} of {most} before a release, for earlier drafts too.")
+    if attempt >= most:
+        terminal.warn("No further attempt may follow: beyond the limit the gate rejects every draft of this data set.")
     steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
     terminal.say(f"Next: {' && '.join(steps)}")
     terminal.result(
