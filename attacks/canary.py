@@ -66,10 +66,10 @@ class Canaries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryEvidence:
-    """Measured trace of the canaries: the AUC with its controls, and the one-run bound."""
+    """Measured trace of the canaries: the AUC with its controls, and the one-run bound; None of fewer than two."""
 
     measurement: Measurement
-    bound: OneRunBound
+    bound: OneRunBound | None
     seconds: float
 
 
@@ -131,10 +131,21 @@ def attack_canaries(
         rng: breaks ties, draws fresh coins and plants.
     """
     start = time.perf_counter()
+    coins = np.asarray(canaries.included, dtype=bool)
+    if len(coins) < 2:  # a condition on the release may rule all of them out: nothing to measure, so no pass
+        nothing = Measurement(
+            endpoint=ENDPOINT,
+            limit=limit,
+            members=int(coins.sum()),
+            nonmembers=int((~coins).sum()),
+            effect=None,
+            control=None,
+            positive=None,
+        )
+        return CanaryEvidence(measurement=nothing, bound=None, seconds=time.perf_counter() - start)
     frames = align({"canary": canaries.rows, "release": release}, columns_of="canary")
     encoded, _ = encode(frames, scale_on="canary")
     rows, synthetic = encoded["canary"], encoded["release"]
-    coins = np.asarray(canaries.included, dtype=bool)
     distance = nearest(rows.points, synthetic.points)[0][:, 0]
     strict = FAMILY_ALPHA / family
     effect = _auc(-distance, coins)

@@ -62,17 +62,18 @@ def compose(
         # Holm's level depends on how the endpoints on real rows rank, so a bound at it would not be canary-only.
         fixed = replace(decisions[-1], alpha=FAMILY_ALPHA / len(measurements))
         results.append(_result("canary", "1", threat, trace.measurement, fixed, trace.seconds, canary=True))
+    if trace is not None and (bound := trace.bound) is not None:
         auc = trace.measurement.effect
         epsilon = EpsilonLowerBound(
-            value=trace.bound.value,
-            ceiling=trace.bound.ceiling,
-            delta=trace.bound.delta,
-            alpha=trace.bound.alpha,
-            m=trace.bound.m,
-            guesses=trace.bound.guesses,
-            correct=trace.bound.correct,
+            value=bound.value,
+            ceiling=bound.ceiling,
+            delta=bound.delta,
+            alpha=bound.alpha,
+            m=bound.m,
+            guesses=bound.guesses,
+            correct=bound.correct,
             auc=None if auc is None else auc.estimate,
-            method=trace.bound.method,
+            method=bound.method,
         )
     return AttackReport(
         suite=suite,

@@ -93,8 +93,8 @@ def run(
     suite: str | Sequence[Attack] = "standard",
     *,
     release: pd.DataFrame,
-    members: pd.DataFrame,
-    nonmembers: pd.DataFrame,
+    members: pd.DataFrame | None,
+    nonmembers: pd.DataFrame | None,
     roles: Roles | None = None,
     canaries: Canaries | None = None,
     limits: str | Mapping[str, Limit | float] | None = None,
@@ -107,8 +107,9 @@ def run(
     Args:
         suite: `quick`, `standard`, or attacks of your own.
         release: synthetic rows.
-        members: rows that the generator was trained on (canaries not among them).
-        nonmembers: real rows of the same population that it never saw, split off at random.
+        members: rows that the generator was trained on (canaries not among them). None if there are too few to compare:
+            every endpoint on real rows is then asked, and inconclusive.
+        nonmembers: real rows of the same population that it never saw, split off at random; None likewise.
         roles: roles of columns; attribute inference runs for each sensitive one.
         canaries: if some were planted.
         limits: tier `public` (default) or `restricted`, or limits by id.
@@ -132,11 +133,17 @@ def run(
         if limit_id not in bars:
             raise AttackParameterError(f"No limit is given for {limit_id!r}.", "Add it to the limits.")
     progress("attacks", 0, max(len(attacks), 1), "preparing")
-    people = prepare(release=release, members=members, nonmembers=nonmembers, roles=roles, rng=_rng(seed, "population"))
+    people = None
+    if members is not None and nonmembers is not None:
+        rng = _rng(seed, "population")
+        people = prepare(release=release, members=members, nonmembers=nonmembers, roles=roles, rng=rng)
 
     def one(at: int) -> list[Asked]:
         attack, asked = endpoints[at]
-        rows = _attack(attack, asked, people, bars, family, settings, seed, progress)
+        if people is None:
+            rows = [_unmeasured(attack, e, bars) for e in asked]
+        else:
+            rows = _attack(attack, asked, people, bars, family, settings, seed, progress)
         progress("attacks", at + 1, len(attacks), attack.name)
         return rows
 
@@ -176,6 +183,20 @@ def _parallel(one: Callable[[int], list[Asked]], count: int, jobs: int) -> list[
         return [one(at) for at in range(count)]
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         return list(pool.map(one, range(count)))
+
+
+def _unmeasured(attack: Attack, endpoint: Endpoint, bars: Limits) -> Asked:
+    """An endpoint that there are too few people for: as inconclusive for none as for some."""
+    measurement = Measurement(
+        endpoint=endpoint,
+        limit=bars[endpoint.limit_id],
+        members=0,
+        nonmembers=0,
+        effect=None,
+        control=None,
+        positive=None,
+    )
+    return Asked(attack=attack, measurement=measurement, seconds=0.0)
 
 
 def _attack(

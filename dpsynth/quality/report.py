@@ -206,3 +206,17 @@ class QualityReport(_Document):
             short = "-" if m.shortfall is None else f"{m.shortfall:.0%}"
             lines.append(f"{m.name:<24} {figures[0]:>8} {figures[1]:>8} {figures[2]:>8} {short:>9}")
         return "\n".join(lines)
+
+
+def too_few(synthetic: int) -> QualityReport:
+    """A report without figures: too few real rows are like the synthetic ones; how many is not said."""
+    return QualityReport(
+        schema=QualityReport.SCHEMA,
+        rows=Rows(real=0, synthetic=synthetic, holdout=0),
+        metrics=(),
+        columns=(),
+        pairs=(),
+        pairs_total=0,
+        tails=(),
+        warnings=("Too few real rows meet the condition of these rows: quality was not measured.",),
+    )

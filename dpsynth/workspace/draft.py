@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -89,6 +90,11 @@ class Draft:
         return self.workspace.layout.drafts / self.name
 
     @property
+    def unit(self) -> PrivacyUnit:
+        """Whose rows the guarantee protects."""
+        return self._record_of_data.unit
+
+    @property
     def guarantee(self) -> Guarantee:
         """What was reserved for it, in relation and unit."""
         return self.document.claimed
@@ -148,21 +154,22 @@ class Draft:
             progress: called as attacks finish.
         """
         import attacks
-        from dpsynth.workspace.resampling import matching
+        from dpsynth.workspace.resampling import comparable
 
         policy, source = self.workspace.policy(), self._source
+        sides = comparable(self, self._fitted_rows(), source.parts.holdout)
         with self.workspace.ledger(write=True) as ledger:
             chosen = seed if seed is not None else int(ledger.head().hash[:12], 16)
             report = attacks.run(
                 suite,
                 release=self._rows_frame(),
-                members=self._people(matching(self, self._fitted_rows())),
-                nonmembers=self._people(matching(self, source.parts.holdout)),
+                members=None if sides is None else self._people(sides[0]),
+                nonmembers=None if sides is None else self._people(sides[1]),
                 roles=attacks.Roles(
                     sensitive=source.schema.sensitive,
                     quasi_identifiers=source.schema.quasi_identifiers,
                     target=source.schema.target,
-                    unit=self._unit.column,
+                    unit=self.unit.column,
                 ),
                 canaries=self._canaries(),
                 limits={**attacks.DEFAULT_LIMITS["public"], **_floats(policy.attacks.limits)},
@@ -175,19 +182,29 @@ class Draft:
     def evaluate(self, *, progress: Progress = silent) -> QualityReport:
         """Measure quality beside what real data scores, and record the report."""
         from dpsynth.quality import evaluate
-        from dpsynth.workspace.resampling import matching
+        from dpsynth.quality.report import too_few
+        from dpsynth.workspace.resampling import comparable, conditional
 
         source = self._source
         model = read_json(self.folder / "model.json")
-        report = evaluate(
-            self._frame(matching(self, source.parts.train)),
-            self._rows_frame(),
-            self._frame(matching(self, source.parts.holdout)),
-            schema=source.schema,
-            target=source.schema.target,
-            sigma=_pair_sigma(model),
-            progress=progress,
-        )
+        sides = comparable(self, source.parts.train, source.parts.holdout)
+        if sides is None:
+            report = too_few(self.document.rows)
+        else:
+            real, holdout = map(self._frame, sides)
+            target = source.schema.target
+            # a condition may leave one class: no utility then, where an error would tell so of private rows
+            if target and conditional(self) and min(real[target].nunique(), holdout[target].nunique()) < 2:
+                target = None
+            report = evaluate(
+                real,
+                self._rows_frame(),
+                holdout,
+                schema=source.schema,
+                target=target,
+                sigma=_pair_sigma(model),
+                progress=progress,
+            )
         with self.workspace.ledger(write=True) as ledger:
             self._record(ledger, "quality", report.to_json())
         return report
@@ -236,21 +253,17 @@ class Draft:
     def _source(self) -> Source:
         return read_source(self.workspace, self._record_of_data, schema=self.folder / "schema.yaml")
 
-    @property
-    def _unit(self) -> PrivacyUnit:
-        return self._record_of_data.unit
-
     def _fitted_rows(self) -> Table:
         """The rows that the generator saw: of each unit no more than its bound, by the reservation's own key."""
         train = self._source.parts.train
-        if self._unit.column is None:
+        if self.unit.column is None:
             return train
         key = self.workspace.secret(f"bound/{self.document.reservation_id}")
-        return train.bounded(self._unit.column, self._unit.max_records, key)
+        return train.bounded(self.unit.column, self.unit.max_records, key)
 
     def _people(self, table: Table) -> pd.DataFrame:
         """Rows for the attacks, with the column that says whose they are: a person counts once."""
-        unit = () if self._unit.column is None else (self._unit.column,)
+        unit = () if self.unit.column is None else (self.unit.column,)
         return table.select((*self._source.schema.modelled, *unit)).to_pandas()
 
     def _frame(self, table: Table) -> pd.DataFrame:
@@ -266,11 +279,13 @@ class Draft:
             return None
         import attacks
         from dpsynth.data.table import Table
+        from dpsynth.workspace.resampling import possible
 
         sealed = pq.read_table(io.BytesIO(self.workspace.vault.open(f"{self.name}-canaries")))
-        coins = sealed.column(CANARY_COIN).to_numpy()
-        rows = Table.from_arrow(sealed.drop_columns([CANARY_COIN])).to_pandas()
-        return attacks.Canaries(rows=rows, included=coins, delta=float(self.guarantee.delta))
+        rows = Table.from_arrow(sealed.drop_columns([CANARY_COIN]))
+        kept = np.flatnonzero(possible(self, rows))
+        coins = sealed.column(CANARY_COIN).to_numpy()[kept]
+        return attacks.Canaries(rows=rows.take(kept).to_pandas(), included=coins, delta=float(self.guarantee.delta))
 
     def _record(self, ledger: Any, kind: Any, report: dict[str, Any], verdict: str = "") -> None:
         """Bind a report to this draft, store it, and enter its commitment into the ledger."""

@@ -6,22 +6,27 @@ the generator, and is judged at its number's level. It quotes the reservation, r
 condition stands in its document, its card and (as a digest) in the ledger.
 
 Rows under a condition are judged beside real rows that meet the same condition: `matching` picks those. Members outside
-it could not be found in such rows, and would make every attack look weaker than it is.
+it could not be found in such rows, and would make every attack look weaker than it is. Canaries outside it likewise
+(`possible`).
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError, WorkspaceError
 from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
+from dpsynth.schema.model import Schema
+from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular.conditions.given import Given, conditions, from_text
 from dpsynth.tabular.saved.saving import SavedModel, from_bytes
 from dpsynth.workspace.layout import read_json, write_json
@@ -58,6 +63,7 @@ def resample(workspace: Workspace, draft: Draft, rows: int | None, given: Given 
                 "draft": name,
                 "draft_digest": sealed.draft_digest,
                 "rows": sample.num_rows,
+                "constraints": kept_constraints(Schema.from_yaml(draft.folder / "schema.yaml"), sample),
                 "seeds": {"sample": vault.commit(seed, purpose="seed")},
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "sampling": {
@@ -83,43 +89,97 @@ def origin(draft: Draft) -> str:
 
 
 def model_of(draft: Draft) -> SavedModel:
-    """The sealed model that a draft was drawn from, checked and priced.
+    """The sealed model that a draft was drawn from, checked, priced, and the one that the draft's document describes.
 
     Raises:
-        WorkspaceError: the draft was made before models were kept.
+        WorkspaceError: the draft was made before models were kept, or names another fit's model.
         ModelError: the model's events do not give the guarantee that it states.
     """
-    vault, name = draft.workspace.vault, f"{origin(draft)}-model"
+    vault, name, document = draft.workspace.vault, f"{origin(draft)}-model", draft.document
     if not (vault.drafts_dir / f"{name}.json").is_file():
         raise WorkspaceError(f"The model of '{draft.name}' was not kept.", "Synthesize again with this version.")
-    return from_bytes(vault.open(name))
+    saved = from_bytes(vault.open(name))
+    # draft.json is plain text: which model it names must not decide what its rows are said to have cost
+    facts = (saved.model.events.digest(), saved.guarantee, saved.schema_digest)
+    if facts != (document.events_digest, document.claimed, document.schema_digest):
+        raise WorkspaceError(
+            f"The sealed model that '{draft.name}' names is not of the fit that its document describes.",
+            "Restore draft.json; do not release this.",
+        )
+    return saved
+
+
+def conditional(draft: Draft) -> bool:
+    """Whether a draft's rows were drawn under a condition or in equal shares."""
+    sampling = draft.document.sampling
+    return sampling is not None and bool(sampling.given or sampling.balance)
 
 
 def matching(draft: Draft, table: Table) -> Table:
     """The real rows that a draft's rows are to be compared with: those that meet its condition, balanced as it is.
 
-    Raises:
-        WorkspaceError: there are none.
+    There may be none. Whether there are is a fact about private rows, so it is no error: `comparable` treats none like
+    few.
     """
-    sampling = draft.document.sampling
-    if sampling is None or not (sampling.given or sampling.balance):
+    if not conditional(draft):
         return table
-    domains = model_of(draft).model.domains
-    asked = {*sampling.given, *(() if sampling.balance is None else (sampling.balance,))}
-    codes = {name: domains[name].encode(table.column(name)) for name in asked}
-    kept = np.ones(len(table.to_arrow()), dtype=bool)
-    for name, one in from_text(sampling.given, domains).items():
-        kept &= one.holds(codes[name])
-    rows = np.flatnonzero(kept)
-    if sampling.balance is not None:
-        classes = np.unique(domains[sampling.balance].encode(draft.rows().column(sampling.balance)))
-        each = [rows[codes[sampling.balance][rows] == one] for one in classes]
+    met = _met(draft, table)
+    rows = np.flatnonzero(met.rows)
+    if met.classes is not None:
+        each = [rows[met.classes[rows] == one] for one in met.shares]
         fewest = min(len(own) for own in each)
         rng = np.random.default_rng(0)
         rows = np.sort(np.concatenate([rng.choice(own, fewest, replace=False) for own in each]))
-    if not len(rows):
-        raise WorkspaceError(
-            "No real row meets the condition of this draft, so it cannot be judged.",
-            "Ask for a wider condition; what cannot be attacked does not leave.",
-        )
     return table.take(rows)
+
+
+def comparable(draft: Draft, members: Table, nonmembers: Table) -> tuple[Table, Table] | None:
+    """The real rows on both sides that a draft is compared with; None if its condition leaves too few people on either.
+
+    None and few are told alike, or a condition would be a question about exact private rows that costs nothing.
+    """
+    from attacks.evidence import MIN_GROUP
+
+    pair = matching(draft, members), matching(draft, nonmembers)
+    if conditional(draft) and min(_people(draft, side) for side in pair) < MIN_GROUP:
+        return None
+    return pair
+
+
+def possible(draft: Draft, canaries: Table) -> NDArray[np.bool_]:
+    """Which canaries a draft's condition allows; the others cannot be repeated, and a control with them has no power.
+
+    Not balanced: how many there are of each class was decided by public values and coins.
+    """
+    if not conditional(draft):
+        return np.ones(canaries.unsafe_num_rows, dtype=bool)
+    return _met(draft, canaries).rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Met:
+    """Which rows meet a draft's condition; their codes in the balanced column, and the codes that take equal shares."""
+
+    rows: NDArray[np.bool_]
+    classes: NDArray[np.int64] | None
+    shares: NDArray[np.int64]
+
+
+def _met(draft: Draft, table: Table) -> _Met:
+    sampling = draft.document.sampling
+    assert sampling is not None
+    domains = model_of(draft).model.domains
+    kept = np.ones(table.unsafe_num_rows, dtype=bool)
+    for name, one in from_text(sampling.given, domains).items():
+        kept &= one.matches(table.column(name), domains[name])
+    if sampling.balance is None:
+        return _Met(rows=kept, classes=None, shares=np.empty(0, dtype=np.int64))
+    domain = domains[sampling.balance]
+    shares = np.unique(domain.encode(draft.rows().column(sampling.balance)))
+    classes = domain.encode(table.column(sampling.balance))
+    return _Met(rows=kept & np.isin(classes, shares), classes=classes, shares=shares)
+
+
+def _people(draft: Draft, table: Table) -> int:
+    unit = draft.unit.column
+    return table.unsafe_num_rows if unit is None else len(table.column(unit).unique())

@@ -110,3 +110,11 @@ def test_what_is_published_of_canaries_does_not_depend_on_real_rows():
         seen.add((row.estimate, row.ci_low, row.ci_high, row.alpha, report.epsilon_lower_bound))
     assert {row.verdict for row in report.attacks} >= {"fail"}
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_without_two_canaries_nothing_is_shown(left):
+    few = make_canaries(DOMAIN, 50, rng=np.random.default_rng(1))
+    few = attacks.Canaries(rows=few.rows[:left], included=few.included[:left])
+    found = trace(few, background(200, 2))
+    assert found.measurement.effect is None and found.measurement.positive is None and found.bound is None

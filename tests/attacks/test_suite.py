@@ -145,3 +145,15 @@ def test_an_empty_suite_is_refused():
     table = pd.DataFrame({"a": range(10)})
     with pytest.raises(attacks.AttackInputError, match="asks nothing"):
         attacks.audit(table[:5], table[:5], table[5:], suite=[])
+
+
+def test_people_too_few_to_compare_leave_every_endpoint_asked_and_inconclusive():
+    rng = np.random.default_rng(9)
+    table = people(400, rng)
+    release = independent(table, 400, rng)
+    asked = attacks.audit(table[:300], release, table[300:])
+    report = attacks.run(release=release, members=None, nonmembers=None)
+    assert [(r.name, r.endpoint) for r in report.attacks] == [(r.name, r.endpoint) for r in asked.attacks]
+    assert {r.verdict for r in report.attacks} == {"inconclusive"} == {report.verdict}
+    assert not any(r.n_targets or r.n_controls or r.positive_control or r.negative_control for r in report.attacks)
+    assert attacks.AttackReport.from_json(report.to_json()) == report

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,9 +15,12 @@ import dpsynth as dp
 from accounting.ledger.entry import Kind
 from dpsynth.cli.app import call
 from dpsynth.core.errors import ParameterError, SealError, WorkspaceError
+from dpsynth.data.table import Table
 from dpsynth.release.entries import attempts
-from dpsynth.workspace import Draft, Workspace
+from dpsynth.release.formats import encode_parquet
+from dpsynth.workspace import Draft, Workspace, resampling
 from dpsynth.workspace.resampling import matching, model_of
+from dpsynth.workspace.synthesis import CANARY_COIN
 
 Made = tuple[Workspace, object]
 
@@ -82,10 +88,14 @@ def test_what_the_model_does_not_know_leaves_no_draft_and_no_attempt(first: Draf
 
 
 def test_a_second_draft_is_released_on_its_own_evidence_and_a_stranger_verifies_it(
-    first: Draft, judged: Draft, tmp_path: Path
+    workspace: Made, judged: Draft, tmp_path: Path
 ) -> None:
-    """Evidence of another draft is none for this one; its card says how it was drawn; the ledger agrees."""
-    ws = first.workspace
+    """Evidence of another draft is none for this one; its card says how it was drawn; the ledger agrees.
+
+    Of 100 canaries too few meet the condition; of 300 enough do.
+    """
+    ws, record = workspace
+    first = ws.synthesize(record, epsilon=1, delta="1e-6", canaries=300)
     for _ in range(3):
         draft = ws.sample(first, rows=2000, given={"rate_marriage": [4, 5]})
         for kind in ("attack", "quality"):
@@ -123,6 +133,106 @@ def test_a_rare_condition_leaves_the_attacks_no_power_and_does_not_pass(first: D
     assert draft.attack().verdict == "inconclusive"
     draft.evaluate()
     assert draft.gate().decision == "regenerate"
+
+
+def test_the_canary_attack_sees_no_canary_that_the_condition_rules_out(first: Draft) -> None:
+    """A canary outside the condition can never be repeated: planted in the control, it proves nothing."""
+    every = first._canaries()
+    draft = first.workspace.sample(first, rows=500, given={"religious": 4})
+    seen = draft._canaries()
+    allowed = (every.rows.religious == 4).to_numpy()
+    assert seen.rows.equals(every.rows[allowed].reset_index(drop=True)) and 0 < len(seen.rows) < len(every.rows)
+    assert np.array_equal(seen.included, every.included[allowed])
+    row = next(row for row in draft.attack().attacks if row.name == "canary")
+    assert (row.n_targets, row.n_controls) == (seen.included.sum(), (~seen.included).sum())
+    even = first.workspace.sample(first, rows=500, balance="religious")
+    assert set(even._canaries().rows.religious.dropna()) <= set(even.rows().column("religious").to_pylist())
+
+
+@pytest.mark.parametrize("left", [0, 1, 19])
+def test_too_few_canaries_under_a_condition_are_no_pass(first: Draft, left: int) -> None:
+    """With no canary left, one, or less than a group of each coin, nothing was shown."""
+    every = first._canaries()
+    religious = np.where(np.arange(len(every.rows)) < left, 4, 1)
+    rows = Table.from_pandas(every.rows.assign(religious=religious)).to_arrow()
+    draft = first.workspace.sample(first, rows=500, given={"religious": 4})
+    for path in draft.workspace.layout.drafts.glob(f"{draft.name}-canaries.*"):
+        path.unlink()
+    sealed = encode_parquet(rows.append_column(CANARY_COIN, pa.array(every.included)))
+    draft.workspace.vault.seal(f"{draft.name}-canaries", sealed, {"kind": "canaries"})
+    report = draft.attack()
+    row = next(row for row in report.attacks if row.name == "canary")
+    assert row.verdict == "inconclusive" and row.reason.startswith("Too few") and row.ci_high is None
+    assert row.n_targets + row.n_controls == left
+    assert (report.epsilon_lower_bound is None) == (left < 2)
+    assert draft.gate().decision == "regenerate"
+
+
+def test_whether_any_real_row_meets_a_condition_cannot_be_asked_for_free(
+    first: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None and few leave the same reports, recorded and inconclusive, and the same decision."""
+    draft = first.workspace.sample(first, rows=300, given={"religious": 4})
+    told = []
+    for kept in (0, 1, 19):
+        monkeypatch.setattr(resampling, "matching", lambda _, table, k=kept: table.take(np.arange(k)))
+        report, quality = draft.attack(seed=1), draft.evaluate()
+        people = [row for row in report.attacks if row.name != "canary"]
+        assert {row.verdict for row in people} == {"inconclusive"} and not any(row.n_targets for row in people)
+        assert all(row.reason.startswith("Too few people") for row in people)
+        told.append(([row.model_dump() for row in people], quality.to_json(), str(draft.gate())))
+    assert told[0] == told[1] == told[2]
+    assert draft.gate().decision == "regenerate" and draft.status == "regenerate"
+    with draft.workspace.ledger() as ledger:
+        kinds = [one.kind for one in ledger.entries(draft.document.budget_id) if one.body.get("draft") == draft.name]
+    assert kinds.count(Kind.ATTACK) == kinds.count(Kind.QUALITY) == 3
+
+
+def test_a_condition_that_no_real_row_meets_leaves_ordinary_reports(first: Draft) -> None:
+    """Also a class that no real row of the condition has."""
+    rare = {"age": "42", "children": "4", "yrs_married": "0.5", "religious": 1}
+    for asked in ({"given": rare}, {"given": rare, "balance": "rate_marriage"}):
+        draft = first.workspace.sample(first, rows=200, **asked)
+        assert matching(draft, draft._source.parts.train).unsafe_num_rows == 0
+        assert draft.attack().verdict == "inconclusive"
+        assert draft.evaluate().metrics == ()
+        assert draft.gate().decision == "regenerate"
+
+
+def test_a_condition_on_the_target_skips_utility_and_does_not_fail(first: Draft) -> None:
+    draft = first.workspace.sample(first, rows=500, given={"rate_marriage": 5})
+    source = replace(draft._source, schema=draft._source.schema.model_copy(update={"target": "rate_marriage"}))
+    draft.__dict__["_source"] = source
+    assert draft.evaluate().utility is None
+
+
+def test_a_swapped_model_is_not_sampled_under_the_facts_of_another(first: Draft, workspace: Made) -> None:
+    """draft.json is plain text: pointed to a model that cost more, it would release rows at the smaller price."""
+    dearer = first.workspace.synthesize(workspace[1], epsilon=2, delta="1e-6")
+    draft = first.workspace.sample(first, rows=100)
+    path = draft.folder / "draft.json"
+    body = json.loads(path.read_text())
+    body["sampling"]["of"] = dearer.name
+    path.write_text(json.dumps(body))
+    swapped = first.workspace.draft(draft.name)
+    for use in (model_of, first.workspace.sample):
+        with pytest.raises(WorkspaceError, match="not of the fit"):
+            use(swapped)
+
+
+@pytest.mark.parametrize("fact", ["events_digest", "schema_digest", "guarantee"])
+def test_each_fact_of_a_model_is_held_against_the_document(first: Draft, fact: str) -> None:
+    other = {**first.document.guarantee, "epsilon": "0.5"} if fact == "guarantee" else "0" * 64
+    with pytest.raises(WorkspaceError, match="not of the fit"):
+        model_of(Draft(first.workspace, first.document.model_copy(update={fact: other})))
+
+
+def test_constraints_are_those_that_the_new_rows_keep(first: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first rows kept says nothing of the next ones."""
+    monkeypatch.setattr(resampling, "kept_constraints", lambda schema, rows: (f"range(age) of {rows.num_rows}",))
+    draft = first.workspace.sample(first, rows=77)
+    assert draft.document.constraints == ("range(age) of 77",)
+    assert first.workspace.sample(draft, rows=78).document.constraints == ("range(age) of 78",)
 
 
 def test_the_ledger_holds_a_digest_of_what_was_asked(first: Draft) -> None:
