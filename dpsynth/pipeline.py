@@ -24,15 +24,11 @@ from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import array_of
 from dpsynth.data.table import Table
-from dpsynth.schema.constraints import FunctionalDependency
 from dpsynth.schema.derive import derive
-from dpsynth.schema.domain import CategoryDomain, Domain
+from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
-from dpsynth.schema.violations import violations
+from dpsynth.schema.obeying import obeying_rows
 from dpsynth.tabular.protocol import Generator, Model, Plan
-
-REDRAWS = 300
-"""Rounds in which canaries that break a constraint are drawn again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -84,7 +80,7 @@ def fit_model(
         generator: the generator that made `plan`.
         plan: what may be spent.
         noise: uniform words for mechanisms, canaries and coins.
-        canaries: how many canary rows to draw; about half of them are fitted.
+        canaries: how many canary rows to try; about half of those that obey the constraints are fitted.
         progress: called as steps finish.
 
     Raises:
@@ -110,31 +106,20 @@ def plant(
 ) -> PlantedCanaries:
     """Draw canaries uniformly from released domains, and a fair coin for each.
 
-    Rows that break a declared constraint are drawn again, up to `REDRAWS` times: no sample could ever repeat them, so
-    they would show nothing. Constraints are public, so the canaries still depend on no private row.
+    Canaries obey the declared constraints that one row can break, as `obeying_rows` says: no sample could ever repeat
+    one that does not, so it would show nothing. Those that cannot be brought to obey are left out before the coins are
+    tossed, so there may be fewer than asked for, or none. Constraints are public, so the canaries, and how many there
+    are, still depend on no private row.
 
     Args:
         domains: column -> domain, public or derived with DP.
-        count: how many.
-        schema: declared constraints; functional dependencies, which speak of several rows, are left out.
+        count: how many are tried.
+        schema: declared constraints; of functional dependencies the public mapping.
         like: the table whose column types the rows take; nothing else of it is read.
         noise: the source of rows and coins; a generator seeded from it makes both.
     """
     rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
-    codes = {name: np.full(count, -1, dtype=np.int64) for name in domains}
-    again = np.arange(count)
-    of_one_row = [c for c in schema.constraints if not isinstance(c, FunctionalDependency)]
-    for _ in range(1 + REDRAWS):
-        for name, domain in domains.items():
-            if domain.size and not (isinstance(domain, CategoryDomain) and not domain.values):
-                codes[name][again] = rng.integers(0, domain.size, size=len(again))
-        drawn = pa.table({name: domain.decode(codes[name]) for name, domain in domains.items()})
-        wrong = np.zeros(count, dtype=bool)
-        for constraint in of_one_row:
-            wrong |= violations(constraint, drawn, schema.columns)
-        again = np.flatnonzero(wrong)
-        if not len(again):
-            break
+    drawn = obeying_rows(domains, count, schema, rng)
     types = like.to_arrow().schema
     rows = pa.table({name: drawn[name].cast(types.field(name).type) for name in domains})
-    return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=count).astype(bool))
+    return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=rows.num_rows).astype(bool))

@@ -119,7 +119,7 @@ def _among(
     possible, usable = np.ones(table.num_rows, dtype=bool), np.ones(len(rows), dtype=bool)
     for at, name in enumerate(names):
         cells = list(dict.fromkeys(row[at] for row in rows if row[at] is not None))
-        column, known = table[name], _storable(table[name], specs[name], cells)
+        column, known = table[name], storable(table[name], specs[name], cells)
         numbers = {cell: number for number, (cell, _) in enumerate(known)}
         found = pc.index_in(column, value_set=literals([value for _, value in known], column.type))
         missing = _missing(column)
@@ -179,7 +179,7 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     return values_of(column)
 
 
-def _storable(column: pa.ChunkedArray, spec: ColumnSpec, cells: Sequence[Cell]) -> list[tuple[Cell, Any]]:
+def storable(column: pa.ChunkedArray, spec: ColumnSpec, cells: Sequence[Cell]) -> list[tuple[Cell, Any]]:
     """(cell, value as the column stores it) of those that it can hold."""
     if spec.kind == "categorical":
         kind: type = str if pa.types.is_string(column.type) else int

@@ -17,13 +17,15 @@ from typing import final
 
 from accounting.decimals import decimal_down
 from accounting.event import DiscreteGaussian, Event, Exponential, ZCDPFilter
-from accounting.filters import RunningFilter
+from accounting.filters import RunningFilter, exact_rho
 from dpsynth.tabular.allocation import five_digits
 
 CHOOSING = 0.1
 """Part of a step's rho that chooses the pair, as in the paper."""
 GROWTH = 4.0
 """Factor of a step's rho after a round that taught less than its noise: half the noise."""
+SLACK = 1e-5
+"""Sigma is larger by this part, far more than floating point can be wrong by: the last step never passes the bound."""
 
 
 @final
@@ -68,8 +70,12 @@ class AdaptiveBudget:
 
     @property
     def sigma(self) -> Decimal:
-        """Scale of the noise of a step's table, in rows, rounded up."""
-        return five_digits(self._records / math.sqrt(2 * (1 - CHOOSING) * self._step))
+        """Scale of the noise of a step's table, in rows, rounded up.
+
+        Sized with what the event itself will cost: for large k its squared change is a little more than k^2.
+        """
+        at_one = float(exact_rho(self._table(Decimal(1))))
+        return five_digits(math.sqrt(at_one / ((1 - CHOOSING) * self._step)) * (1 + SLACK))
 
     def coefficient(self, score_range: int) -> Decimal:
         """Inverse temperature of a step's choice between scores whose change spreads over `score_range`."""
@@ -90,4 +96,7 @@ class AdaptiveBudget:
         Raises:
             FilterExhaustedError: it must not be.
         """
-        self._filter.admit(DiscreteGaussian(sigma=sigma, l2_sensitivity=Decimal(self._records), noise=self._noise))
+        self._filter.admit(self._table(sigma))
+
+    def _table(self, sigma: Decimal) -> DiscreteGaussian:
+        return DiscreteGaussian(sigma=sigma, l2_sensitivity=Decimal(self._records), noise=self._noise)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dpsynth.core.errors import SchemaError
 from dpsynth.data.table import Table
-from dpsynth.schema.checks import prepare
+from dpsynth.schema.checks import broken_constraints, prepare
 from dpsynth.schema.constraints import FunctionalDependency
 from dpsynth.schema.draft import draft
 from dpsynth.schema.model import Schema
@@ -323,6 +323,18 @@ def test_private_rows_that_break_a_constraint_are_a_warning_without_a_count_or_a
     assert not any(c.isdigit() for c in said.message.replace("1", "", 1))
     held = Table.from_arrow(pa.table({"low": np.minimum(low, high), "high": high, "sex": ["f"] * 200 + ["m"] * 200}))
     assert "constraint_broken" not in [w.code for w in prepare(held, of).warnings]
+
+
+def test_one_persons_row_cannot_be_asked_for_through_a_constraint():
+    """Attack: declare that a combination never occurs, and read from the warning whether somebody has it."""
+    columns = {n: {"kind": "integer", "min": 0, "max": 99} for n in ("age", "ward")}
+    rule = {"kind": "forbidden_combinations", "columns": ["age", "ward"], "rows": [[47, 3]]}
+    of = Schema.from_dict({"columns": columns, "constraints": [rule]})
+    heard = {}
+    for held in (0, 1, 20, 21):
+        rows = pa.table({"age": [47] * held + [12] * (400 - held), "ward": [3] * 200 + [4] * 200})
+        heard[held] = bool(broken_constraints(Table.from_arrow(rows), of))
+    assert heard == {0: False, 1: False, 20: False, 21: True}
 
 
 def test_step_of_a_column_is_its_grid():

@@ -171,6 +171,26 @@ def test_the_last_round_takes_what_is_left_and_no_scale_rounds_below_its_price()
         assert sum(map(exact_rho, budget.steps)) <= Fraction("0.0123")
 
 
+@pytest.mark.parametrize("records", [1, 2, 1000, 5000])
+def test_the_last_step_fits_into_the_bound_whatever_the_bound_and_k(records):
+    """For k >= 1000 the event counts a squared change a little above k^2; what was sized with k^2 was refused."""
+    rng = np.random.default_rng(records)
+    for _ in range(300):
+        rho = Decimal(f"{10 ** rng.uniform(-5, 1):.{rng.integers(6, 12)}f}")
+        budget = AdaptiveBudget(
+            ZCDPFilter(rho=rho), steps=int(rng.integers(2, 40)), batch=int(rng.integers(1, 3)), max_records=records
+        )
+        spread = 2 * records * int(rng.integers(1, 50))
+        while count := budget.next_round():
+            for _ in range(count):
+                budget.admit_choice(budget.coefficient(spread), spread)
+            for _ in range(count):
+                budget.admit_table(budget.sigma)
+            if rng.random() < 0.3:
+                budget.grow()
+        assert 0.998 < budget.part_spent <= 1
+
+
 def test_a_step_that_taught_less_than_its_noise_is_followed_by_half_the_noise():
     budget = AdaptiveBudget(ZCDPFilter(rho="0.01"), steps=100, batch=1, max_records=1)
     before, warm = budget.sigma, budget.coefficient(2)
