@@ -68,10 +68,11 @@ class Card(_Closed):
     csv: str
     limits: tuple[str, ...]
     sampling: SamplingFacts | None = None
+    prior_sha256: Hex64 | None = None
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        left_out = {name for name in ("constraints", "sampling") if not getattr(self, name)}
+        left_out = {name for name in ("constraints", "sampling", "prior_sha256") if not getattr(self, name)}
         body: JSON = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return to_yaml(body)
 
@@ -102,6 +103,7 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "csv": CSV_NOTE,
             "limits": LIMITS if draft.sampling is None else (draft.sampling.words(), *LIMITS),
             "sampling": None if draft.sampling is None else draft.sampling.model_dump(),
+            "prior_sha256": draft.prior_sha256,
         }
     )
 

@@ -78,7 +78,7 @@ class DraftDocument(Closed):
     `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
-    later.
+    later; `prior_sha256` names the public rows that the fit began with, if there were any.
     """
 
     schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
@@ -102,6 +102,7 @@ class DraftDocument(Closed):
     seeds: dict[str, Hex64] = Field(min_length=1)
     created: Name
     sampling: SamplingFacts | None = None
+    prior_sha256: Hex64 | None = None
 
     @property
     def claimed(self) -> Guarantee:
@@ -115,6 +116,8 @@ class DraftDocument(Closed):
             del body["constraints"]
         if self.sampling is None:
             del body["sampling"]
+        if self.prior_sha256 is None:
+            del body["prior_sha256"]
         return body
 
 

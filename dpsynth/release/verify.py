@@ -357,6 +357,9 @@ class Verifier:
         asked = None if card.sampling is None else digest(card.sampling.model_dump(mode="json"))
         if not attempts or attempts[-1].get("sampling") != asked:
             raise Refusal("card_mismatch", "Card and ledger contradict each other on how the rows were drawn.")
+        commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
+        if card.prior_sha256 != (commit.body.get("facts") or {}).get("prior_sha256"):
+            raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
         if self.evidence.get("attempt") != self.facts.attempt:
             raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
 

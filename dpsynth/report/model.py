@@ -106,6 +106,7 @@ def provenance(draft: Document | None) -> tuple[tuple[str, str], ...]:
             ("Synthetic rows", f"{int(draft['rows']):,}" if draft.get("rows") else None),
             ("Columns", len(draft["columns"]) if draft.get("columns") else None),
             ("Constraints that every row obeys", "; ".join(draft.get("constraints", ())) or None),
+            ("Public prior (SHA-256)", draft.get("prior_sha256")),
             ("Created", draft.get("created")),
             ("Source commitment (keyed)", draft.get("source_commitment")),
             ("Rows commitment (keyed)", draft.get("draft_digest")),

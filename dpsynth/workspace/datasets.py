@@ -9,6 +9,7 @@ a registered table has to say so.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -157,6 +158,17 @@ def check_declared(source: Path | Table, unit: str | None, schema: str | Path | 
         raise DataError(f"The table has no column '{unit}' to be the unit of privacy.", "Correct --unit.")
     if known is not None:
         check_columns(table, known)
+
+
+def table_bytes(table: Table) -> bytes:
+    """The table's content as bytes: what an in-memory table is committed to by."""
+    import pyarrow as pa
+
+    sink = io.BytesIO()
+    arrow = table.to_arrow().combine_chunks()
+    with pa.ipc.new_stream(sink, arrow.schema) as writer:
+        writer.write_table(arrow)
+    return sink.getvalue()
 
 
 def slug(name: str) -> str:

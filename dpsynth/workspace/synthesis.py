@@ -43,6 +43,7 @@ from dpsynth.tabular.protocol import Generator, Plan
 from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import write_json
+from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.split import Split, split
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def synthesize(
     if rows is not None and rows < 1:
         raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the released row total.")
     made_by = generator_named(generator) if isinstance(generator, str) else generator
+    prior = prior_digest(workspace, made_by)
     policy = workspace.policy()
     with workspace.ledger(write=True) as ledger:
         budget_id = workspace.budget_id(ledger, record)
@@ -101,11 +103,14 @@ def synthesize(
             raise
         model = fitted.model
         facts = {"run_id": run_id, "generator": model.generator}
+        facts |= {} if prior is None else {"prior_sha256": prior}
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         seed = os.urandom(32)
         sample = model.sample(rows or max(model.rows, 1), np.random.default_rng(np.frombuffer(seed, np.uint64)))
-        document = _seal(workspace, record, source, plan, reservation, made_by, fitted, sample, run_id, seed, policy)
+        document = _seal(
+            workspace, record, source, plan, reservation, made_by, fitted, sample, run_id, seed, policy, prior
+        )
         record_attempt(ledger, document, workspace.vault.commit(canonical(document.to_json()), purpose="document"))
     folder = workspace.layout.drafts / document.draft
     folder.mkdir(mode=0o700)
@@ -187,6 +192,7 @@ def _seal(
     draft_id: str,
     seed: bytes,
     policy: Any,
+    prior: str | None,
 ) -> DraftDocument:
     """Encrypt rows, canaries and model; the facts about them, as `draft.json` will say them.
 
@@ -225,6 +231,7 @@ def _seal(
             },
             "seeds": {"sample": workspace.vault.commit(seed, purpose="seed")},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "prior_sha256": prior,
         }
     )
 

@@ -16,7 +16,6 @@ Not guaranteed: protection from a person who can read `keys/`.
 
 from __future__ import annotations
 
-import io
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +32,7 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
-from dpsynth.workspace.datasets import DatasetRecord, Registry, check_declared
+from dpsynth.workspace.datasets import DatasetRecord, Registry, check_declared, table_bytes
 from dpsynth.workspace.layout import FORMAT, Layout, find
 
 if TYPE_CHECKING:
@@ -144,7 +143,7 @@ class Workspace:
         else:
             table, name = as_table(source), str(name_or_path)
             if table.origin is None:
-                commitment, path = self.vault.commit(_ipc(table)), None
+                commitment, path = self.vault.commit(table_bytes(table)), None
             else:  # read whole from a file: the file's budget is its budget
                 commitment, path = self.vault.commit(bytes.fromhex(table.origin[1])), Path(table.origin[0])
             self._tables[commitment] = table
@@ -393,17 +392,6 @@ def as_table(source: Any) -> Table:
     raise ParameterError(
         f"A {type(source).__name__} is not a table.", "Give a path, dp.read(...), an Arrow table or a DataFrame."
     )
-
-
-def _ipc(table: Table) -> bytes:
-    """The table's content as bytes: what an in-memory table is committed to by."""
-    import pyarrow as pa
-
-    sink = io.BytesIO()
-    arrow = table.to_arrow().combine_chunks()
-    with pa.ipc.new_stream(sink, arrow.schema) as writer:
-        writer.write_table(arrow)
-    return sink.getvalue()
 
 
 def _unit(column: str | None, max_records: int) -> PrivacyUnit:

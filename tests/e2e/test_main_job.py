@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from decimal import Decimal
@@ -177,6 +178,40 @@ def test_constraints_hold_in_the_sealed_rows_and_are_named_by_draft_and_reports(
     assert (metric.value, metric.reference) == (0.0, 0.0)
     facts = dict(provenance(draft.document.to_json()))
     assert facts["Constraints that every row obeys"] == "inequality(entered, left)"
+
+
+def test_a_public_prior_stands_in_ledger_draft_and_card_and_private_files_are_none(tmp_path: Path) -> None:
+    def written(name: str, step: int) -> Path:
+        path = tmp_path / name
+        path.write_text("sex,ward\n" + "".join(f"{'fm'[i * step % 2]},{'abc'[i % 3]}\n" for i in range(600)))
+        return path
+
+    data, public, other = written("data.csv", 1), written("public.csv", 2), written("other.csv", 4)
+    copy = tmp_path / "last-year.csv"
+    copy.write_bytes(data.read_bytes())
+    columns = {"sex": ["f", "m"], "ward": ["a", "b", "c"]}
+    schema = dp.Schema.from_dict({"columns": {n: {"kind": "categorical", "values": v} for n, v in columns.items()}})
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register(data)
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    memory = ws.register("memory", pd.DataFrame({"sex": ["f", "m"], "ward": ["a", "b"]}))
+    held = dp.data.Table.from_pandas(pd.DataFrame({"sex": ["f", "m"], "ward": ["a", "b"]}))
+    for private, name in ((copy, record.name), (dp.read(data), record.name), (held, memory.name)):
+        with pytest.raises(DataError, match=f"registered data set '{name}', which is private"):
+            ws.synthesize(record, dp.tabular.Gibbs(prior=private), epsilon=1, delta="1e-6", schema=schema)
+    with ws.ledger() as ledger:
+        assert not ledger.reservations(ws.budget_id(ledger, record))
+    draft = ws.synthesize(record, dp.tabular.Gibbs(prior=public), epsilon=1, delta="1e-6", schema=schema)
+    digest = hashlib.sha256(public.read_bytes()).hexdigest()
+    with ws.ledger() as ledger:
+        commit = next(entry for entry in ledger.entries() if entry.kind == "commit")
+    assert commit.body["facts"]["prior_sha256"] == draft.document.to_json()["prior_sha256"] == digest
+    assert dict(provenance(draft.document.to_json()))["Public prior (SHA-256)"] == digest
+    assert ws.sample(draft).document.prior_sha256 == digest
+    without = ws.synthesize(record, dp.tabular.Gibbs(), epsilon=1, delta="1e-6", schema=schema)
+    assert "prior_sha256" not in without.document.to_json()
+    with_it = ws.synthesize(record, dp.tabular.Gibbs(prior=dp.read(other)), epsilon="0.5", delta="1e-6", schema=schema)
+    assert with_it.document.prior_sha256 == hashlib.sha256(other.read_bytes()).hexdigest()
 
 
 def test_a_person_with_many_rows_gets_more_noise_and_a_guarantee_of_her_own(tmp_path: Path) -> None:

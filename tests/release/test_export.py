@@ -271,3 +271,23 @@ def test_the_card_names_constraints_and_is_as_before_without(tmp_path):
     card = (made.path / "card.yaml").read_text("utf-8")
     assert "inequality(ill, admitted)" in card and "constraints" in card
     assert "constraints" not in ready_world(tmp_path / "free").documents.draft
+
+
+def test_the_card_names_the_public_prior_as_the_ledger_does(tmp_path):
+    """A card that hides a prior, or names another one, is of no release."""
+    named = "ab" * 32
+    for at, (drafted, committed) in enumerate([(named, named), (None, named), (named, None)]):
+        world = make_world(tmp_path / f"world{at}")
+        facts = {} if committed is None else {"prior_sha256": committed}
+        world.synthesize("draft-1", facts=facts, **({} if drafted is None else {"prior_sha256": drafted}))
+        world.attack()
+        world.evaluate()
+        if drafted != committed:
+            with pytest.raises(VerificationError, match="public prior"):
+                world.release(tmp_path / f"bundle{at}")
+            continue
+        made = world.release(tmp_path / f"bundle{at}")
+        assert made.verification.ok
+        card = (made.path / "card.yaml").read_text("utf-8")
+        assert "prior_sha256" in card and named in card
+    assert "prior_sha256" not in ready_world(tmp_path / "free").documents.draft

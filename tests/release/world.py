@@ -119,14 +119,14 @@ class World:
 
     def synthesize(self, draft_id: str, *, events: EventTree = EVENTS, plan: EventTree | None = None,
                    budget_id: str | None = None, delta: str = "1e-6", policy: Policy | None = None,
-                   **changes: Any) -> None:  # fmt: skip
+                   facts: dict[str, Any] | None = None, **changes: Any) -> None:  # fmt: skip
         """Reserve, commit, seal: what the pipeline does."""
         budget = budget_id or self.budget_id
         policy = policy or self.policy
         reserved = self.ledger.reserve(budget, plan or events, delta=delta, run_id=f"run-{draft_id}",
                                        purpose="release", policy_digest=policy.digest())  # fmt: skip
         self.ledger.check_token(reserved.id, reserved.token)
-        entry = self.ledger.commit(reserved.id, events)
+        entry = self.ledger.commit(reserved.id, events, facts=facts)
         table = synthetic_table()
         sealed = self.vault.seal(draft_id, encode_parquet(table), {"generator": "mst"})
         record = self.ledger.budget(budget)
