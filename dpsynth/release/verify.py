@@ -358,7 +358,8 @@ class Verifier:
         if not attempts or attempts[-1].get("sampling") != asked:
             raise Refusal("card_mismatch", "Card and ledger contradict each other on how the rows were drawn.")
         commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
-        if card.prior_sha256 != (commit.body.get("facts") or {}).get("prior_sha256"):
+        facts = commit.body.get("facts")
+        if card.prior_sha256 != (facts.get("prior_sha256") if isinstance(facts, Mapping) else None):
             raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
         if self.evidence.get("attempt") != self.facts.attempt:
             raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
