@@ -183,7 +183,7 @@ class Draft:
         """Measure quality beside what real data scores, and record the report."""
         from dpsynth.quality import evaluate
         from dpsynth.quality.report import too_few
-        from dpsynth.workspace.resampling import comparable, conditional
+        from dpsynth.workspace.resampling import comparable, condition
 
         source = self._source
         model = read_json(self.folder / "model.json")
@@ -194,7 +194,7 @@ class Draft:
             real, holdout = map(self._frame, sides)
             target = source.schema.target
             # a condition may leave one class: no utility then, where an error would tell so of private rows
-            if target and conditional(self) and min(real[target].nunique(), holdout[target].nunique()) < 2:
+            if target and condition(self) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
                 target = None
             report = evaluate(
                 real,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError, WorkspaceError
 from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
-from dpsynth.release.evidence import DraftDocument
+from dpsynth.release.evidence import DraftDocument, SamplingFacts
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import kept_constraints
@@ -109,10 +109,10 @@ def model_of(draft: Draft) -> SavedModel:
     return saved
 
 
-def conditional(draft: Draft) -> bool:
-    """Whether a draft's rows were drawn under a condition or in equal shares."""
+def condition(draft: Draft) -> SamplingFacts | None:
+    """What a draft's rows were asked to be like, or in which equal shares; None if nothing was asked."""
     sampling = draft.document.sampling
-    return sampling is not None and bool(sampling.given or sampling.balance)
+    return sampling if sampling is not None and (sampling.given or sampling.balance) else None
 
 
 def matching(draft: Draft, table: Table) -> Table:
@@ -121,9 +121,9 @@ def matching(draft: Draft, table: Table) -> Table:
     There may be none. Whether there are is a fact about private rows, so it is no error: `comparable` treats none like
     few.
     """
-    if not conditional(draft):
+    if (asked := condition(draft)) is None:
         return table
-    met = _met(draft, table)
+    met = _met(draft, asked, table)
     rows = np.flatnonzero(met.rows)
     if met.classes is not None:
         each = [rows[met.classes[rows] == one] for one in met.shares]
@@ -141,7 +141,7 @@ def comparable(draft: Draft, members: Table, nonmembers: Table) -> tuple[Table, 
     from attacks.evidence import MIN_GROUP
 
     pair = matching(draft, members), matching(draft, nonmembers)
-    if conditional(draft) and min(_people(draft, side) for side in pair) < MIN_GROUP:
+    if condition(draft) is not None and min(_people(draft, side) for side in pair) < MIN_GROUP:
         return None
     return pair
 
@@ -151,7 +151,9 @@ def possible(draft: Draft, canaries: Table) -> NDArray[np.bool_]:
 
     Not balanced: how many there are of each class was decided by public values and coins.
     """
-    return _met(draft, canaries).rows
+    if (asked := condition(draft)) is None:
+        return np.ones(canaries.unsafe_num_rows, dtype=bool)
+    return _met(draft, asked, canaries).rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,20 +165,16 @@ class _Met:
     shares: NDArray[np.int64]
 
 
-def _met(draft: Draft, table: Table) -> _Met:
-    sampling = draft.document.sampling
-    if sampling is None:
-        everything = np.ones(table.unsafe_num_rows, dtype=bool)
-        return _Met(rows=everything, classes=None, shares=np.empty(0, dtype=np.int64))
+def _met(draft: Draft, asked: SamplingFacts, table: Table) -> _Met:
     domains = model_of(draft).model.domains
     kept = np.ones(table.unsafe_num_rows, dtype=bool)
-    for name, one in from_text(sampling.given, domains).items():
+    for name, one in from_text(asked.given, domains).items():
         kept &= one.matches(table.column(name), domains[name])
-    if sampling.balance is None:
+    if asked.balance is None:
         return _Met(rows=kept, classes=None, shares=np.empty(0, dtype=np.int64))
-    domain = domains[sampling.balance]
-    shares = np.unique(domain.encode(draft.rows().column(sampling.balance)))
-    classes = domain.encode(table.column(sampling.balance))
+    domain = domains[asked.balance]
+    shares = np.unique(domain.encode(draft.rows().column(asked.balance)))
+    classes = domain.encode(table.column(asked.balance))
     return _Met(rows=kept & np.isin(classes, shares), classes=classes, shares=shares)
 
 
