@@ -225,6 +225,7 @@ class Enforcement:
             everyone = np.arange(len(next(iter(own.values()))))
             held, failed = self._draw(group, own, rng, given, narrow, everyone)
             failed |= self._breaks(group, held)
+            redrawn = bool(failed.any())
             for _ in range(ATTEMPTS):
                 rows = np.flatnonzero(failed)
                 if not len(rows):
@@ -236,7 +237,8 @@ class Enforcement:
                     held[name][rows] = again[name]
                 failed[rows] = still
             _replace(held, failed, rng, given)
-            if failed.any() and self._breaks(group, held).any():
+            # Rows that obey among themselves may break a dependency together with those that were drawn before.
+            if redrawn and self._breaks(group, held).any():
                 self._leave_missing(group, held, given)
             values |= held
         return values
