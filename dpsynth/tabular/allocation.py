@@ -40,6 +40,9 @@ NOISE = (30.0, 50.0)
 """Sigmas, in rows, between which shares pass from those for small to those for large noise. The number of rows is not
 known when budgets are divided; this supposes some thousands to some tens of thousands, as in the tables it was tried
 on. Adult is at 21 at epsilon 1, CoIL with its 86 columns at 51."""
+SMALL_NOISE = (4.0, 8.0)
+"""Sigmas, in rows, between which the share of triples falls to nothing. Adult is at 2.8 at epsilon 10, 7.3 at 3."""
+TRIPLES_PER_COLUMN = 2
 PART_SHARE = 0.05
 """Of a wide column's own share, for each part (weekday, …, round numbers): parts have few outcomes, so they need less
 than the intervals."""
@@ -71,11 +74,19 @@ class Shares:
         rounds: rounds of pairs whose numbers and scales are fixed beforehand, where noise is small.
         noisy: the same where noise is large, as many rounds; the same as `rounds` if left out.
         adaptive: steps whose numbers and scales are chosen on the way, within a filter.
+        triples: tables of the target and two other columns, where noise is very small; taken off before all others,
+            1-ways included, so that those keep their proportions.
     """
 
     rounds: tuple[RoundShares, ...] = ()
     noisy: tuple[RoundShares, ...] = ()
     adaptive: float = 0.0
+    triples: float = 0.0
+
+    def triples_at(self, noise: float) -> float:
+        """The share of triples at a level of noise, as in `at`."""
+        low, high = SMALL_NOISE
+        return self.triples * min(max((high - noise) / (high - low), 0.0), 1.0)
 
     def at(self, noise: float) -> tuple[RoundShares, ...]:
         """The rounds at a level of noise, by interpolation.
@@ -147,6 +158,20 @@ class Round:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TripleNoise:
+    """Tables of the target and two other columns.
+
+    Attributes:
+        count: number of tables.
+        sigma: scale of the discrete Gaussian noise on each cell of each.
+    """
+
+    count: int
+    sigma: Decimal
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """All scales of noise of one run, fixed before data is read.
 
@@ -158,6 +183,7 @@ class Allocation:
         rounds: scores and tables of pairs, in time order; none for a single column.
         parts: column -> parts of its intervals and their noise; only columns that may be wide.
         adaptive: bound on the zCDP of steps chosen on the way, add/remove one unit; None if there are none.
+        triples: tables of three columns after the rounds; None if there are none.
     """
 
     max_records: int
@@ -167,9 +193,10 @@ class Allocation:
     rounds: tuple[Round, ...] = ()
     parts: Mapping[str, PartNoise] = field(default_factory=dict)
     adaptive: Decimal | None = None
+    triples: TripleNoise | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
-        """The worst case in time order: derivation, each column's queries, the rounds, the filter."""
+        """The worst case in time order: derivation, each column's queries, the rounds, the triples, the filter."""
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
@@ -182,6 +209,8 @@ class Allocation:
         for part in self.rounds:
             events.append(DiscreteGaussian(sigma=part.score_sigma, l2_sensitivity=change, count=part.scores))
             events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
+        if self.triples is not None:
+            events.append(DiscreteGaussian(sigma=self.triples.sigma, l2_sensitivity=change, count=self.triples.count))
         if self.adaptive is not None:
             events.append(ZCDPFilter(rho=self.adaptive))
         return tuple(events)
@@ -207,7 +236,13 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         derive = DeriveNoise(sigma=sigma, threshold=_threshold(sigma, atom, max_records), max_records=max_records)
         rho *= 1 - DERIVE_SHARE
     columns = len(schema.modelled)
-    divided = shares.at(max_records * math.sqrt(columns / (2 * rho)))
+    noise = max_records * math.sqrt(columns / (2 * rho))
+    divided = shares.at(noise)
+    triples = None
+    if schema.target is not None and columns > 3 and (share := shares.triples_at(noise)) > 0:
+        count = min(TRIPLES_PER_COLUMN * columns, math.comb(columns - 1, 2))
+        triples = TripleNoise(count=count, sigma=_sigma(share * rho / count, max_records))
+        rho *= 1 - share
     rounds = _rounds(divided, columns, rho, max_records)
     adaptive = shares.adaptive if columns > 1 else 0.0
     oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
@@ -236,6 +271,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         rounds=rounds,
         parts=parts,
         adaptive=_five_digits_down(adaptive * rho) if adaptive else None,
+        triples=triples,
     )
 
 

@@ -7,7 +7,8 @@ Measurements are integer counts under the discrete Gaussian, for add/remove one 
    that the model predicts so far (the 1-ways first, then the fit of round one). E is released already and one row
    changes one cell of T by one, so each score changes by at most k; then a planned number of pair tables, each of
    sensitivity k. `selection` decides by the scores which pairs take them; a pair may take several, and where no pair
-   is worth one, columns are counted again.
+   is worth one, columns are counted again;
+3. where noise is very small and there is a target: a planned number of its tables with two other columns (`triples`).
 
 How many tables, and the noise of each, follow from the number of columns and the budget alone, so what is spent is what
 was planned. Scores and tables are then believed as far as their own noise allows (`shrinkage`). Between measurements
@@ -18,7 +19,8 @@ almost equal columns (score above 0.7 of the rows) also move together.
 Cost: time O(records * measured pairs * codes) a sweep, about 25 sweeps; two chains of at most 20,000 records (12,500
 beyond 25 columns) run side by side, so only scoring and sampling grow with the rows.
 
-Not guaranteed: dependence that needs three columns at once; convergence, beyond what annealing gives.
+Not guaranteed: dependence that needs three columns at once, but for those triples; convergence, beyond what annealing
+gives.
 """
 
 from __future__ import annotations
@@ -50,10 +52,11 @@ from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.records.public_prior import public_rows
 from dpsynth.tabular.records.record_ends import OpenFit
-from dpsynth.tabular.records.record_fit import FIRST, LATER, RecordFit
+from dpsynth.tabular.records.record_fit import FIRST, LAST, LATER, RecordFit
 from dpsynth.tabular.records.record_model import RecordModel
 from dpsynth.tabular.records.shrinkage import posterior_means
 from dpsynth.tabular.selection import OPTIMISM, Clique, assign_slots, measurement_error
+from dpsynth.tabular.triples import chosen_triples, measured_triples
 
 SHARES = Shares(
     rounds=(
@@ -64,10 +67,13 @@ SHARES = Shares(
         RoundShares(scores=0.05, pairs=0.25, per_column=1.5),
         RoundShares(scores=0.05, pairs=0.15, per_column=1.0),
     ),
+    triples=0.15,
 )
 """`rounds` were decided on Adult, where 30/35 and 37/28 % were alike and finer slots (10, 8 a column) no better.
 `noisy` were decided on CoIL at epsilon 1 and on Fair, NIST and Diabetes at 0.3: half for the 1-ways, and few slots.
-1-way shares of 0.4 to 0.6, and one round instead of two, were alike there and worse on NIST at epsilon 1."""
+1-way shares of 0.4 to 0.6, and one round instead of two, were alike there and worse on NIST at epsilon 1.
+`triples`, and their number and codes, were decided on NIST and Credit at epsilon 10: a share of 0.2 gains more TSTR
+there and costs more of the pairs, 0.1 less of both; half as many tables, of 8 codes, were worse on Credit."""
 
 COLUMN_WORTH = 0.25
 """How much an error in a column's own counts counts in each of its pairs when slots are assigned. Against no slots for
@@ -164,6 +170,14 @@ class Gibbs:
                     pair = clique[0], clique[1]
                     fit.learn({pair: counted}, {pair: sigma})
             fit.run(LATER if number else FIRST, distances, f"fit records, round {number + 1}")
+        if settings.triples is not None and schema.target is not None:
+            triples = chosen_triples(distances, tuple(binnings), schema.target, settings.triples.count)
+            fit.triples, measured = measured_triples(
+                table, binnings, fit.shapes, triples, settings.triples, settings.max_records, noise
+            )
+            events = (*events, measured)
+            progress("measure triples", len(triples), len(triples))
+            fit.run(LAST, distances, "fit records, triples")
         return opened.model(self.name, head, plan, events)
 
     def _public(self, schema: Schema) -> Table | None:

@@ -17,12 +17,12 @@ columns, 20,000 fitted records, two strengths of dependence, four seeds each; 4,
 to 0.05 off and independent columns 0.26 to 0.87): condition met by half of the rows 0.01-0.04, by one per cent
 0.02-0.04, by one row in 10,000 or so 0.03-0.05; by less than one in 40,000 under strong dependence about 0.2.
 
-Not guaranteed: more than pairs; a rare condition's rows are what pairs predict, not what was seen.
+Not guaranteed: more than pairs in the field; a rare condition's rows are what pairs predict, not what was seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import final
 
@@ -33,7 +33,7 @@ from dpsynth.tabular.forests.tree import Vector
 from dpsynth.tabular.records.finishing import BLOCK, finished_blocks
 from dpsynth.tabular.records.pair_tables import PairTables
 from dpsynth.tabular.records.record_table import RecordTable
-from dpsynth.tabular.records.residuals import Columns, Marginal, Residuals
+from dpsynth.tabular.records.residuals import Columns, Maps, Marginal, Residuals
 
 Penalties = Mapping[Columns, NDArray[np.bool_]]
 
@@ -73,6 +73,7 @@ def conditional_blocks(
     rng: np.random.Generator,
     *,
     penalties: Penalties = MappingProxyType({}),
+    triples: Sequence[tuple[Columns, Maps]] = (),
 ) -> Iterator[NDArray[np.int16]]:
     """Records that agree with evidence, block by block, shape (rows of the block, columns).
 
@@ -84,6 +85,7 @@ def conditional_blocks(
         evidence: column -> weight of each of its codes, 0 to 1; at least one positive.
         rng: random numbers for post-processing.
         penalties: columns -> cells that no record may be in.
+        triples: larger tables that kept rows follow, as in `finished_blocks`; the field knows pairs only.
     """
     weights = matching(table, evidence)
     needed = 1.1 * rows / max(float(weights.mean()), 1e-300)
@@ -91,7 +93,8 @@ def conditional_blocks(
         left = rows
         while left:
             wanted = max(int(1.1 * left / weights.mean()), 1000)
-            for codes in finished_blocks(table, expected, total, wanted, rng, penalties=penalties):
+            drawn = finished_blocks(table, expected, total, wanted, rng, penalties=penalties, triples=triples)
+            for codes in drawn:
                 agreement = np.ones(len(codes))
                 for column, shares in evidence.items():
                     agreement *= shares[codes[:, column]]

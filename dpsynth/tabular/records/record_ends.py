@@ -74,4 +74,5 @@ class OpenFit:
             enforced=Enforced.of(enforcement),
             history=tuple(fit.history),
             public_prior=fit.has_prior,
+            triples=tuple(triple.columns for triple in fit.triples),
         )

@@ -11,6 +11,7 @@ On Adult two such chains were as accurate as one of 40,000, for the same work.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,8 @@ class Sweeps:
 FIRST = Sweeps(start=0.3, annealed=6, averaged=2)
 LATER = Sweeps(start=3.0, annealed=12, averaged=4)
 """For records that are fitted already. On Adult twice as many sweeps changed nothing, in either."""
+LAST = Sweeps(start=10.0, annealed=8, averaged=4)
+"""For triples, which refine pairs."""
 
 
 @final
@@ -87,6 +90,7 @@ class RecordFit:
         chains: the record tables.
         mean: the expected table of every pair, 1-ways included, in rows.
         tables, sigmas: pair -> average of its noisy tables and the noise of that, in rows.
+        triples: noisy tables of three columns, by number, in rows.
         history: how well the chains fitted after each sweep, run by run.
     """
 
@@ -126,6 +130,7 @@ class RecordFit:
             self.mean = self._public
         self.tables: dict[Pair, Vector] = {}
         self.sigmas: dict[Pair, float] = {}
+        self.triples: list[Marginal] = []
         self.history: list[tuple[Sweep, ...]] = []
 
     @property
@@ -242,7 +247,26 @@ class RecordFit:
             held = Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma * weaker * scale)
             targets.append(held)
             noise.append(sigma * scale)
+        for triple in self.triples:
+            evident = evident_strength(triple.table, self._product(triple, known), triple.sigma)
+            weaker = math.sqrt(self._strength / evident)
+            held = Marginal(
+                columns=triple.columns,
+                table=triple.table * scale,
+                sigma=triple.sigma * weaker * scale,
+                maps=triple.maps,
+            )
+            targets.append(held)
+            noise.append(triple.sigma * scale)
         return targets, noise
+
+    def _product(self, marginal: Marginal, known: Mapping[str, tuple[Vector, float]]) -> Vector:
+        """What the 1-ways predict for a table of merged codes, in rows."""
+        shares = [
+            np.bincount(np.asarray(mapping), weights=known[self._names[at]][0]) / self._total
+            for at, mapping in zip(marginal.columns, marginal.maps, strict=True)
+        ]
+        return np.asarray(self._total * functools.reduce(np.multiply.outer, shares))
 
     def _believed(self) -> dict[Pair, tuple[Vector, float]]:
         """Tables and their noise: measured ones, pulled towards public ones that are nearer; trusted public ones."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from accounting.event import EventTree
 from dpsynth.schema.domain import Domain, coarser_outcomes
 from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.columns.merging import CoarseCodec
 from dpsynth.tabular.conditions import conditional
 from dpsynth.tabular.conditions.conditional import Codes
 from dpsynth.tabular.conditions.conditional_records import conditional_blocks, fill_records, matching
@@ -24,7 +25,7 @@ from dpsynth.tabular.records.chains import Sweep
 from dpsynth.tabular.records.finishing import finished_blocks
 from dpsynth.tabular.records.pair_tables import PairTables
 from dpsynth.tabular.records.record_table import RecordTable
-from dpsynth.tabular.records.residuals import Columns
+from dpsynth.tabular.records.residuals import Columns, Maps
 
 
 @final
@@ -46,6 +47,7 @@ class RecordModel:
         enforced: declared constraints, and what was learned for them.
         history: how well the chains fitted after each sweep, run by run.
         public_prior: whether the fit began with public rows.
+        triples: columns whose tables of three were measured, with merged codes (`merging`), and are kept in samples.
     """
 
     generator: str
@@ -61,6 +63,7 @@ class RecordModel:
     enforced: Enforced = field(default_factory=Enforced)
     history: tuple[tuple[Sweep, ...], ...] = ()
     public_prior: bool = False
+    triples: tuple[Columns, ...] = ()
 
     def sample(
         self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
@@ -88,9 +91,10 @@ class RecordModel:
         """See `conditional.CodeModel`."""
         model = (self.table, self.expected, self.total, rows)
         if evidence:
-            blocks = conditional_blocks(*model, self._numbered(evidence), rng, penalties=self.penalties)
+            numbered = self._numbered(evidence)
+            blocks = conditional_blocks(*model, numbered, rng, penalties=self.penalties, triples=self._merged())
         else:
-            blocks = finished_blocks(*model, rng, penalties=self.penalties)
+            blocks = finished_blocks(*model, rng, penalties=self.penalties, triples=self._merged())
         return map(self._named, blocks)
 
     def fill_codes(self, known: Mapping[str, NDArray[np.int64]], rng: np.random.Generator) -> Codes:
@@ -112,6 +116,12 @@ class RecordModel:
         """The rules that every row obeys."""
         return self.enforced.over(self.binnings, dict(zip(self.domains, self.table.sizes, strict=False)))
 
+    def _merged(self) -> list[tuple[Columns, Maps]]:
+        """Columns and maps of the triples."""
+        binnings, sizes = tuple(self.binnings.values()), self.table.sizes
+        maps = {at: CoarseCodec.of(binnings[at]).map(sizes[at]) for at in {at for of in self.triples for at in of}}
+        return [(of, tuple(maps[at] for at in of)) for of in self.triples]
+
     def _named(self, records: NDArray[np.int16]) -> Codes:
         return {name: records[:, at] for at, name in enumerate(self.domains)}
 
@@ -126,6 +136,7 @@ class RecordModel:
 
     def describe(self) -> dict[str, Any]:
         """Generator, columns with cells, codes and spikes, measured pairs, convergence, and the released row total."""
+        names = tuple(self.domains)
         return {
             "generator": self.generator,
             "rows": self.rows,
@@ -140,6 +151,7 @@ class RecordModel:
                 for name, domain in self.domains.items()
             },
             "pairs": [{"columns": list(pair), "sigma": round(sigma, 3)} for pair, sigma in self.measured.items()],
+            "triples": [[names[at] for at in triple] for triple in self.triples],
             "public_prior": self.public_prior,
             **self.enforced.describe(),
             "fit": [

@@ -124,6 +124,9 @@ def _check_records(model: RecordModel) -> None:
         ascending = list(columns) == sorted(set(columns)) and 1 <= len(columns) <= LARGEST
         _require(ascending and 0 <= columns[0] <= columns[-1] < len(sizes), "it forbids cells of columns that it lacks")
         _require(cells.shape == tuple(sizes[at] for at in columns), "it forbids cells of another shape")
+    for triple in model.triples:
+        ascending = list(triple) == sorted(set(triple)) and len(triple) == LARGEST
+        _require(ascending and 0 <= triple[0] <= triple[-1] < len(names), "it has triples of columns that it lacks")
     for pair, sigma in model.measured.items():
         _require(len(set(pair)) == len(pair) and set(pair) <= set(names), "it measured columns that it lacks")
         _require(0 < sigma < LARGEST_COUNT, "it measured without noise")
