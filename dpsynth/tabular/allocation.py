@@ -41,7 +41,7 @@ NOISE = (30.0, 50.0)
 known when budgets are divided; this supposes some thousands to some tens of thousands, as in the tables it was tried
 on. Adult is at 21 at epsilon 1, CoIL with its 86 columns at 51."""
 SMALL_NOISE = (4.0, 8.0)
-"""Sigmas, in rows, between which the share of triples falls to nothing. Adult is at 2.8 at epsilon 10, 7.3 at 3."""
+"""Sigmas, in rows, between which the share of triples falls to nothing. Adult is at 2.5 at epsilon 10, 7.5 at 3."""
 TRIPLES_PER_COLUMN = 2
 PART_SHARE = 0.05
 """Of a wide column's own share, for each part (weekday, …, round numbers): parts have few outcomes, so they need less
