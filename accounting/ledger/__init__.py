@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from accounting.ledger.amounts import Amounts, Balance, Charge
-    from accounting.ledger.budget import BudgetRecord, KeyRecord, ReservationRecord
     from accounting.ledger.entry import Entry, Head, Kind
     from accounting.ledger.ledger import Ledger, Reservation
+    from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord
     from accounting.ledger.signing import Signer
     from accounting.ledger.slice import SliceFacts, verify_slice
 
@@ -20,9 +20,9 @@ _WHERE = {
     "Amounts": "accounting.ledger.amounts",
     "Balance": "accounting.ledger.amounts",
     "Charge": "accounting.ledger.amounts",
-    "BudgetRecord": "accounting.ledger.budget",
-    "KeyRecord": "accounting.ledger.budget",
-    "ReservationRecord": "accounting.ledger.budget",
+    "BudgetRecord": "accounting.ledger.records",
+    "KeyRecord": "accounting.ledger.records",
+    "ReservationRecord": "accounting.ledger.records",
     "Entry": "accounting.ledger.entry",
     "Head": "accounting.ledger.entry",
     "Kind": "accounting.ledger.entry",

@@ -2,8 +2,8 @@
 
 One function per kind of entry: it looks at the books, refuses with numbers and the next allowed action, or
 returns the fields of the body. `Ledger` calls it under the write lock, so what it saw is still true when the
-entry lands. `Books` checks the finished body once more; these functions exist for their messages, not for
-safety.
+entry lands. `accounting.ledger.rules` checks the finished body once more; these functions exist for their
+messages, not for safety.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import cast
 from accounting.event import EventTree
 from accounting.guarantee import Guarantee
 from accounting.ledger.amounts import Charge, parse_delta, price_up
-from accounting.ledger.budget import FILTER, Books, BudgetRecord, ReservationRecord, Status
+from accounting.ledger.books import Books
 from accounting.ledger.containment import uncovered
 from accounting.ledger.entry import APPENDABLE, JSON, RECORD_KINDS
 from accounting.ledger.errors import (
@@ -26,6 +26,8 @@ from accounting.ledger.errors import (
     PlanExceeded,
     ReservationRefused,
 )
+from accounting.ledger.records import BudgetRecord, ReservationRecord, Status
+from accounting.ledger.rules.grants import FILTER
 from accounting.relation import NeighboringRelation, PrivacyUnit
 
 Fields = dict[str, JSON]

@@ -6,7 +6,7 @@ the same checks. Order of the checks for one entry:
 1. its seq is the next one, and its prev_hash is the hash read before it;
 2. its hash follows from prev_hash and the digest of its body;
 3. its signature was made by the ledger key over tag and hash (the caller decides for which entries);
-4. its body keeps the rules of `Books`.
+4. its body keeps the rules of `accounting.ledger.rules`.
 
 Changing one byte of one body therefore changes every later hash, and the ledger key would have to sign all of
 them again. Cutting off the end changes nothing that remains: whoever kept a later
@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import json
 
-from accounting.ledger import signing
-from accounting.ledger.budget import Body, Books
+from accounting.ledger import rules, signing
+from accounting.ledger.books import Books
 from accounting.ledger.entry import (
     GENESIS_PREV,
     HEX32,
@@ -36,6 +36,7 @@ from accounting.ledger.entry import (
     signed_message,
 )
 from accounting.ledger.errors import EntryRefused, LedgerTampered, Reason
+from accounting.ledger.shape import Body
 
 _DECODER = json.JSONDecoder()  # raw_decode: canonical JSON has no space around it to look for
 
@@ -70,7 +71,7 @@ class Chain:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON") from error
         if not isinstance(body, dict) or end != len(row.body) or spelled != data:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON")
-        self.books.apply(row.seq, body)
+        rules.apply(self.books, row.seq, body)
         if thorough:
             self.check_signature(row.seq, tag_of(body, row.prev_hash), row.hash, row.signature, row.key_id)
         self.head, self._last, self._last_body = Head(row.seq, row.hash), row, body
@@ -100,7 +101,7 @@ class Chain:
         except EntryRefused as error:
             raise _tampered(entry.seq, Reason.MALFORMED, "is not canonical JSON") from error
         self._link(entry.seq, entry.prev_hash, digest, entry.hash)
-        self.books.apply(entry.seq, entry.body)
+        rules.apply(self.books, entry.seq, entry.body)
         tag = tag_of(entry.body, entry.prev_hash)
         self.check_signature(entry.seq, tag, entry.hash, entry.signature, entry.key_id)
         self.head = Head(entry.seq, entry.hash)

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from accounting.ledger.amounts import Balance
-from accounting.ledger.budget import BudgetRecord, KeyRecord, ReservationRecord
 from accounting.ledger.chain import Chain
 from accounting.ledger.entry import GLOBAL_KINDS, HEX32, JSON, Entry, Head, Kind, Withheld, budget_tag
 from accounting.ledger.errors import LedgerTampered, Reason, SliceRefused
+from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord
 
 SCHEMA = "dpsynth.ledger-slice/1"
 MAX_ENTRIES = 200_000

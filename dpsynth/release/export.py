@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from accounting.guarantee import Guarantee
-from accounting.ledger.budget import KeyRecord
 from accounting.ledger.entry import Entry, Kind
+from accounting.ledger.records import KeyRecord
 from accounting.ledger.slice import SliceFacts, verify_slice
 from dpsynth.core.errors import GateRefused, SealError, VerificationError
 from dpsynth.core.progress import Progress, silent

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.ledger.budget import Books
+from accounting.ledger.books import Books
 from accounting.ledger.chain import Chain
 from accounting.ledger.entry import JSON, MAX_BODY_BYTES, Entry, Head
 from accounting.ledger.errors import LedgerTampered, Reason

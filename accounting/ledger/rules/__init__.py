@@ -1,0 +1,61 @@
+"""Which entries a chain may hold: one rule per kind, whoever signed it.
+
+`apply` reads bodies in chain order and refuses the first one that breaks a rule:
+
+- the first entry, and only it, creates the ledger; keys come and go by entries of their own (`rules.keys`);
+- a budget is created once per data commitment, with relation, unit, epsilon and delta above zero (`rules.grants`);
+- a reservation has its budget's relation and unit, is charged at least its own guarantee, and fits: spent + reserved +
+  asked <= granted, in epsilon and in delta (`rules.runs`);
+- a reservation is closed once: by a commit whose events its plan covers and whose charge it covers; by an abort, free
+  only if its token was never used; or by an expiry, which is charged in full;
+- until then it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from accounting.errors import AccountingError
+from accounting.ledger.books import Books
+from accounting.ledger.entry import RECORD_KINDS, Kind
+from accounting.ledger.errors import LedgerTampered, Reason
+from accounting.ledger.rules import grants, keys, runs
+from accounting.ledger.shape import FIELDS, Body, broken
+
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+_RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
+    Kind.LEDGER_CREATE: keys.create_ledger,
+    Kind.KEY_ADD: keys.add_key,
+    Kind.KEY_REVOKE: keys.revoke_key,
+    Kind.BUDGET_CREATE: grants.create_budget,
+    Kind.RESERVE: runs.reserve,
+    Kind.ACCESS: runs.access,
+    Kind.COMMIT: runs.commit,
+    Kind.ABORT: runs.abort,
+    Kind.EXPIRE: runs.expire,
+}
+
+
+def apply(books: Books, seq: int, body: Body) -> None:
+    """Take one more body into account.
+
+    Raises:
+        LedgerTampered: the body breaks a rule; `.reason` and `.seq` say which and where.
+    """
+    kind = _KINDS.get(str(body.get("kind")))
+    if kind is None:
+        raise broken(seq, Reason.UNKNOWN_KIND, "an entry of a kind that this version does not know")
+    fields = FIELDS.get(kind)
+    if fields is not None and body.keys() != fields:
+        raise broken(seq, Reason.RULE_BROKEN, f"a {kind.value} entry with missing or unknown fields")
+    if (seq == 0) != (kind is Kind.LEDGER_CREATE):
+        raise broken(seq, Reason.RULE_BROKEN, "a ledger is created by its first entry and by no other")
+    try:
+        if kind in RECORD_KINDS:
+            grants.budget_of(books, seq, body)
+        elif kind in _RULES:
+            _RULES[kind](books, seq, body)
+    except LedgerTampered:
+        raise
+    except AccountingError as error:
+        raise broken(seq, Reason.RULE_BROKEN, f"a {kind.value} entry that cannot be read: {error}") from error
