@@ -64,7 +64,7 @@ def test_a_folder_is_not_a_ledger(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "match"),
     [
-        ("postgresql://host/db", "No ledger store for 'postgresql'"),
+        ("mysql://host/db", "No ledger store for 'mysql'"),
         ("sqlite://", "memory forgets"),
         ("sqlite:///:memory:", "memory forgets"),
         ("sqlite:///x.db?mode=memory", "memory forgets"),
