@@ -18,6 +18,7 @@ LedgerError
 |- BudgetRefused          no such budget, or one exists already, or the plan does not belong to it
 |  `- BudgetExceeded      spent + reserved + asked > limit, with the four numbers
 `- ReservationRefused     unknown or closed reservation, refund after a read, bad token
+   |- CapabilityRefused   private rows were asked for without leave, or with a leave for something else
    `- PlanExceeded        the events committed are not covered by the plan reserved
 """
 
@@ -157,6 +158,10 @@ class BudgetExceeded(BudgetRefused):
 
 class ReservationRefused(LedgerError):
     """The reservation is unknown, closed, or does not permit this step."""
+
+
+class CapabilityRefused(ReservationRefused):
+    """Private rows may not be handed out: no capability, a used one, or one for other data or another plan."""
 
 
 class PlanExceeded(ReservationRefused):

@@ -1,7 +1,7 @@
 """The ledger: no private table is read before its worst case is reserved, and nothing spent is forgotten.
 
     reserve(plan)  -> charged at the worst case, one secret token      refused here if the budget is short
-    check_token    -> the loader of private data uses up the token     from now on no refund
+    check_token    -> a capability to read this data once              from now on no refund
     commit(events) -> what really ran, inside the plan, priced anew    or abort(reason)
 
 A crash between the steps leaves the reservation, and the reservation counts. Across runs the budget is the
@@ -36,6 +36,7 @@ from accounting.guarantee import Guarantee
 from accounting.ledger import bodies
 from accounting.ledger.amounts import Charge, parse_delta, parse_epsilon
 from accounting.ledger.books import Books
+from accounting.ledger.capability import Capabilities, ReadCapability
 from accounting.ledger.chain import Chain, no_genesis
 from accounting.ledger.entry import JSON, SCHEMA, Entry, Kind, Row, seal, stamp
 from accounting.ledger.errors import EntryRefused, KeyRefused, LedgerReadOnly, LedgerTampered
@@ -68,6 +69,7 @@ class Ledger(LedgerReader):
     def __init__(self, store: Store, genesis: Row, signer: Signer | None) -> None:
         super().__init__(store, genesis)
         self._signer = signer
+        self._capabilities = Capabilities()
 
     @classmethod
     def create(cls, path: str | Path, *, signer: Signer, timeout_s: float = LOCK_TIMEOUT_S) -> Ledger:
@@ -204,13 +206,37 @@ class Ledger(LedgerReader):
         )
         return Reservation(id=reservation_id, budget_id=budget_id, token=token, guarantee=guarantee, plan=plan)
 
-    def check_token(self, reservation_id: str, token: str) -> None:
-        """Use up a reservation's token: what the loader of private data calls before it reads a row.
+    def check_token(self, reservation_id: str, token: str) -> ReadCapability:
+        """Use up a reservation's token, for leave to read the reservation's data once.
 
         Raises:
             ReservationRefused: unknown or closed reservation, wrong token, or the token was used before.
         """
-        self._append(Kind.ACCESS, lambda books: bodies.access_fields(books, reservation_id, token))
+        with self._lock:
+            self._append(Kind.ACCESS, lambda books: bodies.access_fields(books, reservation_id, token))
+            books = self._chain.books
+            run = books.reservations[reservation_id]
+            return self._capabilities.grant(
+                reservation_id=reservation_id,
+                budget_id=run.budget_id,
+                commitment=books.budgets[run.budget_id].commitment,
+                plan_digest=EventTree.from_json(run.plan).digest(),
+            )
+
+    def redeem(self, capability: ReadCapability, *, commitment: str, plan: EventTree) -> None:
+        """Use up a capability: what a loader of private data asks for before it hands out a row.
+
+        Args:
+            capability: of this object's `check_token`; gone afterwards, whatever comes of it.
+            commitment: of the data that would be read.
+            plan: the events that would run.
+
+        Raises:
+            CapabilityRefused: not handed out by this object, used before, or for other data or another plan.
+            ReservationRefused: the reservation was closed meanwhile.
+        """
+        self._capabilities.take(capability, commitment=commitment, plan_digest=plan.digest())
+        bodies.open_reservation(self._read(), capability.reservation_id)
 
     def commit(self, reservation_id: str, events: EventTree, *, facts: Mapping[str, JSON] | None = None) -> Entry:
         """Charge what ran and free the rest of the reservation.

@@ -34,7 +34,9 @@ from dpsynth.release.export import Documents, judge
 from dpsynth.release.gate import Decision
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.synthesis import CANARY_COIN, Source, read_source
+from dpsynth.workspace.private import bounded, open_source
+from dpsynth.workspace.split import Split
+from dpsynth.workspace.synthesis import CANARY_COIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +46,18 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.quality.report import QualityReport
     from dpsynth.release.verify import VerificationReport
+    from dpsynth.schema.model import Schema
     from dpsynth.workspace.workspace import Workspace
 
 SUITE = "standard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The real rows that a paid draft is compared with, and the schema that they were read by."""
+
+    schema: Schema
+    parts: Split
 
 
 class Draft:
@@ -251,15 +262,15 @@ class Draft:
 
     @cached_property
     def _source(self) -> Source:
-        return read_source(self.workspace, self._record_of_data, schema=self.folder / "schema.yaml")
+        opened = open_source(self.workspace, self._record_of_data, schema=self.folder / "schema.yaml")
+        with self.workspace.ledger() as ledger:
+            parts = opened.rows.to_compare(ledger, self.document.budget_id, self.document.reservation_id)
+        return Source(schema=opened.schema, parts=parts)
 
     def _fitted_rows(self) -> Table:
         """The rows that the generator saw: of each unit no more than its bound, by the reservation's own key."""
-        train = self._source.parts.train
-        if self.unit.column is None:
-            return train
         key = self.workspace.secret(f"bound/{self.document.reservation_id}")
-        return train.bounded(self.unit.column, self.unit.max_records, key)
+        return bounded(self._source.parts.train, self.unit, key)
 
     def _people(self, table: Table) -> pd.DataFrame:
         """Rows for the attacks, with the column that says whose they are: a person counts once."""

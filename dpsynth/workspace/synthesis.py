@@ -2,7 +2,7 @@
 
 1. read and check the file; split train from holdout by secret coins
 2. plan, reserve: refused here if the budget is short
-3. use up the reservation's token, bound each unit's rows, fit
+3. use up the reservation's token; the capability that it is worth opens the training rows; fit
 4. commit the events that were spent
 5. sample as many rows as the released total says, seal them, the canaries and the model
 6. record the attempt, write draft.json
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -34,7 +33,6 @@ from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
-from dpsynth.schema.checks import Prepared, prepare
 from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import GENERATORS
@@ -44,22 +42,11 @@ from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
-from dpsynth.workspace.split import Split, split
+from dpsynth.workspace.private import Checked, open_source
 
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
     from dpsynth.workspace.workspace import Workspace
-
-HOLDOUT_SHARE = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A data set as a run reads it: checked, typed, split."""
-
-    schema: Schema
-    parts: Split
-    warnings: tuple[Any, ...]
 
 
 def synthesize(
@@ -86,7 +73,7 @@ def synthesize(
     policy = workspace.policy()
     with workspace.ledger(write=True) as ledger:
         budget_id = workspace.budget_id(ledger, record)
-        source = read_source(workspace, record, schema=schema, target=target)
+        source = open_source(workspace, record, schema=schema, target=target)
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
@@ -95,7 +82,7 @@ def synthesize(
             budget_id, plan.tree, delta=delta, run_id=run_id, purpose="synthesis", policy_digest=policy.digest()
         )
         try:
-            fitted = _fit(workspace, ledger, reservation, record, source, made_by, plan, canaries, progress)
+            fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress)
         except KeyboardInterrupt:
             raise Interrupted(reservation) from None
         except BaseException:
@@ -136,54 +123,26 @@ class Interrupted(DpsynthError):
         )
 
 
-def read_source(
-    workspace: Workspace,
-    record: DatasetRecord,
-    *,
-    schema: Schema | str | Path | None,
-    target: str | None = None,
-) -> Source:
-    """Read a registered data set, check it against its schema, split it.
-
-    Raises:
-        DataError, SchemaError: before anything private was decided.
-    """
-    declared = schema if schema is not None else record.schema
-    if isinstance(declared, str | Path):
-        declared = Schema.from_yaml(Path(declared))
-    found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column)
-    parts = split(
-        found.table,
-        holdout_share=HOLDOUT_SHARE,
-        key=workspace.secret(f"split/{record.commitment}"),
-        unit_column=record.unit.column,
-    )
-    return Source(schema=found.schema, parts=parts, warnings=found.warnings)
-
-
 def _fit(
     workspace: Workspace,
     ledger: Ledger,
     reservation: Reservation,
-    record: DatasetRecord,
-    source: Source,
+    source: Checked,
     generator: Generator,
     plan: Plan,
     canaries: int,
     progress: Progress,
 ) -> Fitted:
-    ledger.check_token(reservation.id, reservation.token)
-    train = source.parts.train
-    if record.unit.column is not None:
-        key = workspace.secret(f"bound/{reservation.id}")
-        train = train.bounded(record.unit.column, record.unit.max_records, key)
+    capability = ledger.check_token(reservation.id, reservation.token)
+    key = workspace.secret(f"bound/{reservation.id}")
+    train = source.rows.to_fit(ledger, capability, plan.tree, bound_key=key)
     return fit_model(train, source.schema, generator, plan, noise=SystemNoise(), canaries=canaries, progress=progress)
 
 
 def _seal(
     workspace: Workspace,
     record: DatasetRecord,
-    source: Source,
+    source: Checked,
     plan: Plan,
     reservation: Reservation,
     generator: Generator,

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
 
 Warn = Callable[[str], None]
-HOLDOUT_SHARE = 0.3
 CANARIES = 100
 
 

@@ -1,0 +1,141 @@
+"""The room of private rows: the one place that opens a registered data set, and the two doors out of it.
+
+    prepare      read, checked and split; what the checks say is for the operator (`dpsynth.schema.checks`)
+    to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
+    to_compare   both parts, for attacks and quality      for a reservation that was committed
+
+So no model is fitted to registered data unless a live reservation on that very data, for that very plan, has paid for
+it; and no real row is compared with a draft that the ledger does not know. What leaves by the second door leads to
+confidential figures, which are bound to the draft and recorded, never released.
+
+    checked rows = open_source(workspace, record, schema=...).rows
+
+Not guaranteed: anything about a program that opens the file itself, reaches into `_parts`, or declares its data public.
+Python cannot stop it; without a commit there is no bundle that verifies. A test holds that no other module of this
+package does so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, final
+
+from accounting.ledger.errors import CapabilityRefused
+from accounting.ledger.ledger import Ledger
+from accounting.ledger.records import Status
+from dpsynth.schema.checks import Prepared, prepare
+from dpsynth.schema.model import Schema
+from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.split import Split, split
+
+if TYPE_CHECKING:
+    from accounting.event import EventTree
+    from accounting.ledger.capability import ReadCapability
+    from accounting.relation import PrivacyUnit
+    from dpsynth.data.table import Table
+    from dpsynth.workspace.workspace import Workspace
+
+HOLDOUT_SHARE = 0.3
+
+
+@final
+class PrivateRows:
+    """Train and holdout rows of one registered data set; neither pickled nor shown.
+
+    Args:
+        parts: the split.
+        commitment: of the content that was read.
+        unit: whose rows belong together, and how many of one are kept.
+    """
+
+    __slots__ = ("_parts", "commitment", "unit")
+
+    def __init__(self, parts: Split, *, commitment: str, unit: PrivacyUnit) -> None:
+        self._parts, self.commitment, self.unit = parts, commitment, unit
+
+    def __repr__(self) -> str:
+        return "PrivateRows(sealed)"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("Private rows are neither pickled nor copied.")
+
+    def to_fit(self, ledger: Ledger, capability: ReadCapability, plan: EventTree, *, bound_key: bytes) -> Table:
+        """The training rows, of each unit no more than its bound.
+
+        Args:
+            ledger: which handed out the capability.
+            capability: of `Ledger.check_token`; used up, whatever comes of it.
+            plan: the events that will run.
+            bound_key: 32 secret bytes that choose which rows of a unit are kept.
+
+        Raises:
+            CapabilityRefused: it is none of this ledger, was used, or is for other data or another plan.
+            ReservationRefused: the reservation was closed meanwhile.
+        """
+        _check_ledger(ledger)
+        ledger.redeem(capability, commitment=self.commitment, plan=plan)
+        return bounded(self._parts.train, self.unit, bound_key)
+
+    def to_compare(self, ledger: Ledger, budget_id: str, reservation_id: str) -> Split:
+        """Both parts, for figures about a draft that was paid for.
+
+        Raises:
+            CapabilityRefused: no commit of this reservation on this data is in the ledger.
+        """
+        _check_ledger(ledger)
+        paid = ledger.budget(budget_id).commitment == self.commitment and any(
+            run.reservation_id == reservation_id and run.status is Status.COMMITTED
+            for run in ledger.reservations(budget_id)
+        )
+        if not paid:
+            raise CapabilityRefused(
+                "The ledger has no commit on this data for this draft, so its rows are compared with nothing.",
+                "Restore the ledger, or synthesize again.",
+            )
+        return self._parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A registered data set, read and found fit; its rows stay behind their doors."""
+
+    schema: Schema
+    rows: PrivateRows
+    warnings: tuple[Any, ...]
+
+
+def open_source(
+    workspace: Workspace,
+    record: DatasetRecord,
+    *,
+    schema: Schema | str | Path | None,
+    target: str | None = None,
+) -> Checked:
+    """Read a registered data set, check it against its schema, split it.
+
+    Raises:
+        DataError, SchemaError: before anything private was decided.
+    """
+    declared = schema if schema is not None else record.schema
+    if isinstance(declared, str | Path):
+        declared = Schema.from_yaml(Path(declared))
+    found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column)
+    parts = split(
+        found.table,
+        holdout_share=HOLDOUT_SHARE,
+        key=workspace.secret(f"split/{record.commitment}"),
+        unit_column=record.unit.column,
+    )
+    rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit)
+    return Checked(schema=found.schema, rows=rows, warnings=found.warnings)
+
+
+def bounded(table: Table, unit: PrivacyUnit, key: bytes) -> Table:
+    """Of each unit no more rows than its bound; the table itself where one row is one unit."""
+    return table if unit.column is None else table.bounded(unit.column, unit.max_records, key)
+
+
+def _check_ledger(ledger: object) -> None:
+    if not isinstance(ledger, Ledger):
+        raise CapabilityRefused("Only a Ledger can vouch for a reservation.", "Open the workspace's ledger.")
