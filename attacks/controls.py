@@ -1,9 +1,9 @@
 """Controls: a planted leak that must be caught, and a release without members that must not be.
 
 Positive control. Exact copies of known members are added to the release, of a random share of all members (`random`)
-or of a share of the most isolated ones (`tail`), and the identical attack runs on the identical targets. An endpoint
-has caught a share if it fails the planted release in at least eight of ten plantings; the smallest share caught is
-the endpoint's power in plain words: "would have seen copies of 1 % of the people".
+or of those in an exposed tenth (`tail`, `rare`, `group`), and the identical attack runs on the identical targets. An
+endpoint has caught a share if it fails the planted release in at least eight of ten plantings; the smallest share
+caught is the endpoint's power in plain words: "would have seen copies of 1 % of the people".
 
 Negative control. The reference rows themselves play the release: real rows that were never trained on. Whatever the
 endpoint reads there is the split's doing and not a leak, so it is added to the limit before a failure is called, and
@@ -21,24 +21,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attacks.encoding import Encoded
 from attacks.evidence import Cohort, checked_scores, measure
-from attacks.protocol import Attack, Endpoint
+from attacks.protocol import Attack, Endpoint, PlantKind
 from attacks.statistics import Effect, FloatArray
 
 LADDER = (0.005, 0.01, 0.02, 0.05, 0.10, 0.20, 0.35, 0.50, 0.75, 1.00)
 CAUGHT_SHARE = 0.8
-PlantKind: TypeAlias = Literal["random", "tail", "canaries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositiveControl:
-    """Planted share of the members (or of the tail's), and in how many plantings the endpoint failed the release."""
+    """Planted share of the members (or of the stratum's), and in how many plantings the endpoint failed the release."""
 
     kind: PlantKind
     fraction: float
@@ -64,7 +62,7 @@ def positive_controls(
     attack: Attack,
     endpoints: Sequence[Endpoint],
     cohorts: Sequence[Cohort],
-    plants: dict[str, Encoded],
+    plants: Callable[[PlantKind], Encoded],
     *,
     fails: Callable[[Endpoint, Effect], bool],
     smallest: Mapping[Endpoint, float],
@@ -78,7 +76,7 @@ def positive_controls(
         attack: the attack under test.
         endpoints: those with enough targets to be measured.
         cohorts: the folds with the release as it is.
-        plants: candidates by kind: rows of all members, and rows of the tail's members.
+        plants: candidates by kind: rows of all members, or of those in the stratum.
         fails: whether an effect would have been called a failure.
         smallest: share below which copies alone cannot reach the endpoint's limit; not tried.
         trials: plantings a share.
@@ -89,18 +87,17 @@ def positive_controls(
         For each endpoint the first share caught, or the last one tried.
     """
     results: dict[Endpoint, PositiveControl] = {}
-    planted: tuple[Literal["random"], Literal["tail"]] = ("random", "tail")
-    kinds = [kind for kind in planted if any(e.plant == kind for e in endpoints)]
+    kinds = list(dict.fromkeys(e.plant for e in endpoints))
     for at, kind in enumerate(kinds):
-        pending = [e for e in endpoints if e.plant == kind]
-        orders = [rng.permutation(len(plants[kind])) for _ in range(trials)]
+        pending, candidates = [e for e in endpoints if e.plant == kind], plants(kind)
+        orders = [rng.permutation(len(candidates)) for _ in range(trials)]
         for step, fraction in enumerate(LADDER):
             progress(at * len(LADDER) + step, len(kinds) * len(LADDER))
-            count = round(fraction * len(plants[kind]))
+            count = round(fraction * len(candidates))
             able = [e for e in pending if fraction >= smallest[e]]
             if count == 0 or not able:
                 continue
-            found = _plantings(attack, able, cohorts, plants[kind], orders, count, fails, rng)
+            found = _plantings(attack, able, cohorts, candidates, orders, count, fails, rng)
             for endpoint, detected in found.items():
                 results[endpoint] = PositiveControl(kind=kind, fraction=fraction, detected=detected, trials=trials)
             pending = [e for e in pending if e not in found or not results[e].caught]

@@ -4,7 +4,7 @@ This is the only place where scores meet labels. A cut at a false positive rate 
 nonmembers, so the rate seen on this fold's nonmembers is honest and its noise is part of the interval; the two folds
 are then pooled.
 
->>> cohort = Cohort(view=None, is_member=np.array([True, False]), tail=np.array([True, True]))
+>>> cohort = Cohort(view=None, is_member=np.array([True, False]), strata={})
 >>> [part.tolist() for part in cohort.split(np.array([0.9, 0.1]), "all")]
 [[0.9], [0.1]]
 
@@ -14,7 +14,7 @@ Not guaranteed: the folds share reference rows, which leaves a small dependence 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,15 +37,15 @@ MIN_GROUP = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """One fold as the harness knows it: what the attack sees, and what it must not see."""
+    """One fold as the harness knows it: what the attack sees, who is a member, and who is in which exposed tenth."""
 
     view: AttackView
     is_member: NDArray[np.bool_]
-    tail: NDArray[np.bool_]
+    strata: Mapping[str, NDArray[np.bool_]]
 
     def split(self, scores: FloatArray, stratum: str) -> tuple[FloatArray, FloatArray]:
         """Scores of the stratum's members and of its nonmembers."""
-        chosen = self.tail if stratum == "tail" else np.ones(len(scores), dtype=bool)
+        chosen = np.ones(len(scores), dtype=bool) if stratum == "all" else self.strata[stratum]
         return scores[chosen & self.is_member], scores[chosen & ~self.is_member]
 
     def counts(self, stratum: str) -> tuple[int, int]:

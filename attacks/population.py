@@ -1,4 +1,4 @@
-"""The people of one run: encoded tables, folds, isolation and tail, prepared once for all attacks.
+"""The people of one run: encoded tables, folds, isolation and exposed tenths, prepared once for all attacks.
 
 >>> POSITIONS
 ('members', 'nonmembers', 'release')
@@ -9,6 +9,7 @@ commonest ways in which it was not.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from attacks.encoding import Encoded, Layout, encode
 from attacks.evidence import MIN_GROUP, Cohort
 from attacks.inputs import align, check_overlap, check_roles, check_units
-from attacks.protocol import AttackView, Roles
+from attacks.protocol import EXPOSED, AttackView, PlantKind, Roles
 from attacks.statistics import FloatArray, auc_delong
-from attacks.targets import Fold, isolation, one_row_a_unit, split_folds, tail
+from attacks.targets import EXPOSURES, Fold, exposed, isolation, one_row_a_unit, split_folds
 
 DRIFT_ALPHA = 1e-3
 DRIFT_TOLERATED = 0.025
@@ -29,7 +30,7 @@ POSITIONS = ("members", "nonmembers", "release")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Population:
-    """Encoded tables with their folds; isolation and tail cover each fold's members, then its nonmembers."""
+    """Encoded tables with their folds; isolation and strata cover each fold's members, then its nonmembers."""
 
     members: Encoded
     nonmembers: Encoded
@@ -38,11 +39,13 @@ class Population:
     roles: Roles
     folds: tuple[Fold, ...]
     isolations: tuple[FloatArray, ...]
-    tails: tuple[NDArray[np.bool_], ...]
+    strata: tuple[Mapping[str, NDArray[np.bool_]], ...]
 
-    def tail_members(self) -> Encoded:
-        """Rows of the members among the most isolated targets, the candidates of the tail plant."""
-        rows = [f.members[t[: len(f.members)]] for f, t in zip(self.folds, self.tails, strict=True)]
+    def candidates(self, kind: PlantKind) -> Encoded:
+        """Members that a positive control may plant: all of them, or those in an exposed tenth."""
+        if kind == "random":
+            return self.members
+        rows = [f.members[s[kind][: len(f.members)]] for f, s in zip(self.folds, self.strata, strict=True)]
         return self.members.take(np.concatenate(rows))
 
     def drift(self) -> float:
@@ -80,7 +83,11 @@ class Population:
             layout=self.layout,
             roles=self.roles,
         )
-        return Cohort(view=view, is_member=rows < len(fold.members), tail=self.tails[f][rows])
+        return Cohort(
+            view=view,
+            is_member=rows < len(fold.members),
+            strata={name: mask[rows] for name, mask in self.strata[f].items()},
+        )
 
 
 def _joined(first: Encoded, second: Encoded) -> Encoded:
@@ -98,11 +105,12 @@ def prepare(
     nonmembers: pd.DataFrame,
     roles: Roles,
     rng: np.random.Generator,
+    strata: Collection[str] = EXPOSED,
 ) -> Population:
-    """Aligns, checks and encodes the tables, and draws folds and tail.
+    """Aligns, checks and encodes the tables, and draws folds and exposed tenths.
 
     A unit column is not attacked as an attribute: it only says whose row it is, and one random row of each unit
-    becomes a target, so that targets are independent.
+    becomes a target, so that targets are independent. Only the exposed tenths in `strata` are drawn.
 
     Raises:
         AttackInputError: see `attacks.inputs`.
@@ -118,17 +126,19 @@ def prepare(
     encoded, layout = encode(frames, scale_on="nonmembers")
     check_overlap(encoded["members"], encoded["nonmembers"])
     folds = split_folds(len(encoded["members"]), len(encoded["nonmembers"]), rng)
-    isolations, tails = [], []
+    isolations, masks = [], []
     for fold in folds:
         targets = _joined(encoded["members"].take(fold.members), encoded["nonmembers"].take(fold.nonmembers))
-        values = isolation(targets, encoded["nonmembers"].take(fold.reference))
-        isolations.append(values)
-        tails.append(tail(values, rng))
+        reference = encoded["nonmembers"].take(fold.reference)
+        isolations.append(isolation(targets, reference, layout, roles))
+        values = {"tail": isolations[-1]}
+        values |= {name: EXPOSURES[name](targets, reference, layout, roles) for name in strata if name not in values}
+        masks.append({name: exposed(value, rng) for name, value in values.items()})
     return Population(
         **{name: encoded[name] for name in POSITIONS},
         layout=layout,
         roles=roles,
         folds=folds,
         isolations=tuple(isolations),
-        tails=tuple(tails),
+        strata=tuple(masks),
     )

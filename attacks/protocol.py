@@ -29,7 +29,9 @@ from attacks.neighbours import nearest
 from attacks.statistics import FloatArray
 
 Access = Literal["no_box", "black_box", "white_box"]
-Stratum = Literal["all", "tail"]
+Stratum = Literal["all", "tail", "rare", "group"]
+PlantKind = Literal["random", "tail", "rare", "group", "canaries"]
+EXPOSED: tuple[Stratum, ...] = ("tail", "rare", "group")
 NEIGHBOURS = 5
 DENSITY_ROWS = 8192
 Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess"]
@@ -64,12 +66,11 @@ class Endpoint:
         name: as printed, such as `tpr_excess@fpr=0.01`.
         score: key of the score array that it reads.
         statistic: how scores become one effect.
-        stratum: `all` targets, or the `tail`: the tenth most isolated among reference rows.
+        stratum: `all` targets, or one of the exposed tenths of `attacks.targets`: `tail`, `rare`, `group`.
         limit_id: the key of its limit in the policy.
         fpr: false positive rate of the cut, for `tpr_excess`.
         covariate: key of a score array that is blind to the release and explains which targets are easy, for
             `mean_excess`.
-        plant: members planted as positive control: `random` ones or `tail` ones.
     """
 
     name: str
@@ -79,7 +80,11 @@ class Endpoint:
     limit_id: str
     fpr: float | None = None
     covariate: str | None = None
-    plant: Literal["random", "tail"] = "random"
+
+    @property
+    def plant(self) -> PlantKind:
+        """Members planted as positive control: random ones, or those of the stratum."""
+        return "random" if self.stratum == "all" else self.stratum
 
     @property
     def chance(self) -> float:

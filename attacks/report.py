@@ -22,6 +22,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attacks.errors import AttackReportError
+from attacks.protocol import PlantKind
 from attacks.verdict import Verdict, worst
 
 SCHEMA = "dpsynth.attacks/1"
@@ -35,7 +36,7 @@ class _Strict(BaseModel):
 class PositiveControlRecord(_Strict):
     """Planted share and in how many plantings the endpoint failed the planted release."""
 
-    kind: Literal["random", "tail", "canaries"]
+    kind: PlantKind
     fraction: float = Field(ge=0.0, le=1.0)
     detected: int = Field(ge=0)
     trials: int = Field(ge=0)
@@ -59,7 +60,7 @@ class AttackResult(_Strict):
     name: str
     version: str
     threat: str
-    stratum: Literal["all", "tail", "canaries"]
+    stratum: Literal["all", "tail", "rare", "group", "canaries"]
     endpoint: str
     estimate: float | None
     ci_low: float | None

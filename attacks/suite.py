@@ -1,7 +1,8 @@
 """Named suites of attacks, and the harness that runs them.
 
-`quick` asks the membership questions on few targets; `standard` asks everything; `canaries` asks only the planted
-canaries, for tables on which no attack on real rows can have power. The table below is literal: an attack
+`quick` asks the membership questions on few targets; `standard` asks what a release is judged by; `full` asks every
+attack about every exposed tenth; `canaries` asks only the planted canaries, for tables on which no attack on real rows
+can have power. The table below is literal: an attack
 is one file and one line here, and a suite is a tuple of names. `run` prepares the people once, lets every attack score
 blind, measures effects and both controls, and decides all endpoints as one family.
 
@@ -31,7 +32,7 @@ from attacks.errors import AttackParameterError
 from attacks.evidence import checked_scores, measure
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.population import Population, prepare
-from attacks.protocol import Attack, Endpoint, Roles
+from attacks.protocol import EXPOSED, Attack, Endpoint, Roles, Stratum
 from attacks.report import AttackReport, NotApplicable
 from attacks.rows import Asked, compose
 from attacks.statistics import Effect
@@ -51,20 +52,25 @@ ATTACKS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """Names of attacks, plantings a share in the positive control, and the most targets a class."""
+    """Names of attacks, who is attacked, plantings a share in the positive control, and the most targets a class."""
 
     attacks: tuple[str, ...]
+    strata: tuple[Stratum, ...]
     trials: int
     max_targets: int | None
 
 
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
-        "canaries": Suite(attacks=(), trials=10, max_targets=None),
-        "quick": Suite(attacks=("verbatim", "nearest_neighbour"), trials=5, max_targets=4_000),
+        "canaries": Suite(attacks=(), strata=(), trials=10, max_targets=None),
+        "quick": Suite(attacks=("verbatim", "nearest_neighbour"), strata=("all", "tail"), trials=5, max_targets=4_000),
         "standard": Suite(
-            attacks=("verbatim", "nearest_neighbour", "attribute_inference"), trials=10, max_targets=None
+            attacks=("verbatim", "nearest_neighbour", "attribute_inference"),
+            strata=("all", "tail"),
+            trials=10,
+            max_targets=None,
         ),
+        "full": Suite(attacks=tuple(ATTACKS), strata=("all", *EXPOSED), trials=10, max_targets=None),
     }
 )
 
@@ -127,7 +133,9 @@ def run(
     roles = roles or Roles()
     bars = resolve_limits(limits)
     settings, attacks, absent = _resolve(suite, roles)
-    endpoints = [(attack, tuple(attack.endpoints(roles))) for attack in attacks]
+    endpoints = [
+        (attack, tuple(e for e in attack.endpoints(roles) if e.stratum in settings.strata)) for attack in attacks
+    ]
     family = sum(len(asked) for _, asked in endpoints) + (canaries is not None)
     for limit_id in [e.limit_id for _, asked in endpoints for e in asked] + ["canary.auc"] * (canaries is not None):
         if limit_id not in bars:
@@ -136,7 +144,14 @@ def run(
     people = None
     if members is not None and nonmembers is not None:
         rng = _rng(seed, "population")
-        people = prepare(release=release, members=members, nonmembers=nonmembers, roles=roles, rng=rng)
+        people = prepare(
+            release=release,
+            members=members,
+            nonmembers=nonmembers,
+            roles=roles,
+            rng=rng,
+            strata=[name for name in EXPOSED if any(e.stratum == name for _, asked in endpoints for e in asked)],
+        )
 
     def one(at: int) -> list[Asked]:
         attack, asked = endpoints[at]
@@ -171,7 +186,7 @@ def _resolve(suite: str | Sequence[Attack], roles: Roles) -> tuple[Suite, list[A
         if suite not in SUITES:
             raise AttackParameterError(f"There is no suite {suite!r}.", f"Use one of {', '.join(SUITES)}.")
         return SUITES[suite], *build(SUITES[suite], roles)
-    return Suite(attacks=(), trials=10, max_targets=None), list(suite), []
+    return Suite(attacks=(), strata=("all", *EXPOSED), trials=10, max_targets=None), list(suite), []
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:
@@ -228,7 +243,7 @@ def _attack(
             attack,
             [e for e in asked if effects[e] is not None],
             cohorts,
-            {"random": people.members, "tail": people.tail_members()},
+            people.candidates,
             fails=lambda e, effect: effect.lower(FAMILY_ALPHA / family) > bars[e.limit_id].value,
             smallest={e: e.share_to_reach(bars[e.limit_id].value) for e in asked},
             trials=settings.trials,

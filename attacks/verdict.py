@@ -30,7 +30,7 @@ from attacks.limits import Limit
 from attacks.power import nonmembers_needed
 from attacks.protocol import Endpoint
 from attacks.statistics import Effect, RateDifference, holm
-from attacks.targets import TAIL_SHARE
+from attacks.targets import EXPOSED_SHARE
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 FAMILY_ALPHA = 0.05
@@ -168,5 +168,5 @@ def needed(m: Measurement) -> int:
         margin=max(m.limit.value - m.endpoint.chance, 1e-3),
         members_per_nonmember=max(m.members, 1) / max(m.nonmembers, 1),
     )
-    scale = 1.0 / TAIL_SHARE if m.endpoint.stratum == "tail" else 1.0
+    scale = 1.0 if m.endpoint.stratum == "all" else 1.0 / EXPOSED_SHARE
     return max(math.ceil(count * scale), math.ceil(MIN_GROUP * scale))

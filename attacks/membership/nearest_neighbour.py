@@ -6,7 +6,7 @@ the five nearest reference rows, and c = 0.05 of a column's range so that two ze
 
 Three questions are asked. The AUC over all targets says whether the average row leaks. The true positive rate at a
 false positive rate of 1 % (Carlini et al. 2022: membership must be judged at low FPR) sees a small share of copies
-that leaves the AUC at one half. The same at 5 % among the tenth most isolated sees leaks of outliers.
+that leaves the AUC at one half. The same at 5 % among the exposed tenths sees leaks of outliers and of small groups.
 
 >>> round(float(calibrated(np.array([0.45]), np.array([0.05]))[0]), 4)
 1.6094
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attacks.protocol import AttackView, Endpoint, Roles, ThreatModel
+from attacks.protocol import EXPOSED, AttackView, Endpoint, Roles, ThreatModel
 from attacks.statistics import FloatArray
 
 THREAT = ThreatModel(access="no_box", knowledge="one full record, reference rows of the population")
@@ -44,7 +44,7 @@ class NearestNeighbour:
     max_targets: int | None = 10_000
 
     def endpoints(self, _roles: Roles, /) -> Sequence[Endpoint]:
-        """AUC and TPR at 1 % FPR over all targets, TPR at 5 % FPR in the tail."""
+        """AUC and TPR at 1 % FPR over all targets, TPR at 5 % FPR in each exposed tenth."""
         base = "membership.nearest"
         return (
             Endpoint(name="auc", score="closeness", statistic="auc", stratum="all", limit_id=f"{base}.auc"),
@@ -56,14 +56,16 @@ class NearestNeighbour:
                 limit_id=f"{base}.tpr",
                 fpr=0.01,
             ),
-            Endpoint(
-                name="tpr_excess@fpr=0.05",
-                score="closeness",
-                statistic="tpr_excess",
-                stratum="tail",
-                limit_id=f"{base}.tail",
-                fpr=0.05,
-                plant="tail",
+            *(
+                Endpoint(
+                    name="tpr_excess@fpr=0.05",
+                    score="closeness",
+                    statistic="tpr_excess",
+                    stratum=stratum,
+                    limit_id=f"{base}.{stratum}",
+                    fpr=0.05,
+                )
+                for stratum in EXPOSED
             ),
         )
 

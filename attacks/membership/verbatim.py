@@ -2,7 +2,7 @@
 
 Every release repeats some real rows by chance, and on coarse tables many: a released half of the Fair survey matches a
 tenth of the other half. The evidence is therefore the *excess* of matches among members over matches among holdout
-rows, asked three ways: over all rows; among the tenth most isolated; and over all rows, counting only matches so
+rows, asked three ways: over all rows; among the exposed tenths; and over all rows, counting only matches so
 far from any other row that at most one holdout row in a thousand shows the like. The last one sees a 1 % leak on
 Adult; how small a leak it sees on the table at hand is what the positive control measures.
 
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attacks.protocol import AttackView, Endpoint, Roles, ThreatModel
+from attacks.protocol import EXPOSED, AttackView, Endpoint, Roles, ThreatModel
 from attacks.statistics import FloatArray
 
 THREAT = ThreatModel(access="no_box", knowledge="one full record, reference rows of the population")
@@ -38,7 +38,7 @@ class Verbatim:
     max_targets: int | None = None
 
     def endpoints(self, _roles: Roles, /) -> Sequence[Endpoint]:
-        """Match excess over all rows, at a rarity cut, and in the tail."""
+        """Match excess over all rows, at a rarity cut, and in each exposed tenth."""
         base = "membership.verbatim"
         return (
             Endpoint(
@@ -52,13 +52,15 @@ class Verbatim:
                 limit_id=f"{base}.isolated",
                 fpr=0.001,
             ),
-            Endpoint(
-                name="match_excess",
-                score="match",
-                statistic="rate_excess",
-                stratum="tail",
-                limit_id=f"{base}.tail",
-                plant="tail",
+            *(
+                Endpoint(
+                    name="match_excess",
+                    score="match",
+                    statistic="rate_excess",
+                    stratum=stratum,
+                    limit_id=f"{base}.{stratum}",
+                )
+                for stratum in EXPOSED
             ),
         )
 

@@ -104,6 +104,8 @@ def attack_words(name: str) -> Words:
 _STRATA: Final[Mapping[str, str]] = {
     "all": "all records",
     "tail": "most isolated tenth",
+    "rare": "tenth with the rarest combinations",
+    "group": "tenth in the smallest groups",
     "canaries": "canaries",
 }
 

@@ -15,7 +15,7 @@ TPR = Endpoint(name="tpr", score="s", statistic="tpr_excess", stratum="all", lim
 
 def fold(members, nonmembers):
     labels = np.repeat([True, False], [len(members), len(nonmembers)])
-    cohort = Cohort(view=None, is_member=labels, tail=np.ones(len(labels), dtype=bool))
+    cohort = Cohort(view=None, is_member=labels, strata={"tail": np.ones(len(labels), dtype=bool)})
     return cohort, {"s": np.concatenate([members, nonmembers]).astype(float)}
 
 
@@ -29,7 +29,7 @@ def test_the_cut_of_a_fold_is_placed_on_the_other_folds_nonmembers():
 def test_strata_are_measured_on_their_own_targets_only():
     cohort, scores = fold(np.arange(100), np.arange(100))
     tail = np.arange(200) % 2 == 0
-    tailed = [Cohort(view=None, is_member=cohort.is_member, tail=tail)] * 2
+    tailed = [Cohort(view=None, is_member=cohort.is_member, strata={"tail": tail})] * 2
     one = measure(
         Endpoint(name="r", score="s", statistic="rate_excess", stratum="tail", limit_id="x"), tailed, [scores] * 2
     )

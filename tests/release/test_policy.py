@@ -9,13 +9,16 @@ import pytest
 import yaml
 
 from attacks.limits import DEFAULT_LIMITS
-from attacks.suite import ATTACKS
+from attacks.protocol import Roles
+from attacks.suite import ATTACKS, SUITES, build
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.policy import Policy, default_policy, default_policy_text, policy_json_schema
 
 
-def test_default_policy_holds_the_limits_of_the_public_tier():
-    limits = {name: limit.value for name, limit in DEFAULT_LIMITS["public"].items()}
+def test_default_policy_holds_the_public_limit_of_all_that_standard_asks():
+    attacks, _ = build(SUITES["standard"], Roles(sensitive=("secret",)))
+    asked = {e.limit_id for a in attacks for e in a.endpoints(Roles()) if e.stratum in SUITES["standard"].strata}
+    limits = {name: DEFAULT_LIMITS["public"][name].value for name in {*asked, "canary.auc"}}
     assert default_policy().attack_limits() == limits
 
 
