@@ -1,12 +1,10 @@
-"""Laws that any price must obey, on random event trees and on what shipped libraries got wrong."""
+"""Laws of single events and of what shipped libraries got wrong; `test_random_trees` holds whole trees to theirs."""
 
 import math
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from accounting.crosscheck import price
 from accounting.errors import DeltaTooSmallError
@@ -21,9 +19,8 @@ from accounting.event import (
     PartitionSelection,
     PoissonSampled,
     PureDP,
-    ZCDPFilter,
 )
-from accounting.gaussian import composed_mu, discrete_gaussian_delta, gaussian_delta, gaussian_epsilon
+from accounting.gaussian import discrete_gaussian_delta, gaussian_delta, gaussian_epsilon
 from accounting.losses import convolve, power, single
 from accounting.pld import compose
 from accounting.relation import NeighboringRelation, PrivacyUnit
@@ -37,41 +34,6 @@ def tree(*events, relation=NeighboringRelation.ADD_REMOVE):
 
 def epsilon(the_tree, delta="1e-6"):
     return float(price(the_tree, delta).epsilon)
-
-
-sigma = st.sampled_from(["0.8", "2", "9.5", "40", "190.25"])
-scale = st.sampled_from(["0.7", "3", "25"])
-few = st.integers(1, 6)
-events = st.one_of(
-    st.builds(Gaussian, sigma=sigma, l2_sensitivity=st.sampled_from(["1", "1.4142136", "0.3"]), count=few),
-    st.builds(DiscreteGaussian, sigma=sigma, l2_sensitivity=st.sampled_from(["1", "1.4142136", "2"]), count=few),
-    st.builds(Laplace, scale=scale, l1_sensitivity=st.sampled_from(["1", "0.5"]), count=few),
-    st.builds(DiscreteLaplace, scale=scale, l1_sensitivity=st.sampled_from(["1", "2"]), count=few),
-    st.builds(Exponential, bounded_range=st.sampled_from(["0.05", "0.3", "1"]), count=few),
-    st.builds(PureDP, epsilon=st.sampled_from(["0.1", "0.7"]), count=few),
-    st.builds(ApproxDP, epsilon=st.sampled_from(["0.1", "0.7"]), delta=st.sampled_from(["1e-13", "1e-12"]), count=few),
-    st.builds(
-        PartitionSelection,
-        sigma=st.sampled_from(["5", "30"]),
-        threshold=st.just("260"),
-        l2_sensitivity=st.sampled_from(["1", "2"]),
-        max_keys=st.integers(1, 4),
-        count=few,
-    ),
-)
-trees = st.lists(events, min_size=1, max_size=3).map(lambda items: tree(*items))
-filters = st.builds(ZCDPFilter, rho=st.sampled_from(["0.002", "0.3"]), count=few)
-all_trees = st.lists(st.one_of(events, filters), min_size=1, max_size=3).map(lambda items: tree(*items))
-
-
-@given(all_trees)
-@settings(max_examples=100, deadline=None, derandomize=True)
-def test_self_composed_is_the_loop(the_tree):
-    loop = [replace(event, count=1) for event in the_tree.events for _ in range(event.count)]
-    once, looped = price(the_tree, "1e-6"), price(tree(*loop), "1e-6")
-    assert once.all.keys() == looped.all.keys()
-    for name, value in once.all.items():
-        assert float(value) == pytest.approx(float(looped.all[name]), abs=ULP, rel=1e-9), name
 
 
 SINGLES = [
@@ -140,60 +102,6 @@ def test_approximate_dp_composes_optimally():
 def test_deltas_of_black_boxes_add_up():
     with pytest.raises(DeltaTooSmallError):
         price(tree(ApproxDP(epsilon="0.1", delta="1e-6", count=11)), "1e-5")
-
-
-def noisier(event):
-    match event:
-        case Exponential():
-            return replace(event, bounded_range=event.bounded_range * Decimal("0.9"))
-        case ZCDPFilter():
-            return replace(event, rho=event.rho * Decimal("0.9"))
-        case PureDP() | ApproxDP():
-            return replace(event, epsilon=event.epsilon * Decimal("0.9"))
-        case Laplace() | DiscreteLaplace():
-            return replace(event, scale=event.scale * Decimal("1.1"))
-        case PartitionSelection():
-            # A wider noise with the threshold fixed would release more lonely keys.
-            return replace(event, sigma=event.sigma * Decimal("1.1"), threshold=event.threshold * Decimal("1.1"))
-        case _:
-            return replace(event, sigma=event.sigma * Decimal("1.1"))
-
-
-@given(all_trees)
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_more_noise_never_costs_more(the_tree):
-    assert epsilon(tree(*map(noisier, the_tree.events))) <= epsilon(the_tree) * 1.0005 + ULP
-
-
-@given(all_trees)
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_one_more_use_never_costs_less(the_tree):
-    first, *rest = the_tree.events
-    more = tree(replace(first, count=first.count + 1), *rest)
-    assert epsilon(more) >= epsilon(the_tree) * 0.9995 - ULP
-
-
-@given(all_trees)
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_smaller_delta_never_costs_less(the_tree):
-    assert epsilon(the_tree, "1e-7") >= epsilon(the_tree, "1e-6") * 0.9995 - ULP
-
-
-@given(trees)
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_pld_is_below_rdp_and_above_the_closed_form_of_the_gaussian_part(the_tree):
-    opinions = price(the_tree, "1e-6").all
-    pld, rdp = (next(float(v) for k, v in opinions.items() if k.startswith(prefix)) for prefix in ("pld/", "rdp/"))
-    assert pld <= rdp * 1.001 + 1e-3
-    mu = composed_mu(the_tree)
-    assert not mu or min(map(float, opinions.values())) >= gaussian_epsilon(mu, 1e-6) - 1e-9
-
-
-@given(all_trees)
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_a_whole_is_at_least_its_dearest_part(the_tree):
-    dearest = max(epsilon(tree(event)) for event in the_tree.events)
-    assert epsilon(the_tree) >= dearest * 0.9995 - ULP
 
 
 @pytest.mark.parametrize("event", SINGLES[:4], ids=lambda event: type(event).__name__)
