@@ -76,7 +76,7 @@ _TABLE_FACTS = sa.text(
 _ERRORS: dict[str, tuple[type[LedgerUnavailable], str, str]] = {
     "55P03": (LedgerLocked, "Another process holds the ledger's write lock.", "Wait for it, then retry."),
     "40": (LedgerLocked, "Another transaction stood in the way, and nothing was written.", "Retry."),
-    "23505": (LedgerLocked, "Another program wrote this entry's place without the lock.", "Retry."),
+    "23": (LedgerLocked, "Another program wrote to the ledger without its lock, and was faster.", "Retry."),
     "25006": (LedgerReadOnly, "The server takes no writes: a standby, or set read-only.", "Connect to the primary."),
     "42501": (
         LedgerReadOnly,
@@ -227,12 +227,12 @@ class PostgreSQL(Database):
 
     def translated(self, error: exc.DBAPIError) -> LedgerUnavailable:
         """By SQLSTATE; without one the server was never reached, or is gone."""
-        state = getattr(error.orig, "sqlstate", None) or ""
+        state = getattr(error.orig, "sqlstate", None) or ("08" if error.connection_invalidated else "")
         for code in (state, state[:3], state[:2]):
             if known := _ERRORS.get(code):
                 cls, message, remedy = known
                 return cls(message, remedy)
-        if not state and (error.connection_invalidated or error.statement is None):
+        if not state and error.statement is None:
             return LedgerUnavailable(
                 f"{self.label} cannot be reached, or refused the login.",
                 "Check host, database, role and network; the password comes from ~/.pgpass or PGPASSWORD.",

@@ -37,14 +37,36 @@ def signer() -> Signer:
     return Signer.generate()
 
 
+STORES = ("sqlite", "postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test that uses a ledger runs on both stores, but for those that ask for the `path` of a file."""
+    if "location" in metafunc.fixturenames:
+        stores = STORES[:1] if "path" in metafunc.fixturenames else STORES
+        metafunc.parametrize("location", stores, indirect=True)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
 @pytest.fixture
-def ledger(path: Path, signer: Signer) -> Iterator[Ledger]:
-    with Ledger.create(path, signer=signer) as opened:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a ledger can be made: a path, or the URL of a new schema."""
+    if request.param == "sqlite":
+        yield tmp_path / "ledger.db"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.fresh()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def ledger(location: Path | str, signer: Signer) -> Iterator[Ledger]:
+    with Ledger.create(location, signer=signer) as opened:
         yield opened
 
 

@@ -17,11 +17,19 @@ from accounting.ledger import errors
 from accounting.ledger.entry import Head
 
 
-def test_a_missing_ledger_is_not_made_by_opening_it(path: Path, signer: Signer) -> None:
-    for key in (None, signer):
-        with pytest.raises(errors.LedgerNotFound, match="No ledger at"):
-            Ledger.open(path, signer=key)
-    assert not path.exists()
+def test_a_missing_ledger_is_not_made_by_opening_it(location: Path | str, signer: Signer) -> None:
+    for _ in range(2):
+        for key in (None, signer):
+            with pytest.raises(errors.LedgerNotFound, match="No ledger at"):
+                Ledger.open(location, signer=key)
+
+
+def test_a_ledger_is_not_overwritten(ledger: Ledger, location: Path | str, signer: Signer) -> None:
+    head = ledger.head()
+    with pytest.raises(errors.LedgerExists, match="forget what was spent"):
+        Ledger.create(location, signer=signer)
+    with Ledger.open(location, signer=signer) as opened:
+        opened.verify(anchor=head)
 
 
 def test_nothing_is_overwritten(ledger: Ledger, path: Path, signer: Signer, tmp_path: Path) -> None:
@@ -244,10 +252,10 @@ def test_an_unknown_failure_of_the_driver_is_still_typed(ledger: Ledger) -> None
         pytest.raises(errors.LedgerUnavailable, match="database refused"),
         ledger._store.writing() as transaction,
     ):
-        transaction.connection.exec_driver_sql("SELECT * FROM no_such_table")
+        transaction.connection.exec_driver_sql("SELECT no_such_function()")
 
 
-def test_the_log_is_on_and_every_commit_is_synced(ledger: Ledger) -> None:
+def test_the_log_is_on_and_every_commit_is_synced(ledger: Ledger, path: Path) -> None:
     with ledger._store._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
