@@ -1,6 +1,6 @@
 """What the release layer writes into the ledger, and how it reads it back.
 
-    attempt   a draft was sealed              commitment of draft.json; digest of its condition, if it has one
+    attempt   a draft was sealed              commitment of draft.json; salted digest of its condition, if it has one
     attack    an attack report was made       commitment of attack.json, verdict
     quality   a quality report was made       commitment of quality.json
     decision  the gate decided                SHA-256 of the public decision
@@ -69,12 +69,13 @@ def next_attempt(entries: Iterable[Entry], draft: str = "") -> int:
 def record_attempt(ledger: Appender, draft: DraftDocument, commitment: str) -> None:
     """A draft was sealed; `commitment` is the vault's for the canonical draft.json.
 
-    Of a draft drawn from an earlier model the entry holds a digest of what was asked, which receivers compare with the
-    card: nobody can take rows under a condition for a picture of the whole.
+    Of a draft drawn from an earlier model the entry holds a salted digest of what was asked, which receivers compare
+    with the card: nobody can take rows under a condition for a picture of the whole, and who only sees the ledger
+    cannot guess the condition.
     """
     facts: dict[str, JSON] = {"run_id": draft.run_id, "reservation_id": draft.reservation_id}
     if draft.sampling is not None:
-        facts["sampling"] = digest(draft.sampling.model_dump(mode="json"))
+        facts["sampling"] = draft.sampling.commitment()
     ledger.append("attempt", {**_about(draft), **facts, "document": commitment})
 
 

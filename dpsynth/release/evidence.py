@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
-from dpsynth.release.documents import JSON, canonical
+from dpsynth.release.documents import JSON, canonical, digest
 from dpsynth.release.fields import Closed, Hex64, Name, Share
 
 if TYPE_CHECKING:
@@ -55,21 +55,39 @@ class SamplingFacts(Closed):
     """Of which draft's model, and under which condition, rows were drawn; for drafts that are no first sample.
 
     `given` maps a column to the values that all rows hold, as `dpsynth sample --where` takes them; `balance` is the
-    column whose values take equal shares.
+    column whose values take equal shares. `salt` is random: the ledger holds the digest of all this, and a condition
+    has few likely forms, so without it whoever sees the entry could guess what was asked. The card opens it.
     """
 
     of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     given: dict[str, tuple[str, ...]] = Field(max_length=4096)
     balance: str | None = None
+    salt: Hex64 | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an absent salt: as it was written, and committed to, before there were salts."""
+        body: dict[str, Any] = default(self)
+        if self.salt is None:
+            del body["salt"]
+        return body
+
+    def commitment(self) -> str:
+        """What the ledger holds of it, 64 hexadecimal digits: hiding for whoever lacks the salt."""
+        return digest(self.model_dump(mode="json"))
 
     def words(self) -> str:
         """A sentence for receivers."""
         if not self.given and self.balance is None:
             return f"A further sample from the model of draft {self.of}."
+        return f"No picture of the whole table: {self.asked()}."
+
+    def asked(self) -> str:
+        """The condition and the shares in words; empty if neither was asked for."""
         parts = [f"{name} = {' or '.join(text or 'missing' for text in texts)}" for name, texts in self.given.items()]
         under = f"only rows with {'; '.join(parts)}" if parts else ""
         shares = f"equal shares of the values of {self.balance}" if self.balance is not None else ""
-        return f"No picture of the whole table: {' and '.join(filter(None, (under, shares)))}."
+        return " and ".join(filter(None, (under, shares)))
 
 
 class DraftDocument(Closed):

@@ -354,7 +354,7 @@ class Verifier:
             if shown != signed:
                 raise Refusal("card_mismatch", f"Card and statement contradict each other on {name}.")
         attempts = [entry.body for entry in self.slice.of(Kind.ATTEMPT) if entry.body.get("draft") == claims.draft]
-        asked = None if card.sampling is None else digest(card.sampling.model_dump(mode="json"))
+        asked = None if card.sampling is None else card.sampling.commitment()
         if not attempts or attempts[-1].get("sampling") != asked:
             raise Refusal("card_mismatch", "Card and ledger contradict each other on how the rows were drawn.")
         commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)

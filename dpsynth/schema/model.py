@@ -241,12 +241,16 @@ class Schema(BaseModel):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            problems = error.errors(include_url=False, include_input=False, include_context=False)
+            # A misspelt field explains the missing one, so it comes first.
+            first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
             place = ".".join(shown(str(p)) for p in first["loc"] if str(p) not in ("columns", "values"))
             place = place or ".".join(map(str, first["loc"]))
             what = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list").replace("Tuple", "List")
             if first["type"] == "union_tag_not_found":
                 what = "It has no `kind`"
+            if first["type"] == "extra_forbidden":
+                what = "There is no such field"
             pages = [] if first["loc"][:1] == ("constraints",) else ["docs/concepts/data-and-schema.md"]
             pages += [] if first["loc"][:1] == ("columns",) else ["docs/how-to/constraints.md"]
             raise SchemaError(

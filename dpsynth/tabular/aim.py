@@ -117,9 +117,10 @@ class AIM:
             (left, right): counts[: fit.shapes[left], : fit.shapes[right]]
             for (left, right), counts in zip(fit.pairs, table.counts(head.binnings, fit.pairs), strict=True)
         }
-        _Rounds(exact, weights, fit, event, settings.max_records, noise).run(progress)
+        rounds = _Rounds(exact, weights, fit, event, settings.max_records, noise)
+        rounds.run(progress)
         fit.run(LATER, _distances(fit), "fit records")
-        return opened.model(self.name, head, plan, (*head.events, event))
+        return opened.model(self.name, head, plan, (*head.events, event), admitted=rounds.admitted)
 
 
 @final
@@ -149,6 +150,11 @@ class _Rounds:
         steps = STEPS_PER_COLUMN * len(fit.shapes)
         batch = min(math.ceil(steps / MOST_FITS), len(exact))
         self._budget = AdaptiveBudget(event, steps=max(steps, batch), batch=batch, max_records=max_records)
+
+    @property
+    def admitted(self) -> tuple[Event, ...]:
+        """What ran under the filter, in time order."""
+        return self._budget.steps
 
     def run(self, progress: Progress) -> None:
         """Rounds until the filter is spent."""

@@ -94,5 +94,8 @@ def _number(value: Decimal | str | float, name: str) -> Decimal:
     except ArithmeticError:
         number = Decimal("NaN")
     if not number.is_finite() or number <= 0:
-        raise ParameterError(f"Expected {name}={value} > 0 (add/remove one unit).")
+        raise ParameterError(
+            f"The {name} must be a number above 0, not {value} (add/remove one unit).",
+            "Choose how much may be learned of one unit, such as epsilon 1 at delta 1e-6.",
+        )
     return number

@@ -32,6 +32,7 @@ from dpsynth.release.entries import record_report
 from dpsynth.release.evidence import DraftDocument, Evidence, bind
 from dpsynth.release.export import Documents, judge
 from dpsynth.release.gate import Decision
+from dpsynth.schema.model import Schema
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.private import bounded, open_source
@@ -118,6 +119,29 @@ class Draft:
                 if entry.kind is Kind.COMMIT and entry.body.get("reservation_id") == self.document.reservation_id:
                     return f"{entry.seq}:{entry.hash}"
         raise WorkspaceError(f"The ledger has no commit for '{self.name}'.", "Restore the ledger; do not release this.")
+
+    @property
+    def condition(self) -> str | None:
+        """What its rows were asked to be like, in words; None for a picture of the whole table."""
+        from dpsynth.workspace.resampling import condition
+
+        asked = condition(self)
+        return None if asked is None else asked.asked()
+
+    @property
+    def schema(self) -> Schema:
+        """The schema that it was fitted under: the plain file beside it, held against the sealed document's digest.
+
+        Raises:
+            WorkspaceError: the file was changed; attacks and quality would read the data by other roles and types.
+        """
+        found = Schema.from_yaml(self.folder / "schema.yaml")
+        if found.digest() != self.document.schema_digest:
+            raise WorkspaceError(
+                f"The schema.yaml of '{self.name}' is not the one that the draft was made with.",
+                "Restore the file; for another schema synthesize anew.",
+            )
+        return found
 
     @property
     def status(self) -> str:
@@ -262,7 +286,7 @@ class Draft:
 
     @cached_property
     def _source(self) -> Source:
-        opened = open_source(self.workspace, self._record_of_data, schema=self.folder / "schema.yaml")
+        opened = open_source(self.workspace, self._record_of_data, schema=self.schema)
         with self.workspace.ledger() as ledger:
             parts = opened.rows.to_compare(ledger, self.document.budget_id, self.document.reservation_id)
         return Source(schema=opened.schema, parts=parts)

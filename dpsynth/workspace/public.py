@@ -125,17 +125,19 @@ def check_output(path: Path) -> None:
     """Refuse, before any work is done, a path that rows cannot be written to.
 
     Raises:
-        DataError: another ending, the path is a link, or its folder does not exist.
+        DataError: another ending, the path is a link or a folder, or its folder does not exist.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise DataError(f"'{path.name}' ends neither in .csv nor in .parquet.", "Choose one of them.")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a path that is a link or a folder, or lies in a folder that does not exist; raises `DataError`."""
     if path.is_symlink():
         raise DataError(f"'{path.name}' is a link; output is never written through one.", "Choose another name.")
-    check_folder(path)
-
-
-def check_folder(path: Path) -> None:
-    """Refuse a path in a folder that does not exist; raises `DataError`."""
+    if path.is_dir():
+        raise DataError(f"'{path.name}' is a folder; output is a file.", "Choose another name.")
     if not path.parent.is_dir():
         raise DataError(f"There is no folder '{path.parent}' to write '{path.name}' to.", "Make it, or choose another.")
 

@@ -25,7 +25,6 @@ from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument, SamplingFacts
 from dpsynth.release.formats import encode_parquet
-from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular.conditions.given import Given, conditions, from_text
 from dpsynth.tabular.saved.saving import SavedModel, from_bytes
@@ -63,20 +62,21 @@ def resample(workspace: Workspace, draft: Draft, rows: int | None, given: Given 
                 "draft": name,
                 "draft_digest": sealed.draft_digest,
                 "rows": sample.num_rows,
-                "constraints": kept_constraints(Schema.from_yaml(draft.folder / "schema.yaml"), sample),
+                "constraints": kept_constraints(draft.schema, sample),
                 "seeds": {"sample": vault.commit(seed, purpose="seed")},
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "sampling": {
                     "of": first,
                     "given": {name: one.text(model.domains[name]) for name, one in allowed.items()},
                     "balance": balance,
+                    "salt": os.urandom(32).hex(),
                 },
             }
         )
         record_attempt(ledger, document, vault.commit(canonical(document.to_json()), purpose="document"))
     folder = workspace.layout.drafts / name
     folder.mkdir(mode=0o700)
-    (folder / "schema.yaml").write_bytes((draft.folder / "schema.yaml").read_bytes())
+    (folder / "schema.yaml").write_text(draft.schema.to_yaml(), "utf-8")
     write_json(folder / "model.json", read_json(draft.folder / "model.json"))
     write_json(folder / "draft.json", document.to_json())
     return Draft.load(workspace, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,11 +26,12 @@ def quick(members, release, holdout, **options):
     return attacks.audit(members, release, holdout, suite="quick", **options)
 
 
-def test_holdout_overlapping_train_is_refused_with_its_count(world):
+def test_holdout_overlapping_train_is_refused_without_a_count_of_rows(world):
     members, release, holdout = world
     broken = pd.concat([members.iloc[:150], holdout.iloc[:150]])
-    with pytest.raises(AttackInputError, match=r"150 holdout rows also stand in the training data"):
+    with pytest.raises(AttackInputError, match=r"holdout rows also stand in the training data") as refused:
         quick(members, release, broken)
+    assert not re.search(r"\d", str(refused.value))
 
 
 @pytest.mark.parametrize("name", ["fair", "randhie"])
@@ -49,10 +52,11 @@ def test_overlap_is_found_even_among_natural_duplicates():
         quick(members, independent(members, 2000, rng), broken)
 
 
-def test_a_person_on_both_sides_is_refused_with_the_count(world):
+def test_a_person_on_both_sides_is_refused_without_a_count_of_people(world):
     members, release, holdout = world
-    with pytest.raises(AttackInputError, match="7 units of column 'pid'"):
+    with pytest.raises(AttackInputError, match="Units of column 'pid' stand both") as refused:
         quick(members.assign(pid=range(300)), release.assign(pid=0), holdout.assign(pid=range(293, 593)), unit="pid")
+    assert not re.search(r"\d", str(refused.value))
 
 
 def test_one_row_of_each_person_is_a_target(world):

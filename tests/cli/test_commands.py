@@ -214,6 +214,8 @@ def test_a_draft_schema_is_written_for_a_table_that_a_run_would_refuse_and_says_
         (["-o", "rows.txt"], "neither in .csv nor in .parquet"),
         (["-o", "nowhere/rows.csv"], "There is no folder"),
         (["-o", "rows.csv", "--save-model", "nowhere/m.dpmodel"], "There is no folder"),
+        (["-o", "folder.csv"], "is a folder; output is a file"),
+        (["-o", "rows.csv", "--save-model", "folder.csv"], "is a folder; output is a file"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_refused_before_the_data_is_read(
@@ -224,6 +226,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_data_is_read(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
     code, out = run(capsys, "synthesize", "not-there.csv", "-e", 1, "--public", *options)
     assert code == 1 and message in out["error"]["message"]
 

@@ -235,7 +235,7 @@ def test_constraints_are_those_that_the_new_rows_keep(first: Draft, monkeypatch:
     assert first.workspace.sample(draft, rows=78).document.constraints == ("range(age) of 78",)
 
 
-def test_the_ledger_holds_a_digest_of_what_was_asked(first: Draft) -> None:
+def test_the_ledger_holds_a_digest_of_what_was_asked_that_cannot_be_guessed(first: Draft) -> None:
     draft = first.workspace.sample(first, rows=300, given={"age": "22"})
     with draft.workspace.ledger() as ledger:
         entries = [entry.body for entry in ledger.entries(draft.document.budget_id) if entry.kind is Kind.ATTEMPT]
@@ -243,8 +243,41 @@ def test_the_ledger_holds_a_digest_of_what_was_asked(first: Draft) -> None:
     asked = next(body for body in entries if body["draft"] == draft.name)["sampling"]
     from dpsynth.release.documents import digest
 
-    assert asked == digest(draft.document.sampling.model_dump(mode="json"))
-    assert asked != digest({"of": first.name, "given": {}, "balance": None})
+    assert asked == digest(draft.document.sampling.model_dump(mode="json")) == draft.document.sampling.commitment()
+    open_facts = draft.document.sampling.model_dump(mode="json", exclude={"salt"})
+    assert asked != digest({"of": first.name, "given": {"age": ["22.."]}, "balance": None}) != digest(open_facts)
+    assert asked != digest(open_facts), "whoever guesses the condition would see it confirmed"
+    again = first.workspace.sample(first, rows=300, given={"age": "22"}).document.sampling
+    assert again.given == draft.document.sampling.given and again.commitment() != asked
+
+
+def test_facts_of_a_draft_that_was_made_before_there_were_salts_keep_their_digest() -> None:
+    from dpsynth.release.documents import digest
+    from dpsynth.release.evidence import SamplingFacts
+
+    old = {"of": "fair-0001", "given": {"age": ["22"]}, "balance": None}
+    assert SamplingFacts.model_validate(old).commitment() == digest(old)
+
+
+def test_a_list_of_drafts_says_which_rows_are_no_picture_of_the_whole(
+    first: Draft, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft = first.workspace.sample(first, rows=100, given={"religious": 4})
+    assert (first.condition, draft.condition) == (None, "only rows with religious = 4")
+    assert first.workspace.sample(first, rows=50).condition is None
+    assert call(["show", "-w", str(first.workspace.layout.root), "--json"]) == 0
+    told = {row["draft"]: row["condition"] for row in json.loads(capsys.readouterr().out)["drafts"]}
+    assert told[draft.name] == draft.condition and told[first.name] is None
+
+
+def test_a_draft_whose_schema_file_was_changed_is_not_judged_by_it(first: Draft) -> None:
+    """Another role for a column would change which secrets the attacks guess."""
+    path = first.folder / "schema.yaml"
+    path.write_text(first.schema.with_columns(age={"role": "sensitive"}).to_yaml(), "utf-8")
+    changed = first.workspace.draft(first.name)
+    for step in (changed.attack, changed.evaluate, lambda: first.workspace.sample(changed, rows=50)):
+        with pytest.raises(WorkspaceError, match=r"schema.yaml of 'fair-0001' is not the one"):
+            step()
 
 
 def test_the_command_line_samples_a_draft_and_a_public_model(

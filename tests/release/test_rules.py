@@ -12,6 +12,7 @@ import dpsynth.release.rules as rules
 from accounting import NeighboringRelation, PrivacyUnit
 from accounting.ledger.entry import Entry
 from attacks.report import NegativeControlRecord, PositiveControlRecord
+from dpsynth.quality.report import PairQuality
 from dpsynth.release.policy import default_policy
 from tests.conformance.rule import (
     RuleConformance,
@@ -314,6 +315,16 @@ class TestQuality(RuleConformance):
         found = self.ask(far, default_policy())
         assert not found.passed
         assert "no dependence to keep" in found.reason
+
+    def test_the_reason_names_where_most_was_lost_and_the_public_one_does_not(self, evidence):
+        far = with_quality(evidence, "tvd2_mean", value=0.3, matched=0.3)
+        assert "The pair" not in self.ask(far, default_policy()).reason
+        pair = {"ci_low": 0.0, "ci_high": 1.0, "reference": 0.1, "floor": 0.0, "shuffle": 0.5}
+        pairs = tuple(PairQuality(left="age", right=right, tvd=tvd, **pair) for right, tvd in (("a", 0.2), ("b", 0.4)))
+        report = far.quality.report.model_copy(update={"pairs": pairs})
+        quality = far.quality.model_copy(update={"report": report})
+        found = self.ask(replace(far, quality=quality), default_policy())
+        assert "The pair that lost most is 'age' and 'b'. " in found.reason and found.confidential
 
     def test_a_policy_may_ask_for_no_quality(self, evidence):
         lax = changed(default_policy(), "quality", required=False)

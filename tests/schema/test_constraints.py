@@ -93,7 +93,8 @@ REFUSED = {
     "both columns are numbers, both dates or both datetimes": [{"kind": "inequality", "low": "ill", "high": "age"}],
     "both dates or both": [{"kind": "inequality", "low": "ill", "high": "at"}],
     "does not match any of the expected tags": [{"kind": "regex", "column": "age"}],
-    "Extra inputs are not permitted": [{**ALL[0], "because": "so"}],
+    "'because': There is no such field": [{**ALL[0], "because": "so"}],
+    "'hihg': There is no such field": [{"kind": "inequality", "low": "ill", "hihg": "seen"}],
     "'sex': a value is none of the column's": [
         {"kind": "forbidden_combinations", "columns": ["sex", "married"], "rows": [["x", True]]}
     ],

@@ -104,7 +104,7 @@ def test_bounds_have_the_type_of_their_column() -> None:
         ("columns: {x: {kind: boolean", "not readable YAML at line"),
         ("columns: {? [a] : {kind: boolean}}", "not readable YAML at line 1"),
         ("columns: {}", "columns: Dictionary"),
-        ("columns: {x: {kind: boolean, colour: red}}", "'x'.'colour': Extra inputs"),
+        ("columns: {x: {kind: boolean, colour: red}}", "'x'.'colour': There is no such field"),
         ("version: 2\ncolumns: {x: {kind: boolean}}", "'version'"),
         ("columns: {x: {kind: text}}", "'x'.'kind'"),
         ("columns: {x: {kind: integer, values: [1]}}", "`values` and `other` belong to categorical"),

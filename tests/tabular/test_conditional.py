@@ -514,6 +514,19 @@ def test_rows_under_a_condition_and_filled_gaps_break_no_constraint(name):
         model.sample(10, np.random.default_rng(0), given={"ward": "c", "sex": "m"})
 
 
+def test_cells_that_contradict_each_other_free_only_what_hangs_on_them():
+    """Nobody can leave before admission, so that row's gap of a third constrained column is still filled."""
+    model = fitted("mst", stays(3000), Schema.from_dict(STAYS), epsilon="8").model
+    torn = pa.table({
+        "admitted": pa.array([date(2020, 5, 5)] * 200, pa.date32()),
+        "left": pa.array([date(2020, 2, 2)] * 200, pa.date32()),
+        "sex": pa.array(["m"] * 200),
+    })  # fmt: skip
+    full = model.complete(torn, np.random.default_rng(0))
+    assert full.column("left").to_pylist() == torn.column("left").to_pylist(), "what was known stays"
+    assert set(full.column("ward").to_pylist()) == {"a", "b"}
+
+
 def test_a_loaded_model_still_breaks_no_constraint():
     saved = fitted("gibbs", stays(2000), Schema.from_dict(STAYS), epsilon="8")
     found = from_bytes(to_bytes(saved)).model

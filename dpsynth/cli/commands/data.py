@@ -162,11 +162,11 @@ def _synthesize_public(
     rows: int | None,
 ) -> None:
     from accounting.relation import PrivacyUnit
-    from dpsynth.workspace.public import check_folder, check_output, synthesize_public, write_rows
+    from dpsynth.workspace.public import check_output, check_place, synthesize_public, write_rows
 
     check_output(output)
     if save_model is not None:
-        check_folder(save_model)
+        check_place(save_model)
     of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else None
     with terminal.progress() as progress:
         made = synthesize_public(
@@ -186,7 +186,8 @@ def _synthesize_public(
         from dpsynth.tabular import save
 
         save(made.saved, save_model)
-        terminal.say(f"Wrote {save_model}: draw from it with: {to_copy('dpsynth', 'sample', save_model, '--public')}")
+        again = to_copy("dpsynth", "sample", save_model, "--public", "-o", output.with_stem(f"{output.stem}-again"))
+        terminal.say(f"Wrote {save_model}: draw from it with: {again}")
     terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
     terminal.say(f"If it were private: {made.guarantee.sentence()}")
     terminal.result(

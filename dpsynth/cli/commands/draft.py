@@ -17,9 +17,20 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
 
     terminal = Terminal(as_json=as_json)
     drafts = list(Workspace.open(workspace).drafts())
-    rows = [[d.name, d.document.dataset, d.document.generator.name, str(d.guarantee.epsilon), d.status] for d in drafts]
-    terminal.table("Drafts", ["draft", "data", "generator", ">epsilon", "status"], rows)
-    terminal.result({"drafts": [{"draft": d.name, "dataset": d.document.dataset, "status": d.status} for d in drafts]})
+    rows = [
+        [d.name, f.dataset, f.generator.name, str(d.guarantee.epsilon), d.status, d.condition or "all"]
+        for d in drafts
+        for f in [d.document]
+    ]
+    terminal.table("Drafts", ["draft", "data", "generator", ">epsilon", "status", "rows like"], rows)
+    terminal.result(
+        {
+            "drafts": [
+                {"draft": d.name, "dataset": d.document.dataset, "status": d.status, "condition": d.condition}
+                for d in drafts
+            ]
+        }
+    )
 
 
 def attack(

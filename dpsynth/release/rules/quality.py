@@ -34,6 +34,12 @@ def _beyond_reference(metric: Metric) -> float:
     return (need(metric.matched, f"the matched value of {METRIC}") - reference) / reference
 
 
+def _furthest(report: QualityReport) -> str:
+    """Where to begin: the pair of columns that lost most against a real holdout."""
+    worst = max(report.pairs, key=lambda pair: pair.tvd - pair.reference, default=None)
+    return "" if worst is None else f"The pair that lost most is {worst.left!r} and {worst.right!r}. "
+
+
 @final
 class Quality:
     """Shortfall of the mean two-way total variation within the limit."""
@@ -54,8 +60,8 @@ class Quality:
         return finding(
             self, value=value, limit=limit, passed=value <= limit,
             ok="Two-way error is within the limit.",
-            failed=f"Two-way error is {value:.0%} {said}; at most {limit:.0%} is accepted. Declare in the schema what "
-            "is public, use more epsilon or fewer columns, or another generator.",
+            failed=f"Two-way error is {value:.0%} {said}; at most {limit:.0%} is accepted. {_furthest(report)}"
+            "Declare in the schema what is public, use more epsilon or fewer columns, or another generator.",
             confidential=True,
         )  # fmt: skip
 

@@ -166,11 +166,13 @@ def _values_around(
 
         first = [name for name, is_known in zip(rules.order, pattern, strict=True) if is_known]
         made = rules.constrained({name: codes[name][at] for name in rules.order}, rng, narrow, first)
-        unsolved = np.zeros(len(at), dtype=bool)
-        for name in first:
-            unsolved |= made[name] != own[name]
-        for name in rules.order:
-            held[name][at] = np.where(unsolved, -1, made[name])
+        for group in rules.groups:  # what is unsolvable in one group leaves the others alone
+            names = {name for number in group for name in rules.rules[number].columns}
+            unsolved = np.zeros(len(at), dtype=bool)
+            for name in names.intersection(first):
+                unsolved |= made[name] != own[name]
+            for name in names:
+                held[name][at] = np.where(unsolved, -1, made[name])
     return held
 
 

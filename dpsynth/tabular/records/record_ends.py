@@ -54,9 +54,17 @@ class OpenFit:
         fit = RecordFit(head.binnings, head.total, strength, rng, progress, penalties=penalties, public=public)
         return cls(fit=fit, enforcement=enforcement, rng=rng)
 
-    def model(self, generator: str, head: MeasuredColumns, plan: Plan, events: tuple[Event, ...]) -> RecordModel:
-        """What the fit has become, with the events spent."""
-        fit = self.fit
+    def model(
+        self,
+        generator: str,
+        head: MeasuredColumns,
+        plan: Plan,
+        events: tuple[Event, ...],
+        *,
+        admitted: tuple[Event, ...] = (),
+    ) -> RecordModel:
+        """What the fit has become, with the events spent, and what a filter among them admitted."""
+        fit, unit = self.fit, plan.tree.unit
         fitted = fit.chains.merged()
         records = {name: fitted.records[:, at] for at, name in enumerate(head.binnings)}
         enforcement = self.enforcement.fitted(records, self.rng)
@@ -67,7 +75,8 @@ class OpenFit:
             table=fitted,
             expected=fit.mean,
             measured=fit.sigmas,
-            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=plan.tree.unit, events=events),
+            events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=events),
+            admitted=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=admitted),
             rows=round(head.total),
             total=head.total,
             penalties=enforcement.penalties(fit.shapes),

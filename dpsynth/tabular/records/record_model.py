@@ -47,6 +47,7 @@ class RecordModel:
         enforced: declared constraints, and what was learned for them.
         history: how well the chains fitted after each sweep, run by run.
         public_prior: whether the fit began with public rows.
+        admitted: steps that ran under the filter among `events`, in time order; the filter's bound is their price.
         triples: columns whose tables of three were measured, with merged codes (`merging`), and are kept in samples.
     """
 
@@ -64,6 +65,7 @@ class RecordModel:
     history: tuple[tuple[Sweep, ...], ...] = ()
     public_prior: bool = False
     triples: tuple[Columns, ...] = ()
+    admitted: EventTree | None = None
 
     def sample(
         self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
@@ -153,6 +155,7 @@ class RecordModel:
             "pairs": [{"columns": list(pair), "sigma": round(sigma, 3)} for pair, sigma in self.measured.items()],
             "triples": [[names[at] for at in triple] for triple in self.triples],
             "public_prior": self.public_prior,
+            "admitted_steps": 0 if self.admitted is None else len(self.admitted.events),
             **self.enforced.describe(),
             "fit": [
                 {

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dpsynth.core.errors import DpsynthError, ModelError, ParameterError
-from dpsynth.schema.domain import Domain, GridDomain
+from accounting.errors import AccountingError
+from accounting.event import ZCDPFilter
+from accounting.filters import RunningFilter
+from dpsynth.core.errors import ModelError, ParameterError
+from dpsynth.schema.domain import Domain
 from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.columns.cells import Cells
 from dpsynth.tabular.columns.oneway import OneWay
@@ -127,25 +130,25 @@ def _check_records(model: RecordModel) -> None:
     for triple in model.triples:
         ascending = list(triple) == sorted(set(triple)) and len(triple) == LARGEST
         _require(ascending and 0 <= triple[0] <= triple[-1] < len(names), "it has triples of columns that it lacks")
+    _check_admitted(model)
     for pair, sigma in model.measured.items():
         _require(len(set(pair)) == len(pair) and set(pair) <= set(names), "it measured columns that it lacks")
         _require(0 < sigma < LARGEST_COUNT, "it measured without noise")
 
 
-def _check_rules(model: ForestModel | RecordModel) -> None:
-    """Constraints speak of the model's columns and kinds, and their learned parts fit."""
-    schema = model.enforced.schema()
-    if schema is None:
+def _check_admitted(model: RecordModel) -> None:
+    """Steps ran under one filter of the model's own events, and do not pass its bound."""
+    if model.admitted is None or not model.admitted.events:
         return
-    for name, domain in model.domains.items():
-        kind = schema.columns[name].kind if name in schema.columns else None
-        grid = domain.kind if isinstance(domain, GridDomain) else None
-        same = kind == grid if grid else kind in ("categorical", "boolean")
-        _require(same, f"its constraints take column {name!r} for one of another kind")
+    own = (model.admitted.relation, model.admitted.unit) == (model.events.relation, model.events.unit)
+    filters = [event for event in model.events.events if isinstance(event, ZCDPFilter)]
+    _require(own and len(filters) == 1, "it admitted steps that no filter of its events bounds")
     try:
-        model.enforcement()
-    except DpsynthError as error:
-        raise ModelError(f"The model file cannot be used: {error.message}", error.remedy) from None
+        running = RunningFilter(filters[0])
+        for step in model.admitted.events:
+            running.admit(step)
+    except AccountingError:
+        _require(False, "it admitted steps beyond the bound of its filter")
 
 
 def _check_masses(name: str, masses: Any) -> None:

@@ -4,7 +4,8 @@ Writing walks a model's dataclasses; every class that may occur has a name in `K
 follows the *annotations* of those classes, not the file: where a class says `NDArray[np.int64]` the file must hold an
 array of 64-bit integers, where it says `Mapping[str, Domain]` an object of one of the domains. So a file decides
 values, never types: nothing is imported by a name it gives, nothing is unpickled, and a field too many or too few is an
-error. A field that is added to a class is written and checked from then on without a line here.
+error. A field that is added to a class is written and checked from then on without a line here; one with a default may
+be absent, as it is in files from before it was added.
 
 An object that occurs twice (a column's domain) is written once and referred to by its number.
 
@@ -243,7 +244,9 @@ class _Reader:
         if kind != name:
             raise _refused(where, "a part of another kind")
         hints = typing.get_type_hints(wanted)
-        named = [field.name for field in dataclasses.fields(wanted)]
+        wanted_fields = dataclasses.fields(wanted)
+        added = {field.name for field in wanted_fields if _has_default(field)}  # since the file's version, if absent
+        named = [field.name for field in wanted_fields if not (field.name in added and _lacks(fields, field.name))]
         _only(fields, set(named), f"{where} ({name})")
         # in the order in which they were written, which is the order of the numbers that `same` refers to
         values = {field: self.read(fields[field], hints[field], f"{where}.{field}", depth + 1) for field in named}
@@ -253,6 +256,14 @@ class _Reader:
             raise _refused(where, error.message.rstrip(".")) from None
         self._known.append(made)
         return made
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _lacks(fields: Any, name: str) -> bool:
+    return isinstance(fields, dict) and name not in fields
 
 
 def _plain(written: Any, wanted: Any, where: str) -> Any:
