@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.quality.report import QualityReport
     from dpsynth.release.verify import VerificationReport
-    from dpsynth.schema.model import Schema
     from dpsynth.workspace.workspace import Workspace
 
 SUITE = "standard"
