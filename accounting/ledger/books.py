@@ -10,7 +10,9 @@ accountant.
 from __future__ import annotations
 
 from accounting.ledger.amounts import NOTHING, Amounts, Balance, Charge
+from accounting.ledger.entry import Head
 from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord, Status
+from accounting.ledger.rotation import LedgerKey, key_at
 
 
 class Books:
@@ -19,6 +21,8 @@ class Books:
     Attributes:
         ledger_id: random name of the ledger.
         public_key: raw Ed25519 key of its first entry, 32 bytes.
+        ledger_keys: that key and its successors, in order.
+        head: the entry before the one that is read or written next; None before the first.
         budgets: by id.
         reservations: by id, closed ones included.
         keys: release and review keys by id, revoked ones included.
@@ -27,12 +31,19 @@ class Books:
     def __init__(self) -> None:
         self.ledger_id = ""
         self.public_key = b""
+        self.ledger_keys: list[LedgerKey] = []
+        self.recovered: dict[int, bytes] = {}  # rotations that a recovery key signed
+        self.head: Head | None = None
         self.budgets: dict[str, BudgetRecord] = {}
         self.reservations: dict[str, ReservationRecord] = {}
         self.keys: dict[str, KeyRecord] = {}
         self._spent: dict[str, Charge] = {}
         self._held: dict[str, Charge] = {}  # spent and reserved together
         self._commitments: dict[str, str] = {}
+
+    def signer_of(self, seq: int) -> bytes:
+        """The raw key that must have signed an entry."""
+        return self.recovered.get(seq) or key_at(self.ledger_keys, seq)
 
     def balance(self, budget_id: str) -> Balance:
         """Granted, spent, reserved, left of a known budget."""

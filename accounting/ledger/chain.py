@@ -5,8 +5,9 @@ the same checks. Order of the checks for one entry:
 
 1. its seq is the next one, and its prev_hash is the hash read before it;
 2. its hash follows from prev_hash and the digest of its body;
-3. its signature was made by the ledger key over tag and hash (the caller decides for which entries);
-4. its body keeps the rules of `accounting.ledger.rules`.
+3. its body keeps the rules of `accounting.ledger.rules`;
+4. its signature was made over tag and hash by the ledger key in force at its place. The caller decides for which
+   entries; a rotation's is always checked, since it says which key the head's must be of.
 
 Changing one byte of one body therefore changes every later hash, and the ledger key would have to sign all of
 them again. Cutting off the end changes nothing that remains: whoever kept a later
@@ -27,6 +28,7 @@ from accounting.ledger.entry import (
     HEX64,
     Entry,
     Head,
+    Kind,
     Row,
     Withheld,
     body_digest,
@@ -72,9 +74,10 @@ class Chain:
         if not isinstance(body, dict) or end != len(row.body) or spelled != data:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON")
         rules.apply(self.books, row.seq, body)
-        if thorough:
+        if thorough or body["kind"] == Kind.KEY_ROTATE:
             self.check_signature(row.seq, tag_of(body, row.prev_hash), row.hash, row.signature, row.key_id)
-        self.head, self._last, self._last_body = Head(row.seq, row.hash), row, body
+        self._last, self._last_body = row, body
+        self._advance(row.seq, row.hash)
         return body
 
     def check_head(self) -> Head:
@@ -104,7 +107,7 @@ class Chain:
         rules.apply(self.books, entry.seq, entry.body)
         tag = tag_of(entry.body, entry.prev_hash)
         self.check_signature(entry.seq, tag, entry.hash, entry.signature, entry.key_id)
-        self.head = Head(entry.seq, entry.hash)
+        self._advance(entry.seq, entry.hash)
 
     def read_withheld(self, link: Withheld) -> None:
         """Check an entry of a slice whose body is withheld; its signature binds its tag.
@@ -116,21 +119,24 @@ class Chain:
             raise _tampered(link.seq, Reason.MALFORMED, "has no digest")
         self._link(link.seq, link.prev_hash, bytes.fromhex(link.body_digest), link.hash)
         self.check_signature(link.seq, link.tag, link.hash, link.signature, link.key_id)
-        self.head = Head(link.seq, link.hash)
+        self._advance(link.seq, link.hash)
 
     def check_signature(self, seq: int, tag: str, hash_: str, signature: str, key_id: str) -> None:
-        """Check one signature against the ledger key named by the first entry.
+        """Check one signature against the ledger key in force at this place.
 
         Raises:
             LedgerTampered: it was not made by that key over this tag and hash.
         """
-        public_key = self.books.public_key
+        public_key = self.books.signer_of(seq)
         if (
             not HEX64.fullmatch(signature)
             or key_id != signing.key_id(public_key)
             or not signing.verify(public_key, bytes.fromhex(signature), signed_message(tag, hash_))
         ):
-            raise _tampered(seq, Reason.SIGNATURE_INVALID, "was not signed by the ledger's key")
+            raise _tampered(seq, Reason.SIGNATURE_INVALID, "was not signed by the ledger's key of that time")
+
+    def _advance(self, seq: int, hash_: str) -> None:
+        self.head = self.books.head = Head(seq, hash_)
 
     def _link(self, seq: int, prev_hash: str, digest: bytes, hash_: str) -> None:
         expected = Head(-1, GENESIS_PREV) if self.head is None else self.head

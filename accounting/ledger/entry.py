@@ -54,6 +54,7 @@ class Kind(StrEnum):
     LEDGER_CREATE = "ledger.create"
     KEY_ADD = "key.add"
     KEY_REVOKE = "key.revoke"
+    KEY_ROTATE = "key.rotate"
     POLICY = "policy"
     CHECKPOINT = "checkpoint"
     BUDGET_CREATE = "budget.create"
@@ -72,12 +73,12 @@ class Kind(StrEnum):
 
 
 GLOBAL_KINDS = frozenset(
-    {Kind.LEDGER_CREATE, Kind.KEY_ADD, Kind.KEY_REVOKE, Kind.POLICY, Kind.CHECKPOINT}
+    {Kind.LEDGER_CREATE, Kind.KEY_ADD, Kind.KEY_REVOKE, Kind.KEY_ROTATE, Kind.POLICY, Kind.CHECKPOINT}
 )  # published whole in every slice
 RECORD_KINDS = frozenset(
     {Kind.ATTEMPT, Kind.ATTACK, Kind.QUALITY, Kind.DECISION, Kind.REVIEW, Kind.RELEASE, Kind.RECALL}
 )  # about one budget, no effect on its balance
-APPENDABLE = RECORD_KINDS | GLOBAL_KINDS - {Kind.LEDGER_CREATE}
+APPENDABLE = RECORD_KINDS | GLOBAL_KINDS - {Kind.LEDGER_CREATE, Kind.KEY_ROTATE}
 
 
 class Head(NamedTuple):

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     REDACTED_OWN_ENTRY = "redacted-own-entry"
     REDACTED_GLOBAL_ENTRY = "redacted-global-entry"
     RULE_BROKEN = "rule-broken"
+    ROTATION_INVALID = "rotation-invalid"
     PLAN_EXCEEDED = "plan-exceeded"
     OVERSPENT = "overspent"
 

@@ -42,6 +42,7 @@ from accounting.ledger.entry import JSON, SCHEMA, Entry, Kind, Row, seal, stamp
 from accounting.ledger.errors import EntryRefused, KeyRefused, LedgerReadOnly, LedgerTampered
 from accounting.ledger.evidence.checkpoint import Checkpoint, sign_head
 from accounting.ledger.reader import LedgerReader
+from accounting.ledger.rotation import rotation_fields
 from accounting.ledger.signing import Signer
 from accounting.ledger.store import Store
 from accounting.relation import NeighboringRelation, PrivacyUnit
@@ -93,30 +94,15 @@ class Ledger(LedgerReader):
 
         Args:
             path: file or `sqlite:///` URL.
-            signer: the key that created it.
+            signer: the key in force: the one that created it, or what that was rotated to.
             timeout_s: seconds to wait for another process's write.
 
         Raises:
             LedgerUnavailable: not found, not a ledger, newer, read-only, locked or damaged.
             LedgerTampered: its first entry does not verify.
-            KeyRefused: `signer` is not the key that created it.
+            KeyRefused: `signer` is not the key in force.
         """
-        store = Store.open(path, timeout_s=timeout_s, writable=signer is not None)
-        try:
-            with store.reading() as transaction:
-                genesis = next(transaction.rows(), None)
-            if genesis is None:
-                raise no_genesis()
-            ledger = cls(store, genesis, signer)
-            if signer is not None and signer.public_bytes != ledger.public_key:
-                raise KeyRefused(
-                    "This key did not create the ledger, so its entries would not verify.",
-                    "Load the ledger's own key, or open without a signer to read.",
-                )
-        except BaseException:
-            store.close()
-            raise
-        return ledger
+        return cls._opened(path, timeout_s, writable=signer is not None, then=lambda ledger: ledger._take(signer))
 
     def __repr__(self) -> str:
         return f"Ledger({self.ledger_id!r}, {'writable' if self._signer else 'read only'})"
@@ -303,6 +289,45 @@ class Ledger(LedgerReader):
         fields = bodies.record_fields(self._read(), kind, body)
         return self._append(Kind(kind), lambda _: fields)
 
+    def rotate(self, new_signer: Signer, reason: str) -> Entry:
+        """Hand over to another key, which signs from the next entry on, here too. See `accounting.ledger.rotation`.
+
+        Args:
+            new_signer: never before a key of this ledger, of whatever role. Save it first.
+            reason: why; kept for ever.
+
+        Raises:
+            EntryRefused: no reason, or the key served already.
+            KeyRefused: the new key is the old one, or this ledger's key was rotated away meanwhile.
+        """
+        with self._lock:
+            entry = self._hand_over(self._writer(), new_signer, reason)
+            self._signer = new_signer
+            return entry
+
+    @classmethod
+    def recover(
+        cls,
+        path: str | Path,
+        *,
+        recovery: Signer,
+        new_signer: Signer,
+        reason: str,
+        timeout_s: float = LOCK_TIMEOUT_S,
+    ) -> Ledger:
+        """Open a ledger whose key is lost, with a key of role `recovery` that it knows, and rotate to a new one.
+
+        Raises:
+            EntryRefused: no reason, or `recovery` is no such key of this ledger, or was revoked.
+            LedgerUnavailable: as `open`.
+        """
+
+        def take_over(ledger: Ledger) -> None:
+            ledger._hand_over(recovery, new_signer, reason, recovery=True)
+            ledger._signer = new_signer
+
+        return cls._opened(path, timeout_s, writable=True, then=take_over)
+
     def checkpoint(self) -> Checkpoint:
         """The head, signed, to be kept in a second place; `LedgerReadOnly` without a signer."""
         return sign_head(self.ledger_id, self.head(), self._writer())
@@ -312,14 +337,52 @@ class Ledger(LedgerReader):
             raise LedgerReadOnly("The ledger was opened without a signer.", "Open it with its key to write.")
         return self._signer
 
-    def _append(self, kind: Kind, decide: Callable[[Books], Mapping[str, JSON]]) -> Entry:
-        """Decide, seal and write in one transaction; `decide` sees every entry that came before."""
-        signer = self._writer()
+    @classmethod
+    def _opened(cls, path: str | Path, timeout_s: float, *, writable: bool, then: Callable[[Ledger], None]) -> Ledger:
+        store = Store.open(path, timeout_s=timeout_s, writable=writable)
+        try:
+            with store.reading() as transaction:
+                genesis = next(transaction.rows(), None)
+            if genesis is None:
+                raise no_genesis()
+            ledger = cls(store, genesis, None)
+            then(ledger)
+        except BaseException:
+            store.close()
+            raise
+        return ledger
+
+    def _take(self, signer: Signer | None) -> None:
+        """Sign with this key from now on, if it is in force."""
+        if signer is not None:
+            _check_in_force(self._read(), signer)
+            self._signer = signer
+
+    def _hand_over(self, signer: Signer, new: Signer, reason: str, *, recovery: bool = False) -> Entry:
+        def fields(books: Books) -> Mapping[str, JSON]:
+            if books.head is None:
+                raise no_genesis()
+            return rotation_fields(
+                ledger_id=books.ledger_id, head=books.head, signer=signer, new=new, reason=reason, recovery=recovery
+            )
+
+        return self._append(Kind.KEY_ROTATE, fields, recovery=signer if recovery else None)
+
+    def _append(
+        self, kind: Kind, decide: Callable[[Books], Mapping[str, JSON]], *, recovery: Signer | None = None
+    ) -> Entry:
+        """Decide, seal and write in one transaction; `decide` sees every entry that came before.
+
+        A rotation by a `recovery` key is the only entry that another key than the one in force may sign.
+        """
+        signer = recovery or self._writer()
         with self._lock:
             ahead = False
             try:
                 with self._store.writing() as transaction:
                     self._catch_up(transaction)
+                    if recovery is None:
+                        _check_in_force(self._chain.books, signer)
                     body = stamp(kind, decide(self._chain.books))
                     row = seal(body, self._chain.head, signer)
                     try:
@@ -333,6 +396,20 @@ class Ledger(LedgerReader):
                     self._chain = Chain()  # the entry may not be on disk: read again what is
                 raise
             return Entry.from_row(row, body)
+
+
+def _check_in_force(books: Books, signer: Signer) -> None:
+    if signer.public_bytes == books.ledger_keys[-1].public_key:
+        return
+    if any(signer.public_bytes == key.public_key for key in books.ledger_keys):
+        raise KeyRefused(
+            "This key was rotated away, so its entries would not verify.",
+            "Load the ledger's present key, or open without a signer to read.",
+        )
+    raise KeyRefused(
+        "This key did not create the ledger, nor was it rotated to, so its entries would not verify.",
+        "Load the ledger's own key, or open without a signer to read.",
+    )
 
 
 def _price(tree: EventTree, delta: Decimal) -> Guarantee:

@@ -19,6 +19,7 @@ from accounting.ledger.books import Books
 from accounting.ledger.chain import Chain, rolled_back
 from accounting.ledger.entry import JSON, Entry, Head, Row
 from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord
+from accounting.ledger.rotation import LedgerKey
 from accounting.ledger.slice import make_slice
 from accounting.ledger.store import Store, Transaction
 
@@ -53,8 +54,13 @@ class LedgerReader:
 
     @property
     def public_key(self) -> bytes:
-        """Raw Ed25519 public key, 32 bytes: what receivers need."""
+        """Raw Ed25519 public key of the first entry, 32 bytes: what receivers need."""
         return self._genesis.books.public_key
+
+    def ledger_keys(self) -> tuple[LedgerKey, ...]:
+        """The key of the first entry and those that it was rotated to, each with the first entry that it signs."""
+        with self._lock:
+            return tuple(self._read().ledger_keys)
 
     def find_budget(self, commitment: str) -> str | None:
         """The budget granted on this data, or None."""

@@ -26,6 +26,7 @@ FIELDS: Mapping[Kind, frozenset[str]] = {
         Kind.LEDGER_CREATE: {"schema", "ledger_id", "public_key"},
         Kind.KEY_ADD: {"key_id", "public_key", "role"},
         Kind.KEY_REVOKE: {"key_id", "reason"},
+        Kind.KEY_ROTATE: {"key_id", "public_key", "reason", "recovery_key", "countersignature"},
         Kind.BUDGET_CREATE: _BUDGET_FIELDS,
         Kind.RESERVE: {"budget_id", "reservation_id"} | _RESERVE_FIELDS,
         Kind.ACCESS: {"budget_id", "reservation_id"},

@@ -6,10 +6,12 @@ budget's every entry up to the head is shown, that commits stay inside their pla
 inside the grant. Reservations that were never committed count as spent. Order of the checks:
 
 1. shape, schema and size, before anything is computed;
-2. the first entry names `ledger_key`, which the receiver already trusts;
-3. each entry: place, hash, signature, rules of the books (`accounting.ledger.chain`);
+2. the first entry names the key that the slice says;
+3. each entry: place, hash, signature by the key in force there, rules of the books (`accounting.ledger.chain`);
 4. a withheld entry must not carry this budget's tag, nor the tag of entries that everybody may see;
-5. the last entry is the head that the slice claims, and the chain runs through `anchor`, if one is given.
+5. `ledger_key`, which the receiver already trusts, is the first key or one that it was rotated to
+   (`accounting.ledger.rotation` says what each proves);
+6. the last entry is the head that the slice claims, and the chain runs through `anchor`, if one is given.
 
 Standard library, `cryptography` and `rfc8785` only; no database.
 
@@ -27,6 +29,7 @@ from accounting.ledger.chain import Chain
 from accounting.ledger.entry import GLOBAL_KINDS, HEX32, JSON, Entry, Head, Kind, Withheld, budget_tag
 from accounting.ledger.errors import LedgerTampered, Reason, SliceRefused
 from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord
+from accounting.ledger.rotation import LedgerKey
 
 SCHEMA = "dpsynth.ledger-slice/1"
 MAX_ENTRIES = 200_000
@@ -47,7 +50,8 @@ class SliceFacts:
         budgets: the budget of the slice, by id.
         balances: its balance; reservations never committed are in `reserved`.
         reservations: every run that claimed budget, in order: one per attempt.
-        keys: release and review keys by id, revoked ones with the entry that revoked them.
+        keys: release, review, budget and recovery keys by id, revoked ones with the entry that revoked them.
+        ledger_keys: the first key of the ledger and its successors, each with the first entry that it signs.
         entries: all disclosed entries, in order.
     """
 
@@ -57,6 +61,7 @@ class SliceFacts:
     balances: Mapping[str, Balance]
     reservations: tuple[ReservationRecord, ...]
     keys: Mapping[str, KeyRecord]
+    ledger_keys: tuple[LedgerKey, ...]
     entries: tuple[Entry, ...]
 
     def of(self, kind: Kind) -> tuple[Entry, ...]:
@@ -102,15 +107,13 @@ def verify_slice(slice: Mapping[str, object], *, ledger_key: bytes, anchor: Head
 
     Args:
         slice: parsed JSON, untrusted.
-        ledger_key: raw Ed25519 public key of the ledger, 32 bytes.
+        ledger_key: raw Ed25519 public key of the ledger, 32 bytes: the first, or one that it was rotated to.
         anchor: a head seen earlier (another bundle, a checkpoint) that this chain must run through.
 
     Raises:
         SliceRefused: with the `Reason` of the first thing that is wrong.
     """
     budget_id, claimed, items = _shape(slice)
-    if slice["public_key"] != ledger_key.hex():
-        raise _refused(Reason.FOREIGN_LEDGER, "The slice is of a ledger with another key.")
     chain, disclosed, anchored = Chain(), [], anchor is None
     try:
         for position, item in enumerate(items):
@@ -118,12 +121,14 @@ def verify_slice(slice: Mapping[str, object], *, ledger_key: bytes, anchor: Head
                 disclosed.append(_read_disclosed(chain, item, budget_id))
             else:
                 _read_withheld(chain, item, position, budget_id)
-            if position == 0 and chain.books.public_key != ledger_key:
+            if position == 0 and chain.books.public_key.hex() != slice["public_key"]:
                 raise _refused(Reason.FOREIGN_LEDGER, "The chain's first entry names another key.", 0)
             anchored = anchored or chain.head == anchor
     except LedgerTampered as error:
         raise _refused(error.reason, error.message.partition("] ")[2], error.seq) from error
     books = chain.books
+    if items and all(key.public_key != ledger_key for key in books.ledger_keys):
+        raise _refused(Reason.FOREIGN_LEDGER, "The slice is of a ledger with another key.")
     if chain.head is None or chain.head != claimed or slice["ledger_id"] != books.ledger_id:
         raise _refused(Reason.HEAD_MISMATCH, "The chain does not end, or begin, where the slice says it does.")
     if not anchored:
@@ -137,6 +142,7 @@ def verify_slice(slice: Mapping[str, object], *, ledger_key: bytes, anchor: Head
         balances={budget_id: books.balance(budget_id)},
         reservations=tuple(books.reservations.values()),
         keys=dict(books.keys),
+        ledger_keys=tuple(books.ledger_keys),
         entries=tuple(disclosed),
     )
 

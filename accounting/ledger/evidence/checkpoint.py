@@ -23,6 +23,7 @@ from typing import final
 from accounting.ledger import signing
 from accounting.ledger.entry import HEX32, HEX64, JSON, Head, canonical
 from accounting.ledger.errors import LedgerTampered, LedgerUnavailable, Reason
+from accounting.ledger.rotation import LedgerKey, key_at
 from accounting.ledger.signing import Signer
 
 CONTEXT = b"dpsynth.checkpoint/1"
@@ -174,7 +175,7 @@ def check_heads(
     checkpoints: Sequence[Checkpoint],
     *,
     ledger_id: str,
-    ledger_key: bytes,
+    ledger_key: bytes | Sequence[LedgerKey],
     witness_key: bytes | None = None,
 ) -> None:
     """A chain runs through every checkpoint.
@@ -183,17 +184,18 @@ def check_heads(
         heads: seq and hash of every entry, in any order, of a chain that was checked itself.
         checkpoints: kept elsewhere.
         ledger_id: of that chain.
-        ledger_key: raw Ed25519 public key of its ledger, 32 bytes.
+        ledger_key: raw Ed25519 public key of its ledger, 32 bytes; of a rotated one all its keys (`ledger_keys`), and
+            each checkpoint must be signed by the one that was in force after its head.
         witness_key: if given, each checkpoint must carry this witness's signature.
 
     Raises:
         LedgerTampered: with the first checkpoint that is foreign, unsigned or not in the chain.
     """
-    known = set(heads)
+    known, keys = set(heads), (LedgerKey(ledger_key, 0),) if isinstance(ledger_key, bytes) else tuple(ledger_key)
     for checkpoint in checkpoints:
         if checkpoint.ledger_id != ledger_id:
             raise _bad(Reason.FOREIGN_LEDGER, "A checkpoint is of another ledger.")
-        checkpoint.check(ledger_key, witness_key=witness_key)
+        checkpoint.check(key_at(keys, checkpoint.head.seq + 1), witness_key=witness_key)
         if checkpoint.head not in known:
             raise LedgerTampered(
                 Reason.ROLLED_BACK,

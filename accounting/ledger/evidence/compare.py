@@ -61,12 +61,14 @@ def compare_slices(first: Mapping[str, object], second: Mapping[str, object], *,
     Args:
         first: parsed JSON, untrusted.
         second: the same, of another time or of another budget.
-        ledger_key: raw Ed25519 public key of the ledger, 32 bytes.
+        ledger_key: raw Ed25519 public key of the ledger, 32 bytes: its first, or one that it was rotated to. The copy
+            that is older than that key is held to the first key that the other one shows.
 
     Raises:
         SliceRefused: one of them does not verify, or they are of two ledgers.
     """
-    if verify_slice(first, ledger_key=ledger_key).ledger_id != verify_slice(second, ledger_key=ledger_key).ledger_id:
+    trusted = _rotated_to(first, ledger_key) or _rotated_to(second, ledger_key) or ledger_key
+    if verify_slice(first, ledger_key=trusted).ledger_id != verify_slice(second, ledger_key=trusted).ledger_id:
         raise SliceRefused(Reason.FOREIGN_LEDGER, "The slices are of two ledgers of one key.", "Compare copies of one.")
     left, right = _hashes(first), _hashes(second)
     shared = next(
@@ -78,6 +80,16 @@ def compare_slices(first: Mapping[str, object], second: Mapping[str, object], *,
         return Comparison(relationship=Relationship.SAME, shared=shared)
     older = Relationship.FIRST_OLDER if len(left) < len(right) else Relationship.SECOND_OLDER
     return Comparison(relationship=older, shared=shared)
+
+
+def _rotated_to(slice_: Mapping[str, object], ledger_key: bytes) -> bytes | None:
+    """The first key of a chain that leads to this one."""
+    try:
+        return verify_slice(slice_, ledger_key=ledger_key).ledger_keys[0].public_key
+    except SliceRefused as refused:
+        if refused.reason is Reason.FOREIGN_LEDGER:
+            return None
+        raise
 
 
 def _hashes(slice_: Mapping[str, object]) -> list[str]:

@@ -64,7 +64,8 @@ def read_export(lines: Iterable[str | bytes], *, ledger_key: bytes) -> Exported:
 
     Args:
         lines: untrusted.
-        ledger_key: raw Ed25519 public key that the reader trusts already, 32 bytes.
+        ledger_key: raw Ed25519 public key that the reader trusts already, 32 bytes: the ledger's first, or one that
+            it was rotated to.
 
     Raises:
         LedgerTampered: with the `Reason` of the first thing that is wrong.
@@ -73,8 +74,6 @@ def read_export(lines: Iterable[str | bytes], *, ledger_key: bytes) -> Exported:
     header = _object(next(stream, b""), _HEADER)
     if header["schema"] != SCHEMA:
         raise _bad(Reason.UNKNOWN_SCHEMA, f"Expected schema {SCHEMA!r}.")
-    if header["public_key"] != ledger_key.hex():
-        raise _bad(Reason.FOREIGN_LEDGER, "The export is of a ledger with another key.")
     chain, entries = Chain(), []
     for line in stream:
         body = _object(line, _ENTRY)
@@ -83,9 +82,11 @@ def read_export(lines: Iterable[str | bytes], *, ledger_key: bytes) -> Exported:
             raise _bad(Reason.MALFORMED, "An entry's fields have the wrong type.")
         entry = Entry(**body)
         chain.read_disclosed(entry)
-        if entry.seq == 0 and chain.books.public_key != ledger_key:
+        if entry.seq == 0 and chain.books.public_key.hex() != header["public_key"]:
             raise _bad(Reason.FOREIGN_LEDGER, "The chain's first entry names another key.")
         entries.append(entry)
+    if entries and all(key.public_key != ledger_key for key in chain.books.ledger_keys):
+        raise _bad(Reason.FOREIGN_LEDGER, "The export is of a ledger with another key.")
     head = chain.head
     claimed = {"seq": head.seq, "hash": head.hash} if head is not None else None
     if head is None or header["head"] != claimed or header["ledger_id"] != chain.books.ledger_id:

@@ -27,6 +27,7 @@ _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
     Kind.LEDGER_CREATE: keys.create_ledger,
     Kind.KEY_ADD: keys.add_key,
     Kind.KEY_REVOKE: keys.revoke_key,
+    Kind.KEY_ROTATE: keys.rotate_key,
     Kind.BUDGET_CREATE: grants.create_budget,
     Kind.RESERVE: runs.reserve,
     Kind.ACCESS: runs.access,

@@ -188,7 +188,7 @@ def _through(ledger: Ledger, path: Path) -> int:
 
     kept = read(path)
     heads = (Head(entry.seq, entry.hash) for entry in ledger.entries())
-    check_heads(heads, kept, ledger_id=ledger.ledger_id, ledger_key=ledger.public_key)
+    check_heads(heads, kept, ledger_id=ledger.ledger_id, ledger_key=ledger.ledger_keys())
     return len(kept)
 
 
