@@ -46,6 +46,11 @@ _PUBLIC = {
     "membership.nearest.tail": Limit(value=0.10, planted=0.35),
     "membership.nearest.rare": Limit(value=0.10, planted=0.35),
     "membership.nearest.group": Limit(value=0.10, planted=0.35),
+    "membership.subspace.auc": Limit(value=0.55, planted=0.35),
+    "membership.subspace.tpr": Limit(value=0.015, planted=0.10),
+    "membership.subspace.tail": Limit(value=0.10, planted=0.35),
+    "membership.subspace.rare": Limit(value=0.10, planted=0.35),
+    "membership.subspace.group": Limit(value=0.10, planted=0.35),
     "inference.attribute": Limit(value=0.05, planted=0.50),
     "canary.auc": Limit(value=0.75, planted=1.00),
 }
@@ -60,6 +65,11 @@ _RESTRICTED = {
     "membership.nearest.tail": Limit(value=0.20, planted=0.50),
     "membership.nearest.rare": Limit(value=0.20, planted=0.50),
     "membership.nearest.group": Limit(value=0.20, planted=0.50),
+    "membership.subspace.auc": Limit(value=0.60, planted=0.50),
+    "membership.subspace.tpr": Limit(value=0.04, planted=0.20),
+    "membership.subspace.tail": Limit(value=0.20, planted=0.50),
+    "membership.subspace.rare": Limit(value=0.20, planted=0.50),
+    "membership.subspace.group": Limit(value=0.20, planted=0.50),
     "inference.attribute": Limit(value=0.10, planted=0.75),
     "canary.auc": Limit(value=0.80, planted=1.00),
 }

@@ -44,6 +44,7 @@ ATTACKS: Mapping[str, str] = MappingProxyType(
     {
         "verbatim": "attacks.membership.verbatim:Verbatim",
         "nearest_neighbour": "attacks.membership.nearest_neighbour:NearestNeighbour",
+        "subspace": "attacks.membership.subspace:Subspace",
         "attribute_inference": "attacks.inference.attribute:attribute_score",
     }
 )

@@ -108,6 +108,9 @@ class AttackConformance:
 
         before = self.report(attack, members, release, holdout)
         after = self.report(attack, changed(members, 1), changed(release, 2), changed(holdout, 3))
-        assert [r.verdict for r in after.attacks] == [r.verdict for r in before.attacks]
+        if law == "rows":  # new folds: a bound may fall on the other side of its limit, a leak does not vanish
+            assert [r.verdict == "fail" for r in after.attacks] == [r.verdict == "fail" for r in before.attacks]
+        else:
+            assert [r.verdict for r in after.attacks] == [r.verdict for r in before.attacks]
         if law == "columns":
             assert [r.estimate for r in after.attacks] == pytest.approx([r.estimate for r in before.attacks], abs=0.01)
