@@ -1,8 +1,8 @@
 """Where things lie in a workspace, and how one is found.
 
-    dpsynth.yaml            marks the folder; names the format's version
+    dpsynth.yaml            marks the folder; names the format's version, and the ledger's URL if a team shares it
     policy.yaml             what a release must show (a person edits it; its digest enters every reservation)
-    ledger.db               the budget ledger
+    ledger.db               the budget ledger, if it is this folder's own
     keys/                   ledger and release signing keys, vault key (mode 0600); *.pub may be given away
     datasets.json           registered data sets: path, keyed commitment, unit, schema file; never a row
     drafts/ID/              one folder a draft: sealed rows and one JSON document a step
@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ MARKER = "dpsynth.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one workspace."""
+    """The paths of one workspace, and the URL of its ledger if that is not a file here."""
 
     root: Path
+    ledger_url: str | None = None
 
     @property
     def marker(self) -> Path:
@@ -45,9 +46,9 @@ class Layout:
         return self.root / "policy.yaml"
 
     @property
-    def ledger(self) -> Path:
-        """The budget ledger's database."""
-        return self.root / "ledger.db"
+    def ledger(self) -> Path | str:
+        """The budget ledger's database: a file, or the URL that the workspace file names."""
+        return self.root / "ledger.db" if self.ledger_url is None else self.ledger_url
 
     @property
     def keys(self) -> Path:
@@ -109,8 +110,8 @@ def find(explicit: Path | None = None) -> Layout:
 def _checked(layout: Layout) -> Layout:
     try:
         head = yaml.safe_load(layout.marker.read_text("utf-8"))
-        version = head["version"]
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        version, ledger = head["version"], head.get("ledger")
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise WorkspaceError(
             f"'{layout.marker}' cannot be read as a workspace file.", "Restore it, or make a new workspace."
         ) from error
@@ -119,7 +120,9 @@ def _checked(layout: Layout) -> Layout:
             f"The workspace has format {version}, this dpsynth reads format {FORMAT}.",
             "Use the dpsynth that made it.",
         )
-    return layout
+    if ledger is not None and not isinstance(ledger, str):
+        raise WorkspaceError(f"The ledger named in '{layout.marker}' is not text.", "Write its postgresql:// URL.")
+    return replace(layout, ledger_url=ledger)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -25,15 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounting.ledger import Ledger, Signer
-from accounting.ledger.signing import key_id
 from accounting.relation import NeighboringRelation, PrivacyUnit
-from dpsynth.core.errors import BudgetRefused, DataError, ParameterError, WorkspaceError
+from dpsynth.core.errors import BudgetRefused, DataError, ParameterError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
 from dpsynth.workspace.datasets import DatasetRecord, Registry, check_declared, table_bytes
-from dpsynth.workspace.layout import FORMAT, Layout, find
+from dpsynth.workspace.layout import Layout, find
 
 if TYPE_CHECKING:
     from accounting.ledger import Balance
@@ -69,33 +68,21 @@ class Workspace:
         return f"Workspace('{self.layout.root}')"
 
     @classmethod
-    def init(cls, folder: str | Path) -> Workspace:
-        """Make a workspace with fresh keys, an empty ledger and the default policy.
+    def init(cls, folder: str | Path, *, ledger: str | None = None, keys: str | Path | None = None) -> Workspace:
+        """Make a workspace with fresh keys, an empty ledger and the default policy; or join a team's ledger.
+
+        Args:
+            folder: where; must not be a workspace yet.
+            ledger: `postgresql://` URL of a ledger that a team shares; None for a file in the folder.
+            keys: folder with the team's `ledger.key` and `vault.key`, to join its ledger; None to create one.
 
         Raises:
-            WorkspaceError: if the folder is a workspace already, or a file is in the way.
+            WorkspaceError: the folder is a workspace, a file is in the way, or the URL holds a password.
+            LedgerUnavailable: the ledger cannot be made or opened.
         """
-        from dpsynth.release.policy import default_policy_text
+        from dpsynth.workspace.making import make
 
-        layout = Layout(Path(folder).resolve())
-        if layout.marker.exists():
-            raise WorkspaceError(f"'{folder}' is a workspace already.", "Open it, or choose another folder.")
-        if layout.root.exists() and not layout.root.is_dir():
-            raise WorkspaceError(f"'{folder}' is a file.", "Choose another name.")
-        layout.root.mkdir(parents=True, exist_ok=True)
-        layout.keys.mkdir(mode=0o700, exist_ok=True)
-        layout.drafts.mkdir(mode=0o700, exist_ok=True)
-        Vault.create(layout.keys, layout.drafts)
-        ledger_signer, release_signer = Signer.generate(), Signer.generate()
-        ledger_signer.save(layout.ledger_key)
-        release_signer.save(layout.release_key)
-        release_signer.save_public(layout.release_public_key)
-        with Ledger.create(layout.ledger, signer=ledger_signer) as ledger:
-            public = release_signer.public_bytes
-            ledger.append("key.add", {"key_id": key_id(public), "public_key": public.hex(), "role": "release"})
-        layout.policy.write_text(default_policy_text(), "utf-8")
-        layout.marker.write_text(f"# A dpsynth workspace. Commands find it by this file.\nversion: {FORMAT}\n", "utf-8")
-        return cls(layout)
+        return cls(make(folder, ledger=ledger, keys=keys))
 
     @classmethod
     def open(cls, folder: str | Path | None = None) -> Workspace:

@@ -250,7 +250,7 @@ def test_a_foreign_error_shows_its_type_and_no_text(
 ) -> None:
     from dpsynth.workspace import workspace
 
-    def explode(folder: object) -> None:
+    def explode(folder: object, **terms: object) -> None:
         raise KeyError("a cell value")
 
     monkeypatch.setattr(workspace.Workspace, "init", explode)

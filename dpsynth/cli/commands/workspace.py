@@ -12,6 +12,12 @@ from dpsynth.cli.commands.options import AsJson, to_copy
 
 def init(
     folder: Annotated[Path, typer.Argument(help="folder to make; must not be a workspace yet")],
+    ledger: Annotated[
+        str | None, typer.Option("--ledger", help="postgresql:// URL of a ledger that a team shares; default: a file")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="folder with the team's ledger.key and vault.key, to join its ledger")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: ledger, keys and a commented policy.yaml."""
@@ -19,7 +25,7 @@ def init(
     from dpsynth.workspace import Workspace
 
     terminal = Terminal(as_json=as_json)
-    workspace = Workspace.init(folder)
+    workspace = Workspace.init(folder, ledger=ledger, keys=keys)
     terminal.say(f"Workspace {workspace.layout.root}")
     terminal.say(f"  policy    {workspace.layout.policy}: read it, it decides what may leave")
     terminal.say(f"  ledger    {workspace.layout.ledger}: append-only, signed")
@@ -28,7 +34,13 @@ def init(
     )
     grant = to_copy("dpsynth", "budget", "create", "DATA", "--epsilon", "3", "--delta", "1e-5", workspace=folder)
     terminal.say(f"Next: {grant}")
-    terminal.result({"workspace": str(workspace.layout.root), "public_key": str(workspace.layout.release_public_key)})
+    terminal.result(
+        {
+            "workspace": str(workspace.layout.root),
+            "ledger": str(workspace.layout.ledger),
+            "public_key": str(workspace.layout.release_public_key),
+        }
+    )
 
 
 def add_to(app: typer.Typer) -> None:
