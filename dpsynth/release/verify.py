@@ -108,13 +108,21 @@ class VerificationReport:
         return "\n".join([*lines, *(f"note {warning}" for warning in self.warnings)])
 
 
-def verify(bundle: str | Path, key: str | Path | bytes, *, anchor: Head | None = None) -> VerificationReport:
+def verify(
+    bundle: str | Path,
+    key: str | Path | bytes,
+    *,
+    anchor: Head | None = None,
+    ledger_key: str | Path | bytes | None = None,
+) -> VerificationReport:
     """Check a bundle (folder or `.zip`) against the publisher's public key. Reads only; needs no network.
 
     Args:
         bundle: its path.
         key: path of a PEM, hexadecimal or raw Ed25519 public key, or its 32 raw bytes.
         anchor: head of the ledger seen in an earlier bundle, which this one's chain must contain.
+        ledger_key: the ledger's own public key, first or rotated to, of a receiver who holds one; its chain must lead
+            to it. Without it the statement's word is taken, which the release key signed.
 
     Returns:
         A report; problems of bundle and key are in it, not raised.
@@ -130,10 +138,11 @@ def verify(bundle: str | Path, key: str | Path | bytes, *, anchor: Head | None =
     checks = [Check(name="layout", ok=True, code="ok", reason="The bundle holds exactly the files of a bundle.")]
     try:
         public_key = read_public_key(key)
+        pinned = None if ledger_key is None else read_public_key(ledger_key)
     except Refusal as refusal:
         return _report([*checks, _failed("key", refusal)], warnings=warnings)
     checks.append(Check(name="key", ok=True, code="ok", reason="The public key was given by the receiver."))
-    verifier = Verifier(contents, public_key, anchor)
+    verifier = Verifier(contents, public_key, anchor, pinned)
     for name, check, reason in verifier.steps():
         try:
             check()
@@ -158,10 +167,13 @@ class Verifier:
     release: Entry
     guarantee: Guarantee
 
-    def __init__(self, contents: Contents, public_key: bytes, anchor: Head | None) -> None:
+    def __init__(
+        self, contents: Contents, public_key: bytes, anchor: Head | None, ledger_key: bytes | None = None
+    ) -> None:
         self._contents = contents
         self._key = public_key
         self._anchor = anchor
+        self._ledger_key = ledger_key
         self._payload = b""
 
     def steps(self) -> tuple[tuple[str, Callable[[], None], str], ...]:
@@ -219,6 +231,9 @@ class Verifier:
         except SliceRefused as refused:
             code = f"ledger_{refused.reason.value.replace('-', '_')}"
             raise Refusal(code, refused.message.partition("] ")[2], refused.remedy) from None
+        if self._ledger_key is not None and all(self._ledger_key != k.public_key for k in self.slice.ledger_keys):
+            raise Refusal("ledger_foreign_ledger", "The ledger in the bundle is not the one of the given ledger key.",
+                          "Ask the publisher how its key changed: dpsynth keys show.")  # fmt: skip
         if (self.slice.ledger_id, *self.slice.head) != (claimed.id, claimed.head.seq, claimed.head.hash):
             raise Refusal("head_mismatch", "The ledger in the bundle is not the one, or not at the head, that the "
                           "statement names.")  # fmt: skip

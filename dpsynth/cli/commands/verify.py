@@ -20,6 +20,10 @@ def verify(
         str | None,
         typer.Option(help="SEQ:HASH of a ledger head seen earlier; exposes a ledger that was rolled back or forked"),
     ] = None,
+    ledger_key: Annotated[
+        Path | None,
+        typer.Option("--ledger-key", help="the ledger's public key, first or rotated to, if you hold it"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle offline: signature, every file, ledger, guarantee, decision."""
@@ -27,7 +31,7 @@ def verify(
     from dpsynth.release.verify import verify as check
 
     terminal = Terminal(as_json=as_json)
-    report = check(bundle, key, anchor=None if anchor is None else _head(anchor))
+    report = check(bundle, key, anchor=None if anchor is None else _head(anchor), ledger_key=ledger_key)
     for warning in report.warnings:
         terminal.warn(warning)
     for item in report.checks:

@@ -96,6 +96,9 @@ def test_a_key_that_the_chain_does_not_lead_to_is_foreign(story: Story) -> None:
         lambda: verify_slice(story.slice, ledger_key=stranger),
         lambda: verify_slice(story.slice, ledger_key=story.recovery.public_bytes),
         lambda: verify_slice(before, ledger_key=story.keys[1].public_bytes),
+        lambda: verify_slice(
+            story.slice | {"public_key": story.keys[1].public_bytes.hex()}, ledger_key=story.keys[1].public_bytes
+        ),  # a slice names the first key, and no other
         lambda: read_export(lines, ledger_key=stranger),
         lambda: compare_slices(story.slice, before, ledger_key=stranger),
     ):

@@ -1,0 +1,55 @@
+"""Bundles of a ledger whose key was rotated, and releases by a key that was revoked: before, after, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accounting.ledger import Signer
+from dpsynth.core.errors import VerificationError
+from dpsynth.release.verify import verify
+from tests.release.world import World, ready_world
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path, Path, Signer]:
+    """A bundle of before a rotation, one of after it, and the key that took over."""
+    world = ready_world(tmp_path_factory.mktemp("rotated"))
+    decision = world.judge()
+    before = world.release(world.home / "before", decision=decision).path
+    new = Signer.generate()
+    world.ledger.rotate(new, "the yearly change")
+    after = world.release(world.home / "after", decision=decision).path
+    return world, before, after, new
+
+
+def test_a_bundle_of_after_the_rotation_verifies_under_every_key_of_the_chain(rotated) -> None:
+    world, before, after, new = rotated
+    for bundle in (before, after):
+        assert verify(bundle, world.signer.public_bytes).ok
+    for pinned in (world.ledger_signer, new):
+        report = verify(after, world.signer.public_bytes, ledger_key=pinned.public_bytes)
+        assert report.ok, str(report)
+
+
+def test_a_bundle_without_the_rotation_is_foreign_to_whoever_pinned_the_new_key(rotated) -> None:
+    world, before, _, new = rotated
+    assert verify(before, world.signer.public_bytes, ledger_key=world.ledger_signer.public_bytes).ok
+    failed = verify(before, world.signer.public_bytes, ledger_key=new.public_bytes).failure
+    assert failed is not None and failed.code == "ledger_foreign_ledger"
+    failed = verify(before, world.signer.public_bytes, ledger_key=b"no key").failure
+    assert failed is not None and (failed.name, failed.code) == ("key", "key_unusable")
+
+
+def test_a_release_by_a_revoked_key_is_refused_and_one_from_before_cannot_know(tmp_path: Path) -> None:
+    world = ready_world(tmp_path / "world")
+    decision = world.judge()
+    before = world.release(tmp_path / "before", decision=decision).path
+    world.ledger.append("key.revoke", {"key_id": world.signer.key_id, "reason": "laptop lost"})
+    with pytest.raises(VerificationError, match="revoked"):
+        world.release(tmp_path / "after", decision=decision)
+    assert not (tmp_path / "after").exists()
+    assert verify(before, world.signer.public_bytes).ok  # its slice ends before: the receiver has to be told
+    world.signer = Signer.generate()  # the next key is vouched for at its first release
+    assert verify(world.release(tmp_path / "next", decision=decision).path, world.signer.public_bytes).ok
