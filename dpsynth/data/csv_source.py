@@ -52,8 +52,10 @@ def parse(content: bytes, options: ReadOptions) -> Table:
     line_of = lru_cache(maxsize=None)(_line_finder(content, records))
     _refuse_second_header(texts, names, line_of)
     columns, warnings = [], [*notes, *name_warnings(names)]
-    for position, name in enumerate(names):
-        found = typed(name, texts.column(position), options.of(name), decimal=options.decimal, line_of=line_of)
+    cells = texts.columns[::-1]
+    del texts  # so that each column's text goes as soon as the column has its type
+    for name in names:
+        found = typed(name, cells.pop(), options.of(name), decimal=options.decimal, line_of=line_of)
         columns.append(found.column)
         warnings.extend(found.warnings)
     return Table(pa.table(columns, names=names), warnings=warnings)

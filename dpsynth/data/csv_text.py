@@ -165,7 +165,10 @@ def find_delimiter(content: bytes) -> bytes:
 
 def quotes_are_even(content: bytes, delimiter: bytes) -> bool:
     """Whether every quoted cell is closed and followed by a delimiter or line end (or the cell is too long)."""
-    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
+    last = content.rfind(b'"')  # nothing can be wrong beyond the end of that line
+    ends = [end for mark in (b"\n", b"\r") if (end := content.find(mark, last)) >= 0]
+    quoted = content[: min(ends) + 1] if ends else content
+    lines = io.TextIOWrapper(io.BytesIO(quoted), encoding="utf-8", newline="")
     try:
         for _ in csv.reader(lines, delimiter=delimiter.decode(), strict=True):
             pass

@@ -42,13 +42,16 @@ TAIL = 1000.0
 DISTINCT_KEY = b"inspection only!"
 
 
-def inspect(table: Table, *, target: str | None = None, unit: str | None = None) -> tuple[DataWarning, ...]:
+def inspect(
+    table: Table, *, target: str | None = None, unit: str | None = None, heaviest: tuple[int, int] | None = None
+) -> tuple[DataWarning, ...]:
     """All findings about the cells of a table (private; see the module's docstring).
 
     Args:
         table: the table as read.
         target: the column that is to be predicted, if any: copies of it are looked for.
         unit: the column of the privacy unit, if declared: its repeats are meant.
+        heaviest: `heaviest_row(table)`, if it is known already.
     """
     found: list[DataWarning] = []
     for name in table.columns:
@@ -61,7 +64,7 @@ def inspect(table: Table, *, target: str | None = None, unit: str | None = None)
         if unit is None and kind in ("integer", "string") and repeats(name, column):
             found.append(_unit_hint(name))
     found.extend(_target_copies(table, target))
-    found.extend(_copies(table, unit))
+    found.extend(_copies(unit, *(heaviest or heaviest_row(table))))
     return tuple(found)
 
 
@@ -220,9 +223,8 @@ def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.concatenate(codes).astype(np.int64) if codes else np.zeros(0, np.int64)
 
 
-def _copies(table: Table, unit: str | None) -> Iterator[DataWarning]:
+def _copies(unit: str | None, times: int, rows: int) -> Iterator[DataWarning]:
     """One row many times over: a person may be in the table more than once."""
-    times, rows = heaviest_row(table)
     if unit is None and times >= MANY_COPIES and times >= HEAVY_SHARE * rows:
         text = (
             "One row occurs very often (many identical copies, a duplicate of one record). If they belong "

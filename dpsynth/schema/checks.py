@@ -108,7 +108,8 @@ def prepare(
     unfit = unfit_columns(table, schema)
     if unfit and not to_edit:
         raise unfit[0][1]
-    check_fit_for_synthesis(table, schema)
+    heaviest = heaviest_row(table)
+    check_fit_for_synthesis(table, schema, heaviest)
     names = set(table.columns)
     heard = [w for w in table.warnings if w.column is None or w.column in names]
     return Prepared(
@@ -117,7 +118,7 @@ def prepare(
         warnings=(
             *heard,
             *as_warnings(unfit),
-            *inspect(table, target=schema.target, unit=schema.unit),
+            *inspect(table, target=schema.target, unit=schema.unit, heaviest=heaviest),
             *broken_constraints(table, schema),
         ),
     )
@@ -190,8 +191,8 @@ def check_domains(table: Table, schema: Schema) -> None:
         )
 
 
-def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
-    """Refuse what no release could be made from; see the module's list."""
+def check_fit_for_synthesis(table: Table, schema: Schema, heaviest: tuple[int, int]) -> None:
+    """Refuse what no release could be made from; see the module's list. `heaviest`: of `heaviest_row`."""
     if table.unsafe_num_rows < MIN_ROWS:
         raise DataError(
             f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
@@ -202,7 +203,7 @@ def check_fit_for_synthesis(table: Table, schema: Schema) -> None:
             f"The unit column {shown(schema.unit)} has missing cells, so their rows belong to nobody.",
             "Remove those rows or give each a unit of its own.",
         )
-    times, rows = heaviest_row(table)
+    times, rows = heaviest
     if times >= MOST_ONE_ROW * rows:
         raise DataError(
             "Nearly all rows are identical copies of one row, so attacks on a release would mean nothing.",

@@ -13,7 +13,7 @@ Sampling is post-processing: any generator of random numbers will do, and rows c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
@@ -74,6 +74,9 @@ class Model(Protocol):
         self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
     ) -> pa.Table:
         """`rows` synthetic rows with the columns and types of the domains, all of a kind if asked (`conditional`)."""
+
+    def batches(self, rows: int, rng: np.random.Generator, *, given: Given | None = None) -> Iterator[pa.Table]:
+        """The rows that `sample` gives, block by block; the first block is empty and shows columns and types."""
 
     def complete(self, table: pa.Table, rng: np.random.Generator) -> pa.Table:
         """The table with its gaps drawn given its known cells."""

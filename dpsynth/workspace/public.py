@@ -6,13 +6,15 @@ granted a budget and nothing is recorded: every artefact says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError
@@ -27,7 +29,12 @@ from dpsynth.tabular.saved.saving import SavedModel, load
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
     from dpsynth.data.table import Table
+    from dpsynth.tabular.conditions.given import Given
     from dpsynth.tabular.protocol import Generator
+
+
+GROUP = 120_000
+"""Rows that are written at a time."""
 
 
 def ignore(text: str) -> None:
@@ -37,19 +44,39 @@ def ignore(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicSample:
-    """Synthetic rows of public data.
+    """Synthetic rows of public data: drawn when they are asked for, the same each time.
 
     Attributes:
-        rows: the sample.
+        number: how many rows.
         guarantee: what the same run would promise if the data were private.
         generator: name of the generator that ran.
         saved: the model, to draw more rows from.
+        seed: of the draw.
+        given: condition that all rows meet.
+        balance: column whose values take equal shares.
     """
 
-    rows: pa.Table
+    number: int
     guarantee: Guarantee
     generator: str
     saved: SavedModel
+    seed: NDArray[np.uint64]
+    given: Given | None = None
+    balance: str | None = None
+
+    @property
+    def rows(self) -> pa.Table:
+        """The sample, whole."""
+        rng = np.random.default_rng(self.seed)
+        return self.saved.model.sample(self.number, rng, given=self.given, balance=self.balance)
+
+    def write(self, path: Path) -> None:
+        """Write the sample as it is drawn, in memory that does not grow with the rows (but for equal shares)."""
+        if self.balance is not None:
+            write_rows([self.rows], path)
+            return
+        rng = np.random.default_rng(self.seed)
+        write_rows(self.saved.model.batches(self.number, rng, given=self.given), path)
 
 
 def synthesize_public(
@@ -93,10 +120,13 @@ def synthesize_public(
     if of.column is not None:
         table = table.bounded(of.column, of.max_records, noise.uint64(4).tobytes())
     model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
-    rng = np.random.default_rng(noise.uint64(4))
-    saved = SavedModel(model=model, guarantee=plan.guarantee, schema_digest=found.schema.digest())
-    drawn = model.sample(rows or max(model.rows, 1), rng)
-    return PublicSample(rows=drawn, guarantee=plan.guarantee, generator=model.generator, saved=saved)
+    return PublicSample(
+        number=rows or max(model.rows, 1),
+        guarantee=plan.guarantee,
+        generator=model.generator,
+        saved=SavedModel(model=model, guarantee=plan.guarantee, schema_digest=found.schema.digest()),
+        seed=noise.uint64(4),
+    )
 
 
 def sample_public(
@@ -115,10 +145,15 @@ def sample_public(
     if rows is not None and rows < 1:
         raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the noisy row total.")
     saved = load(path)
-    given = read_where(where, saved.model.domains)
-    rng = np.random.default_rng(SystemNoise().uint64(4))
-    drawn = saved.model.sample(rows or max(saved.model.rows, 1), rng, given=given, balance=balance)
-    return PublicSample(rows=drawn, guarantee=saved.guarantee, generator=saved.model.generator, saved=saved)
+    return PublicSample(
+        number=rows or max(saved.model.rows, 1),
+        guarantee=saved.guarantee,
+        generator=saved.model.generator,
+        saved=saved,
+        seed=SystemNoise().uint64(4),
+        given=read_where(where, saved.model.domains),
+        balance=balance,
+    )
 
 
 def check_output(path: Path) -> None:
@@ -142,22 +177,40 @@ def check_place(path: Path) -> None:
         raise DataError(f"There is no folder '{path.parent}' to write '{path.name}' to.", "Make it, or choose another.")
 
 
-def write_rows(rows: pa.Table, path: Path) -> None:
+def write_rows(blocks: Iterable[pa.Table], path: Path) -> None:
     """Write CSV or Parquet by the path's ending; nothing is left behind if writing fails.
 
+    Args:
+        blocks: one or more tables of the same columns and types, written one after the other.
+        path: where to.
+
     Raises:
-        DataError: another ending, the path is a link, or its folder does not exist.
+        DataError: another ending, the path is a link or a folder, or its folder does not exist.
     """
     import pyarrow.csv
     import pyarrow.parquet
 
     check_output(path)
     scratch = path.with_name(f".{path.name}.part")
+    left = iter(blocks)
+    first = next(left).replace_schema_metadata(None)
+    make = pyarrow.csv.CSVWriter if path.suffix == ".csv" else pyarrow.parquet.ParquetWriter
     try:
-        if path.suffix == ".csv":
-            pyarrow.csv.write_csv(rows, scratch)
-        else:
-            pyarrow.parquet.write_table(rows.replace_schema_metadata(None), scratch)
+        with make(scratch, first.schema) as writer:
+            for group in _groups(itertools.chain([first], left)):
+                writer.write_table(group)
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _groups(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Blocks joined to groups of at least `GROUP` rows, so that a Parquet file has few row groups."""
+    held: list[pa.Table] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= GROUP:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)

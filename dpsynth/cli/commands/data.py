@@ -162,7 +162,7 @@ def _synthesize_public(
     rows: int | None,
 ) -> None:
     from accounting.relation import PrivacyUnit
-    from dpsynth.workspace.public import check_output, check_place, synthesize_public, write_rows
+    from dpsynth.workspace.public import check_output, check_place, synthesize_public
 
     check_output(output)
     if save_model is not None:
@@ -181,20 +181,20 @@ def _synthesize_public(
             progress=progress,
             warn=terminal.warn,
         )
-    write_rows(made.rows, output)
+    made.write(output)
     if save_model is not None:
         from dpsynth.tabular import save
 
         save(made.saved, save_model)
         again = to_copy("dpsynth", "sample", save_model, "--public", "-o", output.with_stem(f"{output.stem}-again"))
         terminal.say(f"Wrote {save_model}: draw from it with: {again}")
-    terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
+    terminal.say(f"Wrote {output}: {made.number:,} rows, data declared public: no budget, no attack, no gate.")
     terminal.say(f"If it were private: {made.guarantee.sentence()}")
     terminal.result(
         {
             "draft": None,
             "generator": made.generator,
-            "rows": made.rows.num_rows,
+            "rows": made.number,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": None,
             "output": str(output),

@@ -71,18 +71,18 @@ def sample(
 def _sample_public(
     terminal: Terminal, model: Path, output: Path, rows: int | None, where: list[str], balance: str | None
 ) -> None:
-    from dpsynth.workspace.public import check_output, sample_public, write_rows
+    from dpsynth.workspace.public import check_output, sample_public
 
     check_output(output)
     made = sample_public(model, rows=rows, where=where, balance=balance)
-    write_rows(made.rows, output)
-    terminal.say(f"Wrote {output}: {made.rows.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
+    made.write(output)
+    terminal.say(f"Wrote {output}: {made.number:,} rows, data declared public: no budget, no attack, no gate.")
     terminal.say(f"If it were private: {made.guarantee.sentence()}")
     terminal.result(
         {
             "draft": None,
             "of": str(model),
-            "rows": made.rows.num_rows,
+            "rows": made.number,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": None,
             "output": str(output),

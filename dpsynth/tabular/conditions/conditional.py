@@ -85,6 +85,17 @@ def sample(model: CodeModel, rows: int, rng: np.random.Generator, given: Given |
     return pa.concat_tables(parts).take(array_of(rng.permutation(rows), pa.int64()))
 
 
+def batches(model: CodeModel, rows: int, rng: np.random.Generator, given: Given | None) -> Iterator[pa.Table]:
+    """The rows that `sample` gives for the same random numbers, block by block; the first block is empty.
+
+    Raises:
+        ParameterError: as `sample`.
+    """
+    if rows < 0:
+        raise ParameterError(f"Expected rows={rows} >= 0.")
+    yield from _blocks(model, rows, rng, conditions(given, model.domains))
+
+
 def share(model: CodeModel, given: Given | None) -> float:
     """Share of the model's rows that meet a condition: times `model.rows`, how many its table would have."""
     return model.probability(_evidence(model, conditions(given, model.domains)))
@@ -219,21 +230,28 @@ def balanced_classes(model: CodeModel, name: str, within: Allowed | None) -> lis
 
 
 def _under(model: CodeModel, rows: int, rng: np.random.Generator, allowed: Mapping[str, Allowed]) -> pa.Table:
+    return pa.concat_tables(_blocks(model, rows, rng, allowed))
+
+
+def _blocks(
+    model: CodeModel, rows: int, rng: np.random.Generator, allowed: Mapping[str, Allowed]
+) -> Iterator[pa.Table]:
     """Rows that meet conditions; where constraints had to give way to none, rows are drawn again."""
     evidence = _evidence(model, allowed)
     nobody = {name: np.zeros(0, dtype=np.int64) for name in model.domains}
-    tables, left = [cells_of(model, nobody, rng, allowed)], rows
+    yield cells_of(model, nobody, rng, allowed)
+    left = rows
     for _ in range(ROUNDS):
         for codes in model.draw_codes(left, evidence, rng) if left else ():
             made = cells_of(model, codes, rng, allowed)
             meets = np.ones(len(made), dtype=bool)
             for name, one in allowed.items():
                 meets &= one.matches(made.column(name), model.domains[name])
-            tables.append(made if meets.all() else made.filter(array_of(meets, pa.bool_())))
-        left = rows - sum(len(table) for table in tables)
+            kept = made if meets.all() else made.filter(array_of(meets, pa.bool_()))
+            left -= len(kept)
+            yield kept
     if left:
         raise nothing_meets(allowed)
-    return pa.concat_tables(tables)
 
 
 def _evidence(model: CodeModel, allowed: Mapping[str, Allowed]) -> dict[str, Vector]:

@@ -63,6 +63,10 @@ class ForestModel:
         """
         return conditional.sample(self, rows, rng, given, balance)
 
+    def batches(self, rows: int, rng: np.random.Generator, *, given: Given | None = None) -> Iterator[pa.Table]:
+        """The rows that `sample` gives, block by block: a writer needs no more in memory than one of them."""
+        return conditional.batches(self, rows, rng, given)
+
     def complete(self, table: pa.Table, rng: np.random.Generator) -> pa.Table:
         """The table with its gaps (null cells, absent columns) drawn given the known cells; see `conditional`."""
         return conditional.complete(self, table, rng)
