@@ -35,6 +35,7 @@ from accounting.errors import ParameterError
 Array = NDArray[np.float64]
 ROUNDING = 4e-15  # per step; each step averages values in [0, 1] with a few rounding errors
 MAX_STEPS_TIMES_RESOLUTION = 20_000
+MAX_CELLS = 1 << 17  # of one array operation: a megabyte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,12 +92,13 @@ class BlockProfile:
 
 
 @lru_cache(maxsize=32)
-def block_profile(etas: tuple[float, ...], *, resolution: int) -> BlockProfile:
+def block_profile(etas: tuple[float, ...], *, resolution: int, attained: bool = True) -> BlockProfile:
     """Profile of bounded-range steps in time order.
 
     Args:
         etas: bounded range of each step, > 0, in the order in which the steps ran.
         resolution: grid points per largest eta; the excess falls with its square.
+        attained: whether to find the lower bound too; without it, that of the adversary who does nothing.
 
     Returns:
         Upper and attained lower bounds, for the relation and unit of the etas; symmetric in the two tables.
@@ -115,8 +117,14 @@ def block_profile(etas: tuple[float, ...], *, resolution: int) -> BlockProfile:
     up, down = 0, 0
     for wide, narrow in zip(reversed(above), reversed(below), strict=True):
         up, down = up + wide, down + narrow
-        upper[reach - up : reach + up + 1] = _certified_step(upper, up, wide, step)
-        lower[reach - down : reach + down + 1] = _attained_step(lower, down, narrow, step)
+        # The class of adversaries is the same with the tables exchanged, which maps V(gamma) to gamma V(1 / gamma)
+        # + 1 - gamma and chords to chords: half the grid is enough.
+        right = _certified_step(upper, up, wide, step)
+        upper[reach : reach + up + 1] = right
+        shrink = np.exp(-np.arange(up, 0, -1) * step)
+        upper[reach - up : reach] = 1 - shrink + shrink * right[:0:-1]
+        if attained:
+            lower[reach - down : reach + down + 1] = _attained_step(lower, down, narrow, step)
     return BlockProfile(step=step, upper=np.minimum(upper + ROUNDING * len(etas), 1.0), lower=lower)
 
 
@@ -147,39 +155,51 @@ def _attained_step(lower: Array, support: int, width: int, step: float) -> Array
 
 
 def _certified_step(upper: Array, support: int, width: int, step: float) -> Array:
-    """T with every t on the chords of `upper`: new values at |j| <= support. Shape (2 support + 1,).
+    """T with every t on the chords of `upper`: new values at 0 <= j <= support. Shape (support + 1,).
 
     On [t_j, t_{j+1}] both V(gamma e^-t) and V(gamma e^(eta - t)) are linear in y = e^-t, so that the objective is
     const + c1 y + c0 / y with its only interior maximum at y = sqrt(c0 / c1) when both are negative. It is evaluated
     as (1 - q) a + q b, a mean of values in [0, 1], so that rounding stays at a few units in the last place.
     """
-    first = (len(upper) - 1) // 2 - support
-    size = 2 * support + 1
+    size = support + 1
     growth = math.expm1(width * step)
-    shrink = -math.expm1(-step)  # 1 - y_{j+1} / y_j
+    around = _take(upper, (len(upper) - 1) // 2 - width, size + 2 * width, step)
+    windows = np.lib.stride_tricks.sliding_window_view(around, size)  # row r: values from grid index r - width on
+    # Largest over t on the grid, then over the inside of its intervals, some rows (values of j) at a time.
     best = np.zeros(size)
-    a, b = _take(upper, first, size, step), _take(upper, first + width, size, step)
-    for j in range(width + 1):
-        rise = math.expm1(j * step)
+    rows = max(1, MAX_CELLS // size)
+    for start in range(0, width + 1, rows):
+        j = np.arange(start, min(start + rows, width + 1))
+        a, b = windows[width - j], windows[2 * width - j]
+        rise = np.expm1(j * step)[:, None]
         q = rise / growth
-        np.maximum(best, (1 - q) * a + q * b, out=best)
-        if j == width:
-            break
-        next_a = _take(upper, first - j - 1, size, step)
-        next_b = _take(upper, first - j - 1 + width, size, step)
-        slope_a, slope_b = next_a - a, next_b - b
-        c0 = shrink * (b - a) + slope_b - slope_a
-        c1 = slope_b - (1 + growth) * slope_a
-        inside = np.flatnonzero((c0 < 0) & (c1 < 0))
-        if len(inside):
-            # y = y_j r is stationary at r^2 = (c0 / c1) e^{t_j}; both c carry the same factor shrink.
-            ratio = np.sqrt(c0[inside] / c1[inside] * (1 + rise))
-            share = np.clip((1 - ratio) / shrink, 0.0, 1.0)
-            q_inside = (rise + share * shrink) / (1 - share * shrink) / growth
-            value = (1 - q_inside) * (a[inside] + share * slope_a[inside])
-            value += q_inside * (b[inside] + share * slope_b[inside])
-            best[inside] = np.maximum(best[inside], value)
-        a, b = next_a, next_b
+        np.maximum(best, ((1 - q) * a + q * b).max(axis=0), out=best)
+        if j[-1] == width:
+            j, a, b, rise = j[:-1], a[:-1], b[:-1], rise[:-1]
+        if len(j):
+            between = _inner_maxima(a, b, windows[width - j - 1], windows[2 * width - j - 1], rise, growth, step)
+            np.maximum(best, between, out=best)
+    return best
+
+
+def _inner_maxima(a: Array, b: Array, next_a: Array, next_b: Array, rise: Array, growth: float, step: float) -> Array:
+    """Largest interior stationary value over the rows, 0 where there is none. Shape (columns,)."""
+    shrink = -math.expm1(-step)  # 1 - y_{j+1} / y_j
+    slope_a, slope_b = next_a - a, next_b - b
+    c0 = shrink * (b - a) + slope_b - slope_a
+    c1 = slope_b - (1 + growth) * slope_a
+    # y = y_j r is stationary at r^2 = (c0 / c1) e^{t_j}; both c carry the same factor shrink. Only 1 - shrink < r < 1
+    # lies inside; elsewhere the interval's largest value is at an end.
+    reached = c0 * (1 + rise)
+    row, column = np.nonzero((c1 < 0) & (reached > c1) & (reached < c1 * (1 - shrink) ** 2))
+    height = rise[row, 0]
+    ratio = np.sqrt(c0[row, column] / c1[row, column] * (1 + height))
+    share = np.clip((1 - ratio) / shrink, 0.0, 1.0)
+    q = (height + share * shrink) / (1 - share * shrink) / growth
+    value = (1 - q) * (a[row, column] + share * slope_a[row, column])
+    value += q * (b[row, column] + share * slope_b[row, column])
+    best = np.zeros(a.shape[1])
+    np.maximum.at(best, column, value)
     return best
 
 

@@ -21,7 +21,7 @@ from accounting.event import (
     PureDP,
 )
 from accounting.gaussian import discrete_gaussian_delta, gaussian_delta, gaussian_epsilon
-from accounting.losses import convolve, power, single
+from accounting.losses import convolve, from_library, power, single
 from accounting.pld import compose
 from accounting.relation import NeighboringRelation, PrivacyUnit
 
@@ -147,8 +147,10 @@ def _shifted(sigma, change):
     """The library's own distribution of one coordinate, on a finer grid's multiples."""
     from dp_accounting.pld import privacy_loss_distribution as library
 
-    return library.from_discrete_gaussian_mechanism(
-        sigma, change, value_discretization_interval=1e-3, use_connect_dots=True
+    return from_library(
+        library.from_discrete_gaussian_mechanism(
+            sigma, change, value_discretization_interval=1e-3, use_connect_dots=True
+        )
     )
 
 

@@ -27,7 +27,6 @@ import dpsynth.mechanisms.partition_selection as selection_module
 import dpsynth.tabular.planning as planning_module
 from accounting.event import ZCDPFilter
 from accounting.filters import exact_rho
-from accounting.pld import MAX_SQUARED_CHANGE
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import SystemNoise, unsafe_SeededNoise
 from dpsynth.core.progress import silent
@@ -180,15 +179,13 @@ def information(known, left: float, k: int) -> float:
 def test_the_scale_of_every_draw_grows_like_the_rows_of_a_unit(name, kind, k):
     """Over all draws within 3 %: prices depend a little on scales, and thresholds on k. Single ones may be shared out
     otherwise at another amount of noise, but none escapes.
-
-    Beyond `MAX_SQUARED_CHANGE` (k = 6) discrete Gaussians are priced by RDP alone: up to a tenth more noise, no less.
     """
     known, left = fixed(name, kind, k)
     drawn = [sigma for sigma, _ in draws_of(name, kind, k)[: len(known)]]
     assert drawn == [float(event.sigma) for event in known]
     ones, left_of_one = fixed(name, kind, 1)
     growth = math.sqrt(information(ones, left_of_one, 1) / information(known, left, k)) / k
-    assert 0.97 < growth < (1.03 if k**2 <= MAX_SQUARED_CHANGE else 1.10)
+    assert 0.97 < growth < 1.03
     single = np.array(drawn) / np.array([float(event.sigma) for event in ones]) / k
     assert len(single) and np.all((single > 0.5) & (single < 2))
 
