@@ -15,6 +15,7 @@ import pytest
 from accounting import EventTree, Ledger, NeighboringRelation, PrivacyUnit, PureDP, Signer
 from accounting.ledger.entry import Entry, Head, Kind, seal, stamp
 from accounting.ledger.slice import make_slice
+from tests.postgresql import Server
 
 TERMS = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
 
@@ -42,9 +43,8 @@ STORES = ("sqlite", "postgresql")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test that uses a ledger runs on both stores, but for those that ask for the `path` of a file."""
-    if "location" in metafunc.fixturenames:
-        stores = STORES[:1] if "path" in metafunc.fixturenames else STORES
-        metafunc.parametrize("location", stores, indirect=True)
+    if "store" in metafunc.fixturenames:
+        metafunc.parametrize("store", STORES[:1] if "path" in metafunc.fixturenames else STORES, indirect=True)
 
 
 @pytest.fixture
@@ -53,15 +53,20 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+def store(request: pytest.FixtureRequest) -> Server | None:
+    """The server that the test's ledgers lie on; None for files."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgresql")
+
+
+@pytest.fixture
+def location(store: Server | None, tmp_path: Path) -> Iterator[Path | str]:
     """Where a ledger can be made: a path, or the URL of a new schema."""
-    if request.param == "sqlite":
+    if store is None:
         yield tmp_path / "ledger.db"
         return
-    server = request.getfixturevalue("postgresql")
-    url = server.fresh()
+    url = store.fresh()
     yield url
-    server.drop(url)
+    store.drop(url)
 
 
 @pytest.fixture

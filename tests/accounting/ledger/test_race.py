@@ -1,6 +1,6 @@
 """Eight processes on one budget: not one grant too many, not one lost.
 
-`DPSYNTH_LEDGER_RACES` sets the number of races (default 3; the slow test runs 50).
+`DPSYNTH_LEDGER_RACES` sets the number of races (default 2; the slow tests run 50, and one of 8 x 1,000).
 """
 
 from __future__ import annotations
@@ -14,38 +14,43 @@ import pytest
 
 from accounting import Ledger, Signer
 
-PROCESSES, TRIES, SLOTS = 8, 6, 20
+PROCESSES = 8
 
 
-def _race(folder: Path, zygote: Any, grant: Any) -> None:
-    path, key, out = folder / "ledger.db", folder / "key", folder / "acks"
+def _race(location: Path | str, folder: Path, zygote: Any, grant: Any, *, tries: int, slots: int) -> None:
+    key, out = folder / "key", folder / "acks"
     signer = Signer.generate()
     signer.save(key)
-    with Ledger.create(path, signer=signer) as ledger:
-        budget = grant(ledger, "2")  # 20 slots of 0.1, asked for 48 times
+    with Ledger.create(location, signer=signer) as ledger:
+        budget = grant(ledger, f"{slots / 10}", delta="0.1")  # each reservation costs 0.1
     start_at = time.time() + 0.15
     for _ in range(PROCESSES):
-        arguments = {"path": str(path), "key": str(key), "budget": budget, "out": str(out)}
-        zygote.ask(task="race", tries=TRIES, start_at=start_at, **arguments)
+        arguments = {"path": str(location), "key": str(key), "budget": budget, "out": str(out)}
+        zygote.ask(task="race", tries=tries, start_at=start_at, **arguments)
     assert zygote.ask(task="wait") == 0
-    with Ledger.open(path, signer=signer) as ledger:
+    with Ledger.open(location, signer=signer) as ledger:
         acknowledged = out.read_text().split()
         granted = ledger.reservations(budget)
-        assert len(granted) == SLOTS
+        assert len(granted) == slots
         assert sorted(acknowledged) == sorted(item.reservation_id for item in granted)
         assert len({item.run_id for item in granted}) > 1, "only one process took part: no race"
         assert ledger.balance(budget).epsilon.left == 0
         ledger.verify(all_signatures=True)
 
 
-@pytest.mark.parametrize("repeat", range(int(os.environ.get("DPSYNTH_LEDGER_RACES", "3"))))
+@pytest.mark.parametrize("repeat", range(int(os.environ.get("DPSYNTH_LEDGER_RACES", "2"))))
 def test_eight_processes_get_what_the_budget_holds_and_no_more(
-    tmp_path: Path, zygote: Any, grant: Any, repeat: int
+    location: Path | str, tmp_path: Path, zygote: Any, grant: Any, repeat: int
 ) -> None:
-    _race(tmp_path, zygote, grant)
+    _race(location, tmp_path, zygote, grant, tries=6, slots=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repeat", range(50))
-def test_fifty_races(tmp_path: Path, zygote: Any, grant: Any, repeat: int) -> None:
-    _race(tmp_path, zygote, grant)
+def test_fifty_races(location: Path | str, tmp_path: Path, zygote: Any, grant: Any, repeat: int) -> None:
+    _race(location, tmp_path, zygote, grant, tries=6, slots=20)
+
+
+@pytest.mark.slow
+def test_eight_times_a_thousand_reservations(location: Path | str, tmp_path: Path, zygote: Any, grant: Any) -> None:
+    _race(location, tmp_path, zygote, grant, tries=1000, slots=4000)

@@ -10,12 +10,13 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from accounting import EventTree, Ledger, NeighboringRelation, PrivacyUnit, PureDP, Signer
 from accounting.ledger.errors import BudgetExceeded, ReservationRefused
 from accounting.ledger.ledger import Reservation
 from accounting.ledger.slice import verify_slice
+from tests.postgresql import Server
 
 TERMS = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
 SIGNER = Signer.generate()
@@ -46,10 +47,11 @@ class Model:
 class LedgerMachine(RuleBasedStateMachine):
     runs = Bundle("runs")
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server | None) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "ledger.db"
+        self.path = Path(self.folder.name) / "ledger.db" if server is None else server.fresh()
+        self.server = server
         self.ledger = Ledger.create(self.path, signer=SIGNER)
         self.budget = self.ledger.create_budget(dataset="d", commitment="c", epsilon=LIMIT, delta="1e-3", **TERMS)
         self.model = Model()
@@ -129,13 +131,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.verify(all_signatures=True)
         self.ledger.close()
         self.folder.cleanup()
+        if self.server is not None:
+            self.server.drop(self.path)
 
 
-LedgerMachine.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-test_any_sequence_of_steps_agrees_with_the_model = LedgerMachine.TestCase
+def test_any_sequence_of_steps_agrees_with_the_model(store: Server | None) -> None:
+    run_state_machine_as_test(
+        lambda: LedgerMachine(store),
+        settings=settings(
+            max_examples=25 if store is None else 8,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

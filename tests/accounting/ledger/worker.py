@@ -11,10 +11,15 @@ import random
 import sys
 import time
 import traceback
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from accounting import EventTree, Ledger, NeighboringRelation, PrivacyUnit, PureDP, Signer, price
 from accounting.ledger.errors import BudgetExceeded
+from tests.accounting.ledger import points
 
 TERMS = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
 
@@ -60,7 +65,29 @@ def churn(path: str, key: str, budget: str, out: str, seed: int) -> None:
                 acknowledge("abort", run.id)
 
 
-TASKS = {"race": race, "churn": churn}
+def at_point(path: str, key: str, budget: str, out: str, step: str, position: str, halt: bool) -> None:
+    """One run, and one that is given back; dies (or with `halt` stands still) at a named place of one step."""
+    with Ledger.open(path, signer=Signer.load(key)) as ledger:
+        acks = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+        def take(name: str, call: Any, run: Any = None) -> Any:
+            with points.armed(ledger, position, acks, halt=halt) if name == step else nullcontext():
+                made = call()
+            os.write(acks, f"{name} {run.id if run else made.id}\n".encode())
+            return made
+
+        def reserve() -> Any:
+            return ledger.reserve(budget, plan(2), delta="1e-9", run_id="point", purpose="kill test")
+
+        spare = reserve()
+        os.write(acks, f"reserve {spare.id}\n".encode())
+        run = take("reserve", reserve)
+        take("access", lambda: ledger.check_token(run.id, run.token), run)
+        take("commit", lambda: ledger.commit(run.id, plan(1)), run)
+        take("abort", lambda: ledger.abort(spare.id, "test", data_was_read=False), spare)
+
+
+TASKS = {"race": race, "churn": churn, "at_point": at_point}
 
 
 def child(task: str, arguments: dict[str, Any]) -> None:
