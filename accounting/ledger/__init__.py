@@ -9,17 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from accounting.ledger.amounts import Amounts, Balance, Charge
+    from accounting.ledger.amounts import Charge, Grant
+    from accounting.ledger.balance import Amounts, Balance, Odometer
+    from accounting.ledger.composition import Composition
     from accounting.ledger.entry import Entry, Head, Kind
     from accounting.ledger.ledger import Ledger, Reservation
-    from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord
+    from accounting.ledger.records import Amendment, BudgetRecord, KeyRecord, Recipient, ReservationRecord
     from accounting.ledger.signing import Signer
     from accounting.ledger.slice import SliceFacts, verify_slice
 
 _WHERE = {
-    "Amounts": "accounting.ledger.amounts",
-    "Balance": "accounting.ledger.amounts",
+    "Amendment": "accounting.ledger.records",
+    "Amounts": "accounting.ledger.balance",
+    "Balance": "accounting.ledger.balance",
     "Charge": "accounting.ledger.amounts",
+    "Composition": "accounting.ledger.composition",
+    "Grant": "accounting.ledger.amounts",
+    "Odometer": "accounting.ledger.balance",
+    "Recipient": "accounting.ledger.records",
     "BudgetRecord": "accounting.ledger.records",
     "KeyRecord": "accounting.ledger.records",
     "ReservationRecord": "accounting.ledger.records",
@@ -34,15 +41,20 @@ _WHERE = {
 }
 
 __all__ = [
+    "Amendment",
     "Amounts",
     "Balance",
     "BudgetRecord",
     "Charge",
+    "Composition",
     "Entry",
+    "Grant",
     "Head",
     "KeyRecord",
     "Kind",
     "Ledger",
+    "Odometer",
+    "Recipient",
     "Reservation",
     "ReservationRecord",
     "Signer",

@@ -1,19 +1,15 @@
-"""Exact amounts of epsilon and delta.
+"""Exact amounts: what is granted as (epsilon, delta), and what is charged in a filter's currency.
 
 A budget is money: 0.1 three times fits into 0.3, and nothing else does. Amounts are therefore decimals with a
 bounded number of digits, added without rounding; only prices from an accountant, which may carry any number
 of digits, are rounded, and always up. A Python float is read as the shortest decimal that prints it, because
 that is what the person typed.
 
-Sums are the basic composition filter: for adaptively chosen runs with (epsilon_i, delta_i) fixed before each
-run, stopping while sum epsilon_i <= epsilon and sum delta_i <= delta keeps the whole (epsilon, delta)-DP
-(Dwork et al. 2006; as a filter: Rogers, Roth, Ullman, Vadhan 2016).
+What a sum of charges proves depends on the filter: `accounting.ledger.composition`.
 
->>> tenth = Charge(epsilon=parse_epsilon(0.1), delta=parse_delta("1e-9"))
->>> print(tenth.plus(tenth).plus(tenth).epsilon)
-0.3
-
-Not guaranteed: tightness. Sums across runs over-state the loss; they never under-state it.
+>>> tenth = Charge(loss=parse_epsilon(0.1), delta=parse_delta("1e-9"))
+>>> print(tenth.plus(tenth).plus(tenth))
+epsilon 0.3 delta 3e-9
 """
 
 from __future__ import annotations
@@ -24,6 +20,7 @@ import re
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from functools import lru_cache
 
 from accounting.decimals import decimal_text
@@ -34,7 +31,6 @@ MAX_PLACES = 40
 MAX_EPSILON = Decimal(1_000_000)
 PRICE_PLACES = Decimal("1e-12")
 
-_QUANTITIES = frozenset({"epsilon", "delta"})
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 # Wide enough for 10^9 summands of the widest amount: an inexact sum is a bug and raises.
 _EXACT = decimal.Context(prec=120, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
@@ -104,85 +100,100 @@ def _text(value: int | float | Decimal, name: str) -> str:
     return str(value) if isinstance(value, Decimal) or abs(value) < 10**40 else "too long"
 
 
+class Currency(StrEnum):
+    """What adds up under a composition filter, beside delta."""
+
+    EPSILON = "epsilon"  # basic composition
+    RHO = "rho"  # zero-concentrated DP
+    DIVERGENCE = "divergence"  # Renyi divergence of one fixed order, in nats
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """A pair (epsilon, delta) that is granted, held or spent, in the unit and relation of its budget."""
+class Grant:
+    """What a person allows: (epsilon, delta) over all runs, in the unit and relation of the budget."""
 
     epsilon: Decimal
     delta: Decimal
 
     @staticmethod
-    def from_json(data: object) -> Charge:
+    def from_json(data: object) -> Grant:
         """Read `{"epsilon": "…", "delta": "…"}`.
 
         Raises:
-            AmountRefused: another shape, or amounts that cannot be charged.
+            AmountRefused: another shape, or amounts that cannot be granted.
         """
-        if not isinstance(data, dict) or data.keys() != _QUANTITIES:
-            raise AmountRefused("Expected a charge of exactly epsilon and delta.")
-        epsilon, delta = data["epsilon"], data["delta"]
-        if type(epsilon) is not str or type(delta) is not str:
-            raise AmountRefused("Expected amounts in the chain to be decimal strings.")
-        return _charge(epsilon, delta)
+        charge = Charge.from_json(data)
+        return Grant(epsilon=charge.loss, delta=charge.delta)
 
     def to_json(self) -> dict[str, str]:
         """`{"epsilon": "…", "delta": "…"}`."""
         return {"epsilon": decimal_text(self.epsilon), "delta": decimal_text(self.delta)}
 
-    def plus(self, other: Charge) -> Charge:
-        """The exact sum."""
-        return Charge(epsilon=_EXACT.add(self.epsilon, other.epsilon), delta=_EXACT.add(self.delta, other.delta))
-
-    def minus(self, other: Charge) -> Charge:
-        """The exact difference."""
-        return Charge(epsilon=subtract(self.epsilon, other.epsilon), delta=subtract(self.delta, other.delta))
-
-    def covers(self, other: Charge) -> bool:
-        """Whether `other` is at most this in both quantities."""
-        return other.epsilon <= self.epsilon and other.delta <= self.delta
+    def __str__(self) -> str:
+        return f"epsilon {decimal_text(self.epsilon)}, delta {decimal_text(self.delta)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Amounts:
-    """One quantity of one budget: granted = spent + reserved + left."""
+class Charge:
+    """What is held or spent, in the currency of the budget's filter, unit and relation.
 
-    granted: Decimal
-    spent: Decimal
-    reserved: Decimal
+    Attributes:
+        loss: epsilon, rho or divergence.
+        delta: mass of the events that the filter cannot bound; with epsilon, the whole delta of the run.
+    """
 
-    @property
-    def left(self) -> Decimal:
-        """What a new plan may cost; never negative in a ledger that verifies."""
-        return subtract(subtract(self.granted, self.spent), self.reserved)
+    loss: Decimal
+    delta: Decimal
+    currency: Currency = Currency.EPSILON
+
+    @staticmethod
+    def from_json(data: object, currency: Currency = Currency.EPSILON) -> Charge:
+        """Read `{"epsilon": "…", "delta": "…"}`, or with rho or divergence in place of epsilon.
+
+        Raises:
+            AmountRefused: another shape, or amounts that cannot be charged.
+        """
+        if not isinstance(data, dict) or data.keys() != {currency.value, "delta"}:
+            raise AmountRefused(f"Expected a charge of exactly {currency.value} and delta.")
+        loss, delta = data[currency.value], data["delta"]
+        if type(loss) is not str or type(delta) is not str:
+            raise AmountRefused("Expected amounts in the chain to be decimal strings.")
+        return _charge(loss, delta, currency)
 
     def to_json(self) -> dict[str, str]:
-        """Decimal strings under granted, spent, reserved, left."""
-        names = ("granted", "spent", "reserved", "left")
-        return {name: decimal_text(getattr(self, name)) for name in names}
+        """`{"epsilon": "…", "delta": "…"}`, or with rho or divergence in place of epsilon."""
+        return {self.currency.value: decimal_text(self.loss), "delta": decimal_text(self.delta)}
+
+    def plus(self, other: Charge) -> Charge:
+        """The exact sum, in the currency of both."""
+        loss, delta = _EXACT.add(self.loss, other.loss), _EXACT.add(self.delta, other.delta)
+        return Charge(loss=loss, delta=delta, currency=self.currency)
+
+    def minus(self, other: Charge) -> Charge:
+        """The exact difference, in the currency of both."""
+        loss, delta = subtract(self.loss, other.loss), subtract(self.delta, other.delta)
+        return Charge(loss=loss, delta=delta, currency=self.currency)
+
+    def covers(self, other: Charge) -> bool:
+        """Whether `other` is of the same currency and at most this in both quantities."""
+        return other.currency is self.currency and other.loss <= self.loss and other.delta <= self.delta
 
     def __str__(self) -> str:
         data = self.to_json()
-        return f"{data['left']} left of {data['granted']} (spent {data['spent']}, reserved {data['reserved']})"
+        return f"{self.currency.value} {data[self.currency.value]} delta {data['delta']}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """Where a budget stands, in its own unit and relation."""
-
-    epsilon: Amounts
-    delta: Amounts
-
-    def to_json(self) -> dict[str, dict[str, str]]:
-        """The object of `budget show --json`."""
-        return {"epsilon": self.epsilon.to_json(), "delta": self.delta.to_json()}
-
-    def __str__(self) -> str:
-        return f"epsilon: {self.epsilon}\ndelta:   {self.delta}"
+def nothing(currency: Currency) -> Charge:
+    """A charge of zero."""
+    return Charge(loss=Decimal(0), delta=Decimal(0), currency=currency)
 
 
 @lru_cache(maxsize=4096)
-def _charge(epsilon: str, delta: str) -> Charge:
-    return Charge(epsilon=parse_epsilon(epsilon), delta=parse_delta(delta))
-
-
-NOTHING = Charge(epsilon=Decimal(0), delta=Decimal(0))
+def _charge(loss: str, delta: str, currency: Currency) -> Charge:
+    # Beside rho or a divergence, delta is what the filter cannot bound: often nothing.
+    free = currency is not Currency.EPSILON and delta == "0"
+    return Charge(
+        loss=parse_epsilon(loss, name=currency.value),
+        delta=Decimal(0) if free else parse_delta(delta),
+        currency=currency,
+    )

@@ -15,7 +15,7 @@ from typing import cast
 
 from accounting.event import EventTree
 from accounting.guarantee import Guarantee
-from accounting.ledger.amounts import Charge, parse_delta, price_up
+from accounting.ledger.amounts import Charge
 from accounting.ledger.books import Books
 from accounting.ledger.containment import uncovered
 from accounting.ledger.entry import APPENDABLE, JSON, RECORD_KINDS
@@ -27,38 +27,8 @@ from accounting.ledger.errors import (
     ReservationRefused,
 )
 from accounting.ledger.records import BudgetRecord, ReservationRecord, Status
-from accounting.ledger.rules.grants import FILTER
-from accounting.relation import NeighboringRelation, PrivacyUnit
 
 Fields = dict[str, JSON]
-
-
-def budget_fields(
-    books: Books,
-    *,
-    budget_id: str,
-    dataset: str,
-    commitment: str,
-    unit: PrivacyUnit,
-    relation: NeighboringRelation,
-    granted: Charge,
-) -> Fields:
-    """A grant; refused if the data has one."""
-    existing = books.find_budget(commitment)
-    if existing is not None:
-        raise BudgetRefused(
-            f"This data has a budget already ({existing}), and a second would refill the first.",
-            "Use it: find_budget(commitment).",
-        )
-    return {
-        "budget_id": budget_id,
-        "dataset": dataset,
-        "commitment": commitment,
-        "relation": relation.value,
-        "unit": cast("JSON", unit.to_json()),
-        "filter": FILTER,
-        "granted": cast("JSON", granted.to_json()),
-    }
 
 
 def reserve_fields(
@@ -71,10 +41,10 @@ def reserve_fields(
     policy_digest: str | None,
     plan: EventTree,
     guarantee: Guarantee,
+    charge: Charge,
     token: str,
 ) -> Fields:
-    """A worst case; refused if it does not fit into what is left."""
-    charge = charge_for(guarantee)
+    """A worst case; refused if it does not fit into what is left, here or in a budget above."""
     _check_fits(books, budget_id, charge)
     return {
         "budget_id": budget_id,
@@ -108,14 +78,15 @@ def commit_fields(
     *,
     events: EventTree,
     guarantee: Guarantee,
+    charge: Charge,
     facts: Mapping[str, JSON],
 ) -> Fields:
     """What ran; refused if it costs more than was reserved."""
-    reservation, charge = open_reservation(books, reservation_id), charge_for(guarantee)
+    reservation = open_reservation(books, reservation_id)
     if not reservation.charge.covers(charge):
         raise PlanExceeded(
-            f"The events cost epsilon {charge.to_json()['epsilon']}, more than the "
-            f"{reservation.charge.to_json()['epsilon']} reserved: their order or the accountant differs.",
+            f"The events cost {charge}, more than the {reservation.charge} reserved: their order or the accountant "
+            "differs.",
             "Abort with data_was_read=True, then reserve the events in the order in which they run.",
         )
     return _about(reservation) | {
@@ -212,11 +183,6 @@ def check_covered(reservation: ReservationRecord, events: EventTree) -> None:
         )
 
 
-def charge_for(guarantee: Guarantee) -> Charge:
-    """What a guarantee costs."""
-    return Charge(epsilon=price_up(guarantee.epsilon), delta=parse_delta(guarantee.delta))
-
-
 def token_hash(reservation_id: str, token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(f"dpsynth.token/1 {reservation_id} {token}".encode()).hexdigest()
@@ -233,18 +199,21 @@ def _reason(reason: str) -> str:
 
 
 def _check_fits(books: Books, budget_id: str, asked: Charge) -> None:
-    balance, claim = books.balance(budget_id), books.budgets[budget_id].claim
-    for quantity, amounts, price in (
-        ("epsilon", balance.epsilon, asked.epsilon),
-        ("delta", balance.delta, asked.delta),
-    ):
-        if price > amounts.left:
-            raise BudgetExceeded(
-                quantity=quantity,
-                claim=claim,
-                spent=amounts.spent,
-                reserved=amounts.reserved,
-                asked=price,
-                limit=amounts.granted,
-                left=amounts.left,
-            )
+    node = books.short(budget_id, asked)
+    if node is None:
+        return
+    balance = books.balance(node.budget_id)
+    # Deltas stand in the filter's own column here: a conversion delta that was set apart is not to be had.
+    short_of_loss = asked.loss > balance.loss.left
+    amounts, price = (balance.loss, asked.loss) if short_of_loss else (books.deltas(node.budget_id), asked.delta)
+    raise BudgetExceeded(
+        quantity=asked.currency.value if short_of_loss else "delta",
+        budget_id=node.budget_id,
+        node=node.label,
+        claim=node.claim,
+        spent=amounts.spent,
+        reserved=amounts.reserved,
+        asked=price,
+        limit=amounts.granted,
+        left=amounts.left,
+    )

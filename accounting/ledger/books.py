@@ -9,10 +9,14 @@ accountant.
 
 from __future__ import annotations
 
-from accounting.ledger.amounts import NOTHING, Amounts, Balance, Charge
-from accounting.ledger.entry import Head
-from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord, Status
+from dataclasses import replace
+
+from accounting.ledger.amounts import Charge, nothing
+from accounting.ledger.balance import Amounts, Balance
+from accounting.ledger.entry import Head, Kind
+from accounting.ledger.records import Amendment, BudgetRecord, KeyRecord, ReservationRecord, Status
 from accounting.ledger.rotation import LedgerKey, key_at
+from accounting.ledger.shape import Body
 
 
 class Books:
@@ -25,7 +29,7 @@ class Books:
         head: the entry before the one that is read or written next; None before the first.
         budgets: by id.
         reservations: by id, closed ones included.
-        keys: release and review keys by id, revoked ones included.
+        keys: release, review and budget keys by id, revoked ones included.
     """
 
     def __init__(self) -> None:
@@ -46,38 +50,73 @@ class Books:
         return self.recovered.get(seq) or key_at(self.ledger_keys, seq)
 
     def balance(self, budget_id: str) -> Balance:
-        """Granted, spent, reserved, left of a known budget."""
-        granted, spent = self.budgets[budget_id].granted, self._spent[budget_id]
-        reserved = self._held[budget_id].minus(spent)
-        return Balance(
-            epsilon=Amounts(granted=granted.epsilon, spent=spent.epsilon, reserved=reserved.epsilon),
-            delta=Amounts(granted=granted.delta, spent=spent.delta, reserved=reserved.delta),
-        )
+        """Granted, spent, reserved, left of a known budget, what was spent through its parts included."""
+        return Balance.of(self.budgets[budget_id], spent=self._spent[budget_id], held=self._held[budget_id])
+
+    def deltas(self, budget_id: str) -> Amounts:
+        """The delta column: the filter's limit, and what charges hold of it."""
+        spent, held = self._spent[budget_id], self._held[budget_id]
+        limit = self.budgets[budget_id].limit
+        return Amounts(granted=limit.delta, spent=spent.delta, reserved=held.minus(spent).delta)
 
     def find_budget(self, commitment: str) -> str | None:
         """The budget granted on this data, if there is one."""
         return self._commitments.get(commitment)
 
-    def grant(self, budget: BudgetRecord) -> None:
-        """A new budget, of which nothing is spent."""
-        self.budgets[budget.budget_id] = budget
-        self._commitments[budget.commitment] = budget.budget_id
-        self._spent[budget.budget_id] = self._held[budget.budget_id] = NOTHING
+    def line(self, budget_id: str) -> list[BudgetRecord]:
+        """A known budget, its parent, and so on up to the root."""
+        found = [self.budgets[budget_id]]
+        while found[-1].parent is not None:
+            found.append(self.budgets[found[-1].parent])
+        return found
 
-    def fits(self, budget_id: str, charge: Charge) -> bool:
-        """Whether what is held and `charge` together stay inside the grant."""
-        return self.budgets[budget_id].granted.covers(self._held[budget_id].plus(charge))
+    def family(self, body: Body) -> str | None:
+        """Id of the root that an entry belongs to; None for an entry of no budget.
+
+        A budget that is not known is its own root: the entry creates it, or breaks a rule that says so.
+        """
+        over = body.get("parent") if body.get("kind") == Kind.BUDGET_CHILD.value else body.get("budget_id")
+        if not isinstance(over, str):
+            return None
+        return self.budgets[over].root if over in self.budgets else over
+
+    def grant(self, budget: BudgetRecord, *, commits: bool = True) -> None:
+        """A new budget, of which nothing is spent; `commits` if the data commitment is its own."""
+        self.budgets[budget.budget_id] = budget
+        if commits:
+            self._commitments[budget.commitment] = budget.budget_id
+        self._spent[budget.budget_id] = self._held[budget.budget_id] = nothing(budget.composition.currency)
+
+    def amend(self, amendment: Amendment, budget_id: str, limit: Charge) -> None:
+        """Another grant for a known budget; what is spent stays spent."""
+        budget = self.budgets[budget_id]
+        self.budgets[budget_id] = replace(
+            budget, granted=amendment.after, limit=limit, amendments=(*budget.amendments, amendment)
+        )
+
+    def held(self, budget_id: str) -> Charge:
+        """Spent and reserved together."""
+        return self._held[budget_id]
+
+    def short(self, budget_id: str, charge: Charge) -> BudgetRecord | None:
+        """The first budget, from this one up to the root, that `charge` would carry over its limit."""
+        for node in self.line(budget_id):
+            if not node.limit.covers(self._held[node.budget_id].plus(charge)):
+                return node
+        return None
 
     def hold(self, reservation: ReservationRecord) -> None:
-        """A new reservation: its charge counts from now on."""
+        """A new reservation: its charge counts from now on, in its budget and in all above it."""
         self.reservations[reservation.reservation_id] = reservation
-        self._held[reservation.budget_id] = self._held[reservation.budget_id].plus(reservation.charge)
+        for node in self.line(reservation.budget_id):
+            self._held[node.budget_id] = self._held[node.budget_id].plus(reservation.charge)
 
     def close(self, reservation: ReservationRecord, status: Status, charge: Charge) -> None:
         """The end of a reservation, at what it cost."""
-        budget_id = reservation.budget_id
-        if charge != reservation.charge:
-            self._held[budget_id] = self._held[budget_id].minus(reservation.charge).plus(charge)
-        self._spent[budget_id] = self._spent[budget_id].plus(charge)
+        for node in self.line(reservation.budget_id):
+            name = node.budget_id
+            if charge != reservation.charge:
+                self._held[name] = self._held[name].minus(reservation.charge).plus(charge)
+            self._spent[name] = self._spent[name].plus(charge)
         # The plan has served; a long ledger keeps only what later entries are checked against.
         self.reservations[reservation.reservation_id] = reservation._replace(status=status, charge=charge, plan={})

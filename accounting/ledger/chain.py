@@ -55,7 +55,7 @@ class Chain:
         self.books = Books()
         self.head: Head | None = None
         self._last: Row | None = None
-        self._last_body: Body = {}
+        self._last_family: str | None = None
 
     def read(self, row: Row, *, thorough: bool = False) -> Body:
         """Check a stored row and take it in; `thorough` adds its signature and its spelling.
@@ -74,9 +74,10 @@ class Chain:
         if not isinstance(body, dict) or end != len(row.body) or spelled != data:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON")
         rules.apply(self.books, row.seq, body)
+        family = self.books.family(body)
         if thorough or body["kind"] == Kind.KEY_ROTATE:
-            self.check_signature(row.seq, tag_of(body, row.prev_hash), row.hash, row.signature, row.key_id)
-        self._last, self._last_body = row, body
+            self.check_signature(row.seq, budget_tag(family, row.prev_hash), row.hash, row.signature, row.key_id)
+        self._last, self._last_family = row, family
         self._advance(row.seq, row.hash)
         return body
 
@@ -89,7 +90,7 @@ class Chain:
         row = self._last
         if row is None:
             raise no_genesis()
-        tag = tag_of(self._last_body, row.prev_hash)
+        tag = budget_tag(self._last_family, row.prev_hash)
         self.check_signature(row.seq, tag, row.hash, row.signature, row.key_id)
         return Head(row.seq, row.hash)
 
@@ -105,7 +106,7 @@ class Chain:
             raise _tampered(entry.seq, Reason.MALFORMED, "is not canonical JSON") from error
         self._link(entry.seq, entry.prev_hash, digest, entry.hash)
         rules.apply(self.books, entry.seq, entry.body)
-        tag = tag_of(entry.body, entry.prev_hash)
+        tag = budget_tag(self.books.family(entry.body), entry.prev_hash)
         self.check_signature(entry.seq, tag, entry.hash, entry.signature, entry.key_id)
         self._advance(entry.seq, entry.hash)
 
@@ -144,12 +145,6 @@ class Chain:
             raise _tampered(seq, Reason.CHAIN_BROKEN, f"does not follow entry {expected.seq}")
         if entry_hash(prev_hash, digest) != hash_:
             raise _tampered(seq, Reason.CHAIN_BROKEN, "does not have the hash that stands beside it")
-
-
-def tag_of(body: Body, prev_hash: str) -> str:
-    """The tag that a body must have been signed under."""
-    budget_id = body.get("budget_id")
-    return budget_tag(budget_id if isinstance(budget_id, str) else None, prev_hash)
 
 
 def no_genesis() -> LedgerTampered:

@@ -2,13 +2,13 @@
 
     digest    = SHA256(RFC 8785 form of body)
     hash      = SHA256("dpsynth.entry/1" || prev_hash || digest)
-    tag       = HMAC-SHA256(budget id or "global", "dpsynth.tag/1" || prev_hash)
+    tag       = HMAC-SHA256(id of the budget's root or "global", "dpsynth.tag/1" || prev_hash)
     signature = Ed25519("dpsynth.ledger-signature/1" || tag || hash)
 
 The hash covers the body only through its digest, so a body can be withheld and the chain still checks; each
 body holds a 128-bit nonce, so its digest tells nothing about it. The tag, bound by the signature, tells a
-reader who knows a budget's id which withheld entries belong to that budget, and tells everybody else nothing:
-without it the holder of a genuine chain could hide the budget's own spends among other people's.
+reader who knows a budget's family which withheld entries belong to it, and tells everybody else nothing:
+without it the holder of a genuine chain could hide the family's own spends among other people's.
 
 Haber and Stornetta, "How to time-stamp a digital document" (1991), for the chain.
 
@@ -58,6 +58,8 @@ class Kind(StrEnum):
     POLICY = "policy"
     CHECKPOINT = "checkpoint"
     BUDGET_CREATE = "budget.create"
+    BUDGET_CHILD = "budget.child"
+    BUDGET_AMEND = "budget.amend"
     RESERVE = "reserve"
     ACCESS = "access"
     COMMIT = "commit"
@@ -159,13 +161,13 @@ class Entry:
             "key_id": self.key_id,
         }
 
-    def withheld(self) -> Withheld:
-        """The form that outsiders to the budget get."""
+    def withheld(self, family: str | None = None) -> Withheld:
+        """The form that outsiders to the family get; `family` is its root's id, default the entry's own budget."""
         return Withheld(
             seq=self.seq,
             prev_hash=self.prev_hash,
             body_digest=body_digest(canonical(self.body)).hex(),
-            tag=budget_tag(self.budget_id, self.prev_hash),
+            tag=budget_tag(family or self.budget_id, self.prev_hash),
             hash=self.hash,
             signature=self.signature,
             key_id=self.key_id,
@@ -175,7 +177,7 @@ class Entry:
         parts = [f"#{self.seq}", self.hash[:12], str(self.body.get("time", "")), self.kind.value]
         charge = self.body.get("charge")
         if isinstance(charge, dict):
-            parts.append(f"(epsilon {charge.get('epsilon')}, delta {charge.get('delta')})")
+            parts.append("(" + ", ".join(f"{name} {charge[name]}" for name in sorted(charge, key="delta".__eq__)) + ")")
         note = self.body.get("purpose") or self.body.get("reason") or self.body.get("dataset")
         if isinstance(note, str):
             parts.append(note if len(note) <= 60 else note[:59] + "…")
@@ -226,9 +228,9 @@ def entry_hash(prev_hash: str, digest: bytes) -> str:
     return hashlib.sha256(b"dpsynth.entry/1" + bytes.fromhex(prev_hash) + digest).hexdigest()
 
 
-def budget_tag(budget_id: str | None, prev_hash: str) -> str:
-    """The tag, hex, that links an entry to its budget for those who know the id."""
-    key = (budget_id if budget_id is not None else "global").encode()
+def budget_tag(family: str | None, prev_hash: str) -> str:
+    """The tag, hex, that links an entry to its root budget for those who know the id; None for global entries."""
+    key = (family if family is not None else "global").encode()
     return hmac.new(key, b"dpsynth.tag/1" + bytes.fromhex(prev_hash), hashlib.sha256).hexdigest()
 
 
@@ -237,8 +239,14 @@ def signed_message(tag: str, hash_: str) -> bytes:
     return b"dpsynth.ledger-signature/1" + bytes.fromhex(tag) + bytes.fromhex(hash_)
 
 
-def seal(body: Mapping[str, JSON], head: Head | None, signer: Signer) -> Row:
+def seal(body: Mapping[str, JSON], head: Head | None, signer: Signer, *, family: str | None = None) -> Row:
     """Chain and sign `body` after `head` (None: the genesis entry).
+
+    Args:
+        body: with kind, nonce and time.
+        head: the entry before.
+        signer: the ledger's key.
+        family: root of the body's budget; default the budget that the body names.
 
     Raises:
         EntryRefused: the body has no canonical form.
@@ -247,7 +255,7 @@ def seal(body: Mapping[str, JSON], head: Head | None, signer: Signer) -> Row:
     prev_hash = GENESIS_PREV if head is None else head.hash
     hash_ = entry_hash(prev_hash, body_digest(data))
     budget_id = body.get("budget_id")
-    tag = budget_tag(budget_id if isinstance(budget_id, str) else None, prev_hash)
+    tag = budget_tag(family or (budget_id if isinstance(budget_id, str) else None), prev_hash)
     return Row(
         seq=0 if head is None else head.seq + 1,
         prev_hash=prev_hash,

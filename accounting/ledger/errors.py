@@ -128,7 +128,8 @@ class BudgetExceeded(BudgetRefused):
     """A plan that would take the budget over its limit.
 
     Attributes:
-        quantity: "epsilon" or "delta".
+        quantity: "epsilon", "rho", "divergence" or "delta".
+        budget_id: the budget that lacks it: the one asked of, or one above it.
         spent: already charged, same quantity.
         reserved: held by reservations that were neither committed nor refunded.
         asked: price of the refused plan.
@@ -140,6 +141,8 @@ class BudgetExceeded(BudgetRefused):
         self,
         *,
         quantity: str,
+        budget_id: str,
+        node: str,
         claim: str,
         spent: Decimal,
         reserved: Decimal,
@@ -148,12 +151,13 @@ class BudgetExceeded(BudgetRefused):
         left: Decimal,
     ) -> None:
         super().__init__(
-            f"Expected {quantity} {decimal_text(asked)} to fit into the {decimal_text(left)} left ({claim}): limit "
-            f"{decimal_text(limit)}, spent {decimal_text(spent)}, reserved {decimal_text(reserved)}.",
+            f"Expected {quantity} {decimal_text(asked)} to fit into the {decimal_text(left)} left of '{node}' "
+            f"({budget_id}; {claim}): limit {decimal_text(limit)}, spent {decimal_text(spent)}, reserved "
+            f"{decimal_text(reserved)}.",
             f"Plan a run that costs at most {quantity} {decimal_text(left)}, release from an existing draft (free), "
-            "or collect data on new people and grant those a budget.",
+            "or have the holder of a budget key amend the grant, which every later report shows.",
         )
-        self.quantity, self.asked = quantity, asked
+        self.quantity, self.asked, self.budget_id = quantity, asked, budget_id
         self.spent, self.reserved, self.limit, self.left = spent, reserved, limit, left
 
 

@@ -4,9 +4,9 @@
     check_token    -> a capability to read this data once              from now on no refund
     commit(events) -> what really ran, inside the plan, priced anew    or abort(reason)
 
-A crash between the steps leaves the reservation, and the reservation counts. Across runs the budget is the
-basic composition filter (`accounting.ledger.amounts`); inside a run, events are priced together by
-`accounting.crosscheck.price`, before the lock is taken, so a slow accountant never holds it.
+A crash between the steps leaves the reservation, and the reservation counts. Across runs the budget is a composition
+filter (`accounting.ledger.composition`), and a run is charged to its budget and to all above it. Inside a run, events
+are priced together by `accounting.crosscheck.price`, before the lock is taken, so a slow accountant never holds it.
 
 >>> import tempfile
 >>> from accounting import EventTree, Laplace, NeighboringRelation, PrivacyUnit, Signer
@@ -33,18 +33,20 @@ from typing import final
 
 from accounting.event import EventTree
 from accounting.guarantee import Guarantee
-from accounting.ledger import bodies
-from accounting.ledger.amounts import Charge, parse_delta, parse_epsilon
+from accounting.ledger import bodies, granting
+from accounting.ledger.amounts import Grant, parse_delta, parse_epsilon
 from accounting.ledger.books import Books
 from accounting.ledger.capability import Capabilities, ReadCapability
-from accounting.ledger.chain import Chain, no_genesis
+from accounting.ledger.chain import no_genesis
+from accounting.ledger.composition import Composition
 from accounting.ledger.entry import JSON, SCHEMA, Entry, Kind, Row, seal, stamp
-from accounting.ledger.errors import EntryRefused, KeyRefused, LedgerReadOnly, LedgerTampered
+from accounting.ledger.errors import BudgetRefused
 from accounting.ledger.evidence.checkpoint import Checkpoint, sign_head
-from accounting.ledger.reader import LedgerReader
+from accounting.ledger.pricing import price_run
 from accounting.ledger.rotation import rotation_fields
 from accounting.ledger.signing import Signer
 from accounting.ledger.store import Store
+from accounting.ledger.writer import LedgerWriter
 from accounting.relation import NeighboringRelation, PrivacyUnit
 
 LOCK_TIMEOUT_S = 30.0
@@ -64,12 +66,11 @@ class Reservation:
 
 
 @final
-class Ledger(LedgerReader):
+class Ledger(LedgerWriter):
     """One append-only, hash-chained, signed ledger; safe to share between threads and between processes."""
 
     def __init__(self, store: Store, genesis: Row, signer: Signer | None) -> None:
-        super().__init__(store, genesis)
-        self._signer = signer
+        super().__init__(store, genesis, signer)
         self._capabilities = Capabilities()
 
     @classmethod
@@ -111,41 +112,84 @@ class Ledger(LedgerReader):
         self,
         *,
         dataset: str,
-        commitment: str,
+        commitment: str | None = None,
         unit: PrivacyUnit,
         relation: NeighboringRelation,
         epsilon: Number,
         delta: Number,
+        filter: str | None = None,  # noqa: A002 - the field's word
+        order: Number | None = None,
+        conversion_delta: Number | None = None,
+        parent: str | None = None,
+        purpose: str | None = None,
+        recipient: str = "any",
     ) -> str:
-        """Grant a budget, once per data commitment, and return its id.
+        """Grant a budget, once per data commitment, or a part of one, and return its id.
 
         Args:
-            dataset: name that people know it by; public to receivers of this budget's slices.
-            commitment: keyed commitment to the data, never a plain hash of a small table.
-            unit: whose data one step of the relation changes; every plan must have the same.
-            relation: every plan must have the same.
+            dataset: name that people know it by; public to receivers of this family's slices.
+            commitment: keyed commitment to the data, never a plain hash of a small table; None for a share.
+            unit: whose data one step of the relation changes; every plan, and every part, must have the same.
+            relation: every plan, and every part, must have the same.
             epsilon: total over all runs, same unit and relation, > 0.
             delta: total over all runs, in (0, 1).
+            filter: what adds up across runs: basic (default), zcdp or rdp; frozen. A part has its parent's.
+            order: alpha of an rdp filter.
+            conversion_delta: the part of delta that zcdp and rdp take for the conversion; default half of it.
+            parent: budget that this one is a part of; what the part spends, every budget above it spends too.
+            purpose: what a share is for.
+            recipient: whom a share is for: any, internal, restricted or public.
+
+        Raises:
+            AmountRefused: epsilon, delta or a number of the filter is out of range.
+            BudgetRefused: the data has a budget already, the part does not suit its parent, or the filter is unknown.
+        """
+        granted = Grant(epsilon=parse_epsilon(epsilon), delta=parse_delta(delta))
+        if parent is not None and filter is None:
+            above = self.budget(parent).composition
+            filter, order = above.name.value, above.order  # noqa: A001
+        wanted = granting.Wanted(
+            budget_id="budget-" + secrets.token_hex(16),
+            dataset=dataset,
+            commitment=commitment,
+            unit=unit,
+            relation=NeighboringRelation(relation),
+            granted=granted,
+            composition=Composition.chosen(
+                filter or "basic", order=order, conversion_delta=conversion_delta, delta=granted.delta
+            ),
+        )
+        if parent is None:
+            if purpose is not None or recipient != "any":
+                raise BudgetRefused("A lineage's own budget is for every purpose.", "Take a share of it: parent=….")
+            self._append(Kind.BUDGET_CREATE, lambda books: granting.root_fields(books, wanted))
+        else:
+            self._append(
+                Kind.BUDGET_CHILD,
+                lambda books: granting.child_fields(books, wanted, parent=parent, purpose=purpose, recipient=recipient),
+            )
+        return wanted.budget_id
+
+    def amend(self, budget_id: str, *, epsilon: Number, delta: Number, reason: str, approver: Signer) -> Entry:
+        """Change a grant, with the signature of a second person; every later balance and report shows it.
+
+        Args:
+            budget_id: whose grant.
+            epsilon: the new total, not below what is spent and reserved, nor above the budget's parent.
+            delta: likewise.
+            reason: in words; published.
+            approver: a key of role `budget` (key.add), never the ledger's own.
 
         Raises:
             AmountRefused: epsilon or delta out of range.
-            BudgetRefused: the data has a budget already.
+            BudgetRefused: no such budget, no reason, nothing changed, or the new grant does not hold what is held.
+            KeyRefused: the approver's key may not approve.
         """
-        granted = Charge(epsilon=parse_epsilon(epsilon), delta=parse_delta(delta))
-        budget_id = "budget-" + secrets.token_hex(16)
-        self._append(
-            Kind.BUDGET_CREATE,
-            lambda books: bodies.budget_fields(
-                books,
-                budget_id=budget_id,
-                dataset=dataset,
-                commitment=commitment,
-                unit=unit,
-                relation=NeighboringRelation(relation),
-                granted=granted,
-            ),
+        granted = Grant(epsilon=parse_epsilon(epsilon), delta=parse_delta(delta))
+        return self._append(
+            Kind.BUDGET_AMEND,
+            lambda books: granting.amend_fields(books, budget_id, granted=granted, reason=reason, approver=approver),
         )
-        return budget_id
 
     def reserve(
         self,
@@ -170,11 +214,13 @@ class Ledger(LedgerReader):
         Raises:
             AmountRefused: delta out of range.
             BudgetRefused: no such budget, or another unit or relation.
-            BudgetExceeded: epsilon or delta does not fit; nothing was written.
+            BudgetExceeded: loss or delta does not fit, here or in a budget above; nothing was written.
+            UnsupportedEventError: the budget's filter has no price for an event.
         """
         share = parse_delta(delta)
-        bodies.check_same_terms(self.budget(budget_id), plan)
-        guarantee = _price(plan, share)
+        budget = self.budget(budget_id)
+        bodies.check_same_terms(budget, plan)
+        guarantee, charge = price_run(plan, share, budget.composition)
         reservation_id, token = "run-" + secrets.token_hex(16), secrets.token_urlsafe(32)
         self._append(
             Kind.RESERVE,
@@ -187,6 +233,7 @@ class Ledger(LedgerReader):
                 policy_digest=policy_digest,
                 plan=plan,
                 guarantee=guarantee,
+                charge=charge,
                 token=token,
             ),
         )
@@ -242,13 +289,14 @@ class Ledger(LedgerReader):
         with self._lock:
             books = self._read()
             reservation = bodies.open_reservation(books, reservation_id)
-            bodies.check_same_terms(books.budgets[reservation.budget_id], events)
+            budget = books.budgets[reservation.budget_id]
+            bodies.check_same_terms(budget, events)
         bodies.check_covered(reservation, events)
-        guarantee = _price(events, reservation.charge.delta)
+        guarantee, charge = price_run(events, reservation.delta, budget.composition)
         return self._append(
             Kind.COMMIT,
             lambda books: bodies.commit_fields(
-                books, reservation_id, events=events, guarantee=guarantee, facts=facts or {}
+                books, reservation_id, events=events, guarantee=guarantee, charge=charge, facts=facts or {}
             ),
         )
 
@@ -332,11 +380,6 @@ class Ledger(LedgerReader):
         """The head, signed, to be kept in a second place; `LedgerReadOnly` without a signer."""
         return sign_head(self.ledger_id, self.head(), self._writer())
 
-    def _writer(self) -> Signer:
-        if self._signer is None:
-            raise LedgerReadOnly("The ledger was opened without a signer.", "Open it with its key to write.")
-        return self._signer
-
     @classmethod
     def _opened(cls, path: str | Path, timeout_s: float, *, writable: bool, then: Callable[[Ledger], None]) -> Ledger:
         store = Store.open(path, timeout_s=timeout_s, writable=writable)
@@ -352,12 +395,6 @@ class Ledger(LedgerReader):
             raise
         return ledger
 
-    def _take(self, signer: Signer | None) -> None:
-        """Sign with this key from now on, if it is in force."""
-        if signer is not None:
-            _check_in_force(self._read(), signer)
-            self._signer = signer
-
     def _hand_over(self, signer: Signer, new: Signer, reason: str, *, recovery: bool = False) -> Entry:
         def fields(books: Books) -> Mapping[str, JSON]:
             if books.head is None:
@@ -367,52 +404,3 @@ class Ledger(LedgerReader):
             )
 
         return self._append(Kind.KEY_ROTATE, fields, recovery=signer if recovery else None)
-
-    def _append(
-        self, kind: Kind, decide: Callable[[Books], Mapping[str, JSON]], *, recovery: Signer | None = None
-    ) -> Entry:
-        """Decide, seal and write in one transaction; `decide` sees every entry that came before.
-
-        A rotation by a `recovery` key is the only entry that another key than the one in force may sign.
-        """
-        signer = recovery or self._writer()
-        with self._lock:
-            ahead = False
-            try:
-                with self._store.writing() as transaction:
-                    self._catch_up(transaction)
-                    if recovery is None:
-                        _check_in_force(self._chain.books, signer)
-                    body = stamp(kind, decide(self._chain.books))
-                    row = seal(body, self._chain.head, signer)
-                    try:
-                        self._chain.read(row)
-                    except LedgerTampered as error:
-                        raise EntryRefused(f"The ledger's rules refuse the entry: {error.message}") from error
-                    ahead = True
-                    transaction.append(row)
-            except BaseException:
-                if ahead:
-                    self._chain = Chain()  # the entry may not be on disk: read again what is
-                raise
-            return Entry.from_row(row, body)
-
-
-def _check_in_force(books: Books, signer: Signer) -> None:
-    if signer.public_bytes == books.ledger_keys[-1].public_key:
-        return
-    if any(signer.public_bytes == key.public_key for key in books.ledger_keys):
-        raise KeyRefused(
-            "This key was rotated away, so its entries would not verify.",
-            "Load the ledger's present key, or open without a signer to read.",
-        )
-    raise KeyRefused(
-        "This key did not create the ledger, nor was it rotated to, so its entries would not verify.",
-        "Load the ledger's own key, or open without a signer to read.",
-    )
-
-
-def _price(tree: EventTree, delta: Decimal) -> Guarantee:
-    from accounting.crosscheck import price  # accountants are heavy; reading a ledger needs none
-
-    return price(tree, delta)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from accounting.ledger import bodies
-from accounting.ledger.amounts import Balance
+from accounting.ledger.balance import Balance
 from accounting.ledger.books import Books
 from accounting.ledger.chain import Chain, rolled_back
 from accounting.ledger.entry import JSON, Entry, Head, Row
@@ -74,8 +74,19 @@ class LedgerReader:
         """
         return bodies.known_budget(self._read(), budget_id)
 
+    def budgets(self, within: str | None = None) -> list[BudgetRecord]:
+        """All budgets, or those of one family, parents before their parts.
+
+        Raises:
+            BudgetRefused: no such budget.
+        """
+        with self._lock:
+            books = self._read()
+            root = None if within is None else bodies.known_budget(books, within).root
+            return [budget for budget in books.budgets.values() if root in (None, budget.root)]
+
     def balance(self, budget_id: str) -> Balance:
-        """Granted, spent, reserved and left, in epsilon and delta of the budget's unit and relation.
+        """Granted, spent, reserved and left, in epsilon and delta of the budget's unit and relation, parts included.
 
         Raises:
             BudgetRefused: no such budget.

@@ -6,9 +6,10 @@ Every reader answers with the typed refusal of the first thing that is wrong; no
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TypeAlias
 
-from accounting.ledger.amounts import PRICE_PLACES, Charge
+from accounting.ledger.amounts import PRICE_PLACES, Charge, Currency, parse_delta
 from accounting.ledger.entry import HEX32, JSON, Kind
 from accounting.ledger.errors import LedgerTampered, Reason
 
@@ -19,6 +20,8 @@ EVENTS_SCHEMA = "dpsynth.events/1"
 _TREE = frozenset({"schema", "relation", "unit", "events"})
 _STAMP = frozenset({"kind", "nonce", "time"})
 _BUDGET_FIELDS = {"budget_id", "dataset", "commitment", "relation", "unit", "filter", "granted"}
+_CHILD_FIELDS = {"parent", "purpose", "recipient"}
+_AMEND_FIELDS = {"budget_id", "granted", "filter", "reason", "key_id", "signature"}
 _RESERVE_FIELDS = {"run_id", "purpose", "policy_digest", "plan", "guarantee", "charge", "token_hash"}
 FIELDS: Mapping[Kind, frozenset[str]] = {
     kind: _STAMP | fields
@@ -28,6 +31,8 @@ FIELDS: Mapping[Kind, frozenset[str]] = {
         Kind.KEY_REVOKE: {"key_id", "reason"},
         Kind.KEY_ROTATE: {"key_id", "public_key", "reason", "recovery_key", "countersignature"},
         Kind.BUDGET_CREATE: _BUDGET_FIELDS,
+        Kind.BUDGET_CHILD: _BUDGET_FIELDS | _CHILD_FIELDS,
+        Kind.BUDGET_AMEND: _AMEND_FIELDS,
         Kind.RESERVE: {"budget_id", "reservation_id"} | _RESERVE_FIELDS,
         Kind.ACCESS: {"budget_id", "reservation_id"},
         Kind.COMMIT: {"budget_id", "reservation_id", "events", "guarantee", "charge", "facts"},
@@ -60,17 +65,33 @@ def key_bytes(seq: int, body: Body) -> bytes:
     return bytes.fromhex(value)
 
 
-def priced(seq: int, body: Body) -> Charge:
-    """The charge, which must not be below the guarantee it stands for."""
-    charge, guarantee = Charge.from_json(body["charge"]), body["guarantee"]
+def optional_text(seq: int, body: Body, name: str) -> str | None:
+    """A field that is text, and not empty, or null."""
+    return None if body[name] is None else text(seq, body, name)
+
+
+def priced(seq: int, body: Body, currency: Currency) -> Charge:
+    """The charge; in epsilon it must not be below the guarantee it stands for."""
+    charge, guarantee = Charge.from_json(body["charge"], currency), body["guarantee"]
     if not isinstance(guarantee, dict):
         raise broken(seq, Reason.RULE_BROKEN, "one without a guarantee")
+    if currency is not Currency.EPSILON:
+        return charge  # of another currency than the guarantee: replay computes it again from the events
     claim: JSON = {"epsilon": guarantee.get("epsilon"), "delta": guarantee.get("delta")}
     if guarantee.get("epsilon") == "0":
         claim = {"epsilon": str(PRICE_PLACES), "delta": guarantee.get("delta")}  # what a free run is charged
     if claim != body["charge"] and not charge.covers(Charge.from_json(claim)):
         raise broken(seq, Reason.RULE_BROKEN, "one charged less than its guarantee states")
     return charge
+
+
+def guarantee_delta(seq: int, body: Body) -> Decimal:
+    """The delta at which an entry's guarantee is stated."""
+    guarantee = body["guarantee"]
+    delta = guarantee.get("delta") if isinstance(guarantee, dict) else None
+    if not isinstance(delta, str):
+        raise broken(seq, Reason.RULE_BROKEN, "one whose guarantee states no delta")
+    return parse_delta(delta)
 
 
 def event_tree(seq: int, tree: JSON, *, relation: str, unit: JSON) -> Mapping[str, JSON]:

@@ -40,7 +40,7 @@ from dpsynth.report.words import Words, attack_words
 
 CELLS: Final[tuple[str, ...]] = (  # classes that people meet in a notebook, by the name IPython knows them by
     "accounting.guarantee:Guarantee",
-    "accounting.ledger.amounts:Balance",
+    "accounting.ledger.balance:Balance",
     "attacks.report:AttackReport",
     "dpsynth.quality.report:QualityReport",
     "dpsynth.release.gate:Decision",

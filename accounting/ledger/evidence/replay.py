@@ -4,7 +4,8 @@ A ledger states for each reservation and each commit the events, the delta, the 
 accountant said. Replay believes none of it but the events. An entry holds if
 
 * what the accountant finds now is what the entry says it said then, to the sixth decimal, and
-* the charge is not below the best epsilon stated.
+* the charge is not below the best epsilon stated; or, where the budget adds up rho or a divergence, not below what the
+  own zCDP or RDP accountant finds for the events now, with the delta beside it.
 
 An accountant that the entry does not name (it had no proof for these events then) is compared with the charge instead:
 a smaller epsilon confirms it, a larger one only fails to. Of another version of the same method the figure may lie
@@ -27,6 +28,8 @@ from typing import Any
 
 from accounting.decimals import decimal_up
 from accounting.errors import AccountingError, ParameterError
+from accounting.ledger.amounts import Charge, Currency, Grant, price_up
+from accounting.ledger.composition import Composition
 from accounting.ledger.entry import Entry, Kind
 
 REPLAYED = (Kind.RESERVE, Kind.COMMIT)
@@ -54,7 +57,8 @@ class Replayed:
         seq: of the entry.
         kind: reserve or commit.
         run: the reservation.
-        charged: epsilon on the books, relation and unit of the budget.
+        charged: on the books, in `currency`, relation and unit of the budget.
+        currency: epsilon, rho or divergence.
         stated: what the entry says that this accountant said; None if it names another.
         found: what it says now; None if it has no proof.
         outcome: see `Outcome`.
@@ -65,6 +69,7 @@ class Replayed:
     kind: Kind
     run: str
     charged: Decimal
+    currency: Currency
     stated: Decimal | None
     found: Decimal | None
     outcome: Outcome
@@ -77,6 +82,7 @@ class Replayed:
             "kind": self.kind.value,
             "reservation": self.run,
             "charged": str(self.charged),
+            "currency": self.currency.value,
             "stated": None if self.stated is None else str(self.stated),
             "found": None if self.found is None else str(self.found),
             "outcome": self.outcome.value,
@@ -95,7 +101,8 @@ def replay(entries: Iterable[Entry], method: str, *, each: Callable[[int], None]
     """Price every reservation and commit anew.
 
     Args:
-        entries: of a ledger, or the disclosed ones of a slice; chain and signatures are `verify`'s business.
+        entries: of a ledger, or the disclosed ones of a slice, with those that create the budgets; chain and signatures
+            are `verify`'s business.
         method: one of `methods()`.
         each: called with the number of prices done.
 
@@ -105,17 +112,23 @@ def replay(entries: Iterable[Entry], method: str, *, each: Callable[[int], None]
     if method not in methods():
         raise ParameterError(f"There is no accountant {method[:40]!r}.", f"Use one of {', '.join(methods())}.")
     known: dict[tuple[str, str], Decimal | str] = {}
-    found = []
+    found: list[Replayed] = []
+    filters: dict[str, Composition] = {}
     for entry in entries:
-        if entry.kind in REPLAYED:
-            found.append(_one(entry, method, known))
+        if entry.kind in (Kind.BUDGET_CREATE, Kind.BUDGET_CHILD):
+            read = Composition.from_json(entry.body["filter"], Grant.from_json(entry.body["granted"]))
+            if read is not None:
+                filters[str(entry.budget_id)] = read[0]
+        elif entry.kind in REPLAYED:
+            found.append(_one(entry, method, known, filters.get(str(entry.budget_id), Composition.basic())))
             each(len(found))
     return found
 
 
-def _one(entry: Entry, method: str, known: dict[tuple[str, str], Decimal | str]) -> Replayed:
+def _one(entry: Entry, method: str, known: dict[tuple[str, str], Decimal | str], composition: Composition) -> Replayed:
     from accounting.event import EventTree
     from accounting.guarantee import Guarantee
+    from accounting.ledger.pricing import charge_of
 
     body: Any = entry.body
     guarantee = Guarantee.from_json(body["guarantee"])
@@ -125,18 +138,31 @@ def _one(entry: Entry, method: str, known: dict[tuple[str, str], Decimal | str])
         known[key] = _price(tree, guarantee.delta, method)
     answer = known[key]
     stated = next((Decimal(value) for name, value in guarantee.all.items() if _method(name) == method), None)
-    charged = Decimal(str(body["charge"]["epsilon"]))
-    outcome, reason = _judge(answer, stated, charged, guarantee, _current(method) in guarantee.all)
+    charge = Charge.from_json(body["charge"], composition.currency)
+    same_version = _current(method) in guarantee.all
+    if composition.currency is Currency.EPSILON:
+        outcome, reason = _judge(answer, stated, charge.loss, guarantee, same_version)
+    else:
+        outcome, reason = _judge(answer, stated, guarantee.epsilon, guarantee, same_version)
+        if not charge.plus(_tolerated(charge)).covers(charge_of(tree, guarantee, composition)):
+            outcome, reason = Outcome.WRONG, f"The events cost more {composition.currency.value} or delta than charged."
     return Replayed(
         seq=entry.seq,
         kind=entry.kind,
         run=str(body["reservation_id"]),
-        charged=charged,
+        charged=charge.loss,
+        currency=charge.currency,
         stated=stated,
         found=answer if isinstance(answer, Decimal) else None,
         outcome=outcome,
         reason=reason,
     )
+
+
+def _tolerated(charge: Charge) -> Charge:
+    """What another machine's rounding of the same sum may differ by: one part in 10^9, and a unit of the last place."""
+    share = Decimal("1e-9")
+    return Charge(loss=price_up(charge.loss * share), delta=charge.delta * share, currency=charge.currency)
 
 
 def _judge(

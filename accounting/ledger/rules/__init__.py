@@ -3,9 +3,11 @@
 `apply` reads bodies in chain order and refuses the first one that breaks a rule:
 
 - the first entry, and only it, creates the ledger; keys come and go by entries of their own (`rules.keys`);
-- a budget is created once per data commitment, with relation, unit, epsilon and delta above zero (`rules.grants`);
-- a reservation has its budget's relation and unit, is charged at least its own guarantee, and fits: spent + reserved +
-  asked <= granted, in epsilon and in delta (`rules.runs`);
+- a budget is created once per data commitment, with relation, unit, filter, epsilon and delta above zero; a part of a
+  budget has its relation, unit and filter, and no larger grant (`rules.grants`);
+- a grant changes only with the signature of a budget key, and never below what is held (`rules.amendments`);
+- a reservation has its budget's relation and unit, is charged at least its own guarantee, and fits into its budget and
+  into every budget above: spent + reserved + asked <= limit, in the filter's currency and in delta (`rules.runs`);
 - a reservation is closed once: by a commit whose events its plan covers and whose charge it covers; by an abort, free
   only if its token was never used; or by an expiry, which is charged in full;
 - until then it counts.
@@ -19,7 +21,7 @@ from accounting.errors import AccountingError
 from accounting.ledger.books import Books
 from accounting.ledger.entry import RECORD_KINDS, Kind
 from accounting.ledger.errors import LedgerTampered, Reason
-from accounting.ledger.rules import grants, keys, runs
+from accounting.ledger.rules import amendments, grants, keys, runs
 from accounting.ledger.shape import FIELDS, Body, broken
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
@@ -28,7 +30,9 @@ _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
     Kind.KEY_ADD: keys.add_key,
     Kind.KEY_REVOKE: keys.revoke_key,
     Kind.KEY_ROTATE: keys.rotate_key,
-    Kind.BUDGET_CREATE: grants.create_budget,
+    Kind.BUDGET_CREATE: grants.create_root,
+    Kind.BUDGET_CHILD: grants.create_child,
+    Kind.BUDGET_AMEND: amendments.amend,
     Kind.RESERVE: runs.reserve,
     Kind.ACCESS: runs.access,
     Kind.COMMIT: runs.commit,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from accounting.ledger.amounts import NOTHING
+from accounting.ledger.amounts import nothing
 from accounting.ledger.books import Books
 from accounting.ledger.containment import uncovered
 from accounting.ledger.errors import Reason
 from accounting.ledger.records import ReservationRecord, Status
 from accounting.ledger.rules.grants import budget_of
-from accounting.ledger.shape import Body, broken, event_tree, events_in, priced, text
+from accounting.ledger.shape import Body, broken, event_tree, events_in, guarantee_delta, priced, text
 
 
 def reserve(books: Books, seq: int, body: Body) -> None:
@@ -22,12 +22,13 @@ def reserve(books: Books, seq: int, body: Body) -> None:
         run_id=text(seq, body, "run_id"),
         purpose=text(seq, body, "purpose"),
         seq=seq,
-        charge=priced(seq, body),
+        charge=priced(seq, body, budget.composition.currency),
+        delta=guarantee_delta(seq, body),
         plan=event_tree(seq, body["plan"], relation=budget.relation, unit=budget.unit),
         token_hash=text(seq, body, "token_hash"),
     )
-    if not books.fits(budget.budget_id, reservation.charge):
-        raise broken(seq, Reason.OVERSPENT, "a reservation that takes the budget over its limit")
+    if books.short(budget.budget_id, reservation.charge) is not None:
+        raise broken(seq, Reason.OVERSPENT, "a reservation that takes its budget, or one above it, over its limit")
     books.hold(reservation)
 
 
@@ -41,8 +42,9 @@ def access(books: Books, seq: int, body: Body) -> None:
 
 def commit(books: Books, seq: int, body: Body) -> None:
     """What ran is covered by the plan, and costs no more than it."""
-    reservation, charge = _open(books, seq, body), priced(seq, body)
+    reservation = _open(books, seq, body)
     budget = books.budgets[reservation.budget_id]
+    charge = priced(seq, body, budget.composition.currency)
     events = event_tree(seq, body["events"], relation=budget.relation, unit=budget.unit)
     if events != reservation.plan and uncovered(events_in(events), events_in(reservation.plan)) is not None:
         raise broken(seq, Reason.PLAN_EXCEEDED, "a commit of events that its reservation does not cover")
@@ -57,7 +59,7 @@ def abort(books: Books, seq: int, body: Body) -> None:
     if body["data_was_read"] is True:
         books.close(reservation, Status.FORFEITED, reservation.charge)
     elif body["data_was_read"] is False and not reservation.accessed:
-        books.close(reservation, Status.REFUNDED, NOTHING)
+        books.close(reservation, Status.REFUNDED, nothing(reservation.charge.currency))
     else:
         raise broken(seq, Reason.RULE_BROKEN, "a refund for a reservation whose token was used")
 

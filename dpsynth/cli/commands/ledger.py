@@ -112,9 +112,10 @@ def replay(
     terminal = Terminal(as_json=as_json)
     with Workspace.open(workspace).ledger() as ledger:
         ledger.verify()
-        entries = [entry for entry in ledger.entries() if entry.kind in REPLAYED]
+        entries = ledger.entries()
+    prices = sum(entry.kind in REPLAYED for entry in entries)
     with terminal.progress() as progress:
-        found = price_again(entries, accountant, each=lambda n: progress("replay prices", n, len(entries)))
+        found = price_again(entries, accountant, each=lambda n: progress("replay prices", n, prices))
     rows = [[str(r.seq), r.kind.value, str(r.charged), str(r.found or "-"), r.outcome.value] for r in found]
     terminal.table(f"Replay by {accountant}", [">seq", "entry", ">charged", ">found", "outcome"], rows)
     wrong = [item for item in found if item.outcome is Outcome.WRONG]

@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from accounting import Ledger
-from accounting.ledger import ledger as module
+from accounting.ledger import writer as module
 from accounting.ledger.store import Transaction
 
 STEPS = ("reserve", "access", "commit", "abort")

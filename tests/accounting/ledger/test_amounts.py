@@ -74,16 +74,16 @@ def test_what_a_person_typed_is_what_is_charged(value: object, exact: str) -> No
 
 
 def _charge(epsilon: object) -> Charge:
-    return Charge(epsilon=Decimal(epsilon), delta=Decimal("1e-9"))
+    return Charge(loss=Decimal(epsilon), delta=Decimal("1e-9"))
 
 
 def test_three_tenths_fit_into_three_tenths_and_nothing_more() -> None:
-    tenth = Charge(epsilon=parse_epsilon(0.1), delta=parse_delta("1e-9"))
+    tenth = Charge(loss=parse_epsilon(0.1), delta=parse_delta("1e-9"))
     spent = tenth.plus(tenth).plus(tenth)
-    granted = Charge(epsilon=parse_epsilon("0.3"), delta=parse_delta("3e-9"))
+    granted = Charge(loss=parse_epsilon("0.3"), delta=parse_delta("3e-9"))
     assert granted.covers(spent)
-    assert not granted.covers(spent.plus(Charge(epsilon=Decimal("1e-40"), delta=Decimal(0))))
-    assert not granted.covers(spent.plus(Charge(epsilon=Decimal(0), delta=Decimal("1e-40"))))
+    assert not granted.covers(spent.plus(Charge(loss=Decimal("1e-40"), delta=Decimal(0))))
+    assert not granted.covers(spent.plus(Charge(loss=Decimal(0), delta=Decimal("1e-40"))))
 
 
 def test_amounts_add_up_exactly_however_different() -> None:
@@ -92,7 +92,7 @@ def test_amounts_add_up_exactly_however_different() -> None:
         held = held.plus(_charge("1e-40")).plus(_charge(10**6))
     for _ in range(1000):
         held = held.minus(_charge(10**6))
-    assert held.epsilon == Decimal("1e-37")
+    assert held.loss == Decimal("1e-37")
 
 
 def test_prices_are_rounded_up_and_never_to_zero() -> None:
