@@ -85,6 +85,17 @@ class BlockProfile:
         above = min(max(math.ceil(epsilon / self.step - 1e-9), -self.reach), self.reach)
         return float(self.lower[above + self.reach]), float(self.deltas(np.array([epsilon]))[0])
 
+    def epsilon_at_most(self, delta: float) -> float:
+        """Smallest epsilon >= 0 that the certified bound allows at `delta`: read on its chords, infinite below them."""
+        if self.upper[-1] > delta:
+            return math.inf
+        falling = self.upper[self.reach :]
+        right = int(np.argmax(falling <= delta))
+        if right == 0:
+            return 0.0
+        share = (falling[right - 1] - delta) / (falling[right - 1] - falling[right])
+        return (right - 1) * self.step + math.log1p(share * math.expm1(self.step))
+
     def epsilon_at_least(self, delta: float) -> float:
         """Largest grid epsilon >= 0 that the explicit adversary violates at `delta`: no bound may be smaller."""
         violated = np.flatnonzero(self.lower[self.reach :] > delta)

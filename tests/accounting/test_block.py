@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounting.block import block_profile
+from accounting.crosscheck import price
 from accounting.errors import ParameterError
-from accounting.event import PureDP
+from accounting.event import EventTree, Exponential, PureDP
 from accounting.losses import convolve, from_block, single
+from accounting.relation import NeighboringRelation, PrivacyUnit
 
 POINTS = np.array([-1.5, -0.7, -0.2, 0.0, 0.1, 0.4, 0.8, 1.3, 2.1])
 
@@ -117,6 +119,36 @@ def test_atoms_are_the_profile():
     at = np.array([losses[np.abs(losses - 0.1).argmin()]])
     delta = np.maximum(-np.expm1(at[0] - losses), 0) @ masses + beyond
     assert delta == pytest.approx(profile.deltas(at)[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("etas", [(2.0,), (0.5,) * 20, (0.05,) * 50, (0.1, 0.7, 0.3)])
+@pytest.mark.parametrize("delta", [1e-2, 1e-5, 1e-9])
+def test_epsilon_lies_between_the_attained_and_the_certified(etas, delta):
+    profile = block_profile(etas, resolution=100)
+    attained, certified = profile.epsilon_at_least(delta), profile.epsilon_at_most(delta)
+    assert attained <= certified
+    if delta >= 1e-5:
+        assert certified <= attained + 2.2 * profile.step
+    assert profile.deltas(np.array([certified * (1 + 1e-9)]))[0] <= delta
+    assert certified == 0 or profile.deltas(np.array([certified * (1 - 1e-6)]))[0] > delta
+
+
+def test_no_epsilon_is_certified_below_the_rounding_of_the_grid():
+    assert block_profile((0.5, 0.5), resolution=20).epsilon_at_most(1e-16) == np.inf
+
+
+@pytest.mark.parametrize("eta", ["0.3", "2", "9"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("delta", ["1e-3", "1e-5", "1e-9"])
+def test_few_wide_mechanisms_are_priced_and_not_refused_as_a_contradiction(eta, count, delta):
+    """Their loss nearly reaches its largest value, where a coarse grid would exceed what RDP proves."""
+    tree = EventTree(
+        relation=NeighboringRelation.ADD_REMOVE,
+        unit=PrivacyUnit(),
+        events=(Exponential(bounded_range=eta, count=count),),
+    )
+    found = float(price(tree, delta).epsilon)
+    assert block_profile((float(eta),) * count, resolution=400).epsilon_at_least(delta=float(delta)) <= found
 
 
 def test_impossible_blocks_are_refused():
