@@ -30,7 +30,9 @@ from accounting.crosscheck import price
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
 from accounting.ledger.entry import Entry, Head, Kind
-from accounting.ledger.errors import SliceRefused
+from accounting.ledger.errors import LedgerTampered, SliceRefused
+from accounting.ledger.evidence.clock import set_back, times_of
+from accounting.ledger.evidence.parsing import check_size
 from accounting.ledger.slice import SliceFacts, verify_slice
 from dpsynth.core.errors import PolicyError, VerificationError
 from dpsynth.release.archive import Contents, read_bundle
@@ -151,6 +153,7 @@ def verify(
         except AccountingError as error:
             return _report([*checks, _failed(name, Refusal("accounting_refused", str(error)))], warnings=warnings)
         checks.append(Check(name=name, ok=True, code="ok", reason=reason))
+    warnings += tuple(step.sentence() for step in set_back(times_of(verifier.slice.entries)))
     return _report(checks, guarantee=verifier.guarantee, warnings=warnings)
 
 
@@ -224,11 +227,12 @@ class Verifier:
             raise Refusal("policy_malformed", error.message) from None
 
     def _ledger(self) -> None:
-        raw = parse_json(self._contents.small[LEDGER], name=LEDGER, limit=MEMBERS[LEDGER].limit)
         claimed = self._claims.ledger
         try:
+            check_size(self._contents.small[LEDGER], MEMBERS[LEDGER].limit)
+            raw = parse_json(self._contents.small[LEDGER], name=LEDGER, limit=MEMBERS[LEDGER].limit)
             self.slice = verify_slice(raw, ledger_key=bytes.fromhex(claimed.public_key), anchor=self._anchor)
-        except SliceRefused as refused:
+        except (SliceRefused, LedgerTampered) as refused:
             code = f"ledger_{refused.reason.value.replace('-', '_')}"
             raise Refusal(code, refused.message.partition("] ")[2], refused.remedy) from None
         if self._ledger_key is not None and all(self._ledger_key != k.public_key for k in self.slice.ledger_keys):

@@ -23,6 +23,7 @@ from typing import final
 from accounting.ledger import signing
 from accounting.ledger.entry import HEX32, HEX64, JSON, Head, canonical
 from accounting.ledger.errors import LedgerTampered, LedgerUnavailable, Reason
+from accounting.ledger.evidence.parsing import parse
 from accounting.ledger.rotation import LedgerKey, key_at
 from accounting.ledger.signing import Signer
 
@@ -164,7 +165,7 @@ def read(path: str | Path) -> list[Checkpoint]:
             while line := file.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE or len(found) == MAX_CHECKPOINTS:
                     raise _bad(Reason.TOO_LARGE, "The file is too large for checkpoints.")
-                found.append(Checkpoint.from_json(_parsed(line)))
+                found.append(Checkpoint.from_json(parse(line, limit=MAX_LINE)))
     except OSError as error:
         raise LedgerUnavailable(f"The checkpoint file cannot be read ({error.strerror}).", "Check the path.") from error
     return found
@@ -204,14 +205,6 @@ def check_heads(
                 "Find the copy that does, and go on from that one only.",
                 seq=checkpoint.head.seq,
             )
-
-
-def _parsed(line: bytes) -> object:
-    try:
-        parsed: object = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _bad(Reason.MALFORMED, "A line is not JSON.") from error
-    return parsed
 
 
 def _bad(reason: Reason, message: str) -> LedgerTampered:

@@ -17,6 +17,7 @@ from accounting.ledger.books import Books
 from accounting.ledger.chain import Chain
 from accounting.ledger.entry import JSON, MAX_BODY_BYTES, Entry, Head
 from accounting.ledger.errors import LedgerTampered, Reason
+from accounting.ledger.evidence.parsing import parse
 
 SCHEMA = "dpsynth.ledger-export/1"
 MAX_LINE = 2 * MAX_BODY_BYTES
@@ -99,12 +100,7 @@ def _line(value: dict[str, JSON]) -> str:
 
 
 def _object(line: str | bytes, fields: set[str]) -> dict[str, Any]:
-    if len(line) > MAX_LINE:
-        raise _bad(Reason.TOO_LARGE, "A line is longer than any entry.")
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _bad(Reason.MALFORMED, "A line is not JSON.") from error
+    value = parse(line, limit=MAX_LINE)
     if not isinstance(value, dict) or value.keys() != fields:
         raise _bad(Reason.MALFORMED, "A line has missing or unknown fields.")
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from accounting.ledger import Ledger
     from accounting.ledger.entry import Entry
 
-MAX_SLICE_BYTES = 256 * 2**20
 _CLOSING = frozenset({"commit", "abort", "expire"})
 
 
@@ -55,6 +53,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check chain, rules and signatures; prints the head to keep elsewhere."""
+    from accounting.ledger.evidence.clock import set_back, times_of
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
 
@@ -64,10 +63,13 @@ def verify(
         if checkpoints is not None:
             kept = _through(ledger, checkpoints)
             terminal.say(f"The chain runs through all {kept} checkpoints.")
-        head = ledger.head()
+        head, steps = ledger.head(), set_back(times_of(ledger.entries()))
+    for step in steps:
+        terminal.warn(step.sentence())
     terminal.say(f"The chain holds. Head {head.seq}:{head.hash}")
     terminal.say("Keep this line somewhere else: it exposes a ledger that was rolled back.")
-    terminal.result({"ok": True, "head": {"seq": head.seq, "hash": head.hash}})
+    clock = [step._asdict() for step in steps]
+    terminal.result({"ok": True, "head": {"seq": head.seq, "hash": head.hash}, "clock_set_back": clock})
 
 
 def export(
@@ -195,16 +197,16 @@ def _through(ledger: Ledger, path: Path) -> int:
 
 def _slice(path: Path) -> dict[str, Any]:
     from accounting.ledger.errors import Reason, SliceRefused
+    from accounting.ledger.evidence.parsing import MAX_SLICE_BYTES, parse_slice
 
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_SLICE_BYTES + 1)
-        value = json.loads(text) if len(text) <= MAX_SLICE_BYTES else None
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise SliceRefused(Reason.MALFORMED, f"'{path.name}' is no ledger slice.", "Give `ledger.json` of a bundle.")
-    return value
+            data = file.read(MAX_SLICE_BYTES + 1)
+    except OSError as error:
+        raise SliceRefused(
+            Reason.MALFORMED, f"'{path.name}' cannot be read ({error.strerror}).", "Give `ledger.json` of a bundle."
+        ) from error
+    return parse_slice(data)
 
 
 def _about(entry: Entry) -> str:
