@@ -1,8 +1,8 @@
 """JSON from strangers: one reading, bounded before it is built.
 
-A document is refused, by a typed `Reason`, if it is too long, holds more values than a genuine one could, names a field
-twice (then it has two readings), or is no JSON. Numbers that are not finite, integers of thousands of digits and nesting
-by the thousand are no JSON here.
+A document is refused, by a typed `Reason`, if it is too long, holds more values than a genuine one could, names a
+field twice (then it has two readings), or is no JSON. Numbers that are not finite, integers of thousands of digits and
+nesting by the thousand are no JSON here.
 
 >>> parse(b'{"a": 1}', limit=100)
 {'a': 1}
