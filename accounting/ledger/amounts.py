@@ -153,9 +153,9 @@ class Charge:
         Raises:
             AmountRefused: another shape, or amounts that cannot be charged.
         """
-        if not isinstance(data, dict) or data.keys() != {currency.value, "delta"}:
+        if not isinstance(data, dict) or len(data) != 2 or currency not in data or "delta" not in data:
             raise AmountRefused(f"Expected a charge of exactly {currency.value} and delta.")
-        loss, delta = data[currency.value], data["delta"]
+        loss, delta = data[currency], data["delta"]
         if type(loss) is not str or type(delta) is not str:
             raise AmountRefused("Expected amounts in the chain to be decimal strings.")
         return _charge(loss, delta, currency)
@@ -178,6 +178,14 @@ class Charge:
         """Whether `other` is of the same currency and at most this in both quantities."""
         return other.currency is self.currency and other.loss <= self.loss and other.delta <= self.delta
 
+    def covers_sum(self, first: Charge, second: Charge) -> bool:
+        """`covers(first.plus(second))`, for each entry of a long ledger."""
+        return (
+            first.currency is self.currency
+            and _EXACT.add(first.loss, second.loss) <= self.loss
+            and _EXACT.add(first.delta, second.delta) <= self.delta
+        )
+
     def __str__(self) -> str:
         data = self.to_json()
         return f"{self.currency.value} {data[self.currency.value]} delta {data['delta']}"
@@ -186,6 +194,12 @@ class Charge:
 def nothing(currency: Currency) -> Charge:
     """A charge of zero."""
     return Charge(loss=Decimal(0), delta=Decimal(0), currency=currency)
+
+
+@lru_cache(maxsize=4096)
+def delta_in_chain(text: str) -> Decimal:
+    """`parse_delta` of text, remembered: a long ledger holds few different ones."""
+    return parse_delta(text)
 
 
 @lru_cache(maxsize=4096)

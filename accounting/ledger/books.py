@@ -101,7 +101,7 @@ class Books:
     def short(self, budget_id: str, charge: Charge) -> BudgetRecord | None:
         """The first budget, from this one up to the root, that `charge` would carry over its limit."""
         for node in self.line(budget_id):
-            if not node.limit.covers(self._held[node.budget_id].plus(charge)):
+            if not node.limit.covers_sum(self._held[node.budget_id], charge):
                 return node
         return None
 

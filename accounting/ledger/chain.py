@@ -55,7 +55,7 @@ class Chain:
         self.books = Books()
         self.head: Head | None = None
         self._last: Row | None = None
-        self._last_family: str | None = None
+        self._last_body: Body = {}
 
     def read(self, row: Row, *, thorough: bool = False) -> Body:
         """Check a stored row and take it in; `thorough` adds its signature and its spelling.
@@ -74,10 +74,10 @@ class Chain:
         if not isinstance(body, dict) or end != len(row.body) or spelled != data:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON")
         rules.apply(self.books, row.seq, body)
-        family = self.books.family(body)
         if thorough or body["kind"] == Kind.KEY_ROTATE:
-            self.check_signature(row.seq, budget_tag(family, row.prev_hash), row.hash, row.signature, row.key_id)
-        self._last, self._last_family = row, family
+            tag = budget_tag(self.books.family(body), row.prev_hash)
+            self.check_signature(row.seq, tag, row.hash, row.signature, row.key_id)
+        self._last, self._last_body = row, body
         self._advance(row.seq, row.hash)
         return body
 
@@ -90,7 +90,7 @@ class Chain:
         row = self._last
         if row is None:
             raise no_genesis()
-        tag = budget_tag(self._last_family, row.prev_hash)
+        tag = budget_tag(self.books.family(self._last_body), row.prev_hash)
         self.check_signature(row.seq, tag, row.hash, row.signature, row.key_id)
         return Head(row.seq, row.hash)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypeAlias
 
-from accounting.ledger.amounts import PRICE_PLACES, Charge, Currency, parse_delta
+from accounting.ledger.amounts import PRICE_PLACES, Charge, Currency, delta_in_chain
 from accounting.ledger.entry import HEX32, JSON, Kind
 from accounting.ledger.errors import LedgerTampered, Reason
 
@@ -91,7 +91,7 @@ def guarantee_delta(seq: int, body: Body) -> Decimal:
     delta = guarantee.get("delta") if isinstance(guarantee, dict) else None
     if not isinstance(delta, str):
         raise broken(seq, Reason.RULE_BROKEN, "one whose guarantee states no delta")
-    return parse_delta(delta)
+    return delta_in_chain(delta)
 
 
 def event_tree(seq: int, tree: JSON, *, relation: str, unit: JSON) -> Mapping[str, JSON]:

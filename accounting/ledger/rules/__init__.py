@@ -24,7 +24,6 @@ from accounting.ledger.errors import LedgerTampered, Reason
 from accounting.ledger.rules import amendments, grants, keys, runs
 from accounting.ledger.shape import FIELDS, Body, broken
 
-_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
 _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
     Kind.LEDGER_CREATE: keys.create_ledger,
     Kind.KEY_ADD: keys.add_key,
@@ -39,6 +38,12 @@ _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
     Kind.ABORT: runs.abort,
     Kind.EXPIRE: runs.expire,
 }
+_Rule = Callable[[Books, int, Body], object]
+# By the text in the body, looked up once for each entry of a long ledger.
+_BY_NAME: Mapping[str, tuple[Kind, frozenset[str] | None, _Rule | None]] = {
+    kind.value: (kind, FIELDS.get(kind), grants.budget_of if kind in RECORD_KINDS else _RULES.get(kind))
+    for kind in Kind
+}
 
 
 def apply(books: Books, seq: int, body: Body) -> None:
@@ -47,19 +52,18 @@ def apply(books: Books, seq: int, body: Body) -> None:
     Raises:
         LedgerTampered: the body breaks a rule; `.reason` and `.seq` say which and where.
     """
-    kind = _KINDS.get(str(body.get("kind")))
-    if kind is None:
+    name = body.get("kind")
+    known = _BY_NAME.get(name) if isinstance(name, str) else None
+    if known is None:
         raise broken(seq, Reason.UNKNOWN_KIND, "an entry of a kind that this version does not know")
-    fields = FIELDS.get(kind)
+    kind, fields, rule = known
     if fields is not None and body.keys() != fields:
         raise broken(seq, Reason.RULE_BROKEN, f"a {kind.value} entry with missing or unknown fields")
     if (seq == 0) != (kind is Kind.LEDGER_CREATE):
         raise broken(seq, Reason.RULE_BROKEN, "a ledger is created by its first entry and by no other")
     try:
-        if kind in RECORD_KINDS:
-            grants.budget_of(books, seq, body)
-        elif kind in _RULES:
-            _RULES[kind](books, seq, body)
+        if rule is not None:
+            rule(books, seq, body)
     except LedgerTampered:
         raise
     except AccountingError as error:

@@ -47,7 +47,7 @@ class Transaction:
     def rows(self, first_seq: int = 0) -> Iterator[Row]:
         """Rows from `first_seq` on, in order."""
         while True:
-            page = list(map(Row._make, self.connection.execute(_NEXT_PAGE, {"first": first_seq})))
+            page = [Row(*row) for row in self.connection.execute(_NEXT_PAGE, {"first": first_seq}).fetchall()]
             yield from page
             if len(page) < _PAGE:
                 return

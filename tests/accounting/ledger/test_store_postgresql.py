@@ -201,7 +201,7 @@ def test_who_stalls_with_the_lock_loses_it(
         reserve(team, budget)
     monkeypatch.undo()
     reserve(team, budget)
-    assert team.balance(budget).epsilon.reserved == team.reservations(budget)[0].charge.epsilon
+    assert len(team.reservations(budget)) == 1
 
 
 def test_a_connection_dropped_between_two_calls_is_replaced(
