@@ -1,9 +1,11 @@
 """Rows x columns x domain: what time and memory a generator takes from process start, and with which exponents.
 
-    python benchmarks/scale.py [--generator gibbs] [--rows 10000 100000 1000000] [--columns 10 35 100]
-                               [--codes 4 16 64] [--epsilon 1] [--source covid|simulated] [--json FILE] [--full]
+    python benchmarks/scale.py [--generator gibbs] [--rows 1000 10000 100000 1000000 10000000]
+                               [--columns 2 10 35 100 200] [--codes 4 16 64] [--epsilon 1] [--format csv|parquet]
+                               [--source covid|simulated] [--json FILE] [--full] [--most-cells 400000000]
 
-One factor varies at a time around the middle of each list (`--full`: all combinations). Every run is the command line
+One factor varies at a time around the middle of each list (`--full`: all combinations); tables of more than
+`--most-cells` cells (rows times columns) are left out and named. Every run is the command line
 in a fresh process, `dpsynth synthesize … --public -o …`, so imports, reading, fit, sampling and writing are in it; CPU
 seconds and peak resident memory are the operating system's figures for that process. Wall time is printed too, and
 means something on an idle machine only.
@@ -29,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ COVID = SHARED / "data" / "tabular" / "covid_mx" / "covid_mx_2020-05-27.parquet"
 DROPPED = ("ID_REGISTRO", "FECHA_ACTUALIZACION", "FECHA_INGRESO", "FECHA_SINTOMAS", "FECHA_DEF", "MUNICIPIO_RES")
 REDRAWN = 0.2
 HIDDEN = 8
+PIECE = 1_000_000
 FACTORS = ("rows", "columns", "codes")
 COSTS = ("cpu_s", "wall_s", "rss_mib")
 READ = "import sys; from pathlib import Path; from dpsynth.data.read import read; read(Path(sys.argv[1]))"
@@ -50,11 +53,13 @@ def main() -> int:
     """Run the grid, print a table and exponents, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--generator", default="gibbs")
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--columns", type=int, nargs="+", default=[10, 35, 100])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000, 10_000_000])
+    parser.add_argument("--columns", type=int, nargs="+", default=[2, 10, 35, 100, 200])
     parser.add_argument("--codes", type=int, nargs="+", default=[4, 16, 64])
     parser.add_argument("--epsilon", default="1")
     parser.add_argument("--source", choices=("covid", "simulated"), default="simulated")
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv", dest="form", help="of input and output")
+    parser.add_argument("--most-cells", type=int, default=400_000_000, help="larger tables are left out")
     parser.add_argument("--full", action="store_true", help="all combinations")
     parser.add_argument("--json", type=Path, dest="json_file")
     arguments = parser.parse_args()
@@ -65,15 +70,19 @@ def main() -> int:
     print("".join(f"{name:>10}" for name in (*FACTORS, *COSTS, "read_mib")))
     results = []
     for case in grid(lists, arguments.full):
+        if case["rows"] * case["columns"] > arguments.most_cells:
+            print("".join(f"{case[name]:>10.5g}" for name in FACTORS) + "  left out: beyond --most-cells")
+            continue
         with tempfile.TemporaryDirectory() as scratch:
-            result = run(case, arguments.source, arguments.generator, arguments.epsilon, Path(scratch))
+            result = run(case, arguments.source, arguments.generator, arguments.epsilon, arguments.form, Path(scratch))
         print("".join(f"{result[name]:>10.5g}" for name in (*FACTORS, *COSTS, "read_mib")), flush=True)
         results.append(result)
     slopes = exponents(results, lists)
     for factor, found in slopes.items():
         print(f"{factor}: " + ", ".join(f"{cost} ~ {factor}^{value:.2f}" for cost, value in found.items()))
     if arguments.json_file:
-        body = {"generator": arguments.generator, "source": arguments.source, "runs": results, "exponents": slopes}
+        setting = {"generator": arguments.generator, "source": arguments.source, "format": arguments.form}
+        body = {**setting, "epsilon": arguments.epsilon, "runs": results, "exponents": slopes}
         arguments.json_file.write_text(json.dumps(body, indent=1))
     return 0
 
@@ -85,13 +94,13 @@ def grid(lists: dict[str, list[int]], full: bool) -> list[Case]:
     return [case for case in every if full or sum(case[name] != middle[name] for name in lists) <= 1]
 
 
-def run(case: Case, source: str, generator: str, epsilon: str, scratch: Path) -> Case:
+def run(case: Case, source: str, generator: str, epsilon: str, form: str, scratch: Path) -> Case:
     """One table, one fresh process."""
-    data, schema = scratch / "data.csv", scratch / "schema.yaml"
+    data, schema = scratch / f"data.{form}", scratch / "schema.yaml"
     write(case, source, data, schema)
     command = [
         sys.executable, "-c", RUN, "synthesize", str(data), "--generator", generator, "--epsilon", epsilon,
-        "--delta", "1e-9", "--schema", str(schema), "--public", "-o", str(scratch / "out.csv"), "--json",
+        "--delta", "1e-9", "--schema", str(schema), "--public", "-o", str(scratch / f"out.{form}"), "--json",
     ]  # fmt: skip
     read = measured([sys.executable, "-c", READ, str(data)], scratch)
     return {**case, **measured(command, scratch), "read_mib": read["rss_mib"], "file_mib": data.stat().st_size / 2**20}
@@ -113,22 +122,27 @@ def measured(command: Sequence[str], scratch: Path) -> Case:
 
 
 def write(case: Case, source: str, data: Path, schema: Path) -> None:
-    """A table of that size as CSV, and its schema with public domains."""
+    """A table of that size as CSV or Parquet, and its schema with public domains, in pieces of a million rows."""
     import pyarrow.csv
+    import pyarrow.parquet
 
     from dpsynth.schema.model import Schema
 
     make = bootstrapped if source == "covid" else simulated
-    table = make(case["rows"], case["columns"], case["codes"])
-    columns = {
-        name: {"kind": "categorical", "values": sorted(table.column(name).unique().to_pylist())}
-        for name in table.column_names
-    }
+    pieces = iter(make(case["rows"], case["columns"], case["codes"]))
+    table, seen = next(pieces), {}
+    writer = pyarrow.csv.CSVWriter if data.suffix == ".csv" else pyarrow.parquet.ParquetWriter
+    with writer(data, table.schema) as file:
+        while table is not None:
+            file.write_table(table)
+            for name in table.column_names:
+                seen[name] = sorted({*seen.get(name, ()), *table.column(name).unique().to_pylist()} - {None})
+            table = next(pieces, None)
+    columns = {name: {"kind": "categorical", "values": values} for name, values in seen.items()}
     schema.write_text(Schema.from_dict({"version": 1, "columns": columns}).to_yaml(), "utf-8")
-    pyarrow.csv.write_csv(table, data)
 
 
-def bootstrapped(rows: int, columns: int, codes: int) -> Any:
+def bootstrapped(rows: int, columns: int, codes: int) -> Iterator[Any]:
     """Rows of COVID Mexico drawn with replacement; columns beyond its own are noisy copies. Domains are its own."""
     import numpy as np
     import pyarrow as pa
@@ -137,31 +151,39 @@ def bootstrapped(rows: int, columns: int, codes: int) -> Any:
     del codes
     rng = np.random.default_rng(0)
     whole = pyarrow.parquet.read_table(COVID).drop_columns(DROPPED)
-    drawn = whole.take(pa.array(rng.integers(0, whole.num_rows, rows)))
-    out = {}
-    for at in range(columns):
-        name = whole.column_names[at % whole.num_columns]
-        copy, column = at // whole.num_columns, drawn.column(name)
-        if copy:
-            swapped = np.where(rng.random(rows) < REDRAWN, rng.permutation(rows), np.arange(rows))
-            column = column.take(pa.array(swapped))
-        out[f"{name}_{copy}" if copy else name] = column
-    return pa.table(out)
+    for number in pieces_of(rows):
+        drawn = whole.take(pa.array(rng.integers(0, whole.num_rows, number)))
+        out = {}
+        for at in range(columns):
+            name = whole.column_names[at % whole.num_columns]
+            copy, column = at // whole.num_columns, drawn.column(name)
+            if copy:
+                swapped = np.where(rng.random(number) < REDRAWN, rng.permutation(number), np.arange(number))
+                column = column.take(pa.array(swapped))
+            out[f"{name}_{copy}" if copy else name] = column
+        yield pa.table(out)
 
 
-def simulated(rows: int, columns: int, codes: int) -> Any:
+def simulated(rows: int, columns: int, codes: int) -> Iterator[Any]:
     """Each cell is its column's value for the row's hidden type, or, one time in three, any value."""
     import numpy as np
     import pyarrow as pa
 
     rng = np.random.default_rng(0)
-    hidden = rng.integers(0, HIDDEN, rows)
-    out = {}
-    for at in range(columns):
-        typical = rng.integers(0, codes, HIDDEN)
-        cells = np.where(rng.random(rows) < 2 / 3, typical[hidden], rng.integers(0, codes, rows))
-        out[f"c{at}"] = pa.array(cells)
-    return pa.table(out)
+    typical = rng.integers(0, codes, (columns, HIDDEN))
+    for number in pieces_of(rows):
+        hidden = rng.integers(0, HIDDEN, number)
+        yield pa.table(
+            {
+                f"c{at}": np.where(rng.random(number) < 2 / 3, typical[at][hidden], rng.integers(0, codes, number))
+                for at in range(columns)
+            }
+        )
+
+
+def pieces_of(rows: int) -> list[int]:
+    """Sizes of pieces of at most a million rows."""
+    return [min(PIECE, rows - start) for start in range(0, rows, PIECE)]
 
 
 def exponents(results: Sequence[Case], lists: dict[str, list[int]]) -> dict[str, dict[str, float]]:

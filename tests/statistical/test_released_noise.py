@@ -17,7 +17,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.tabular.columns.oneway import measure_oneways
 from dpsynth.tabular.independent import Independent
-from tests.conformance.generator import schema
+from tests.conformance.tables import schema
 
 ALPHA = 1e-6
 CATEGORIES = 60_000

@@ -35,7 +35,8 @@ from dpsynth.mechanisms.discrete_gaussian import tail
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.derive import derive
 from dpsynth.tabular import GENERATORS, generator
-from tests.conformance.generator import MIXED, OPEN, mixed_table, open_table, without_noise_kind
+from tests.conformance.generator import without_noise_kind
+from tests.conformance.tables import MIXED, OPEN, mixed_table, open_table
 from tests.statistical.replay import Tape, exceeded
 
 ALPHA = 1e-6

@@ -25,12 +25,15 @@ from dpsynth.tabular import generator
 from dpsynth.tabular.aim import AIM
 from dpsynth.tabular.aim_budget import AdaptiveBudget
 from dpsynth.tabular.records.compiling import STAGE
-from tests.conformance.generator import USER, GeneratorConformance, mixed_table, schema
+from tests.conformance.generator import GeneratorConformance
+from tests.conformance.tables import USER, mixed_table, schema
 from tests.tabular.test_gibbs import distance, pair_table
 from tests.tabular.test_mst import CHAIN, chain
 
 
 class TestAIM(GeneratorConformance):
+    fits, seen = 100, 100  # a fit takes steps one by one
+
     def make(self):
         return AIM()
 

@@ -16,7 +16,8 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.tabular import GENERATORS, generator
 from dpsynth.tabular.auto import Auto, chosen
-from tests.conformance.generator import MIXED, OPEN, GeneratorConformance, open_table, schema
+from tests.conformance.generator import GeneratorConformance
+from tests.conformance.tables import MIXED, OPEN, open_table, schema
 
 ONE = schema(age={"kind": "integer", "min": 0, "max": 9}, person={"kind": "categorical", "role": "unit"})
 

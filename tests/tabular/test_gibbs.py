@@ -19,7 +19,8 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.derive import derive
 from dpsynth.tabular.gibbs import Gibbs
 from dpsynth.tabular.independent import Independent
-from tests.conformance.generator import GeneratorConformance, schema
+from tests.conformance.generator import GeneratorConformance
+from tests.conformance.tables import schema
 from tests.tabular.adult import missed_on_adult
 from tests.tabular.test_mst import CHAIN, chain
 

@@ -15,7 +15,8 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.derive import derive
 from dpsynth.tabular.mst import MST
 from dpsynth.tabular.selection import measurement_error, predicted_table
-from tests.conformance.generator import GeneratorConformance, schema
+from tests.conformance.generator import GeneratorConformance
+from tests.conformance.tables import schema
 from tests.tabular.adult import missed_on_adult
 
 ALPHA = 1e-6

@@ -27,7 +27,7 @@ from dpsynth.tabular.columns.oneway import Cells, OneWay, measure_oneways, row_t
 from dpsynth.tabular.forests.tree import denoise, fit_forest, project, rake, spanning_tree
 from dpsynth.tabular.planning import rho_guess
 from dpsynth.tabular.sampling import systematic
-from tests.conformance.generator import MIXED, OPEN, schema
+from tests.conformance.tables import MIXED, OPEN, schema
 
 SHARES = Shares(rounds=(RoundShares(scores=0.05, pairs=0.45),))
 TWICE = Shares(

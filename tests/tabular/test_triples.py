@@ -19,7 +19,7 @@ from dpsynth.tabular.columns.merging import coarser
 from dpsynth.tabular.gibbs import SHARES, Gibbs
 from dpsynth.tabular.saved.saving import from_bytes, to_bytes
 from dpsynth.tabular.triples import chosen_triples
-from tests.conformance.generator import schema
+from tests.conformance.tables import schema
 from tests.statistical.replay import Tape, exceeded
 
 ROWS = 6000

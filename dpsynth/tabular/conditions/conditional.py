@@ -12,6 +12,7 @@ of the model's own size would meet it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,10 @@ MOST_CLASSES = 100
 MOST_LISTED = 20_000
 ROUNDS = 10
 """Times that rows are drawn again in place of those that constraints took away."""
+MORE, MOST_MORE = 1.3, 10
+"""Rows of such a round for each row that is still lacking, by the share that held so far; at most that many times the
+rows asked for, and if none of as many held there is no further round. A round learns the condition anew, so that one
+with some rows too many is cheaper than two."""
 STANDS_OUT = 2.0
 """Sigma of its released count that a value must have to take part in balancing."""
 
@@ -240,16 +245,22 @@ def _blocks(
     evidence = _evidence(model, allowed)
     nobody = {name: np.zeros(0, dtype=np.int64) for name in model.domains}
     yield cells_of(model, nobody, rng, allowed)
-    left = rows
+    left, wanted, drawn = rows, rows, 0
     for _ in range(ROUNDS):
-        for codes in model.draw_codes(left, evidence, rng) if left else ():
+        for codes in model.draw_codes(wanted, evidence, rng) if left else ():
             made = cells_of(model, codes, rng, allowed)
             meets = np.ones(len(made), dtype=bool)
             for name, one in allowed.items():
                 meets &= one.matches(made.column(name), model.domains[name])
-            kept = made if meets.all() else made.filter(array_of(meets, pa.bool_()))
-            left -= len(kept)
+            kept = (made if meets.all() else made.filter(array_of(meets, pa.bool_()))).slice(0, left)
+            drawn, left = drawn + len(made), left - len(kept)
             yield kept
+            if not left:
+                return
+        most = MOST_MORE * max(rows, MOST_CLASSES)
+        if left == rows and drawn >= most:
+            break
+        wanted = min(math.ceil(MORE * left * drawn / max(rows - left, 1)), most)
     if left:
         raise nothing_meets(allowed)
 

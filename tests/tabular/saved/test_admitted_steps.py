@@ -10,7 +10,8 @@ from accounting.event import DiscreteGaussian, ZCDPFilter
 from accounting.filters import exact_rho
 from dpsynth.core.errors import ModelError
 from dpsynth.tabular.saved.saving import SavedModel, from_bytes, to_bytes
-from tests.tabular.test_saving import SMALL, fitted, rebuilt, small_table
+from tests.tabular.saved.fits import SMALL, fitted, small_table
+from tests.tabular.saved.test_hostile_files import rebuilt
 
 
 @pytest.fixture(scope="module")

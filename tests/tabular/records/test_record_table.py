@@ -15,7 +15,7 @@ from dpsynth.tabular.records.record_fit import RecordFit
 from dpsynth.tabular.records.record_table import RecordTable
 from dpsynth.tabular.records.residuals import Marginal, Residuals
 from dpsynth.tabular.selection import assign_slots
-from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
+from tests.tabular.records.exact import LIMIT, enumerated, long_run, worst_deviation
 from tests.tabular.test_rooms import released
 
 SIZES = (2, 3, 2)

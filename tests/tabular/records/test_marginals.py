@@ -13,7 +13,7 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.tabular.records.proposals import JointProposal
 from dpsynth.tabular.records.record_table import RecordTable
 from dpsynth.tabular.records.residuals import Layout, Marginal, Residuals
-from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
+from tests.tabular.records.exact import LIMIT, enumerated, long_run, worst_deviation
 
 SIZES = (2, 4, 3, 2)
 PRIOR = [np.array([0.6, 0.4]), np.array([0.4, 0.1, 0.3, 0.2]), np.array([0.5, 0.2, 0.3]), np.array([0.3, 0.7])]

@@ -9,8 +9,8 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.tabular.records.proposals import JointProposal
 from dpsynth.tabular.records.record_table import RecordTable
 from dpsynth.tabular.records.residuals import Marginal, Residuals
-from tests.tabular.exact import LIMIT, enumerated, long_run, worst_deviation
-from tests.tabular.test_record_table import MARGINALS, PAIRS, PRIOR, RECORDS, SIZES, problem
+from tests.tabular.records.exact import LIMIT, enumerated, long_run, worst_deviation
+from tests.tabular.records.test_record_table import MARGINALS, PAIRS, PRIOR, RECORDS, SIZES, problem
 
 FORBIDDEN = {
     (0, 1): np.array([[False, True, False], [False, False, False]]),

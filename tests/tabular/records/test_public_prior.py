@@ -18,7 +18,8 @@ from dpsynth.tabular.columns.binning import bin_cells
 from dpsynth.tabular.gibbs import Gibbs
 from dpsynth.tabular.records.public_prior import public_codes, public_rows, raked_tables, towards
 from dpsynth.tabular.records.record_fit import RecordFit
-from tests.conformance.generator import CountsOnly, schema
+from tests.conformance.generator import CountsOnly
+from tests.conformance.tables import schema
 from tests.tabular.test_rooms import released
 
 NAMES = "abcdef"

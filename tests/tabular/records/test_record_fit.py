@@ -17,7 +17,7 @@ from dpsynth.schema.derive import derive
 from dpsynth.tabular.gibbs import Gibbs
 from dpsynth.tabular.records.chains import Sweep
 from dpsynth.tabular.records.record_fit import CHAINS, FIRST, LATER
-from tests.conformance.generator import schema
+from tests.conformance.tables import schema
 from tests.tabular.test_mst import CHAIN, chain
 
 GAPS = schema(
