@@ -227,11 +227,11 @@ def _blocks(tree: EventTree) -> Counter[tuple[float, ...]]:
 def _resolution(etas: tuple[float, ...], share: float) -> int:
     """Points per largest range. The excess over the truth is about 0.4 share / points^2 of epsilon, 1e-4 at most.
 
-    But a few steps nearly alone come near the sum of their ranges at small delta, where the certified curve is off by
-    up to half a cell: that must be small against the sum.
+    But at small delta a block nearly alone comes near the sum of its ranges, where the certified curve is off by up to
+    one cell. Cells of (1 + sum) / 2000 keep that within half of what `accounting.crosscheck` calls a contradiction.
     """
     smooth = min(100, 2000 // len(etas), math.ceil(200 * share**0.75))
-    return int(max(12, smooth, math.ceil(800 * share * max(etas) / math.fsum(etas))))
+    return int(max(12, smooth, math.ceil(2000 * share * max(etas) / (1 + math.fsum(etas)))))
 
 
 def _interval(scale: float, alone: Mapping[Event, int]) -> float:

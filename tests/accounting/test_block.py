@@ -138,8 +138,8 @@ def test_no_epsilon_is_certified_below_the_rounding_of_the_grid():
 
 
 @pytest.mark.parametrize("eta", ["0.3", "2", "9"])
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("delta", ["1e-3", "1e-5", "1e-9"])
+@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize("delta", ["1e-3", "1e-5", "1e-10"])
 def test_few_wide_mechanisms_are_priced_and_not_refused_as_a_contradiction(eta, count, delta):
     """Their loss nearly reaches its largest value, where a coarse grid would exceed what RDP proves."""
     tree = EventTree(
