@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from accounting import EventTree, Ledger, NeighboringRelation, PrivacyUnit, PureDP, Signer
+from accounting.ledger.amendment import approval_message
+from accounting.ledger.amounts import Grant, parse_delta, parse_epsilon
 from accounting.ledger.entry import Head, Kind, body_digest, budget_tag, canonical, entry_hash, signed_message, stamp
 from accounting.ledger.errors import Reason
 from accounting.ledger.evidence.checkpoint import Checkpoint
@@ -39,6 +41,7 @@ class Story:
     keys: tuple[LedgerKey, ...]
     first: Signer
     second: Signer
+    approver: Signer
     budget: str
     other: str
     ledger_id: str
@@ -65,10 +68,13 @@ def tell(path: Path) -> Story:
         ledger.rotate(second, "the yearly change")
         ledger.append("attempt", {"budget_id": budget, "draft": "d"})
         ledger.append("release", {"budget_id": budget, "root": "00"})
+        approver = Signer.generate()
+        key = {"key_id": approver.key_id, "public_key": approver.public_bytes.hex(), "role": "budget"}
+        ledger.append("key.add", key)
         entries = [{**entry.to_json(), "body": canonical(entry.body).decode()} for entry in ledger.entries()]
         return Story(
-            entries=entries, keys=ledger.ledger_keys(), first=first, second=second, budget=budget, other=other,
-            ledger_id=ledger.ledger_id, kept=ledger.checkpoint(),
+            entries=entries, keys=ledger.ledger_keys(), first=first, second=second, approver=approver, budget=budget,
+            other=other, ledger_id=ledger.ledger_id, kept=ledger.checkpoint(),
         )  # fmt: skip
 
 
@@ -193,6 +199,25 @@ def _mallory(story: Story, chain: Chain) -> Chain:
     return resealed(story, [entry["body"] for entry in chain], (Signer.generate(), Signer.generate()))
 
 
+def amended(signer: str, *, epsilon: str = "9", signed: str = "", since: int = 0, named: str = "approver") -> Change:
+    """The owner writes an amendment: who signed it, for which amount, and how many entries before."""
+
+    def change(story: Story, chain: Chain) -> Chain:
+        made = json.loads(chain[BUDGET]["body"])
+        before = Grant(epsilon=parse_epsilon("1"), delta=parse_delta("1e-6"))
+        after = Grant(epsilon=parse_epsilon(epsilon), delta=parse_delta("1e-6"))
+        covered = after if not signed else Grant(epsilon=parse_epsilon(signed), delta=parse_delta("1e-6"))
+        said = approval_message(
+            ledger_id=story.ledger_id, budget_id=story.budget, before=before, after=covered, reason="more",
+            last_hash=chain[-1 - since]["hash"])  # fmt: skip
+        fields = {"budget_id": story.budget, "granted": after.to_json(), "filter": made["filter"], "reason": "more",
+                  "key_id": getattr(story, named).key_id,
+                  "signature": getattr(story, signer).sign(said).hex()}  # fmt: skip
+        return linked(chain, canonical(stamp(Kind.BUDGET_AMEND, fields)).decode(), story.second)
+
+    return change
+
+
 def _deep(levels: int) -> str:
     return _note()[:-1] + ',"note":' + "[" * levels + "]" * levels + "}"
 
@@ -275,6 +300,11 @@ OWNER: dict[str, tuple[Change, Expected]] = {
     "reservation dropped, its commit kept, all signed anew": (_anew(_without(RESERVE)), Reason.RULE_BROKEN),
     "key of the future: a ledger schema that is unknown": (
         _anew(_text("dpsynth.ledger/1", "dpsynth.ledger/9", GENESIS)), Reason.UNKNOWN_SCHEMA),
+    "amendment signed by the ledger's own key": (amended("second", named="second"), Reason.RULE_BROKEN),
+    "amendment in the approver's name, signed by the ledger's key": (amended("second"), Reason.SIGNATURE_INVALID),
+    "amendment to more than the approver signed": (amended("approver", signed="2"), Reason.SIGNATURE_INVALID),
+    "amendment whose approval was given at another place": (amended("approver", since=1), Reason.SIGNATURE_INVALID),
+    "amendment to less than what is held": (amended("approver", epsilon="0.3"), Reason.OVERSPENT),
     "kind of the future": (_more(_note().replace('"policy"', '"budget.refill"')), Reason.UNKNOWN_KIND),
     "kind that is an import path": (
         _more(_note().replace('"policy"', '"os:system"')), Reason.UNKNOWN_KIND),
