@@ -1,8 +1,9 @@
 """How long the ledger takes: append, verify, slice, and eight processes on one budget.
 
-    python benchmarks/ledger.py [--entries 100000] [--json FILE]
+    python benchmarks/ledger.py [--entries 100000] [--json FILE] [--url postgresql://host/database]
 
-Appends are timed on the disk below the temporary folder (set TMPDIR to time another). A price is not part of
+Without a URL on SQLite, on the disk below the temporary folder (set TMPDIR to time another); with one on PostgreSQL, in
+schemas `bench_…` that are dropped afterwards. A price is not part of
 an append: runs are priced once by `accounting.crosscheck.price`, and that time has a line of its own.
 `cpu` figures are processor time, which a busy machine inflates less than the clock.
 """
@@ -18,15 +19,20 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from accounting import EventTree, Guarantee, Laplace, Ledger, NeighboringRelation, PrivacyUnit, Signer, price
-from accounting.ledger import bodies
-from accounting.ledger.amounts import Charge
+from accounting.ledger import bodies, granting
+from accounting.ledger.amounts import Grant
 from accounting.ledger.chain import Chain
+from accounting.ledger.composition import Composition
 from accounting.ledger.entry import Kind, seal, stamp
 from accounting.ledger.errors import BudgetExceeded
 from accounting.ledger.ledger import LOCK_TIMEOUT_S
+from accounting.ledger.pricing import charge_of
 from accounting.ledger.slice import verify_slice
 from accounting.ledger.store import Store
 
@@ -41,9 +47,32 @@ def timed(call: Callable[[], object], clock: Callable[[], float] = time.perf_cou
     return clock() - start
 
 
-def appends(folder: Path, count: int) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where ledgers can be made: files in a folder, or schemas of a database."""
+
+    folder: Path
+    url: str | None
+
+    def at(self, name: str) -> str:
+        """A place where nothing is yet."""
+        if self.url is None:
+            return str(self.folder / f"{name}.db")
+        return f"{self.url}{'&' if '?' in self.url else '?'}schema=bench_{name}"
+
+    def forget(self) -> None:
+        """Drop the schemas."""
+        if self.url is not None:
+            engine = sa.create_engine(sa.make_url(self.url).set(drivername="postgresql+psycopg"))
+            with engine.begin() as connection:
+                for name in ("append", "long", "race"):
+                    connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS bench_{name} CASCADE")
+            engine.dispose()
+
+
+def appends(places: Places, count: int) -> dict[str, float]:
     """Milliseconds of one fsynced, signed append, and of a whole reserve-access-commit."""
-    with Ledger.create(folder / "append.db", signer=Signer.generate()) as ledger:
+    with Ledger.create(places.at("append"), signer=Signer.generate()) as ledger:
         budget = ledger.create_budget(dataset="d", commitment="c", epsilon="1000", delta="0.1", **TERMS)
         times = [1e3 * timed(lambda: ledger.append("attempt", {"budget_id": budget})) for _ in range(count)]
 
@@ -60,7 +89,7 @@ def appends(folder: Path, count: int) -> dict[str, float]:
     }
 
 
-def build(path: Path, signer: Signer, entries: int, guarantee: Guarantee) -> str:
+def build(path: str, signer: Signer, entries: int, guarantee: Guarantee) -> str:
     """A ledger of this many entries on ten budgets, every rule kept, written in one transaction."""
     chain = Chain()
     genesis = {
@@ -75,19 +104,26 @@ def build(path: Path, signer: Signer, entries: int, guarantee: Guarantee) -> str
         rows.append(seal(stamp(kind, fields), chain.head, signer))
         chain.read(rows[-1])
 
-    granted = Charge(epsilon=guarantee.epsilon * entries, delta=guarantee.delta * entries)
+    granted = Grant(epsilon=guarantee.epsilon * entries, delta=guarantee.delta * entries)
     for i in range(10):
-        names = {"budget_id": f"budget-{i}", "dataset": f"data-{i}", "commitment": f"c-{i}"}
-        write(Kind.BUDGET_CREATE, bodies.budget_fields(chain.books, granted=granted, **names, **TERMS))
+        wanted = granting.Wanted(
+            budget_id=f"budget-{i}",
+            dataset=f"data-{i}",
+            commitment=f"c-{i}",
+            granted=granted,
+            composition=Composition.basic(),
+            **TERMS,
+        )
+        write(Kind.BUDGET_CREATE, granting.root_fields(chain.books, wanted))
+    charge = charge_of(PLAN, guarantee, Composition.basic())
+    price_of = {"guarantee": guarantee, "charge": charge}
     run = {"run_id": "r", "purpose": "benchmark", "policy_digest": None, "plan": PLAN, "token": "t"}
     i = 0
     while len(rows) + 3 <= entries:
         names = {"budget_id": f"budget-{i % 10}", "reservation_id": f"run-{i}"}
-        write(Kind.RESERVE, bodies.reserve_fields(chain.books, **names, guarantee=guarantee, **run))
+        write(Kind.RESERVE, bodies.reserve_fields(chain.books, **names, **price_of, **run))
         write(Kind.ACCESS, bodies.access_fields(chain.books, f"run-{i}", "t"))
-        committed = bodies.commit_fields(
-            chain.books, f"run-{i}", events=PLAN, guarantee=guarantee, facts={"rows": "1000"}
-        )
+        committed = bodies.commit_fields(chain.books, f"run-{i}", events=PLAN, **price_of, facts={"rows": "1000"})
         write(Kind.COMMIT, committed)
         i += 1
     store = Store.create(path, rows[0], timeout_s=LOCK_TIMEOUT_S)
@@ -98,10 +134,10 @@ def build(path: Path, signer: Signer, entries: int, guarantee: Guarantee) -> str
     return "budget-0"
 
 
-def long_chain(folder: Path, entries: int) -> dict[str, float]:
+def long_chain(places: Places, entries: int) -> dict[str, float]:
     """Seconds to verify and to open a long ledger, and what a receiver needs for its slice."""
     signer, guarantee = Signer.generate(), price(PLAN, "1e-9")
-    path = folder / "long.db"
+    path = places.at("long")
     budget = build(path, signer, entries, guarantee)
     with Ledger.open(path) as ledger:
         verify = min(timed(ledger.verify) for _ in range(3))
@@ -113,7 +149,6 @@ def long_chain(folder: Path, entries: int) -> dict[str, float]:
         receiver = timed(lambda: verify_slice(document, ledger_key=signer.public_bytes))
     return {
         "entries": entries,
-        "bytes_per_entry": path.stat().st_size / entries,
         "verify_s": verify,
         "verify_cpu_s": verify_cpu,
         "verify_all_signatures_s": thorough,
@@ -135,10 +170,10 @@ def _racer(path: str, key: str, budget: str, tries: int, out: multiprocessing.Qu
     out.put(granted)
 
 
-def race(folder: Path, processes: int = 8, tries: int = 100) -> dict[str, float]:
+def race(places: Places, processes: int = 8, tries: int = 100) -> dict[str, float]:
     """Grants of processes that together ask for twice what the budget holds."""
     slots = processes * tries // 2
-    path, key = str(folder / "race.db"), str(folder / "race.key")
+    path, key = places.at("race"), str(places.folder / "race.key")
     signer = Signer.generate()
     signer.save(key)
     epsilon = price(PLAN, "1e-9").epsilon * slots
@@ -161,12 +196,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--url")
     arguments = parser.parse_args()
     figures: dict[str, float] = {"price_first_ms": 1e3 * timed(lambda: price(PLAN, "1e-9"))}
     with tempfile.TemporaryDirectory() as name:
-        figures |= appends(Path(name), 500)
-        figures |= long_chain(Path(name), arguments.entries)
-        figures |= race(Path(name))
+        places = Places(Path(name), arguments.url)
+        places.forget()
+        try:
+            figures |= appends(places, 500)
+            figures |= long_chain(places, arguments.entries)
+            figures |= race(places)
+        finally:
+            places.forget()
+    figures |= {"load_1_minute": os.getloadavg()[0]}
     for key, value in figures.items():
         print(f"{key:34} {value:12.3f}" if isinstance(value, float) else f"{key:34} {value:12d}")
     if arguments.json:

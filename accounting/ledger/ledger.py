@@ -75,7 +75,7 @@ class Ledger(LedgerWriter):
 
     @classmethod
     def create(cls, path: str | Path, *, signer: Signer, timeout_s: float = LOCK_TIMEOUT_S) -> Ledger:
-        """A new ledger at a path or `sqlite:///` URL, owned by `signer`'s key.
+        """A new ledger at a path, or a `sqlite:///` or `postgresql://` URL, owned by `signer`'s key.
 
         Raises:
             LedgerExists: something is there.
@@ -94,7 +94,7 @@ class Ledger(LedgerWriter):
         """An existing ledger; without a signer it is read only.
 
         Args:
-            path: file or `sqlite:///` URL.
+            path: file, or `sqlite:///` or `postgresql://` URL.
             signer: the key in force: the one that created it, or what that was rotated to.
             timeout_s: seconds to wait for another process's write.
 
