@@ -104,8 +104,7 @@ class Forger:
     def add(self, kind: str, **fields: Any) -> None:
         """A correctly chained and signed entry, whatever it says."""
         body = stamp(Kind.POLICY, fields) | {"kind": kind}
-        head = Head(self.entries[-1].seq, self.entries[-1].hash) if self.entries else None
-        self.entries.append(Entry.from_row(seal(body, head, self.signer), body))
+        self._seal(body)
 
     def rewrite(self, change: Callable[[list[dict[str, Any]]], None]) -> None:
         """Change any bodies, then chain and sign all of them anew."""
@@ -113,8 +112,18 @@ class Forger:
         change(bodies)
         self.entries = []
         for body in bodies:
-            head = Head(self.entries[-1].seq, self.entries[-1].hash) if self.entries else None
-            self.entries.append(Entry.from_row(seal(body, head, self.signer), body))
+            self._seal(body)
+
+    def _seal(self, body: dict[str, Any]) -> None:
+        """Under the tag of the root, as the ledger does."""
+        head = Head(self.entries[-1].seq, self.entries[-1].hash) if self.entries else None
+        roots = {}
+        for known in [*(entry.body for entry in self.entries), body]:
+            if known["kind"] in ("budget.create", "budget.child"):
+                parent = known.get("parent", known["budget_id"])
+                roots[known["budget_id"]] = roots.get(parent, parent)
+        family = roots.get(body.get("budget_id"))
+        self.entries.append(Entry.from_row(seal(body, head, self.signer, family=family), body))
 
     def slice(self, budget: str) -> dict[str, Any]:
         """What this forger would hand out."""
