@@ -21,6 +21,7 @@ import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from functools import lru_cache
 
 from accounting.decimals import decimal_text
@@ -185,6 +186,11 @@ class Charge:
             and _EXACT.add(first.loss, second.loss) <= self.loss
             and _EXACT.add(first.delta, second.delta) <= self.delta
         )
+
+    def holds(self, other: Charge) -> int:
+        """How many times `other`, which is above zero, fits into this: in both quantities."""
+        parts = ((self.loss, other.loss), (self.delta, other.delta))
+        return min(max(0, Fraction(room) // Fraction(price)) for room, price in parts if price)
 
     def __str__(self) -> str:
         data = self.to_json()

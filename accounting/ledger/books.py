@@ -105,6 +105,11 @@ class Books:
                 return node
         return None
 
+    def room(self, budget_id: str, charge: Charge) -> tuple[int, BudgetRecord]:
+        """How many more such charges fit, and the budget, from this one up to the root, that stops the next."""
+        each = [(node.limit.minus(self._held[node.budget_id]).holds(charge), node) for node in self.line(budget_id)]
+        return min(each, key=lambda one: one[0])
+
     def hold(self, reservation: ReservationRecord) -> None:
         """A new reservation: its charge counts from now on, in its budget and in all above it."""
         self.reservations[reservation.reservation_id] = reservation

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from decimal import Decimal
 from types import TracebackType
 from typing import Literal, Self
 
+from accounting.event import EventTree
 from accounting.ledger import bodies
 from accounting.ledger.balance import Balance
 from accounting.ledger.books import Books
 from accounting.ledger.chain import Chain, rolled_back
 from accounting.ledger.entry import JSON, Entry, Head, Row
+from accounting.ledger.pricing import price_run
 from accounting.ledger.records import BudgetRecord, KeyRecord, ReservationRecord
 from accounting.ledger.rotation import LedgerKey
 from accounting.ledger.slice import make_slice
@@ -94,6 +97,26 @@ class LedgerReader:
         with self._lock:
             books = self._read()
             return books.balance(bodies.known_budget(books, budget_id).budget_id)
+
+    def room(self, budget_id: str, plan: EventTree, *, delta: Decimal) -> tuple[int, BudgetRecord]:
+        """How many runs of a plan still fit, and the budget, from this one up to the root, that stops the next.
+
+        Nothing is appended and nothing is held: what fits now may not fit later.
+
+        Args:
+            budget_id: budget with the plan's unit and relation.
+            plan: worst case of one run.
+            delta: that the run would state its guarantee at, in (0, 1).
+
+        Raises:
+            BudgetRefused: no such budget, or another unit or relation.
+            UnsupportedEventError: the budget's filter has no price for an event.
+        """
+        budget = self.budget(budget_id)
+        bodies.check_same_terms(budget, plan)
+        charge = price_run(plan, delta, budget.composition)[1]
+        with self._lock:
+            return self._read().room(budget_id, charge)
 
     def reservations(self, budget_id: str) -> list[ReservationRecord]:
         """Every run that claimed this budget, in order, open ones included.
