@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accounting.errors import AccountingError
 from accounting.ledger import Ledger, Signer
 from accounting.ledger.rotation import RECOVERY
 from accounting.ledger.signing import key_id, load_public_key
@@ -139,12 +140,18 @@ def revoke_key(workspace: Workspace, name: str, reason: str) -> Entry:
 
 def _replace(workspace: Workspace, hand_over: Callable[[Signer], None]) -> Rotated:
     layout = workspace.layout
-    following = layout.keys / "ledger.next.key"
+    following = layout.next_ledger_key
     if not following.exists():
         Signer.generate().save(following)
     new = Signer.load(following)
     if not _in_force(workspace, new):
-        hand_over(new)
+        try:
+            hand_over(new)
+        except AccountingError:
+            with workspace.ledger() as ledger:  # if that cannot be read either, the key stays
+                if all(key.public_key != new.public_bytes for key in ledger.ledger_keys()):
+                    following.unlink()
+            raise
     retired = None
     if layout.ledger_key.exists():
         retired = _retired(layout, "ledger", Signer.load(layout.ledger_key).key_id)
@@ -156,6 +163,12 @@ def _replace(workspace: Workspace, hand_over: Callable[[Signer], None]) -> Rotat
     if key.public_key != new.public_bytes:
         raise WorkspaceError("Somebody else rotated the ledger's key meanwhile.", "Ask for the key in force.")
     return Rotated(public_key=key.public_key, first=key.first, retired=retired)
+
+
+def broke_off(workspace: Workspace) -> bool:
+    """Whether a rotation was written and its key does not have its name yet."""
+    path = workspace.layout.next_ledger_key
+    return path.exists() and _in_force(workspace, Signer.load(path))
 
 
 def _in_force(workspace: Workspace, signer: Signer) -> bool:

@@ -61,6 +61,11 @@ class Layout:
         return self.keys / "ledger.key"
 
     @property
+    def next_ledger_key(self) -> Path:
+        """Its successor, while a rotation is under way."""
+        return self.keys / "ledger.next.key"
+
+    @property
     def release_key(self) -> Path:
         """Private key that signs releases."""
         return self.keys / "release.key"

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounting.ledger import Ledger, Signer
+from accounting.ledger.errors import KeyRefused
 from accounting.relation import NeighboringRelation, PrivacyUnit
-from dpsynth.core.errors import BudgetRefused, DataError, ParameterError
+from dpsynth.core.errors import BudgetRefused, DataError, ParameterError, WorkspaceError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
@@ -205,9 +206,25 @@ class Workspace:
             return ledger.balance(self.budget_id(ledger, record))
 
     def ledger(self, *, write: bool = False) -> Ledger:
-        """The ledger, read-only unless `write`; use it as a context manager."""
-        signer = Signer.load(self.layout.ledger_key) if write else None
-        return Ledger.open(self.layout.ledger, signer=signer)
+        """The ledger, read-only unless `write`; use it as a context manager.
+
+        Raises:
+            KeyRefused: to write, the workspace's key must be the one in force.
+            WorkspaceError: a rotation of that key broke off.
+        """
+        if not write:
+            return Ledger.open(self.layout.ledger)
+        try:
+            return Ledger.open(self.layout.ledger, signer=Signer.load(self.layout.ledger_key))
+        except KeyRefused:
+            from dpsynth.workspace.keys import broke_off
+
+            if broke_off(self):
+                raise WorkspaceError(
+                    "A rotation of the ledger's key broke off before the new key had its place.",
+                    "End it with: dpsynth keys rotate --reason TEXT",
+                ) from None
+            raise
 
     def policy(self) -> Policy:
         """The policy in force: what `policy.yaml` says now."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from accounting.ledger import entry as ledger_entry
+from accounting.ledger import writer as ledger_writer
 from dpsynth.cli.app import call
 from dpsynth.workspace import Workspace
 
@@ -55,6 +57,26 @@ def test_a_restored_backup_does_not_run_through_the_checkpoints(
     code, found = run(capsys, backup, "verify", "--checkpoints", kept)
     assert code != 0
     assert "restored from a backup" in found["error"]["message"]
+
+
+def test_a_clock_that_was_set_back_is_a_warning(
+    vault: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, vault, "verify")[1]["clock_set_back"] == []
+    true = ledger_entry.stamp
+    monkeypatch.setattr(ledger_writer, "stamp", lambda *a: true(*a) | {"time": "2001-01-01T00:00:00Z"})
+    with Workspace.open(vault).ledger(write=True) as ledger:
+        old = ledger.append("policy", {"digest": "0"})
+    code, found = run(capsys, vault, "verify", "--all-signatures")
+    assert (code, found["ok"]) == (0, True)
+    assert [step["seq"] for step in found["clock_set_back"]] == [old.seq]
+
+
+def test_a_file_that_is_no_slice_is_refused(vault: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_bytes(b"[" * 100_000)
+    for name in ("bad.json", "nowhere.json"):
+        code, found = run(capsys, None, "compare", tmp_path / name, tmp_path / name, "--key", "00" * 32)
+        assert (code, found["error"]["message"][:11]) == (1, "[malformed]")
 
 
 def test_two_bundles_show_a_fork(vault: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from accounting.ledger import Signer
+from dpsynth.cli.app import call
 from dpsynth.core.errors import VerificationError
 from dpsynth.release.verify import verify
 from tests.release.world import World, ready_world
@@ -40,6 +42,16 @@ def test_a_bundle_without_the_rotation_is_foreign_to_whoever_pinned_the_new_key(
     assert failed is not None and failed.code == "ledger_foreign_ledger"
     failed = verify(before, world.signer.public_bytes, ledger_key=b"no key").failure
     assert failed is not None and (failed.name, failed.code) == ("key", "key_unusable")
+
+
+def test_the_command_line_takes_the_ledger_key_that_a_receiver_holds(rotated, tmp_path: Path, capsys) -> None:
+    world, before, after, new = rotated
+    world.signer.save_public(tmp_path / "release.pub")
+    new.save_public(tmp_path / "ledger.pub")
+    for bundle, code in ((after, 0), (before, 5)):
+        words = ["verify", str(bundle), "--key", str(tmp_path / "release.pub")]
+        assert call([*words, "--ledger-key", str(tmp_path / "ledger.pub"), "--json"]) == code
+        assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
 
 
 def test_a_release_by_a_revoked_key_is_refused_and_one_from_before_cannot_know(tmp_path: Path) -> None:
