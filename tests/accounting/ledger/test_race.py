@@ -45,6 +45,32 @@ def test_eight_processes_get_what_the_budget_holds_and_no_more(
     _race(location, tmp_path, zygote, grant, tries=6, slots=20)
 
 
+def test_eight_processes_on_siblings_never_overspend_what_they_are_parts_of(
+    location: Path | str, tmp_path: Path, zygote: Any, grant: Any, terms: Any
+) -> None:
+    """Each part alone could hold all that its processes ask for; the root holds 20 of 48."""
+    key, signer = tmp_path / "key", Signer.generate()
+    signer.save(key)
+    with Ledger.create(location, signer=signer) as ledger:
+        root = grant(ledger, "2", delta="0.1")
+        about = {"dataset": "d", "parent": root, "epsilon": "2", "delta": "0.1", **terms}
+        parts = [ledger.create_budget(purpose=f"p{n}", **about) for n in range(4)]
+    start_at = time.time() + 0.15
+    for process in range(PROCESSES):
+        arguments = {"path": str(location), "key": str(key), "out": str(tmp_path / f"acks{process % 4}")}
+        zygote.ask(task="race", tries=6, start_at=start_at, budget=parts[process % 4], **arguments)
+    assert zygote.ask(task="wait") == 0
+    with Ledger.open(location, signer=signer) as ledger:
+        promised = [(tmp_path / f"acks{n}").read_text().split() for n in range(4)]
+        assert sum(map(len, promised)) == 20
+        assert sum(bool(runs) for runs in promised) > 1, "only one part took part: no race"
+        for part, runs in zip(parts, promised, strict=True):
+            assert sorted(runs) == sorted(item.reservation_id for item in ledger.reservations(part))
+            assert ledger.balance(part).epsilon.reserved * 10 == len(runs)
+        assert ledger.balance(root).epsilon.left == 0
+        ledger.verify(all_signatures=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("repeat", range(50))
 def test_fifty_races(location: Path | str, tmp_path: Path, zygote: Any, grant: Any, repeat: int) -> None:
