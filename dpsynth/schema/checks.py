@@ -10,7 +10,7 @@
                             that were read as text: the reader has warned of those)
     a target of one class   no utility can be measured
     a unit with gaps        rows without a person, for whom no bound on contribution would hold
-    outside the domain      cells outside a closed public domain without `other`
+    outside the domain      cells outside a closed public domain without `other`, missing ones where `nullable: false`
 
 The refusals read exact private data, and so does the warning of broken constraints. They are for the operator: nothing
 of them is released, and they are no part of the guarantee (see `dpsynth.data.inspect`). No message holds a cell or the
@@ -175,7 +175,16 @@ def check_columns(table: Table, schema: Schema) -> None:
 
 
 def check_domains(table: Table, schema: Schema) -> None:
-    """No cell outside a closed domain; `other: true` lets them in. The message has no count and no value."""
+    """No cell outside a closed domain; `other: true` lets them in. The message has no count and no value.
+
+    Nor a missing cell in a column that is not nullable.
+    """
+    gaps = [n for n in table.columns if not schema.columns[n].nullable and table.column(n).null_count]
+    if gaps:
+        raise SchemaError(
+            f"Column {listed(gaps)} has missing cells, and its schema says `nullable: false`.",
+            "Leave that line out, or fill the cells.",
+        )
     outside = []
     for name in table.columns:
         domain = known_domain(schema.columns[name]) if schema.columns[name].modelled else None

@@ -81,6 +81,7 @@ class ColumnSpec(BaseModel):
         hierarchy: categorical text only: prefix lengths at which the codes have a meaning, such as [3] for ICD-9 or
             [2, 3, 4] for NAICS; rare codes are counted at the longest prefix that is not rare.
         role: what the column is for; at most one target and one unit in a schema.
+        nullable: whether cells may be missing; False is a public fact, and then no synthetic cell is.
         drop: leave the column out.
     """
 
@@ -96,6 +97,7 @@ class ColumnSpec(BaseModel):
     missing: tuple[StrictStr, ...] = ()
     hierarchy: Annotated[tuple[Annotated[StrictInt, Field(ge=1, le=100)], ...], Field(max_length=8)] = ()
     role: Role | None = None
+    nullable: StrictBool = True
     drop: StrictBool = False
 
     @field_validator("min", "max", mode="before")
@@ -215,10 +217,11 @@ class Schema(BaseModel):
         return tuple(n for n, c in self.columns.items() if c.role == "quasi_identifier")
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it, nor does an empty list."""
+        """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it, nor do later fields unused."""
         document = self.model_dump(mode="json")
         columns = document["columns"].items()
-        said = [[name, {k: v for k, v in spec.items() if v or k != "hierarchy"}] for name, spec in columns]
+        unused = {"hierarchy": [], "nullable": True}
+        said = [[name, {k: v for k, v in spec.items() if k not in unused or v != unused[k]}] for name, spec in columns]
         meant = {"version": self.version, "columns": said}
         if self.constraints:
             meant["constraints"] = document["constraints"]

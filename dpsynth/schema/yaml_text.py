@@ -113,6 +113,8 @@ def _fields(spec: ColumnSpec) -> list[str]:
         lines.append(f"missing: [{', '.join(_scalar(word) for word in spec.missing)}]")
     if spec.role is not None:
         lines.append(f"role: {spec.role}")
+    if not spec.nullable:
+        lines.append("nullable: false")
     if spec.drop:
         lines.append("drop: true")
     return lines
@@ -123,7 +125,7 @@ def _scalar(value: str | float | None) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if not isinstance(value, str):
         return repr(value)
-    if PLAIN.match(value) and value.lower() not in RESERVED:
+    if PLAIN.fullmatch(value) and value.lower() not in RESERVED:
         return value
     return '"' + "".join(_escaped(c) for c in value) + '"'
 

@@ -79,7 +79,10 @@ def measure_columns(
         oneways = {name: pulled_oneway(oneway, public.column(name), total) for name, oneway in oneways.items()}
     return MeasuredColumns(
         domains=domains,
-        binnings={name: bin_cells(oneway, codes=codes) for name, oneway in oneways.items()},
+        binnings={
+            name: bin_cells(oneway, codes=codes, nullable=schema.columns[name].nullable)
+            for name, oneway in oneways.items()
+        },
         total=total,
         events=(*spent, *events),
     )

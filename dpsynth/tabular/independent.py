@@ -68,6 +68,7 @@ class Independent:
             {},
             1.0,
             head.total,
+            complete=[name for name, binning in head.binnings.items() if not binning.has_missing],
         )
         return ForestModel(
             generator=self.name,

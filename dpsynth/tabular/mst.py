@@ -99,6 +99,7 @@ class MST:
             tables,
             sigma,
             total,
+            complete=[name for name, binning in binnings.items() if not binning.has_missing],
         )
         return ForestModel(
             generator=self.name,

@@ -88,6 +88,16 @@ def test_a_cell_outside_a_closed_domain_is_refused_without_saying_how_many(tmp_p
     prepare(path, Schema.from_yaml(closed.replace("[yes, no]", "[yes, no], other: true")))
 
 
+def test_a_gap_in_a_column_that_is_not_nullable_is_refused_without_saying_how_many(tmp_path: Path) -> None:
+    path = written(tmp_path, CELLS | {"flag": [""] * 7 + ["yes"] * (N - 7)})
+    complete = Schema.from_yaml(SCHEMA.replace("flag: {kind: boolean}", "flag: {kind: boolean, nullable: false}"))
+    with pytest.raises(SchemaError, match="'flag' has missing cells, and its schema says") as caught:
+        prepare(path, complete)
+    assert not any(c.isdigit() for c in caught.value.message)
+    assert Schema.from_yaml(complete.to_yaml()) == complete
+    prepare(path, Schema.from_yaml(SCHEMA))
+
+
 def test_columns_must_agree(tmp_path: Path) -> None:
     path = written(tmp_path, CELLS)
     with pytest.raises(SchemaError, match="does not speak of column 'x'"):

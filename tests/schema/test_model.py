@@ -41,6 +41,7 @@ def specs(draw: st.DrawFn) -> ColumnSpec:
     if kind in ("date", "datetime"):
         fields["format"] = draw(st.none() | TEXT.filter(bool))
     fields["role"] = draw(st.none() | st.sampled_from(["sensitive", "quasi_identifier"]))
+    fields["nullable"] = draw(st.booleans())
     return ColumnSpec(**fields)  # type: ignore[arg-type]
 
 

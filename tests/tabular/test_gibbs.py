@@ -163,7 +163,8 @@ def test_many_independent_columns_are_no_worse_than_without_pairs():
         ])
         for name, sampled in made.items()
     }  # fmt: skip
-    assert errors["gibbs"] < 1.1 * errors["independent"]
+    # half of the budget is left for columns, so their noise is 1.4 times that of `independent`; believing tables: 1.5
+    assert errors["gibbs"] < 1.2 * errors["independent"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ merged, by their noisy counts alone (post-processing):
   hierarchical codes are first merged with those of their prefix (`hierarchy`);
 - small grids (up to 32 ticks) are merged, neighbours with neighbours, until each code holds two sigma;
 - larger grids are merged into about `codes` neighbouring groups of equal mass, of at least four sigma each;
-- a spike stays a code of its own, and so does missing.
+- a spike stays a code of its own, and so does missing, where its count stands out of the noise (two sigma) and the
+  schema does not rule it out: else a column without gaps would get some, as often as noise is positive.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dpsynth.tabular.columns.oneway import OneWay
 
 SMALL_GRID = 32
 MAX_CODES = 128
+SIGNIFICANT = 2.0
+"""Missing gets a code from this many sigma: by chance alone in one column of 44."""
 
 
 @final
@@ -46,13 +49,18 @@ class Binning:
     counts: NDArray[np.float64]
     variance: NDArray[np.float64]
 
+    @property
+    def has_missing(self) -> bool:
+        """Whether missing is an outcome that models give rows to."""
+        return bool(self.counts[-1] >= SIGNIFICANT * np.sqrt(self.variance[-1]))
+
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Code of each row, shape (rows,), missing -1."""
         return np.append(self.code_of, -1)[self.oneway.cells.encode(values)]
 
 
-def bin_cells(oneway: OneWay, *, codes: int) -> Binning:
-    """Merge cells into about `codes` codes."""
+def bin_cells(oneway: OneWay, *, codes: int, nullable: bool = True) -> Binning:
+    """Merge cells into about `codes` codes; a column that is publicly not `nullable` has no missing cells."""
     cells = oneway.cells
     noisy, sigma = oneway.counts[:-1], np.sqrt(oneway.variance[:-1])
     if isinstance(cells.domain, CategoryDomain) and cells.domain.hierarchy:
@@ -69,11 +77,14 @@ def bin_cells(oneway: OneWay, *, codes: int) -> Binning:
         code_of = np.concatenate([code_of, spikes])
     size = int(code_of.max()) + 1
     index = np.append(code_of, size)
+    counts = np.bincount(index, weights=oneway.counts, minlength=size + 1).astype(np.float64)
+    if not nullable:
+        counts[-1] = 0.0
     return Binning(
         oneway=oneway,
         code_of=code_of,
         size=size,
-        counts=np.bincount(index, weights=oneway.counts, minlength=size + 1).astype(np.float64),
+        counts=counts,
         variance=np.bincount(index, weights=oneway.variance, minlength=size + 1).astype(np.float64),
     )
 

@@ -17,7 +17,7 @@ Inputs are released numbers only: all of it is post-processing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -81,6 +81,8 @@ def fit_forest(
     tables: Mapping[Pair, Vector],
     sigma: float,
     total: float,
+    *,
+    complete: Collection[str] = (),
 ) -> Forest:
     """The forest model of noisy 1-ways and noisy pair tables.
 
@@ -90,8 +92,11 @@ def fit_forest(
         tables: edge of a forest -> noisy counts, shape (codes of the first, codes of the second).
         sigma: standard deviation of the noise in every cell of `tables`.
         total: released number of rows.
+        complete: columns without missing cells, whose last code gets no row.
     """
     oneway, _ = combine(counts, variances, tables, dict.fromkeys(tables, sigma), total)
+    for name in complete:
+        oneway[name] = np.append(project(oneway[name][:-1], total), 0.0)
     neighbours: dict[str, list[tuple[str, Vector]]] = {name: [] for name in counts}
     for (left, right), noisy in tables.items():
         cleaned = denoise(noisy, sigma, oneway[left], oneway[right])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpsynth.tabular.records.shrinkage import WEAKEST, evident_strength, posterior_means
+from dpsynth.tabular.records.shrinkage import FIRMEST, WEAKEST, evident_strength, posterior_means
 
 
 def test_a_few_large_scores_among_noise_are_found_and_the_rest_is_not_believed():
@@ -39,7 +39,7 @@ def test_posterior_means_keep_the_order_and_are_never_negative():
     assert posterior_means(np.array([-900.0]), 300.0)[0] >= 0
 
 
-@pytest.mark.parametrize("strength", [3.0, 40.0, 400.0])
+@pytest.mark.parametrize("strength", [3.0, 40.0, 200.0])
 def test_the_strength_of_a_table_drawn_with_it_is_found(strength):
     """Cells E + N(0, strength E) + N(0, sigma^2): mean of 200 tables within 10 % (power: 2 x is 14 sigma off)."""
     rng = np.random.default_rng(3)
@@ -51,6 +51,11 @@ def test_the_strength_of_a_table_drawn_with_it_is_found(strength):
         for _ in range(200)
     ]
     assert np.mean(found) == pytest.approx(strength, rel=0.1, abs=0.5)
+
+
+def test_no_table_is_held_so_strongly_that_records_freeze():
+    """Equal columns of 200,000 rows deviate 150,000 times as much as independent records would."""
+    assert evident_strength(np.diag([100_000.0, 100_000.0]), np.full((2, 2), 50_000.0), 20.0) == FIRMEST
 
 
 def test_a_table_of_noise_has_no_say():
