@@ -163,8 +163,8 @@ def test_many_independent_columns_are_no_worse_than_without_pairs():
         ])
         for name, sampled in made.items()
     }  # fmt: skip
-    # half of the budget is left for columns, so their noise is 1.4 times that of `independent`; believing tables: 1.5
-    assert errors["gibbs"] < 1.2 * errors["independent"]
+    # 1.13: columns have half of the budget; 1.19 if tables are believed at strength 100
+    assert errors["gibbs"] < 1.16 * errors["independent"]
 
 
 @pytest.mark.slow
