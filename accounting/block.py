@@ -35,6 +35,7 @@ from accounting.errors import ParameterError
 Array = NDArray[np.float64]
 ROUNDING = 4e-15  # per step; each step averages values in [0, 1] with a few rounding errors
 MAX_STEPS_TIMES_RESOLUTION = 20_000
+Step = float | tuple[float, float]
 MAX_CELLS = 1 << 17  # of one array operation: a megabyte
 
 
@@ -103,13 +104,14 @@ class BlockProfile:
 
 
 @lru_cache(maxsize=32)
-def block_profile(etas: tuple[float, ...], *, resolution: int, attained: bool = True) -> BlockProfile:
+def block_profile(etas: tuple[Step, ...], *, resolution: int, attained: bool = True) -> BlockProfile:
     """Profile of bounded-range steps in time order.
 
     Args:
-        etas: bounded range of each step, > 0, in the order in which the steps ran.
+        etas: bounded range of each step, > 0, in the order in which the steps ran; or (range, top) for a step whose
+            losses lie in [top - range, top], or with the tables exchanged: then t is `top` or range - `top`.
         resolution: grid points per largest eta; the excess falls with its square.
-        attained: whether to find the lower bound too; without it, that of the adversary who does nothing.
+        attained: whether to find the lower bound too; without it, and in steps with a top, the adversary does nothing.
 
     Returns:
         Upper and attained lower bounds, for the relation and unit of the etas; symmetric in the two tables.
@@ -117,26 +119,47 @@ def block_profile(etas: tuple[float, ...], *, resolution: int, attained: bool = 
     Raises:
         ParameterError: if there are no steps or the grid would be too large.
     """
-    if not etas or min(etas) <= 0 or resolution < 1:
+    spans = ranges(etas)
+    if not etas or min(spans) <= 0 or resolution < 1:
         raise ParameterError("Expected at least one bounded range > 0 and a resolution >= 1.")
-    step, above, below = _common_grid(etas, resolution)
+    step, above, below = _common_grid(spans, resolution)
     if sum(above) > MAX_STEPS_TIMES_RESOLUTION:
         raise ParameterError(f"The block's grid would exceed {MAX_STEPS_TIMES_RESOLUTION} points.", "Split the block.")
     reach = sum(above) + 1
     upper = np.maximum(0.0, -np.expm1(np.arange(-reach, reach + 1) * step))
     lower = upper.copy()
     up, down = 0, 0
-    for wide, narrow in zip(reversed(above), reversed(below), strict=True):
+    for eta, wide, narrow in zip(reversed(etas), reversed(above), reversed(below), strict=True):
         up, down = up + wide, down + narrow
         # The class of adversaries is the same with the tables exchanged, which maps V(gamma) to gamma V(1 / gamma)
         # + 1 - gamma and chords to chords: half the grid is enough.
-        right = _certified_step(upper, up, wide, step)
+        if isinstance(eta, tuple):
+            right = np.maximum(*(_two_point_step(upper, up, eta[0], t, step) for t in (eta[1], eta[0] - eta[1])))
+        else:
+            right = _certified_step(upper, up, wide, step)
         upper[reach : reach + up + 1] = right
         shrink = np.exp(-np.arange(up, 0, -1) * step)
         upper[reach - up : reach] = 1 - shrink + shrink * right[:0:-1]
-        if attained:
+        if attained and not isinstance(eta, tuple):
             lower[reach - down : reach + down + 1] = _attained_step(lower, down, narrow, step)
     return BlockProfile(step=step, upper=np.minimum(upper + ROUNDING * len(etas), 1.0), lower=lower)
+
+
+def ranges(etas: tuple[Step, ...]) -> tuple[float, ...]:
+    """The bounded range of each step."""
+    return tuple(eta[0] if isinstance(eta, tuple) else eta for eta in etas)
+
+
+def _two_point_step(upper: Array, support: int, eta: float, t: float, step: float) -> Array:
+    """T with this one t, on chords of `upper`: new values at 0 <= j <= support. Shape (support + 1,)."""
+    p = -math.expm1(t - eta) / -math.expm1(-eta)
+    value = np.zeros(support + 1)
+    for weight, shift in ((p, -t), (1 - p, eta - t)):
+        whole = math.floor(shift / step)
+        share = math.expm1(shift - whole * step) / math.expm1(step)
+        left, right = (_take(upper, (len(upper) - 1) // 2 + whole + i, support + 1, step) for i in (0, 1))
+        value += weight * ((1 - share) * left + share * right)
+    return value
 
 
 def _common_grid(etas: tuple[float, ...], resolution: int) -> tuple[float, list[int], list[int]]:

@@ -30,7 +30,7 @@ from accounting.accountant import Accountant, Opinion
 from accounting.block import block_profile
 from accounting.decimals import decimal_text, decimal_up, read_decimal
 from accounting.errors import CrossCheckError, ParameterError, UnsupportedEventError
-from accounting.event import EventTree, Exponential, ZCDPFilter
+from accounting.event import EventTree, Exponential, PredictionTokens, ZCDPFilter
 from accounting.gaussian import AnalyticAccountant, composed_mu, gaussian_epsilon
 from accounting.guarantee import Guarantee
 from accounting.pld import PLDAccountant, compose
@@ -131,7 +131,7 @@ def _attained_epsilons(tree: EventTree, delta: float) -> dict[str, float]:
         floors["the Gaussian part alone has"] = gaussian_epsilon(mu, delta) * (1 - 1e-9)
     etas: list[float] = []
     for event in tree.events:
-        if isinstance(event, Exponential):
+        if isinstance(event, (Exponential, PredictionTokens)):
             etas += [float(event.bounded_range)] * min(event.count, MAX_ADVERSARY_STEPS - len(etas))
     if etas and delta > 0:
         floors["an explicit adversary reaches"] = block_profile(tuple(etas), resolution=16).epsilon_at_least(delta)

@@ -30,7 +30,7 @@ from accounting.events.additive import DiscreteGaussian, DiscreteLaplace, Gaussi
 from accounting.events.bounds import ApproxDP, PureDP, ZCDPFilter
 from accounting.events.fields import Noise
 from accounting.events.sampling import PoissonSampled
-from accounting.events.selection import Exponential
+from accounting.events.selection import Exponential, PredictionTokens, SparseVector
 from accounting.relation import NeighboringRelation, PrivacyUnit
 
 SCHEMA = "dpsynth.events/1"
@@ -52,7 +52,9 @@ __all__ = [
     "Noise",
     "PartitionSelection",
     "PoissonSampled",
+    "PredictionTokens",
     "PureDP",
+    "SparseVector",
     "ZCDPFilter",
     "event_from_json",
 ]
@@ -67,6 +69,8 @@ Event = (
     | ApproxDP
     | PartitionSelection
     | PoissonSampled
+    | SparseVector
+    | PredictionTokens
     | ZCDPFilter
 )
 
@@ -78,7 +82,8 @@ class EventTree:
     """Events in time order under one relation and one unit; parameters fixed before the first was run.
 
     Raises:
-        EventError: for anything that is not an event, or more than `MAX_EVENTS` of them.
+        EventError: for anything that is not an event, more than `MAX_EVENTS` of them, or one that states another
+            relation.
     """
 
     relation: NeighboringRelation
@@ -94,6 +99,11 @@ class EventTree:
             raise EventError("Expected events to be a tuple of events of the closed set.")
         if len(self.events) > MAX_EVENTS:
             raise EventError(f"Expected at most {MAX_EVENTS} events.", "Use `count` for repeated equal events.")
+        if any(isinstance(event, PredictionTokens) and event.relation is not self.relation for event in self.events):
+            raise EventError(
+                f"Expected prediction_tokens to state the tree's own relation, {self.relation.value}: their range "
+                "depends on it.",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The tree as a `dpsynth.events/1` document."""

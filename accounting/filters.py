@@ -31,6 +31,8 @@ from accounting.event import (
     Gaussian,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.pure import worst_loss
@@ -89,7 +91,7 @@ def exact_rho(event: Event) -> Fraction:
             return (Fraction(event.l2_sensitivity) / Fraction(event.sigma)) ** 2 / 2
         case DiscreteGaussian():
             return event.squared_change / (2 * Fraction(event.sigma) ** 2)
-        case Exponential():
+        case Exponential() | PredictionTokens() | SparseVector():
             return Fraction(event.bounded_range) ** 2 / 8
         case PartitionSelection() | ApproxDP() | PoissonSampled() | ZCDPFilter():
             raise UnsupportedEventError("What has a delta, sampled steps and filters are no steps of a zCDP filter.")

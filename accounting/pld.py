@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from accounting.accountant import Opinion, split_delta
-from accounting.block import block_profile
+from accounting.block import Step, block_profile, ranges
 from accounting.convolution import Losses, convolve
 from accounting.errors import UnsupportedEventError
 from accounting.event import (
@@ -49,7 +49,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.fold import fold, smoothing, smoothing_width
@@ -145,7 +147,8 @@ def compose(tree: EventTree, delta: float) -> LossDistribution:
     if joint.mu_squared > 0:
         parts.append((gaussian(math.sqrt(joint.mu_squared), grid), 1))
     for etas, times in blocks.items():
-        share = min(1.0, times * math.fsum(eta**2 for eta in etas) / 4 / variance) if variance > 0 else 1.0
+        spans = ranges(etas)
+        share = min(1.0, times * math.fsum(eta**2 for eta in spans) / 4 / variance) if variance > 0 else 1.0
         profile = block_profile(etas, resolution=_resolution(etas, share), attained=False)
         parts.append((from_block(profile, grid), times))
     log_safe = math.fsum(
@@ -181,8 +184,11 @@ def _groups(tree: EventTree) -> Counter[Event]:
     groups: Counter[Event] = Counter()
     for event in tree.events:
         match event:
-            case Gaussian() | Exponential():
+            case Gaussian() | Exponential() | PredictionTokens():
                 continue
+            case SparseVector():
+                if not event.monotonic:
+                    groups[PureDP(epsilon=event.epsilon)] += event.count
             case DiscreteGaussian() | PartitionSelection():
                 groups[DiscreteGaussian(sigma=event.sigma, l2_sensitivity=event.l2_sensitivity)] += event.count
             case Laplace():
@@ -200,14 +206,16 @@ def _groups(tree: EventTree) -> Counter[Event]:
     return groups
 
 
-def _blocks(tree: EventTree) -> Counter[tuple[float, ...]]:
+def _blocks(tree: EventTree) -> Counter[tuple[Step, ...]]:
     """Bounded ranges in time order, cut into blocks of at most `BLOCK_STEPS`; equal blocks are counted."""
-    blocks: Counter[tuple[float, ...]] = Counter()
-    open_block: list[float] = []
+    blocks: Counter[tuple[Step, ...]] = Counter()
+    open_block: list[Step] = []
     for event in tree.events:
-        if not isinstance(event, Exponential):
+        if not isinstance(event, (Exponential, PredictionTokens, SparseVector)):
             continue
-        left, eta = event.count, float(event.bounded_range)
+        if isinstance(event, SparseVector) and not event.monotonic:
+            continue
+        left, eta = event.count, _step(event)
         while left:
             if not open_block and left >= BLOCK_STEPS:
                 blocks[(eta,) * BLOCK_STEPS] += left // BLOCK_STEPS
@@ -224,12 +232,21 @@ def _blocks(tree: EventTree) -> Counter[tuple[float, ...]]:
     return blocks
 
 
-def _resolution(etas: tuple[float, ...], share: float) -> int:
+def _step(event: Exponential | PredictionTokens | SparseVector) -> Step:
+    if isinstance(event, SparseVector):
+        return float(event.bounded_range), float(event.epsilon)
+    return float(event.bounded_range)
+
+
+def _resolution(steps: tuple[Step, ...], share: float) -> int:
     """Points per largest range. The excess over the truth is about 0.4 share / points^2 of epsilon, 1e-4 at most.
 
     But at small delta a block nearly alone comes near the sum of its ranges, where the certified curve is off by up to
     one cell. Cells of (1 + sum) / 2000 keep that within half of what `accounting.crosscheck` calls a contradiction.
     """
+    etas = ranges(steps)
+    if any(isinstance(step, tuple) for step in steps):  # whose two losses fall between grid points
+        return max(20, min(400, 4000 // len(steps)))
     smooth = min(100, 2000 // len(etas), math.ceil(200 * share**0.75))
     return int(max(12, smooth, math.ceil(2000 * share * max(etas) / (1 + math.fsum(etas)))))
 

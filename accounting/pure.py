@@ -16,7 +16,17 @@ from decimal import ROUND_CEILING, Context, Decimal
 
 from accounting.accountant import Opinion
 from accounting.errors import DeltaTooSmallError, UnsupportedEventError
-from accounting.event import ApproxDP, DiscreteLaplace, Event, EventTree, Exponential, Laplace, PureDP
+from accounting.event import (
+    ApproxDP,
+    DiscreteLaplace,
+    Event,
+    EventTree,
+    Exponential,
+    Laplace,
+    PredictionTokens,
+    PureDP,
+    SparseVector,
+)
 
 _UP = Context(prec=40, rounding=ROUND_CEILING)
 
@@ -52,9 +62,9 @@ def worst_loss(event: Event) -> Decimal:
             return _UP.divide(event.l1_sensitivity, event.scale)
         case DiscreteLaplace():
             return _UP.divide(Decimal(event.change), event.scale)
-        case Exponential():
+        case Exponential() | PredictionTokens():
             return event.bounded_range
-        case PureDP() | ApproxDP():
+        case PureDP() | ApproxDP() | SparseVector():
             return event.epsilon
         case _:
             raise UnsupportedEventError("Gaussian noise, thresholds and filters have no pure guarantee.")

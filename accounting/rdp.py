@@ -39,7 +39,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.relation import NeighboringRelation
@@ -104,6 +106,8 @@ def attained_divergence(tree: EventTree, order: float) -> float:
                 total += event.count * _discrete_gaussian_exact(float(event.sigma), order)
             case DiscreteLaplace() if event.change > _MAX_LATTICE_SHIFT:
                 continue
+            case SparseVector():
+                total += event.count * _one_question(event, order)
             case _:
                 total += event.count * float(_curve(event, tree.relation, np.array([order]))[0])
     return total
@@ -121,8 +125,10 @@ def _curve(event: Event, relation: NeighboringRelation, orders: Array) -> Array:
             return _discrete_laplace(float(event.scale), event.change, orders)
         case PureDP() | ApproxDP():
             return _randomized_response(float(event.epsilon), orders)
-        case Exponential():
+        case Exponential() | PredictionTokens():
             return _bounded_range(float(event.bounded_range), orders)
+        case SparseVector():
+            return _two_ends(float(event.epsilon), float(event.bounded_range), orders)
         case ZCDPFilter():
             return orders * float(event.rho)  # attained by one continuous Gaussian of mu^2 = 2 rho
         case PoissonSampled():
@@ -171,6 +177,34 @@ def _discrete_laplace(scale: float, change: int, orders: Array) -> Array:
 def _randomized_response(eps: float, orders: Array) -> Array:
     log_yes = -math.log1p(math.exp(-eps))
     return _power_sum(np.array([log_yes, log_yes - eps]), np.array([eps, -eps]), orders)
+
+
+def _two_ends(eps: float, span: float, orders: Array) -> Array:
+    """Losses of one pair lie in [eps - span, eps], or with the tables exchanged; at worst at both ends of it.
+
+    By the chord of y^(1 - alpha) on [e^-high, e^-low], with E[y] = 1: Pr[high] = (1 - e^low) / (1 - e^(low - high)).
+    """
+    worst = np.zeros(len(orders))
+    for high, low in ((eps, eps - span), (span - eps, -eps)):
+        span_log = math.log(-math.expm1(low - high))
+        log_p = np.array([math.log(-math.expm1(low)), low + math.log(-math.expm1(-high))]) - span_log
+        worst = np.maximum(worst, _power_sum(log_p, np.array([high, low]), orders))
+    return worst
+
+
+def _one_question(event: SparseVector, order: float) -> float:
+    """What one query on the threshold reveals: "above" with Pr[nu - rho >= 0] or, a sensitivity lower, >= d."""
+    first, second, d = float(event.threshold_scale), float(event.query_scale), float(event.sensitivity)
+    if abs(first - second) < 1e-6 * second:
+        above = (2 + d / second) * math.exp(-d / second) / 4
+    else:
+        squares = second**2 * math.exp(-d / second) - first**2 * math.exp(-d / first)
+        above = squares / (2 * (second**2 - first**2))
+    log_p, log_q = np.log([0.5, 0.5]), np.log([above, 1 - above])
+    return max(
+        float(_power_sum(log_p, log_p - log_q, np.array([order]))[0]),
+        float(_power_sum(log_q, log_q - log_p, np.array([order]))[0]),
+    )
 
 
 def _bounded_range(eta: float, orders: Array) -> Array:

@@ -2,8 +2,8 @@
 
 Looser than the other accountants, yet valid where they are not: for any integer change vector, and as a filter when
 parameters depend on earlier outputs. rho: Gaussian N / (2 sigma^2) (Canonne, Kamath and Steinke 2020, Theorem 14),
-pure epsilon^2 / 2 (Bun and Steinke 2016, Proposition 1.4), bounded range eta^2 / 8 (Cesar and Rogers 2021), a filter
-its bound (see `event.ZCDPFilter`). From
+pure epsilon^2 / 2 (Bun and Steinke 2016, Proposition 1.4), bounded range eta^2 / 8 (Cesar and Rogers 2021; also of
+tokens and sparse vectors), a filter its bound (see `event.ZCDPFilter`). From
 rho to (epsilon, delta): Canonne, Kamath and Steinke 2020, Corollary 13, here as a bisection on delta(epsilon).
 
 >>> round(zcdp_epsilon(0.5, 1e-5), 6)
@@ -25,6 +25,8 @@ from accounting.event import (
     Gaussian,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.gaussian import discrete_gaussian_tail
@@ -56,7 +58,7 @@ def event_rho(event: Event) -> float:
             return float(event.l2_sensitivity / event.sigma) ** 2 / 2
         case DiscreteGaussian() | PartitionSelection():
             return event.squared_change / (2 * float(event.sigma) ** 2)
-        case Exponential():
+        case Exponential() | PredictionTokens() | SparseVector():
             return float(event.bounded_range) ** 2 / 8
         case ZCDPFilter():
             return float(event.rho)

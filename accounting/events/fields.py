@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from accounting.decimals import decimal_text, read_positive
@@ -50,6 +51,8 @@ class Checked:
             value = getattr(self, field.name)
             if field.name == "noise" and value == "exact":
                 continue
+            if isinstance(value, StrEnum):
+                value = value.value
             body[field.name] = decimal_text(value) if isinstance(value, Decimal) else value
         return body
 

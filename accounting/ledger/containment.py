@@ -40,6 +40,8 @@ _RELAXED: Mapping[str, Mapping[str, Direction]] = {
     "partition_selection": {"threshold": "more", "max_keys": "less", "l2_sensitivity": "less"},
     "poisson_sampled": {"probability": "less"},
     "zcdp_filter": {"rho": "less"},
+    "sparse_vector": {"threshold_scale": "more", "query_scale": "more", "sensitivity": "less", "positives": "less"},
+    "prediction_tokens": {"clip": "less", "batch_size": "more", "temperature": "more", "rows_per_unit": "less"},
 }
 
 

@@ -181,6 +181,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "pure_dp": "Pure differential privacy",
     "partition_selection": "Selection of categories",
     "poisson_sampled": "Poisson-sampled step",
+    "sparse_vector": "Sparse vector (noisy threshold)",
+    "prediction_tokens": "Tokens of private prediction",
     "zcdp_filter": "Steps chosen on the way, within a zCDP bound",
 }
 

@@ -22,7 +22,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
 )
 
@@ -141,6 +143,17 @@ def response(epsilon):
     return Pair(np.array([yes, 1 - yes]), np.array([1 - yes, yes]))
 
 
+def first_question(event):
+    """A run that asks one query, a sensitivity below the threshold in one table and on it in the other."""
+    first, second, d = (float(x) for x in (event.threshold_scale, event.query_scale, event.sensitivity))
+    z = np.linspace(-40 * first, 40 * first, 80_001)
+    weights = np.exp(-np.abs(z) / first)
+    gap = z[None, :] + np.array([[0.0], [d]])
+    above = np.where(gap > 0, 0.5 * np.exp(-np.abs(gap) / second), 1 - 0.5 * np.exp(-np.abs(gap) / second))
+    yes, less = above @ weights / weights.sum()
+    return Pair(np.array([yes, 1 - yes]), np.array([less, 1 - less]))
+
+
 def own_key(event):
     """A key that only this unit holds: released, it gives the unit away."""
     weight = math.isqrt(event.squared_change)
@@ -169,6 +182,8 @@ def of_event(event, lonely=False):
             return discrete_double_exponential(float(event.scale), event.change)
         case PureDP():
             return response(float(event.epsilon))
+        case SparseVector():
+            return first_question(event)
         case ApproxDP():
             inner, lost = response(float(event.epsilon)), float(event.delta)
             return Pair(np.append(inner.p * (1 - lost), lost), np.append(inner.q * (1 - lost), 0.0))
@@ -204,7 +219,7 @@ def floor(tree, delta, aims=(0.5, 1.0, 2.0), lonely=False):
     fixed = Pair(np.ones(1), np.ones(1))
     etas = []
     for event in tree.events:
-        if isinstance(event, Exponential):
+        if isinstance(event, (Exponential, PredictionTokens)):
             etas += [float(event.bounded_range)] * event.count
         else:
             fixed = product(fixed, power(of_event(event, lonely), event.count))

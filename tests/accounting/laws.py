@@ -18,7 +18,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.relation import NeighboringRelation, PrivacyUnit
@@ -40,7 +42,9 @@ class Oracle:
 
 
 def of(tree, *events, relation=None, unit=None):
-    return EventTree(relation=relation or tree.relation, unit=unit or tree.unit, events=events)
+    relation = relation or tree.relation
+    stated = (replace(event, relation=relation) if isinstance(event, PredictionTokens) else event for event in events)
+    return EventTree(relation=relation, unit=unit or tree.unit, events=tuple(stated))
 
 
 def _at_most(oracle, small, large, what):
@@ -76,6 +80,11 @@ def noisier(event):
             return replace(event, sigma=event.sigma * TENTH, threshold=event.threshold * TENTH)
         case PoissonSampled():
             return replace(event, event=replace(event.event, sigma=event.event.sigma * TENTH))
+        case SparseVector():
+            scales = {"threshold_scale": event.threshold_scale * TENTH, "query_scale": event.query_scale * TENTH}
+            return replace(event, **scales)
+        case PredictionTokens():
+            return replace(event, temperature=event.temperature * TENTH)
         case _:
             return replace(event, sigma=event.sigma * TENTH)
 
@@ -108,6 +117,10 @@ def scaled(event, factor):
             )
         case PoissonSampled():
             return replace(event, event=replace(event.event, l2_sensitivity=event.event.l2_sensitivity * factor))
+        case SparseVector():
+            return replace(event, sensitivity=event.sensitivity * factor)
+        case PredictionTokens():
+            return replace(event, rows_per_unit=event.rows_per_unit * factor)
         case _:
             return replace(event, l2_sensitivity=event.l2_sensitivity * factor)
 
@@ -131,7 +144,9 @@ def replaced(event):
             )
         case PoissonSampled():
             return event
-        case PureDP() | ApproxDP() | ZCDPFilter():
+        case SparseVector():
+            return replace(event, sensitivity=event.sensitivity * 2, monotonic=False)
+        case PureDP() | ApproxDP() | ZCDPFilter() | PredictionTokens():
             return event  # stated by whoever ran it for the relation of the tree
         case Exponential() | Laplace() | DiscreteLaplace():
             return scaled(event, 2)
@@ -186,8 +201,9 @@ def a_whole_costs_at_most_the_sum_of_its_parts(oracle, tree, delta):
 
 
 def order_matters_among_exponential_mechanisms_alone(oracle, tree, delta):
-    others = [event for event in tree.events if not isinstance(event, Exponential)]
-    choices = [event for event in tree.events if isinstance(event, Exponential)]
+    ranged = (Exponential, PredictionTokens, SparseVector)
+    others = [event for event in tree.events if not isinstance(event, ranged)]
+    choices = [event for event in tree.events if isinstance(event, ranged)]
     shuffled = of(tree, *reversed(others), *choices)
     first, second = oracle.ask(tree, delta), oracle.ask(shuffled, delta)
     return [

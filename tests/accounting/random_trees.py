@@ -19,7 +19,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.relation import NeighboringRelation, PrivacyUnit
@@ -87,6 +89,29 @@ def _filter(rng):
     return ZCDPFilter(rho=between(rng, 1e-4, 0.4), count=int(rng.integers(1, 3)))
 
 
+def _sparse(rng):
+    return SparseVector(
+        threshold_scale=between(rng, 3, 60),
+        query_scale=between(rng, 6, 120),
+        sensitivity=between(rng, 0.3, 1),
+        positives=int(rng.integers(1, 4)),
+        monotonic=bool(rng.integers(2)),
+        count=few(rng),
+    )
+
+
+def _tokens(rng):
+    return PredictionTokens(
+        relation=NeighboringRelation.ADD_REMOVE,
+        clip=between(rng, 0.1, 1),
+        batch_size=int(rng.integers(4, 40)),
+        temperature=between(rng, 0.8, 1.5),
+        batch="summed",  # the law that blanking costs what adding costs holds for these alone
+        rows_per_unit=1,
+        count=few(rng),
+    )
+
+
 KINDS = {
     Gaussian: _gaussian,
     DiscreteGaussian: _discrete_gaussian,
@@ -98,6 +123,8 @@ KINDS = {
     PartitionSelection: _selection,
     PoissonSampled: _sampled,
     ZCDPFilter: _filter,
+    SparseVector: _sparse,
+    PredictionTokens: _tokens,
 }
 RARE = {PoissonSampled: 0.15, ZCDPFilter: 0.5}  # the first is slow to price, the second silences the loss distributions
 

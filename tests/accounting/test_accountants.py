@@ -17,7 +17,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
 )
 from accounting.gaussian import AnalyticAccountant, discrete_gaussian_tail, gaussian_delta, gaussian_epsilon
@@ -168,12 +170,13 @@ def test_zcdp_matches_the_sum_of_its_parts_and_refuses_sampling():
         event_rho(PoissonSampled(probability="0.5", event=Gaussian(sigma=1, l2_sensitivity=1)))
 
 
-UNSAMPLED = (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, Exponential, PureDP, ApproxDP)
+CHOSEN = (Exponential, SparseVector, PredictionTokens)
+UNSAMPLED = (Gaussian, Laplace, DiscreteLaplace, DiscreteGaussian, *CHOSEN, PureDP, ApproxDP)
 SUPPORT = {
     PLDAccountant: (*UNSAMPLED, PoissonSampled),
     RDPAccountant: (*UNSAMPLED, PoissonSampled, ZCDPFilter),
     ZCDPAccountant: (*UNSAMPLED, ZCDPFilter),
-    PureAccountant: (Laplace, DiscreteLaplace, Exponential, PureDP, ApproxDP),
+    PureAccountant: (Laplace, DiscreteLaplace, *CHOSEN, PureDP, ApproxDP),
     AnalyticAccountant: (Gaussian,),
 }
 EXAMPLES = (
@@ -186,6 +189,11 @@ EXAMPLES = (
     ApproxDP(epsilon="0.5", delta="1e-9"),
     PoissonSampled(probability="0.1", event=Gaussian(sigma=3, l2_sensitivity=1)),
     ZCDPFilter(rho="0.05"),
+    SparseVector(threshold_scale=5, query_scale=10, sensitivity=1, positives=1, monotonic=True),
+    SparseVector(threshold_scale=5, query_scale=10, sensitivity=1, positives=1, monotonic=False),
+    PredictionTokens(
+        relation="add_remove", clip=1, batch_size=8, temperature=1, batch="summed", rows_per_unit=1, count=3
+    ),
 )
 
 

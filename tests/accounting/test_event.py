@@ -21,7 +21,9 @@ from accounting.event import (
     Laplace,
     PartitionSelection,
     PoissonSampled,
+    PredictionTokens,
     PureDP,
+    SparseVector,
     ZCDPFilter,
     event_from_json,
 )
@@ -50,6 +52,25 @@ events = st.one_of(
     ),
     st.builds(PoissonSampled, probability=st.sampled_from(["0.01", "1"]), event=plain, count=count),
     st.builds(ZCDPFilter, rho=positive, count=count, noise=noise),
+    st.builds(
+        SparseVector,
+        threshold_scale=positive,
+        query_scale=positive,
+        sensitivity=positive,
+        positives=st.integers(1, 99),
+        monotonic=st.booleans(),
+        count=count,
+    ),
+)
+tokens = st.builds(
+    PredictionTokens,
+    relation=st.just(NeighboringRelation.ADD_REMOVE),
+    clip=positive,
+    batch_size=st.integers(1, 999),
+    temperature=positive,
+    batch=st.sampled_from(["summed", "truncated", "averaged"]),
+    rows_per_unit=st.integers(1, 9),
+    count=count,
 )
 units = st.one_of(
     st.just(PrivacyUnit()),
@@ -61,9 +82,15 @@ trees = st.builds(
     unit=units,
     events=st.lists(events, max_size=5).map(tuple),
 )
+written = st.builds(
+    EventTree,
+    relation=st.just(NeighboringRelation.ADD_REMOVE),
+    unit=units,
+    events=st.lists(tokens, min_size=1, max_size=3).map(tuple),
+)
 
 
-@given(trees)
+@given(st.one_of(trees, written))
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_json_round_trip_keeps_tree_and_digest(tree):
     text = json.dumps(tree.to_json())
@@ -191,6 +218,48 @@ MALFORMED_EVENTS = {
         {"type": "partition_selection", "sigma": "1", "threshold": "1", "l2_sensitivity": "1", "max_keys": 1},
         "threshold > l2_sensitivity",
     ),
+    "sparse vector without a word on monotony": (
+        {"type": "sparse_vector", "threshold_scale": "1", "query_scale": "2", "sensitivity": "1", "positives": 1},
+        "unknown fields in sparse_vector: monotonic",
+    ),
+    "sparse vector by epsilon": ({"type": "sparse_vector", "epsilon": "1"}, "unknown fields in sparse_vector"),
+    "monotony as a word": (
+        {
+            "type": "sparse_vector",
+            "threshold_scale": "1",
+            "query_scale": "2",
+            "sensitivity": "1",
+            "positives": 1,
+            "monotonic": "no",
+        },
+        "monotonic to be true or false",
+    ),
+    "tokens by range": ({"type": "prediction_tokens", "bounded_range": "0.25"}, "unknown fields in prediction_tokens"),
+    **{
+        f"tokens with {name} {value!r}": (
+            {
+                "type": "prediction_tokens",
+                "relation": "add_remove",
+                "clip": "1",
+                "batch_size": 8,
+                "temperature": "1",
+                "batch": "summed",
+                "rows_per_unit": 1,
+                name: value,
+            },
+            message,
+        )
+        for name, value, message in (
+            ("relation", "both", "relation to be one of"),
+            ("relation", None, "relation to be one of"),
+            ("batch", "padded", "batch to be one of"),
+            ("batch_size", 0, "batch_size to be an integer from 1"),
+            ("batch_size", "8", "batch_size to be an integer from 1"),
+            ("rows_per_unit", True, "rows_per_unit to be an integer"),
+            ("temperature", "0", "temperature > 0"),
+            ("clip", 1.5, "clip as a decimal string"),
+        )
+    },
     "filter that bounds nothing": ({"type": "zcdp_filter", "rho": "0"}, "rho > 0"),
     "filter without bound": ({"type": "zcdp_filter"}, "Missing or unknown fields in zcdp_filter: rho"),
     "filter with a float": ({"type": "zcdp_filter", "rho": 0.5}, "rho as a decimal string"),
