@@ -390,12 +390,8 @@ class GeneratorConformance:
         of = schema(sex={"kind": "categorical", "values": ["f", "m"]}, age={"kind": "integer", "min": 0, "max": 3})
         made = self.make()
         plan = made.plan(of, RECORD, epsilon="1", delta="1e-6")
-        domains, _ = derive(
-            mixed_table(1), schema(age={"kind": "integer", "min": 0, "max": 3}), None, noise=unsafe_SeededNoise(1)
-        )
-        domains = derive(Table.from_arrow(pa.table({"sex": ["f"], "age": [1]})), of, None, noise=unsafe_SeededNoise(1))[
-            0
-        ]
+        like = Table.from_arrow(pa.table({"sex": ["f"], "age": [1]}))
+        domains, _ = derive(like, of, None, noise=unsafe_SeededNoise(1))
 
         def totals(rows):
             table = Table.from_arrow(pa.table({"sex": pa.array(["f"] * rows), "age": pa.array([1] * rows, pa.int64())}))
