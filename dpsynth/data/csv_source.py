@@ -57,6 +57,7 @@ def parse(content: bytes, options: ReadOptions) -> Table:
     for name in names:
         found = typed(name, cells.pop(), options.of(name), decimal=options.decimal, line_of=line_of)
         columns.append(found.column)
+        pa.default_memory_pool().release_unused()  # the text's pages; else they stay with the process
         warnings.extend(found.warnings)
     return Table(pa.table(columns, names=names), warnings=warnings)
 

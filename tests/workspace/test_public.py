@@ -33,7 +33,8 @@ def test_the_file_holds_the_sample_and_a_second_look_is_the_same(made: PublicSam
     rows = made.rows
     assert rows.num_rows == made.number == 90_000
     assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").equals(rows)
-    assert pyarrow.csv.read_csv(tmp_path / "rows.csv").equals(rows.combine_chunks())
+    gaps = pyarrow.csv.ConvertOptions(strings_can_be_null=True)  # noise may leave a cell or two missing
+    assert pyarrow.csv.read_csv(tmp_path / "rows.csv", convert_options=gaps).equals(rows.combine_chunks())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "rows.parquet"]
 
 
