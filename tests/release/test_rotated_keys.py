@@ -1,4 +1,4 @@
-"""Bundles of a ledger whose key was rotated, and releases by a key that was revoked: before, after, and why."""
+"""Bundles over a ledger's life: its key was rotated, a release key was revoked, its clock was set back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from accounting.ledger import Signer
+from accounting.ledger import Signer, writer
 from dpsynth.cli.app import call
 from dpsynth.core.errors import VerificationError
 from dpsynth.release.verify import verify
@@ -65,3 +65,15 @@ def test_a_release_by_a_revoked_key_is_refused_and_one_from_before_cannot_know(t
     assert verify(before, world.signer.public_bytes).ok  # its slice ends before: the receiver has to be told
     world.signer = Signer.generate()  # the next key is vouched for at its first release
     assert verify(world.release(tmp_path / "next", decision=decision).path, world.signer.public_bytes).ok
+
+
+def test_a_bundle_of_a_ledger_whose_clock_was_set_back_verifies_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ready_world(tmp_path / "world")
+    decision = world.judge()
+    true = writer.stamp
+    monkeypatch.setattr(writer, "stamp", lambda *a: true(*a) | {"time": "2001-01-01T00:00:00Z"})
+    report = verify(world.release(tmp_path / "bundle", decision=decision).path, world.signer.public_bytes)
+    assert report.ok
+    assert len(report.warnings) == 1 and "a clock was set back" in report.warnings[0]

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import cast
 
 from accounting.ledger.errors import Reason, SliceRefused
-from accounting.ledger.slice import verify_slice
+from accounting.ledger.slice import SliceFacts, verify_slice
 
 
 class Relationship(StrEnum):
@@ -67,8 +67,8 @@ def compare_slices(first: Mapping[str, object], second: Mapping[str, object], *,
     Raises:
         SliceRefused: one of them does not verify, or they are of two ledgers.
     """
-    trusted = _rotated_to(first, ledger_key) or _rotated_to(second, ledger_key) or ledger_key
-    if verify_slice(first, ledger_key=trusted).ledger_id != verify_slice(second, ledger_key=trusted).ledger_id:
+    one, other = _both(first, second, ledger_key)
+    if one.ledger_id != other.ledger_id:
         raise SliceRefused(Reason.FOREIGN_LEDGER, "The slices are of two ledgers of one key.", "Compare copies of one.")
     left, right = _hashes(first), _hashes(second)
     shared = next(
@@ -82,10 +82,21 @@ def compare_slices(first: Mapping[str, object], second: Mapping[str, object], *,
     return Comparison(relationship=older, shared=shared)
 
 
-def _rotated_to(slice_: Mapping[str, object], ledger_key: bytes) -> bytes | None:
-    """The first key of a chain that leads to this one."""
+def _both(
+    first: Mapping[str, object], second: Mapping[str, object], ledger_key: bytes
+) -> tuple[SliceFacts, SliceFacts]:
+    """Both checked; a copy that does not reach the key is held to the first key of the one that does."""
+    one = _unless_foreign(first, ledger_key)
+    if one is None:
+        other = verify_slice(second, ledger_key=ledger_key)
+        return verify_slice(first, ledger_key=other.ledger_keys[0].public_key), other
+    found = _unless_foreign(second, ledger_key)
+    return one, found if found is not None else verify_slice(second, ledger_key=one.ledger_keys[0].public_key)
+
+
+def _unless_foreign(slice_: Mapping[str, object], ledger_key: bytes) -> SliceFacts | None:
     try:
-        return verify_slice(slice_, ledger_key=ledger_key).ledger_keys[0].public_key
+        return verify_slice(slice_, ledger_key=ledger_key)
     except SliceRefused as refused:
         if refused.reason is Reason.FOREIGN_LEDGER:
             return None
