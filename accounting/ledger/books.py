@@ -43,6 +43,7 @@ class Books:
         self.keys: dict[str, KeyRecord] = {}
         self._spent: dict[str, Charge] = {}
         self._held: dict[str, Charge] = {}  # spent and reserved together
+        self._lines: dict[str, tuple[str, ...]] = {}
         self._commitments: dict[str, str] = {}
 
     def signer_of(self, seq: int) -> bytes:
@@ -63,12 +64,9 @@ class Books:
         """The budget granted on this data, if there is one."""
         return self._commitments.get(commitment)
 
-    def line(self, budget_id: str) -> list[BudgetRecord]:
-        """A known budget, its parent, and so on up to the root."""
-        found = [self.budgets[budget_id]]
-        while found[-1].parent is not None:
-            found.append(self.budgets[found[-1].parent])
-        return found
+    def line(self, budget_id: str) -> tuple[str, ...]:
+        """Ids of a known budget, its parent, and so on up to the root."""
+        return self._lines[budget_id]
 
     def family(self, body: Body) -> str | None:
         """Id of the root that an entry belongs to; None for an entry of no budget.
@@ -83,6 +81,8 @@ class Books:
     def grant(self, budget: BudgetRecord, *, commits: bool = True) -> None:
         """A new budget, of which nothing is spent; `commits` if the data commitment is its own."""
         self.budgets[budget.budget_id] = budget
+        above = () if budget.parent is None else self._lines[budget.parent]
+        self._lines[budget.budget_id] = (budget.budget_id, *above)
         if commits:
             self._commitments[budget.commitment] = budget.budget_id
         self._spent[budget.budget_id] = self._held[budget.budget_id] = nothing(budget.composition.currency)
@@ -100,28 +100,28 @@ class Books:
 
     def short(self, budget_id: str, charge: Charge) -> BudgetRecord | None:
         """The first budget, from this one up to the root, that `charge` would carry over its limit."""
-        for node in self.line(budget_id):
-            if not node.limit.covers_sum(self._held[node.budget_id], charge):
-                return node
+        for name in self._lines[budget_id]:
+            if not self.budgets[name].limit.covers_sum(self._held[name], charge):
+                return self.budgets[name]
         return None
 
     def room(self, budget_id: str, charge: Charge) -> tuple[int, BudgetRecord]:
         """How many more such charges fit, and the budget, from this one up to the root, that stops the next."""
-        each = [(node.limit.minus(self._held[node.budget_id]).holds(charge), node) for node in self.line(budget_id)]
+        line = [self.budgets[name] for name in self._lines[budget_id]]
+        each = [(node.limit.minus(self._held[node.budget_id]).holds(charge), node) for node in line]
         return min(each, key=lambda one: one[0])
 
     def hold(self, reservation: ReservationRecord) -> None:
         """A new reservation: its charge counts from now on, in its budget and in all above it."""
         self.reservations[reservation.reservation_id] = reservation
-        for node in self.line(reservation.budget_id):
-            self._held[node.budget_id] = self._held[node.budget_id].plus(reservation.charge)
+        for name in self._lines[reservation.budget_id]:
+            self._held[name] = self._held[name].plus(reservation.charge)
 
     def close(self, reservation: ReservationRecord, status: Status, charge: Charge) -> None:
         """The end of a reservation, at what it cost."""
-        for node in self.line(reservation.budget_id):
-            name = node.budget_id
-            if charge != reservation.charge:
+        for name in self._lines[reservation.budget_id]:
+            if charge is not reservation.charge:
                 self._held[name] = self._held[name].minus(reservation.charge).plus(charge)
             self._spent[name] = self._spent[name].plus(charge)
         # The plan has served; a long ledger keeps only what later entries are checked against.
-        self.reservations[reservation.reservation_id] = reservation._replace(status=status, charge=charge, plan={})
+        self.reservations[reservation.reservation_id] = reservation.closed(status, charge)

@@ -40,6 +40,8 @@ from accounting.ledger.entry import (
 from accounting.ledger.errors import EntryRefused, LedgerTampered, Reason
 from accounting.ledger.shape import Body
 
+_ROTATE = Kind.KEY_ROTATE.value
+_START = Head(-1, GENESIS_PREV)
 _DECODER = json.JSONDecoder()  # raw_decode: canonical JSON has no space around it to look for
 
 
@@ -74,7 +76,7 @@ class Chain:
         if not isinstance(body, dict) or end != len(row.body) or spelled != data:
             raise _tampered(row.seq, Reason.MALFORMED, "is not canonical JSON")
         rules.apply(self.books, row.seq, body)
-        if thorough or body["kind"] == Kind.KEY_ROTATE:
+        if thorough or body["kind"] == _ROTATE:
             tag = budget_tag(self.books.family(body), row.prev_hash)
             self.check_signature(row.seq, tag, row.hash, row.signature, row.key_id)
         self._last, self._last_body = row, body
@@ -140,7 +142,7 @@ class Chain:
         self.head = self.books.head = Head(seq, hash_)
 
     def _link(self, seq: int, prev_hash: str, digest: bytes, hash_: str) -> None:
-        expected = Head(-1, GENESIS_PREV) if self.head is None else self.head
+        expected = _START if self.head is None else self.head
         if seq != expected.seq + 1 or prev_hash != expected.hash:
             raise _tampered(seq, Reason.CHAIN_BROKEN, f"does not follow entry {expected.seq}")
         if entry_hash(prev_hash, digest) != hash_:

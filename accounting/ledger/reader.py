@@ -164,11 +164,12 @@ class LedgerReader:
         """
         with self._lock:
             missing = {head for head in (anchor, self._chain.head) if head is not None}
+        places = {head.seq for head in missing}
         chain = Chain()
         with self._store.reading() as transaction:
             for row in transaction.rows():
                 chain.read(row, thorough=all_signatures)
-                if missing and chain.head in missing:
+                if row.seq in places and chain.head in missing:
                     missing.remove(chain.head)
         chain.check_head()
         if missing:

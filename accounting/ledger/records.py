@@ -44,6 +44,16 @@ class ReservationRecord(NamedTuple):
     accessed: bool = False
     status: Status = Status.OPEN
 
+    def used(self) -> ReservationRecord:
+        """The record after its token was used. Built field by field: `_replace` takes three times as long."""
+        kept = (self.reservation_id, self.budget_id, self.run_id, self.purpose, self.seq, self.charge, self.delta)
+        return ReservationRecord(*kept, self.plan, self.token_hash, True, self.status)
+
+    def closed(self, status: Status, charge: Charge) -> ReservationRecord:
+        """The record at its end, without the plan, which has served."""
+        kept = (self.reservation_id, self.budget_id, self.run_id, self.purpose, self.seq)
+        return ReservationRecord(*kept, charge, self.delta, {}, self.token_hash, self.accessed, status)
+
     def __str__(self) -> str:
         return f"{self.reservation_id} {self.status.value} {self.charge} run {self.run_id}: {self.purpose}"
 

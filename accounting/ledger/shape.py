@@ -17,6 +17,7 @@ Body: TypeAlias = Mapping[str, JSON]
 
 EVENTS_SCHEMA = "dpsynth.events/1"
 
+_EPSILON = Currency.EPSILON
 _TREE = frozenset({"schema", "relation", "unit", "events"})
 _STAMP = frozenset({"kind", "nonce", "time"})
 _BUDGET_FIELDS = {"budget_id", "dataset", "commitment", "relation", "unit", "filter", "granted"}
@@ -75,7 +76,7 @@ def priced(seq: int, body: Body, currency: Currency) -> Charge:
     charge, guarantee = Charge.from_json(body["charge"], currency), body["guarantee"]
     if not isinstance(guarantee, dict):
         raise broken(seq, Reason.RULE_BROKEN, "one without a guarantee")
-    if currency is not Currency.EPSILON:
+    if currency is not _EPSILON:
         return charge  # of another currency than the guarantee: replay computes it again from the events
     claim: JSON = {"epsilon": guarantee.get("epsilon"), "delta": guarantee.get("delta")}
     if guarantee.get("epsilon") == "0":

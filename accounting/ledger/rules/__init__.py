@@ -38,6 +38,7 @@ _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
     Kind.ABORT: runs.abort,
     Kind.EXPIRE: runs.expire,
 }
+_CREATE = Kind.LEDGER_CREATE
 _Rule = Callable[[Books, int, Body], object]
 # By the text in the body, looked up once for each entry of a long ledger.
 _BY_NAME: Mapping[str, tuple[Kind, frozenset[str] | None, _Rule | None]] = {
@@ -59,7 +60,7 @@ def apply(books: Books, seq: int, body: Body) -> None:
     kind, fields, rule = known
     if fields is not None and body.keys() != fields:
         raise broken(seq, Reason.RULE_BROKEN, f"a {kind.value} entry with missing or unknown fields")
-    if (seq == 0) != (kind is Kind.LEDGER_CREATE):
+    if (seq == 0) != (kind is _CREATE):
         raise broken(seq, Reason.RULE_BROKEN, "a ledger is created by its first entry and by no other")
     try:
         if rule is not None:

@@ -10,6 +10,8 @@ from accounting.ledger.records import ReservationRecord, Status
 from accounting.ledger.rules.grants import budget_of
 from accounting.ledger.shape import Body, broken, event_tree, events_in, guarantee_delta, priced, text
 
+_OPEN = Status.OPEN  # a member of an enum is looked up by code, and a long ledger has many entries
+
 
 def reserve(books: Books, seq: int, body: Body) -> None:
     """A reservation is in its budget's unit and relation, and fits."""
@@ -37,7 +39,7 @@ def access(books: Books, seq: int, body: Body) -> None:
     reservation = _open(books, seq, body)
     if reservation.accessed:
         raise broken(seq, Reason.RULE_BROKEN, "a reservation's token used twice")
-    books.reservations[reservation.reservation_id] = reservation._replace(accessed=True)
+    books.reservations[reservation.reservation_id] = reservation.used()
 
 
 def commit(books: Books, seq: int, body: Body) -> None:
@@ -74,6 +76,6 @@ def _open(books: Books, seq: int, body: Body) -> ReservationRecord:
     reservation = books.reservations.get(text(seq, body, "reservation_id"))
     if reservation is None or reservation.budget_id != body["budget_id"]:
         raise broken(seq, Reason.RULE_BROKEN, "an entry on a reservation that was never made")
-    if reservation.status is not Status.OPEN:
+    if reservation.status is not _OPEN:
         raise broken(seq, Reason.RULE_BROKEN, "an entry on a reservation that is closed")
     return reservation

@@ -47,7 +47,9 @@ class Transaction:
     def rows(self, first_seq: int = 0) -> Iterator[Row]:
         """Rows from `first_seq` on, in order."""
         while True:
-            page = [Row(*row) for row in self.connection.execute(_NEXT_PAGE, {"first": first_seq}).fetchall()]
+            # The driver's own tuples: all columns are read as they were written, and a long ledger has many rows.
+            cursor = self.connection.execute(_NEXT_PAGE, {"first": first_seq}).cursor
+            page = list(map(Row._make, cursor.fetchall()))
             yield from page
             if len(page) < _PAGE:
                 return
