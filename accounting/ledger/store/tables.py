@@ -47,9 +47,7 @@ class Transaction:
     def rows(self, first_seq: int = 0) -> Iterator[Row]:
         """Rows from `first_seq` on, in order."""
         while True:
-            # The driver's own tuples: all columns are read as they were written, and a long ledger has many rows.
-            cursor = self.connection.execute(_NEXT_PAGE, {"first": first_seq}).cursor
-            page = list(map(Row._make, cursor.fetchall()))
+            page = list(map(Row._make, self.connection.execute(_NEXT_PAGE, {"first": first_seq}).fetchall()))
             yield from page
             if len(page) < _PAGE:
                 return
