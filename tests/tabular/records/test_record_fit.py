@@ -16,7 +16,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.tabular.gibbs import Gibbs
 from dpsynth.tabular.records.chains import Sweep
-from dpsynth.tabular.records.record_fit import CHAINS, FIRST, LATER
+from dpsynth.tabular.records.record_fit import CHAINS, FIRST, LATER, _most_records
 from tests.conformance.tables import schema
 from tests.tabular.test_mst import CHAIN, chain
 
@@ -126,3 +126,13 @@ def test_convergence_is_described_and_progress_says_how_long_it_takes():
     assert all("loss" in detail and "chains" in detail and "s left" in detail for detail in details)
     assert details[-1].endswith("about 0 s left")
     assert isinstance(model.history[0][0], Sweep) and CHAINS == 2
+
+
+def test_chains_grow_with_the_released_rows_over_the_noise_and_at_most_to_twice_their_size():
+    def most(columns: int, sigma: float, total: float) -> int:
+        return _most_records({f"c{at}": np.full(3, sigma**2) for at in range(columns)}, total)
+
+    assert most(15, 47.0, 32_561.0) == 20_000  # Adult, epsilon 1: as before
+    assert most(33, 98.7, 164_054.0) == most(33, 1.0, 1e9) == 25_000  # COVID, and no more than twice
+    sizes = [most(10, 100.0, total) for total in (1e3, 7e4, 1e5, 1.2e5, 1e7)]
+    assert sizes == [20_000, 20_000, round(2e4 / 0.7), round(2.4e4 / 0.7), 40_000]
