@@ -29,6 +29,7 @@ _EXPORTS = {
     "PartitionSelection": "accounting.event:PartitionSelection",
     "PoissonSampled": "accounting.event:PoissonSampled",
     "PredictionTokens": "accounting.event:PredictionTokens",
+    "PrivacyReport": "accounting.report:PrivacyReport",
     "PrivacyUnit": "accounting.relation:PrivacyUnit",
     "PureDP": "accounting.event:PureDP",
     "Signer": "accounting.ledger:Signer",
@@ -39,6 +40,7 @@ _EXPORTS = {
     "decimal_down": "accounting.decimals:decimal_down",
     "decimal_up": "accounting.decimals:decimal_up",
     "price": "accounting.crosscheck:price",
+    "report": "accounting.report:report",
 }
 
 __all__ = list(_EXPORTS)

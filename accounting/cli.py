@@ -1,5 +1,7 @@
 """`python -m accounting price EVENTS.json --delta 1e-5 [--json]`: the price of an event tree, for scripts and auditors.
 
+Epsilon by every sound accountant and at three deltas, rho and mu where they exist, and the ceiling on an attacker.
+
 Needs neither the data nor the generator. Exit codes: 0 priced, 1 refused, 2 usage.
 """
 
@@ -10,10 +12,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from accounting.errors import AccountingError, EventError
 from accounting.event import MAX_BYTES, EventTree
-from accounting.guarantee import Guarantee
+
+if TYPE_CHECKING:
+    from accounting.report import PrivacyReport
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,16 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pricing.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
-        from accounting.crosscheck import price
+        from accounting.report import report
 
-        guarantee = price(EventTree.parse(_read(options.events)), options.delta)
+        found = report(EventTree.parse(_read(options.events)), options.delta)
     except AccountingError as error:
         if options.json:
             sys.stdout.write(json.dumps({"error": error.to_json()}) + "\n")
         else:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    sys.stdout.write(json.dumps(guarantee.to_json()) + "\n" if options.json else _table(guarantee))
+    sys.stdout.write(json.dumps(found.to_json()) + "\n" if options.json else _table(found))
     return 0
 
 
@@ -51,8 +56,14 @@ def _read(path: str) -> bytes:
         ) from None
 
 
-def _table(guarantee: Guarantee) -> str:
-    lines = [guarantee.sentence(), ""]
+def _table(found: PrivacyReport) -> str:
+    guarantee = found.guarantee
+    lines = [guarantee.sentence(), found.sentence(), ""]
     for name, epsilon in guarantee.all.items():
-        lines.append(f"  {'>' if name == guarantee.accountant else ' '} {name:<28} epsilon {epsilon}")
+        lines.append(f"  {'>' if name == guarantee.accountant else ' '} {name:<34} epsilon {epsilon}")
+    lines.append("")
+    lines += [f"  at delta {g.delta!s:<12} epsilon {g.epsilon}" for g in found.guarantees]
+    failing = f", but for a probability of {found.failure}" if found.failure else ""
+    lines += [f"  rho {found.rho} (zCDP){failing}"] if found.rho is not None else []
+    lines += [f"  mu {found.mu} (GDP){failing}"] if found.mu is not None else []
     return "\n".join(lines) + "\n"

@@ -9,7 +9,18 @@ from accounting.calibrate import calibrate
 from accounting.crosscheck import price
 from accounting.decimals import decimal_up
 from accounting.errors import CalibrationError, EventError, ParameterError
-from accounting.event import DiscreteGaussian, EventTree, Exponential, Gaussian, PartitionSelection, PoissonSampled
+from accounting.event import (
+    DiscreteGaussian,
+    DiscreteLaplace,
+    EventTree,
+    Exponential,
+    Gaussian,
+    Laplace,
+    PartitionSelection,
+    PoissonSampled,
+    PredictionTokens,
+    SparseVector,
+)
 from accounting.relation import NeighboringRelation, PrivacyUnit
 
 
@@ -109,3 +120,77 @@ def test_targets_are_exact_numbers():
         calibrate(gaussian, epsilon=1.0, delta="1e-6", bracket=(0.1, 1.0))
     with pytest.raises(EventError, match="epsilon > 0"):
         calibrate(gaussian, epsilon="0", delta="1e-6", bracket=(0.1, 1.0))
+
+
+def _in_units_of(rho):
+    """1 / mu of rho, to scale a noise by."""
+    return decimal_up((2 * rho) ** -0.5, 9)
+
+
+FAMILIES = {
+    "gaussian": lambda r: tree(Gaussian(sigma=_in_units_of(r), l2_sensitivity=1)),
+    "discrete gaussian, one": lambda r: tree(DiscreteGaussian(sigma=_in_units_of(r), l2_sensitivity=1)),
+    "discrete gaussian, ten rows": lambda r: tree(
+        DiscreteGaussian(sigma=_in_units_of(r / 5000), l2_sensitivity=10, count=50)
+    ),
+    "laplace": lambda r: tree(Laplace(scale=_in_units_of(r / 30), l1_sensitivity=1, count=30)),
+    "discrete laplace": lambda r: tree(DiscreteLaplace(scale=_in_units_of(r / 40), l1_sensitivity=2, count=10)),
+    "exponential": lambda r: tree(Exponential(bounded_range=decimal_up((8 * r / 25) ** 0.5, 9), count=25)),
+    "partition selection": lambda r: tree(
+        PartitionSelection(
+            sigma=_in_units_of(r / 4),
+            threshold=decimal_up(8 * float(_in_units_of(r / 4)) + 2, 6),
+            l2_sensitivity=1,
+            max_keys=1,
+            count=4,
+        )
+    ),
+    "sampled gaussian": lambda r: tree(
+        PoissonSampled(probability="0.02", event=Gaussian(sigma=decimal_up(1 / r, 9), l2_sensitivity=1), count=200)
+    ),
+    "sparse vector": lambda r: tree(
+        SparseVector(
+            threshold_scale=_in_units_of(r / 90),
+            query_scale=_in_units_of(r / 360),
+            sensitivity=1,
+            positives=1,
+            monotonic=False,
+            count=20,
+        )
+    ),
+    "sparse vector on counts": lambda r: tree(
+        SparseVector(
+            threshold_scale=_in_units_of(r / 90),
+            query_scale=_in_units_of(r / 90),
+            sensitivity=1,
+            positives=2,
+            monotonic=True,
+            count=10,
+        )
+    ),
+    "tokens": lambda r: tree(
+        PredictionTokens(
+            relation="add_remove",
+            clip=decimal_up((8 * r / 100) ** 0.5, 9),
+            batch_size=16,
+            temperature="0.125",
+            batch="summed",
+            rows_per_unit=1,
+            count=100,
+        )
+    ),
+    "mixture": lambda r: tree(
+        DiscreteGaussian(sigma=_in_units_of(r / 60), l2_sensitivity=1, count=15),
+        Exponential(bounded_range=decimal_up((8 * r / 70) ** 0.5, 9), count=14),
+        Laplace(scale=_in_units_of(r / 40), l1_sensitivity=1, count=2),
+        Gaussian(sigma=_in_units_of(r / 4), l2_sensitivity=1),
+    ),
+}
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [("0.5", "1e-6"), ("2", "1e-9"), ("6", "1e-5")])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_meets_its_target_from_below(name, epsilon, delta):
+    budget, found = calibrate(FAMILIES[name], epsilon=epsilon, delta=delta, bracket=(1e-3, 1.0))
+    assert Decimal(epsilon) * Decimal("0.999") <= found.epsilon <= Decimal(epsilon)
+    assert price(FAMILIES[name](budget), delta).epsilon == found.epsilon

@@ -26,7 +26,9 @@ def path(tmp_path):
 def test_json_price_has_the_documented_fields(path, capsys):
     assert main(["price", path, "--delta", "1e-5", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert set(answer) == {"epsilon", "delta", "relation", "unit", "accountant", "all"}
+    known = {"epsilon", "delta", "relation", "unit", "accountant", "all"}
+    assert set(answer) == known | {"deltas", "rho", "mu", "failure", "attacker"}
+    assert answer["attacker"] == {"fpr": "0.01", "tpr_at_most": "0.0223"} and answer["mu"] == "0.316228"
     assert answer["epsilon"] == "1.19937" and answer["delta"] == "1e-5"
     assert len(answer["all"]) >= 2 and answer["accountant"] in answer["all"]
 
