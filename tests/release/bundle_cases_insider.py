@@ -9,7 +9,7 @@ from typing import Any
 
 from dpsynth.release.documents import digest
 from dpsynth.release.dsse import seal_envelope
-from dpsynth.release.layout import STATEMENT
+from dpsynth.release.layout import LEDGER, STATEMENT
 from tests.release.bundle_tools import (
     case,
     edit_json,
@@ -178,3 +178,18 @@ def redacted_own_entry(world: World, folder: Path) -> Path:
 def signed_with_the_ledger_key(world: World, folder: Path) -> Path:
     """Verified with the ledger's key: it signs entries, and nobody made it a release key."""
     return write(folder, resign(read(folder), world.ledger_signer))
+
+
+@case("insider", "ledger", "ledger_too_large")
+def ledger_of_millions_of_empty_lists(world: World, folder: Path) -> Path:
+    """Within the limit of bytes, and gigabytes once it is built."""
+    members = read(folder)
+    members[LEDGER] = b'{"entries": [' + b"[]," * 8_000_000 + b"[]]}"
+    return write(folder, resign(members, world.signer))
+
+
+@case("insider", "documents", "policy_malformed")
+def policy_that_names_an_import_path(world: World, folder: Path) -> Path:
+    members = read(folder)
+    members["policy.yaml"] += b"plugin: os:system\n"
+    return write(folder, resign(members, world.signer))

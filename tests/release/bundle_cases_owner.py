@@ -48,6 +48,20 @@ def key_revoked(world: World, folder: Path) -> Path:
     return refresh(other, made.path)
 
 
+@case("owner", "ledger", "ledger_unknown_kind")
+def entry_whose_kind_is_an_import_path(world: World, folder: Path) -> Path:
+    members = read(folder)
+    slice_ = json.loads(members[LEDGER])
+    last = slice_["entries"][-1]
+    body = {**stamp(Kind.POLICY, {"digest": "0"}), "kind": "os:system"}
+    row = seal(body, Head(last["seq"], last["hash"]), world.ledger_signer)
+    slice_["entries"].append(Entry.from_row(row, body).to_json())
+    slice_["head"] = {"seq": row.seq, "hash": row.hash}
+    members[LEDGER] = pretty(slice_)
+    claims = {**predicate(members)["ledger"], "head": slice_["head"]}
+    return write(folder, resign(members, world.signer, ledger=claims))
+
+
 def refresh(world: World, folder: Path) -> Path:
     """The bundle with the ledger as it stands now, signed again."""
     members = read(folder)
