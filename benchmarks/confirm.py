@@ -28,6 +28,7 @@ DECIDED = {
     "gibbs: slots a column where noise is large": "coil, fair, nist, diabetes",
     "gibbs: least strength and scores believed by evidence": "adult, coil, fair, nist, diabetes",
     "gibbs, aim: greatest strength, records of a chain, averaged sweeps": "covid; adult, nist and credit as checks",
+    "aim: weight of the target, when noise is halved": "adult, nist, credit",
     "all: widths of intervals": "credit, kdd, nist",
 }
 """Setting -> the tables on which it was decided, from the docstrings of the settings."""
