@@ -112,15 +112,15 @@ def test_a_process_that_dies_at_any_of_twenty_points_leaves_what_was_committed(s
 
 
 def _crash_server_at(scene_: Scene, zygote: Any, server: Server, points: list[Step]) -> None:
-    if not server.owned:
-        pytest.skip("the server named by the environment is not ours to crash")
     for step, position in points:
         _die_at(scene_, zygote, step, position, crash=server)
 
 
 @pytest.fixture
 def served(postgresql: Server, tmp_path: Path, grant: Any) -> Scene:
-    """A ledger on the server."""
+    """A ledger on a server that may be crashed."""
+    if not postgresql.owned:
+        pytest.skip("the server named by the environment is not ours to crash")
     return Scene(postgresql.fresh(), tmp_path, grant)
 
 

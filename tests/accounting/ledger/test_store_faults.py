@@ -24,6 +24,16 @@ def test_a_missing_ledger_is_not_made_by_opening_it(location: Path | str, signer
                 Ledger.open(location, signer=key)
 
 
+@pytest.mark.parametrize("name", ["our ledger.db", "100% sure?.db", "a#b;c&d.db", "Bücher.db"])
+def test_a_path_is_a_path_whatever_it_is_spelled_with(tmp_path: Path, signer: Signer, grant: Any, name: str) -> None:
+    path = tmp_path / name
+    with Ledger.create(path, signer=signer) as made:
+        grant(made)
+    with Ledger.open(str(path)) as opened:
+        opened.verify(all_signatures=True)
+    assert {item.name for item in tmp_path.iterdir()} <= {name, f"{name}-wal", f"{name}-shm"}
+
+
 def test_a_ledger_is_not_overwritten(ledger: Ledger, location: Path | str, signer: Signer) -> None:
     head = ledger.head()
     with pytest.raises(errors.LedgerExists, match="forget what was spent"):
