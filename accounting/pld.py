@@ -81,7 +81,7 @@ class LossDistribution:
         pld: on the grid, or None for a tree without events.
         atoms: mass at infinite loss of the partition selections and of folding.
         noise: bound on the rounding of all convolutions, in units of delta.
-        tight: False if accuracy was given away: several blocks of bounded-range steps, or a wide fold.
+        tight: False if accuracy was given away: several blocks of bounded-range steps, sparse vectors, a wide fold.
     """
 
     pld: Losses | None
@@ -161,7 +161,7 @@ def compose(tree: EventTree, delta: float) -> LossDistribution:
         losses,
         joint.atom - math.expm1(log_safe),
         noise,
-        sum(blocks.values()) <= 1 and joint.smoothing <= 25 * FOLD_SLACK * variance,
+        sum(blocks.values()) <= 1 and not _rounded(blocks) and joint.smoothing <= 25 * FOLD_SLACK * variance,
     )
 
 
@@ -238,6 +238,11 @@ def _step(event: Exponential | PredictionTokens | SparseVector) -> Step:
     return float(event.bounded_range)
 
 
+def _rounded(blocks: Mapping[tuple[Step, ...], int]) -> bool:
+    """Steps whose two losses fall between grid points: their certified curve may exceed what RDP proves."""
+    return any(isinstance(step, tuple) for steps in blocks for step in steps)
+
+
 def _resolution(steps: tuple[Step, ...], share: float) -> int:
     """Points per largest range. The excess over the truth is about 0.4 share / points^2 of epsilon, 1e-4 at most.
 
@@ -245,7 +250,9 @@ def _resolution(steps: tuple[Step, ...], share: float) -> int:
     one cell. Cells of (1 + sum) / 2000 keep that within half of what `accounting.crosscheck` calls a contradiction.
     """
     etas = ranges(steps)
-    if any(isinstance(step, tuple) for step in steps):  # whose two losses fall between grid points
+    if all(isinstance(step, tuple) for step in steps):  # two losses between grid points; such steps cost little
+        return max(20, min(1600, 8000 // len(steps)))
+    if any(isinstance(step, tuple) for step in steps):
         return max(20, min(400, 4000 // len(steps)))
     smooth = min(100, 2000 // len(etas), math.ceil(200 * share**0.75))
     return int(max(12, smooth, math.ceil(2000 * share * max(etas) / (1 + math.fsum(etas)))))

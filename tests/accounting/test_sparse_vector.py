@@ -159,3 +159,23 @@ def test_accountants_agree_on_a_mixture_and_json_keeps_it():
     answers = price(the_tree, "1e-6").all
     assert {PLD.name, RDP.name} <= set(answers)
     assert EventTree.parse(json.dumps(the_tree.to_json())) == the_tree
+
+
+@pytest.mark.parametrize(
+    ("threshold_scale", "query_scale", "sensitivity", "count"),
+    [("3.95", "9.72", "0.612", 2), ("3.1", "6.58", "0.999", 2), ("27.1", "13.5", "0.879", 3)],
+)
+def test_few_monotonic_runs_are_priced_and_not_refused_as_a_contradiction(
+    threshold_scale, query_scale, sensitivity, count
+):
+    """Their loss nearly reaches its largest value, between grid points: the loss distribution may exceed RDP there."""
+    runs = run_of(
+        threshold_scale=threshold_scale,
+        query_scale=query_scale,
+        sensitivity=sensitivity,
+        positives=3,
+        monotonic=True,
+        count=count,
+    )
+    opinions = {name.split("/")[0]: float(value) for name, value in price(tree(runs), "1e-6").all.items()}
+    assert opinions["pld"] <= opinions["rdp"] * 1.003
