@@ -68,8 +68,8 @@ class Sweeps:
 FIRST = Sweeps(start=0.3, annealed=6, averaged=2)
 LATER = Sweeps(start=3.0, annealed=8, averaged=8)
 """For records that are fitted already. The loss stands still two sweeps after the strength does (Adult, COVID), so
-sweeps beyond that are averaged. TVD2 of the expected tables on Adult at epsilon 1, three runs each: 0.0250, 0.0237 and 0.0237
-with 4, 8 and 16 averaged; one run varies by 0.0007."""
+sweeps beyond that are averaged. TVD2 of the expected tables on Adult at epsilon 1, three runs each: 0.0250, 0.0237
+and 0.0237 with 4, 8 and 16 averaged; one run varies by 0.0007."""
 LAST = Sweeps(start=10.0, annealed=8, averaged=4)
 """For triples, which refine pairs."""
 
