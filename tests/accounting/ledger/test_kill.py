@@ -3,7 +3,7 @@
 After each death the chain verifies, what was left open counts, and the next process goes on. On PostgreSQL the
 server dies too: `pg_ctl stop -m immediate`, which is a crash with recovery at the next start.
 
-`DPSYNTH_LEDGER_KILLS` sets the number of random kills (default 12 a store; the slow test kills 500 times).
+`DPSYNTH_LEDGER_KILLS` sets the number of random kills (default 8 a store; the slow test kills 500 times).
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _kill_repeatedly(scene: Scene, zygote: Any, kills: int, rng: random.Random) 
 
 
 def test_killed_processes_lose_nothing_acknowledged(scene: Scene, zygote: Any) -> None:
-    _kill_repeatedly(scene, zygote, int(os.environ.get("DPSYNTH_LEDGER_KILLS", "12")), random.Random(20261122))
+    _kill_repeatedly(scene, zygote, int(os.environ.get("DPSYNTH_LEDGER_KILLS", "8")), random.Random(20261122))
 
 
 @pytest.mark.slow

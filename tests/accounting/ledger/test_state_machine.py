@@ -199,7 +199,7 @@ def test_any_sequence_of_steps_agrees_with_the_model(store: Server | None) -> No
     run_state_machine_as_test(
         lambda: LedgerMachine(store),
         settings=settings(
-            max_examples=25 if store is None else 8,
+            max_examples=25 if store is None else 4,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,
