@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accounting.decimals import decimal_text
 from accounting.errors import AccountingError, EventError
 from accounting.event import MAX_BYTES, EventTree
 
@@ -58,11 +59,11 @@ def _read(path: str) -> bytes:
 
 def _table(found: PrivacyReport) -> str:
     guarantee = found.guarantee
-    lines = [guarantee.sentence(), found.sentence(), ""]
+    lines = [found.sentence(), ""]
     for name, epsilon in guarantee.all.items():
         lines.append(f"  {'>' if name == guarantee.accountant else ' '} {name:<34} epsilon {epsilon}")
     lines.append("")
-    lines += [f"  at delta {g.delta!s:<12} epsilon {g.epsilon}" for g in found.guarantees]
+    lines += [f"  at delta {decimal_text(g.delta):<12} epsilon {g.epsilon}" for g in found.guarantees]
     failing = f", but for a probability of {found.failure}" if found.failure else ""
     lines += [f"  rho {found.rho} (zCDP){failing}"] if found.rho is not None else []
     lines += [f"  mu {found.mu} (GDP){failing}"] if found.mu is not None else []

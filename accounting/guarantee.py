@@ -73,10 +73,15 @@ class Guarantee:
         growth = math.exp(min(eps, 700.0)) * fpr + delta
         return min(1.0, growth, 1.0 - math.exp(-eps) * (1.0 - delta - fpr))
 
-    def sentence(self) -> str:
-        """The claim for readers who have never met epsilon; one sentence."""
+    def sentence(self, ceiling: float | None = None) -> str:
+        """The claim for readers who have never met epsilon; one sentence.
+
+        Args:
+            ceiling: true-positive rate at 1 % false alarms, where more is known than (epsilon, delta); see
+                `accounting.report`.
+        """
         who = "record" if self.unit.kind == "record" else "user"
-        ceiling = 100 * self.attacker_ceiling(0.01)
+        ceiling = 100 * (self.attacker_ceiling(0.01) if ceiling is None else ceiling)
         return (
             f"For any one {who} (epsilon = {decimal_text(self.epsilon)}, delta = {decimal_text(self.delta)}, "
             f"{self.relation.value.replace('_', '/')}: the {who} {self.relation.phrase}"

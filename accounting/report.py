@@ -65,13 +65,8 @@ class PrivacyReport:
     ceiling: Decimal
 
     def sentence(self) -> str:
-        """The ceiling for readers who have never met epsilon; one sentence."""
-        who = self.guarantee.unit.kind
-        return (
-            f"Whatever an attacker knows: a test of whether one {who} was {self.guarantee.relation.phrase} that is "
-            f"wrong about 1 in 100 of those not in the data finds at most {decimal_text(100 * self.ceiling)} in 100 of "
-            "those in it; guessing finds 1."
-        )
+        """The claim for readers who have never met epsilon, with the ceiling of the whole profile; one sentence."""
+        return self.guarantee.sentence(float(self.ceiling))
 
     def to_json(self) -> dict[str, Any]:
         """The guarantee's fields, and `deltas`, `rho`, `mu`, `failure`, `attacker`; numbers as decimal strings."""
