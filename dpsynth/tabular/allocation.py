@@ -43,6 +43,9 @@ on. Adult is at 21 at epsilon 1, CoIL with its 86 columns at 51."""
 SMALL_NOISE = (4.0, 8.0)
 """Sigmas, in rows, between which the share of triples falls to nothing. Adult is at 2.5 at epsilon 10, 7.5 at 3."""
 TRIPLES_PER_COLUMN = 2
+MANY_COLUMNS = 40
+"""Columns from which a target gets halves where noise is large: many weak predictors add up, few do not. With 22 (NIST
+at epsilon 0.3) they cost what they bring, with 86 (CoIL) not; nothing between was tried."""
 PART_SHARE = 0.05
 """Of a wide column's own share, for each part (weekday, …, round numbers): parts have few outcomes, so they need less
 than the intervals."""
@@ -73,32 +76,45 @@ class Shares:
     Attributes:
         rounds: rounds of pairs whose numbers and scales are fixed beforehand, where noise is small.
         noisy: the same where noise is large, as many rounds; the same as `rounds` if left out.
+        halved: those of `noisy` where there are halves, which save slots; as many, or the same if left out.
         adaptive: steps whose numbers and scales are chosen on the way, within a filter.
         triples: tables of the target and two other columns, where noise is very small; taken off before all others,
             1-ways included, so that those keep their proportions.
+        halves: tables of the target and every other of many columns, cut in two, where noise is large; taken off alike.
     """
 
     rounds: tuple[RoundShares, ...] = ()
     noisy: tuple[RoundShares, ...] = ()
+    halved: tuple[RoundShares, ...] = ()
     adaptive: float = 0.0
     triples: float = 0.0
+    halves: float = 0.0
 
     def triples_at(self, noise: float) -> float:
         """The share of triples at a level of noise, as in `at`."""
-        low, high = SMALL_NOISE
-        return self.triples * min(max((high - noise) / (high - low), 0.0), 1.0)
+        return self.triples * (1.0 - _part(noise, SMALL_NOISE))
 
-    def at(self, noise: float) -> tuple[RoundShares, ...]:
+    def halves_at(self, noise: float) -> float:
+        """The share of halves at a level of noise, as in `at`."""
+        return self.halves * _part(noise, NOISE)
+
+    def at(self, noise: float, *, halved: bool = False) -> tuple[RoundShares, ...]:
         """The rounds at a level of noise, by interpolation.
 
         Args:
+            halved: whether there are halves.
             noise: sigma of every 1-way, in rows, if all of the budget went to them in equal parts: a public number.
         """
         if not self.noisy:
             return self.rounds
-        low, high = NOISE
-        part = min(max((noise - low) / (high - low), 0.0), 1.0)
-        return tuple(_between(one, other, part) for one, other in zip(self.rounds, self.noisy, strict=True))
+        part, large = _part(noise, NOISE), (self.halved if halved else ()) or self.noisy
+        return tuple(_between(one, other, part) for one, other in zip(self.rounds, large, strict=True))
+
+
+def _part(noise: float, between: tuple[float, float]) -> float:
+    """How far noise is on the way from the lower to the upper level, 0 to 1."""
+    low, high = between
+    return min(max((noise - low) / (high - low), 0.0), 1.0)
 
 
 def _between(one: RoundShares, other: RoundShares, part: float) -> RoundShares:
@@ -158,8 +174,8 @@ class Round:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TripleNoise:
-    """Tables of the target and two other columns.
+class TableNoise:
+    """Tables of the target and one or two other columns, of merged codes.
 
     Attributes:
         count: number of tables.
@@ -184,6 +200,7 @@ class Allocation:
         parts: column -> parts of its intervals and their noise; only columns that may be wide.
         adaptive: bound on the zCDP of steps chosen on the way, add/remove one unit; None if there are none.
         triples: tables of three columns after the rounds; None if there are none.
+        halves: tables of the target and halves of another column, before the rounds; None if there are none.
     """
 
     max_records: int
@@ -193,10 +210,11 @@ class Allocation:
     rounds: tuple[Round, ...] = ()
     parts: Mapping[str, PartNoise] = field(default_factory=dict)
     adaptive: Decimal | None = None
-    triples: TripleNoise | None = None
+    triples: TableNoise | None = None
+    halves: TableNoise | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
-        """The worst case in time order: derivation, each column's queries, the rounds, the triples, the filter."""
+        """The worst case in time order: derivation, each column's queries, halves, rounds, triples, the filter."""
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
@@ -206,6 +224,8 @@ class Allocation:
             if name in self.parts:
                 asked = self.parts[name]
                 events.append(DiscreteGaussian(sigma=asked.sigma, l2_sensitivity=change, count=len(asked.parts)))
+        if self.halves is not None:
+            events.append(DiscreteGaussian(sigma=self.halves.sigma, l2_sensitivity=change, count=self.halves.count))
         for part in self.rounds:
             events.append(DiscreteGaussian(sigma=part.score_sigma, l2_sensitivity=change, count=part.scores))
             events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
@@ -237,12 +257,15 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         rho *= 1 - DERIVE_SHARE
     columns = len(schema.modelled)
     noise = max_records * math.sqrt(columns / (2 * rho))
-    divided = shares.at(noise)
-    triples = None
+    triples = halves = None
     if schema.target is not None and columns > 3 and (share := shares.triples_at(noise)) > 0:
         count = min(TRIPLES_PER_COLUMN * columns, math.comb(columns - 1, 2))
-        triples = TripleNoise(count=count, sigma=_sigma(share * rho / count, max_records))
+        triples = TableNoise(count=count, sigma=_sigma(share * rho / count, max_records))
         rho *= 1 - share
+    elif schema.target is not None and columns >= MANY_COLUMNS and (share := shares.halves_at(noise)) > 0:
+        halves = TableNoise(count=columns - 1, sigma=_sigma(share * rho / (columns - 1), max_records))
+        rho *= 1 - share
+    divided = shares.at(noise, halved=halves is not None)
     rounds = _rounds(divided, columns, rho, max_records)
     adaptive = shares.adaptive if columns > 1 else 0.0
     oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
@@ -272,6 +295,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         parts=parts,
         adaptive=_five_digits_down(adaptive * rho) if adaptive else None,
         triples=triples,
+        halves=halves,
     )
 
 

@@ -174,4 +174,4 @@ def _pair_tables(
 
 
 def _proportions(binnings: Mapping[str, Binning], total: float) -> dict[str, Vector]:
-    return {name: project(binning.counts, total) / total for name, binning in binnings.items()}
+    return {name: project(binning.counts, total, binning.variance) / total for name, binning in binnings.items()}

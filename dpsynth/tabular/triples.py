@@ -16,13 +16,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.data.table import Table
-from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
-from dpsynth.tabular.allocation import TripleNoise
+from dpsynth.tabular.allocation import TableNoise
+from dpsynth.tabular.coarse_tables import measured_coarse
 from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.columns.merging import CoarseCodec
 from dpsynth.tabular.forests.tree import Pair
@@ -54,7 +52,7 @@ def measured_triples(
     binnings: Mapping[str, Binning],
     shapes: Mapping[str, int],
     triples: Sequence[Triple],
-    planned: TripleNoise,
+    planned: TableNoise,
     max_records: int,
     noise: NoiseSource,
 ) -> tuple[list[Marginal], Event]:
@@ -69,25 +67,5 @@ def measured_triples(
         max_records: k; one unit changes each table by at most k (L2, add/remove one unit).
         noise: randomness of the mechanism.
     """
-    codecs = {name: CoarseCodec.of(binnings[name]) for name in dict.fromkeys(itertools.chain(*triples))}
-    maps = {name: codec.map(shapes[name]) for name, codec in codecs.items()}
-    order = {name: at for at, name in enumerate(binnings)}
-    exact = [
-        counts[tuple(slice(int(maps[name].max()) + 1) for name in triple)]
-        for triple, counts in zip(triples, table.counts(codecs, triples), strict=True)
-    ]
-    stacked = np.concatenate([counts.ravel() for counts in exact])
-    noisy, event = discrete_gaussian(
-        stacked, sigma=planned.sigma, noise=noise, l2_sensitivity=max_records, count=planned.count
-    )
-    parts = np.split(noisy.astype(np.float64), np.cumsum([counts.size for counts in exact])[:-1])
-    marginals = [
-        Marginal(
-            columns=tuple(order[name] for name in triple),
-            table=part.reshape(counts.shape),
-            sigma=float(planned.sigma),
-            maps=tuple(maps[name] for name in triple),
-        )
-        for triple, part, counts in zip(triples, parts, exact, strict=True)
-    ]
-    return marginals, event
+    codecs = {name: CoarseCodec.of(binning) for name, binning in binnings.items()}
+    return measured_coarse(table, codecs, shapes, dict.fromkeys(triples, 1), planned, max_records, noise)

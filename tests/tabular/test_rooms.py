@@ -144,7 +144,7 @@ def test_large_grids_are_cut_into_groups_of_equal_mass():
 
 def test_small_grids_keep_every_tick_that_stands_out_of_the_noise():
     assert bin_cells(released(np.append(np.full(16, 300.0), 0), domain=grid(16)), codes=4).size == 16
-    assert bin_cells(released(np.append(np.full(16, 1.0), 0), domain=grid(16)), codes=4).size <= 2
+    assert bin_cells(released(np.append(np.full(16, 1.0), 0), domain=grid(16)), codes=4).size <= 3
 
 
 def test_codes_and_missing_cover_every_row():

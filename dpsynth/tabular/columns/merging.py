@@ -1,11 +1,14 @@
-"""Still fewer codes, for tables of three columns: codes of a binning are merged by their released counts.
+"""Still fewer codes, for tables of three columns or of two halves: codes are merged by their released counts.
 
-Neighbours of a grid are merged into about equal masses; of a list all but the largest become one code.
+Neighbours of a grid are merged into about equal masses; of a list all but the largest become one code. Halves are
+neighbours in either case: lists are often declared in an order that means something, and else any cut will do.
 
 >>> coarser(np.array([50.0, 3.0, 40.0, 5.0, 2.0]), ordered=False, most=3).tolist()
 [0, 2, 1, 2, 2]
 >>> coarser(np.array([5.0, 5.0, 5.0, 5.0, 20.0]), ordered=True, most=2).tolist()
 [0, 0, 0, 0, 1]
+>>> halves(np.array([90.0, 5.0, -3.0, 5.0])).tolist()
+[0, 1, 1, 1]
 """
 
 from __future__ import annotations
@@ -44,6 +47,11 @@ class CoarseCodec:
         ordered = not isinstance(fine.oneway.cells.domain, CategoryDomain)
         return cls(fine=fine, merged=coarser(fine.counts[:-1], ordered=ordered, most=CODES))
 
+    @classmethod
+    def halved(cls, fine: Binning) -> CoarseCodec:
+        """The codec of two codes, or one where there is only one."""
+        return cls(fine=fine, merged=halves(fine.counts[:-1]))
+
     @property
     def size(self) -> int:
         """Number of codes, missing not counted."""
@@ -70,3 +78,10 @@ def coarser(counts: Vector, *, ordered: bool, most: int) -> NDArray[np.int64]:
     mass = np.maximum(counts, 0.0) + 1e-9
     middle = (np.cumsum(mass) - mass / 2) / mass.sum()
     return np.unique((middle * most).astype(np.int64), return_inverse=True)[1]
+
+
+def halves(counts: Vector) -> NDArray[np.int64]:
+    """Code -> 0 or 1, neighbours together, cut where the masses on both sides are most equal."""
+    below = np.cumsum(np.maximum(counts, 0.0))
+    cut = int(np.argmin(np.abs(below[:-1] - below[-1] / 2))) if len(counts) > 1 else 0
+    return (np.arange(len(counts)) > cut).astype(np.int64)

@@ -95,7 +95,7 @@ class RecordFit:
         chains: the record tables.
         mean: the expected table of every pair, 1-ways included, in rows.
         tables, sigmas: pair -> average of its noisy tables and the noise of that, in rows.
-        triples: noisy tables of three columns, by number, in rows.
+        halves, triples: noisy tables of two and three columns, by number, of merged codes, in rows.
         history: how well the chains fitted after each sweep, run by run.
     """
 
@@ -117,7 +117,7 @@ class RecordFit:
         self.shapes: Mapping[str, int] = kept
         self._counts = {name: binning.counts[: kept[name]] for name, binning in binnings.items()}
         self._variances = {name: binning.variance[: kept[name]] for name, binning in binnings.items()}
-        shares = [project(counts, total) / total for counts in self._counts.values()]
+        shares = [project(counts, total, self._variances[name]) / total for name, counts in self._counts.items()]
         size = int(np.clip(round(total), FEWEST, _most_records(self._variances, total)))
         sizes = tuple(kept.values())
         self.chains = Chains([RecordTable(sizes, shares, size, rng) for _ in range(chains)], rng)
@@ -134,6 +134,7 @@ class RecordFit:
             self.mean = self._public
         self.tables: dict[Pair, Vector] = {}
         self.sigmas: dict[Pair, float] = {}
+        self.halves: list[Marginal] = []
         self.triples: list[Marginal] = []
         self.history: list[tuple[Sweep, ...]] = []
 
@@ -251,17 +252,17 @@ class RecordFit:
             held = Marginal(columns=self._numbers(pair), table=table * scale, sigma=sigma * weaker * scale)
             targets.append(held)
             noise.append(sigma * scale)
-        for triple in self.triples:
-            evident = evident_strength(triple.table, self._product(triple, known), triple.sigma)
+        for coarse in (*self.halves, *self.triples):
+            evident = evident_strength(coarse.table, self._product(coarse, known), coarse.sigma)
             weaker = math.sqrt(self._strength / evident)
             held = Marginal(
-                columns=triple.columns,
-                table=triple.table * scale,
-                sigma=triple.sigma * weaker * scale,
-                maps=triple.maps,
+                columns=coarse.columns,
+                table=coarse.table * scale,
+                sigma=coarse.sigma * weaker * scale,
+                maps=coarse.maps,
             )
             targets.append(held)
-            noise.append(triple.sigma * scale)
+            noise.append(coarse.sigma * scale)
         return targets, noise
 
     def _product(self, marginal: Marginal, known: Mapping[str, tuple[Vector, float]]) -> Vector:
