@@ -154,3 +154,15 @@ def test_folded_and_exact_distributions_agree(monkeypatch, selections):
         answers.append(PLD.opinion(tree(*[event for event in events for _ in range(3)]), 1e-8).epsilon)
     compose.cache_clear()
     assert answers[0] < answers[1] < answers[0] * 1.004
+
+
+@pytest.mark.parametrize(("sigma", "squared"), [(2.0, 9), (40.0, 1), (75.0, 2500)])
+def test_smoothing_is_the_width_that_the_widest_comb_needs(sigma, squared):
+    """b is B = b sigma^2 / v in units of a count that changes by v <= sqrt(N); then 1/s^2 = 1/sigma^2 + 1/B^2."""
+    s_squared = smoothing_width([(counts(sigma, squared), 7)], 1e-12)
+    b = math.sqrt(smoothing(counts(sigma, squared), s_squared))
+    for v in range(1, math.isqrt(squared) + 1):
+        wide = b * sigma**2 / v
+        reached = 1 / (1 / sigma**2 + 1 / wide**2)
+        assert reached >= s_squared * (1 - 1e-12)
+    assert reached == pytest.approx(s_squared, rel=1e-9)  # the widest one needs all of it
