@@ -26,6 +26,8 @@ DECIDED = {
     "mst: share of the 1-ways, number of codes, one-shot scores": "adult, nist, credit, covid, diabetes, coil",
     "gibbs: slots a column where noise is small, weight of the target, sweeps": "adult",
     "gibbs: slots a column where noise is large": "coil, fair, nist, diabetes",
+    "gibbs: halves, their shares and slots": "coil, nist, digits",
+    "1-ways: projection by variance, sigmas of a code of a small grid": "coil, nist, fair, adult, anes96",
     "gibbs: least strength and scores believed by evidence": "adult, coil, fair, nist, diabetes",
     "gibbs, aim: greatest strength, records of a chain, averaged sweeps": "covid; adult, nist and credit as checks",
     "aim: weight of the target, when noise is halved": "adult, nist, credit",
