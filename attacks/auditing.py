@@ -18,7 +18,7 @@ import pandas as pd
 
 from attacks.canary import Canaries
 from attacks.limits import Limit
-from attacks.protocol import Attack, Roles
+from attacks.protocol import Attack, QueryAttack, Roles
 from attacks.report import AttackReport
 from attacks.suite import Progress, run, silent
 
@@ -31,7 +31,7 @@ def audit(
     sensitive: Sequence[str] = (),
     unit: str | None = None,
     canaries: Canaries | None = None,
-    suite: str | Sequence[Attack] = "standard",
+    suite: str | Sequence[Attack | QueryAttack] = "standard",
     limits: str | Mapping[str, Limit | float] | None = None,
     seed: int = 0,
     progress: Progress = silent,

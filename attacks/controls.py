@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks.encoding import Encoded
-from attacks.evidence import Cohort, checked_scores, measure
-from attacks.protocol import Attack, Endpoint, PlantKind
+from attacks.evidence import Cohort, look, measure
+from attacks.protocol import Attack, Endpoint, PlantKind, QueryAttack
 from attacks.statistics import Effect, FloatArray
 
 LADDER = (0.005, 0.01, 0.02, 0.05, 0.10, 0.20, 0.35, 0.50, 0.75, 1.00)
@@ -49,17 +49,19 @@ class PositiveControl:
         return self.trials > 0 and self.detected >= CAUGHT_SHARE * self.trials
 
 
-def negative_scores(attack: Attack, cohorts: Sequence[Cohort], rng: np.random.Generator) -> list[dict[str, FloatArray]]:
+def negative_scores(
+    attack: Attack | QueryAttack, cohorts: Sequence[Cohort], rng: np.random.Generator
+) -> list[dict[str, FloatArray]]:
     """The attack's scores when the reference rows are the release."""
     scores = []
     for cohort in cohorts:
         view = cohort.view.with_release(cohort.view.reference)
-        scores.append(checked_scores(attack.name, attack.score(view, rng), len(view.targets)))
+        scores.append(look(attack, cohort, view, rng))
     return scores
 
 
 def positive_controls(
-    attack: Attack,
+    attack: Attack | QueryAttack,
     endpoints: Sequence[Endpoint],
     cohorts: Sequence[Cohort],
     plants: Callable[[PlantKind], Encoded],
@@ -106,7 +108,7 @@ def positive_controls(
 
 
 def _plantings(
-    attack: Attack,
+    attack: Attack | QueryAttack,
     pending: Sequence[Endpoint],
     cohorts: Sequence[Cohort],
     candidates: Encoded,
@@ -125,7 +127,7 @@ def _plantings(
         scores = []
         for cohort in cohorts:
             view = cohort.view.with_planted(planted)
-            scores.append(checked_scores(attack.name, attack.score(view, rng), len(view.targets)))
+            scores.append(look(attack, cohort, view, rng))
         for endpoint in pending:
             effect = measure(endpoint, cohorts, scores)
             detected[endpoint] += effect is not None and fails(endpoint, effect)

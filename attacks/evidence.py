@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks.errors import AttackParameterError
-from attacks.protocol import AttackView, Endpoint
+from attacks.protocol import Attack, AttackView, Endpoint, Queries, QueryAttack
 from attacks.statistics import (
     Effect,
     FloatArray,
+    PairedDifference,
     RateDifference,
     adjusted_mean_difference,
     auc_delong,
@@ -54,6 +55,51 @@ class Cohort:
         return len(members), len(nonmembers)
 
 
+def look(
+    attack: Attack | QueryAttack, cohort: Cohort, view: AttackView, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """What the attack finds in one fold: a score for each target, or for a query attack an answer to each predicate.
+
+    Args:
+        attack: scores are blind to membership, predicates to targets as well.
+        cohort: the fold.
+        view: the fold's view, or one with another release.
+        rng: of the attack's own draws.
+    """
+    if isinstance(attack, QueryAttack):
+        made = attack.queries(view.without_targets(), rng)
+        return {key: answers(queries, cohort) for key, queries in made.items()}
+    return checked_scores(attack.name, attack.score(view, rng), len(view.targets))
+
+
+def answers(queries: Queries, cohort: Cohort) -> FloatArray:
+    """Whether each predicate singles out a member (first row) and a nonmember (second row), shape (2, predicates).
+
+    The two tables have the same number of rows, because the more rows the fewer predicates match one alone. A person
+    counts for the first predicate that singles them out: several that find the same person are one finding.
+    """
+    sides = np.flatnonzero(cohort.is_member), np.flatnonzero(~cohort.is_member)
+    size = min(len(side) for side in sides)
+    found = []
+    for side in sides:
+        row = queries.singled(cohort.view.targets.take(side[:size]))
+        first = np.zeros(len(row))
+        first[np.unique(row, return_index=True)[1]] = 1.0
+        found.append(np.where(row >= 0, first, 0.0))
+    return np.stack(found)
+
+
+def denominators(
+    endpoint: Endpoint, cohorts: Sequence[Cohort], scores: Sequence[dict[str, FloatArray]]
+) -> tuple[int, int]:
+    """What a rate is measured against: members and nonmembers in the stratum, or predicates asked of either."""
+    if endpoint.statistic == "singled_excess":
+        made = sum(s[endpoint.score].shape[1] for s in scores)
+        return made, made
+    members, nonmembers = zip(*(c.counts(endpoint.stratum) for c in cohorts), strict=True)
+    return sum(members), sum(nonmembers)
+
+
 def checked_scores(name: str, scores: dict[str, FloatArray], targets: int) -> dict[str, FloatArray]:
     """The scores if each is one finite number a target; an attack that returns less is broken, not harmless."""
     for key, values in scores.items():
@@ -74,8 +120,10 @@ def measure(
     Args:
         endpoint: what is asked.
         cohorts: the folds.
-        scores: one dictionary a fold, as returned by the attack.
+        scores: one dictionary a fold, as returned by `look`.
     """
+    if endpoint.statistic == "singled_excess":
+        return _singled(np.concatenate([s[endpoint.score] for s in scores], axis=1), cohorts)
     parts = [c.split(s[endpoint.score], endpoint.stratum) for c, s in zip(cohorts, scores, strict=True)]
     members = np.concatenate([p[0] for p in parts])
     nonmembers = np.concatenate([p[1] for p in parts])
@@ -99,3 +147,14 @@ def measure(
             hits1 += int((own_members > cut).sum())
             hits0 += int((own_nonmembers > cut).sum())
     return RateDifference(hits1=hits1, n1=len(members), hits0=hits0, n0=len(nonmembers))
+
+
+def _singled(answer: FloatArray, cohorts: Sequence[Cohort]) -> Effect | None:
+    """Members singled out minus nonmembers singled out, per predicate made."""
+    people = min(min(c.counts("all")) for c in cohorts)
+    if min(people, answer.shape[1]) < MIN_GROUP:
+        return None
+    member, nonmember = answer > 0.5
+    return PairedDifference(
+        first=int((member & ~nonmember).sum()), second=int((nonmember & ~member).sum()), trials=answer.shape[1]
+    )

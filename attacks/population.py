@@ -69,6 +69,21 @@ class Population:
         """The folds with at most `max_targets` members and as many nonmembers over all, in random order."""
         return tuple(self._cohort(f, max_targets, rng) for f in range(len(self.folds)))
 
+    def together(self, max_targets: int | None, rng: np.random.Generator) -> Cohort:
+        """All people as one fold without reference rows, for attacks that look at the release alone."""
+        m = rng.permutation(len(self.members))[:max_targets]
+        h = rng.permutation(len(self.nonmembers))[:max_targets]
+        rows = rng.permutation(np.concatenate([m, h + len(self.members)]))
+        view = AttackView(
+            release=self.release,
+            targets=_joined(self.members, self.nonmembers).take(rows),
+            reference=self.nonmembers.take(np.zeros(0, dtype=np.intp)),
+            isolation=np.zeros(len(rows)),
+            layout=self.layout,
+            roles=self.roles,
+        )
+        return Cohort(view=view, is_member=rows < len(self.members), strata={})
+
     def _cohort(self, f: int, max_targets: int | None, rng: np.random.Generator) -> Cohort:
         fold, most = self.folds[f], None if max_targets is None else max_targets // len(self.folds)
         m = rng.permutation(len(fold.members))[:most]

@@ -4,7 +4,8 @@ An attack looks at a release and at *targets* and returns one number a target: h
 person was in the training data (or whether its guess of a secret was right). It never learns which targets were. An
 `AttackView` holds the release, the targets in random order and a reference sample of the real population; the harness
 alone keeps the membership and joins it to the scores afterwards. So no attack can be tuned to its own answer, and
-adding one is one file: a `name`, a `threat`, `endpoints` and `score`.
+adding one is one file: a `name`, a `threat`, `endpoints` and `score`. A `QueryAttack` makes predicates from the release
+instead (`queries`) and sees no target at all; the harness asks them of a table of members and of one of nonmembers.
 
 The people are cut in five folds. Fold f attacks its own members and nonmembers and takes the *other* folds' nonmembers
 as reference, so that every holdout row is a target once and reference four times, never both in one view.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ PlantKind = Literal["random", "tail", "rare", "group", "canaries"]
 EXPOSED: tuple[Stratum, ...] = ("tail", "rare", "group")
 NEIGHBOURS = 5
 DENSITY_ROWS = 8192
-Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess"]
+Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess", "singled_excess"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +95,11 @@ class Endpoint:
     def share_to_reach(self, limit: float) -> float:
         """Share of copied members below which copies alone cannot move a clean release beyond the limit.
 
-        Flagging all copies adds at most their share to a rate, and half of it to an AUC.
+        Flagging all copies adds at most their share to a rate, and half of it to an AUC. Predicates are made from
+        release rows, and their share of copies depends on the size of the release, so every share is tried.
         """
+        if self.statistic == "singled_excess":
+            return 0.0
         return (limit - self.chance) * (2.0 if self.statistic == "auc" else 1.0)
 
 
@@ -135,6 +139,11 @@ class AttackView:
     def with_release(self, release: Encoded) -> AttackView:
         """The same targets against another release (negative control)."""
         return replace(self, release=release, planted=None, cache={})
+
+    def without_targets(self) -> AttackView:
+        """The same release without a target to look at."""
+        nobody = np.zeros(0, dtype=np.intp)
+        return replace(self, targets=self.targets.take(nobody), isolation=self.isolation[nobody])
 
     def matches(self) -> NDArray[np.bool_]:
         """Whether each target stands in the release, equal in every column."""
@@ -198,3 +207,41 @@ class Attack(Protocol):
 
     def score(self, view: AttackView, rng: np.random.Generator, /) -> dict[str, FloatArray]:
         """One finite number a target for each score key; larger means "more likely a member" or "guessed right"."""
+
+
+class Queries(Protocol):
+    """Predicates on rows, each made from another release row."""
+
+    def singled(self, table: Encoded, /) -> NDArray[np.intp]:
+        """For each predicate the row that it matches alone in the table; -1 where it matches none or several."""
+
+
+@runtime_checkable
+class QueryAttack(Protocol):
+    """An attack that makes predicates: `queries` sees the release alone, and no target.
+
+    `name`, `version`, `threat`, `max_targets` and `endpoints` are those of an `Attack`; every endpoint's statistic is
+    `singled_excess`, and its stratum says from which tenth of the release rows the predicates under its key are made.
+    """
+
+    @property
+    def name(self) -> str:
+        """Unique name; it seeds the attack's random numbers."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever predicates would."""
+
+    @property
+    def threat(self) -> ThreatModel:
+        """Who is assumed to attack."""
+
+    @property
+    def max_targets(self) -> int | None:
+        """Most rows of the table of members, and of that of nonmembers; None for all."""
+
+    def endpoints(self, roles: Roles, /) -> Sequence[Endpoint]:
+        """The questions, fixed before anything is looked at."""
+
+    def queries(self, view: AttackView, rng: np.random.Generator, /) -> dict[str, Queries]:
+        """Predicates for each score key; as many as could be made, which is what a rate is measured against."""

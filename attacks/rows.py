@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from attacks.canary import CanaryEvidence
 from attacks.errors import AttackInputError
-from attacks.protocol import Attack
+from attacks.protocol import Attack, QueryAttack
 from attacks.report import (
     AttackReport,
     AttackResult,
@@ -31,7 +31,7 @@ from attacks.verdict import FAMILY_ALPHA, Decision, Measurement, decide, worst
 class Asked:
     """One endpoint as it was measured, and what it cost."""
 
-    attack: Attack
+    attack: Attack | QueryAttack
     measurement: Measurement
     seconds: float
 

@@ -3,7 +3,8 @@
 Every bound is one-sided at level `alpha`, because a verdict asks one question at a time: is the leak certainly above
 the limit (lower bound), or certainly below it (upper bound)? Proportions use Clopper and Pearson (1934); differences
 of proportions Miettinen and Nurminen (1985), which keep their level near 0 and 1, with Newcombe's (1998) hybrid as a
-second, independent method; the area under the ROC curve DeLong et al. (1988). Families are corrected after Holm (1979).
+second, independent method; differences over the same trials Tango (1998); the area under the ROC curve DeLong et al.
+(1988). Families are corrected after Holm (1979).
 
 >>> round(clopper_pearson_upper(0, 299, alpha=0.05), 4)    # no hit in 299 targets: below 1 %
 0.01
@@ -15,7 +16,7 @@ approximations (DeLong, Miettinen-Nurminen) are not exact; `tests/attacks/test_s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +103,17 @@ def _restricted_rates(hits1: int, n1: int, hits0: int, n0: int, delta: float) ->
     return p0 + delta, p0
 
 
+def _solve(z: Callable[[float], float], target: float, low: float, high: float) -> float:
+    """The difference at which a falling score statistic takes the value `target`."""
+
+    def gap(delta: float) -> float:
+        return float(np.clip(z(delta), -1e6, 1e6)) - target
+
+    if gap(low) * gap(high) > 0.0:
+        return high if abs(gap(high)) < abs(gap(low)) else low
+    return float(brentq(gap, low, high, xtol=1e-9))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateDifference:
     """Hit rate of members minus hit rate of nonmembers, score interval of Miettinen and Nurminen (1985)."""
@@ -129,21 +141,56 @@ class RateDifference:
         """p-value of p1 - p0 <= limit."""
         return float(ndtr(-self.z(limit)))
 
-    def _solve(self, target: float, low: float, high: float) -> float:
-        def gap(delta: float) -> float:
-            return float(np.clip(self.z(delta), -1e6, 1e6)) - target
-
-        if gap(low) * gap(high) > 0.0:
-            return high if abs(gap(high)) < abs(gap(low)) else low
-        return float(brentq(gap, low, high, xtol=1e-9))
-
     def lower(self, alpha: float) -> float:
         """Lower bound at level `alpha`."""
-        return self._solve(-float(ndtri(_level(alpha))), -1.0 + 1e-9, self.estimate)
+        return _solve(self.z, -float(ndtri(_level(alpha))), -1.0 + 1e-9, self.estimate)
 
     def upper(self, alpha: float) -> float:
         """Upper bound at level `alpha`."""
-        return self._solve(float(ndtri(_level(alpha))), self.estimate, 1.0 - 1e-9)
+        return _solve(self.z, float(ndtri(_level(alpha))), self.estimate, 1.0 - 1e-9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Rate of one outcome minus rate of another over the same trials, score interval of Tango (1998).
+
+    Attributes:
+        first: trials with the first outcome only.
+        second: trials with the second outcome only; those with both or neither say nothing about the difference.
+        trials: all trials.
+    """
+
+    first: int
+    second: int
+    trials: int
+    method: str = "tango_paired"
+
+    @property
+    def estimate(self) -> float:
+        """Difference of the observed rates."""
+        return (self.first - self.second) / self.trials
+
+    def z(self, delta: float) -> float:
+        """Score statistic of the hypothesis that the difference of the rates is delta."""
+        n, only = self.trials, self.second
+        b = (2 * n - self.first + only) * delta - self.first - only
+        c = -only * delta * (1.0 - delta)
+        rate = (math.sqrt(max(b * b - 8.0 * n * c, 0.0)) - b) / (4.0 * n)
+        variance = n * (2.0 * rate + delta * (1.0 - delta))
+        gap = self.first - only - n * delta
+        return gap / math.sqrt(variance) if variance > 1e-12 else math.copysign(math.inf, gap) if gap else 0.0
+
+    def p_exceeds(self, limit: float) -> float:
+        """p-value of difference <= limit."""
+        return float(ndtr(-self.z(limit)))
+
+    def lower(self, alpha: float) -> float:
+        """Lower bound at level `alpha`."""
+        return _solve(self.z, -float(ndtri(_level(alpha))), -1.0 + 1e-9, self.estimate)
+
+    def upper(self, alpha: float) -> float:
+        """Upper bound at level `alpha`."""
+        return _solve(self.z, float(ndtri(_level(alpha))), self.estimate, 1.0 - 1e-9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

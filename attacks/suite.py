@@ -29,10 +29,10 @@ import pandas as pd
 from attacks.canary import Canaries, attack_canaries
 from attacks.controls import negative_scores, positive_controls
 from attacks.errors import AttackParameterError
-from attacks.evidence import checked_scores, measure
+from attacks.evidence import denominators, look, measure
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.population import Population, prepare
-from attacks.protocol import EXPOSED, Attack, Endpoint, Roles, Stratum
+from attacks.protocol import EXPOSED, Attack, Endpoint, QueryAttack, Roles, Stratum
 from attacks.report import AttackReport, NotApplicable
 from attacks.rows import Asked, compose
 from attacks.statistics import Effect
@@ -80,9 +80,9 @@ def silent(name: str, done: int, total: int, detail: str) -> None:
     """Progress that says nothing."""
 
 
-def build(suite: Suite, roles: Roles) -> tuple[list[Attack], list[NotApplicable]]:
+def build(suite: Suite, roles: Roles) -> tuple[list[Attack | QueryAttack], list[NotApplicable]]:
     """The suite's attacks for these roles, and those that have nothing to attack."""
-    attacks: list[Attack] = []
+    attacks: list[Attack | QueryAttack] = []
     absent = []
     for name in suite.attacks:
         module, _, attribute = ATTACKS[name].partition(":")
@@ -97,7 +97,7 @@ def build(suite: Suite, roles: Roles) -> tuple[list[Attack], list[NotApplicable]
 
 
 def run(
-    suite: str | Sequence[Attack] = "standard",
+    suite: str | Sequence[Attack | QueryAttack] = "standard",
     *,
     release: pd.DataFrame,
     members: pd.DataFrame | None,
@@ -182,7 +182,9 @@ def run(
     return compose(name, seed, rows, trace, absent)
 
 
-def _resolve(suite: str | Sequence[Attack], roles: Roles) -> tuple[Suite, list[Attack], list[NotApplicable]]:
+def _resolve(
+    suite: str | Sequence[Attack | QueryAttack], roles: Roles
+) -> tuple[Suite, list[Attack | QueryAttack], list[NotApplicable]]:
     if isinstance(suite, str):
         if suite not in SUITES:
             raise AttackParameterError(f"There is no suite {suite!r}.", f"Use one of {', '.join(SUITES)}.")
@@ -201,7 +203,7 @@ def _parallel(one: Callable[[int], list[Asked]], count: int, jobs: int) -> list[
         return list(pool.map(one, range(count)))
 
 
-def _unmeasured(attack: Attack, endpoint: Endpoint, bars: Limits) -> Asked:
+def _unmeasured(attack: Attack | QueryAttack, endpoint: Endpoint, bars: Limits) -> Asked:
     """An endpoint that there are too few people for: as inconclusive for none as for some."""
     measurement = Measurement(
         endpoint=endpoint,
@@ -216,7 +218,7 @@ def _unmeasured(attack: Attack, endpoint: Endpoint, bars: Limits) -> Asked:
 
 
 def _attack(
-    attack: Attack,
+    attack: Attack | QueryAttack,
     asked: Sequence[Endpoint],
     people: Population,
     bars: Limits,
@@ -229,17 +231,18 @@ def _attack(
     start = time.perf_counter()
     rng = _rng(seed, attack.name)
     caps = [cap for cap in (attack.max_targets, settings.max_targets if attack.max_targets else None) if cap]
-    cohorts = people.cohorts(min(caps, default=None), rng)
-    scores = [checked_scores(attack.name, attack.score(c.view, rng), len(c.view.targets)) for c in cohorts]
-    counts = {e: [sum(side) for side in zip(*(c.counts(e.stratum) for c in cohorts), strict=True)] for e in asked}
+    folds = people.cohorts(min(caps, default=None), rng)
+    cohorts = (people.together(min(caps, default=None), rng),) if isinstance(attack, QueryAttack) else folds
+    scores = [look(attack, c, c.view, rng) for c in cohorts]
+    counts = {e: denominators(e, cohorts, scores) for e in asked}
     drift = people.drift()
     effects: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     readings: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     positive = {}
-    if all(len(c.view.reference) for c in cohorts):
-        controls = negative_scores(attack, cohorts, rng)
+    if all(len(c.view.reference) for c in folds):
+        controls = negative_scores(attack, folds, rng)
         effects = {e: measure(e, cohorts, scores) for e in asked}
-        readings = {e: measure(e, cohorts, controls) for e in asked}
+        readings = {e: measure(e, folds, controls) for e in asked}
         positive = positive_controls(
             attack,
             [e for e in asked if effects[e] is not None],

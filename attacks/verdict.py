@@ -29,7 +29,7 @@ from attacks.evidence import MIN_GROUP
 from attacks.limits import Limit
 from attacks.power import nonmembers_needed
 from attacks.protocol import Endpoint
-from attacks.statistics import Effect, RateDifference, holm
+from attacks.statistics import Effect, PairedDifference, RateDifference, holm
 from attacks.targets import EXPOSED_SHARE
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -162,6 +162,8 @@ def needed(m: Measurement) -> int:
         rate = m.endpoint.fpr or 0.01
         if isinstance(m.effect, RateDifference):
             rate = max(rate, m.effect.hits0 / m.effect.n0)
+        elif isinstance(m.effect, PairedDifference):
+            rate = max(rate, m.effect.second / m.effect.trials)
         spread = math.sqrt(rate * (1.0 - rate))
     count = nonmembers_needed(
         spread=spread,
