@@ -32,6 +32,7 @@ from accounting.guarantee import Guarantee
 SLACK = Decimal("0.001")
 AIM = 0.9998  # inside the accepted window, off its upper edge
 WIDEST = 2.0**20  # how far a bracket is widened at each end
+KEEP_OFF = 0.01  # of the verified bracket, in logarithms
 MAX_PRICES = 60
 
 
@@ -107,7 +108,11 @@ def _next(
     if found is not None and found.epsilon > 0:
         ratio = float(found.epsilon) / estimate(budget)
         guess = estimate.invert(target * AIM / ratio, low, high, widen=False)
-    return guess if low < guess < high else math.sqrt(low * high)
+    if not low < guess < high:
+        return math.sqrt(low * high)
+    # Where rounded noise makes the price jump, the estimate may point at the upper edge for ever: keep off the ends.
+    span = high / low
+    return min(max(guess, low * span**KEEP_OFF), low * span ** (1 - KEEP_OFF))
 
 
 class _Estimate:

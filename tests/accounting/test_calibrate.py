@@ -194,3 +194,18 @@ def test_every_family_meets_its_target_from_below(name, epsilon, delta):
     budget, found = calibrate(FAMILIES[name], epsilon=epsilon, delta=delta, bracket=(1e-3, 1.0))
     assert Decimal(epsilon) * Decimal("0.999") <= found.epsilon <= Decimal(epsilon)
     assert price(FAMILIES[name](budget), delta).epsilon == found.epsilon
+
+
+def test_a_jump_just_above_the_target_does_not_hold_the_search():
+    """Noise rounded to few digits prices in steps; the estimate then points at the edge of one step, from above."""
+
+    def build(rho):
+        coarse = Decimal(f"{(2 * rho / 60) ** -0.5:.2g}")
+        return tree(
+            DiscreteGaussian(sigma=coarse, l2_sensitivity=1, count=2),
+            DiscreteGaussian(sigma=_in_units_of(rho / 60), l2_sensitivity=1, count=58),
+        )
+
+    for epsilon in ("0.4", "0.7", "1", "1.3", "2"):
+        _, found = calibrate(build, epsilon=epsilon, delta="1e-9", bracket=(1e-3, 1.0))
+        assert Decimal(epsilon) * Decimal("0.997") <= found.epsilon <= Decimal(epsilon)
