@@ -112,7 +112,8 @@ def _next(
         return math.sqrt(low * high)
     # Where rounded noise makes the price jump, the estimate may point at the upper edge for ever: keep off the ends.
     span = high / low
-    return min(max(guess, low * span**KEEP_OFF), low * span ** (1 - KEEP_OFF))
+    nearest, furthest = low * math.pow(span, KEEP_OFF), low * math.pow(span, 1 - KEEP_OFF)
+    return min(max(guess, nearest), furthest)
 
 
 class _Estimate:
