@@ -5,8 +5,8 @@ has. A fair coin decides for each whether it joins the training data. The genera
 alone, which joined. The score is minus the distance to the nearest synthetic row, in a scale taken from the canaries:
 no real row enters anywhere, so every figure is post-processing of the release and of coins, and may be published.
 
-The same scores give an AUC with limit and controls, and a lower bound on epsilon (`one_run`). Comparing that bound
-with the epsilon that was claimed is left to whoever knows the claim.
+The same scores give an AUC with limit and controls, and a lower bound on epsilon (`dp_audit.one_run`). Comparing that
+bound with the epsilon that was claimed is left to whoever knows the claim.
 
 >>> public = {"age": [20, 40, 60], "city": ["Aach", "Bern", "Cork"]}
 >>> make_canaries(public, 4, rng=np.random.default_rng(7)).rows.shape
@@ -28,13 +28,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attacks.controls import LADDER, PositiveControl
+from attacks.dp_audit.one_run import OneRunBound, one_run_bound
 from attacks.encoding import Encoded, encode
 from attacks.errors import AttackInputError
 from attacks.evidence import MIN_GROUP
 from attacks.inputs import align
 from attacks.limits import Limit
 from attacks.neighbours import nearest
-from attacks.one_run import OneRunBound, one_run_bound
 from attacks.protocol import Endpoint
 from attacks.statistics import Effect, FloatArray, auc_delong
 from attacks.verdict import FAMILY_ALPHA, Measurement

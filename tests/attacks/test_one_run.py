@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from attacks.dp_audit.one_run import GUESS_SHARES, one_run_bound, one_run_epsilon, one_run_p_value
 from attacks.errors import AttackParameterError
-from attacks.one_run import GUESS_SHARES, one_run_bound, one_run_epsilon, one_run_p_value
 
 
 def test_without_delta_the_p_value_is_a_binomial_tail():
