@@ -29,6 +29,7 @@ def audit(
     holdout: pd.DataFrame,
     *,
     sensitive: Sequence[str] = (),
+    quasi_identifiers: Sequence[str] = (),
     unit: str | None = None,
     canaries: Canaries | None = None,
     suite: str | Sequence[Attack | QueryAttack] = "standard",
@@ -44,9 +45,10 @@ def audit(
         synthetic: its output.
         holdout: real rows that it never saw.
         sensitive: columns whose values an intruder wants to learn.
+        quasi_identifiers: columns that others know of a person and that identify only together.
         unit: column that says whose row it is, if one person has several.
         canaries: if some were planted before training.
-        suite: `quick`, `standard`, or attacks of your own.
+        suite: `quick`, `standard`, `full`, or attacks of your own.
         limits: tier or limits by id.
         seed: of folds, targets and plantings.
         progress: receives (name, done, total, detail).
@@ -60,7 +62,7 @@ def audit(
         release=synthetic,
         members=real,
         nonmembers=holdout,
-        roles=Roles(sensitive=tuple(sensitive), unit=unit),
+        roles=Roles(sensitive=tuple(sensitive), quasi_identifiers=tuple(quasi_identifiers), unit=unit),
         canaries=canaries,
         limits=limits,
         seed=seed,

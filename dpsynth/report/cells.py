@@ -22,21 +22,19 @@ from typing import Any, Final
 
 from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
+from dpsynth.report.audit import AuditModel, assemble_audit
 from dpsynth.report.html import environment
 from dpsynth.report.model import provenance
 from dpsynth.report.views import (
     Document,
-    attack_lines,
     budget_view,
     checks_view,
     clean,
     flatten,
     guarantee_view,
-    proved_view,
     reading,
     verdict_view,
 )
-from dpsynth.report.words import Words, attack_words
 
 CELLS: Final[tuple[str, ...]] = (  # classes that people meet in a notebook, by the name IPython knows them by
     "accounting.guarantee:Guarantee",
@@ -99,17 +97,8 @@ def _decision(document: Document) -> dict[str, Any]:
     return {"verdict": verdict_view(document), "checks": checks_view(document)}
 
 
-def _attacks(document: Document) -> dict[str, Any]:
-    with reading("attack"):
-        return {
-            "verdict": clean(document["verdict"]),
-            "lines": attack_lines(document["attacks"], exact=True),
-            "proved": proved_view(document.get("epsilon_lower_bound")),
-            "absent": [
-                Words(title=attack_words(str(row["name"])).title, meaning=clean(row["reason"]))
-                for row in document.get("not_applicable") or ()
-            ],
-        }
+def _attacks(document: Document) -> AuditModel:
+    return assemble_audit(document)
 
 
 def _draft(document: Document) -> dict[str, Any]:

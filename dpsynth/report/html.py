@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dpsynth.report import charts, words
+from dpsynth.report.audit import AuditModel
 from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
 from dpsynth.report.views import FIRST_PAGE, clean, first_page_metrics, grade_of
 
@@ -56,6 +57,12 @@ def _short(digest: str | None) -> str:
     return "\u2013" if not digest else clean(digest)[:12]
 
 
+def _threat(text: str) -> str:
+    """A threat model in words: `no_box: one record` is "no box, with one record"."""
+    access, _, knowledge = text.partition(": ")
+    return f"{access.replace('_', ' ')}, with {knowledge}" if knowledge else text.replace("_", " ")
+
+
 def _finalize(value: Any) -> Any:
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -71,7 +78,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(num=_number, pct=_percent, short=_short, brief=_brief, ticks=_ticks)
+    env.filters.update(num=_number, pct=_percent, short=_short, brief=_brief, ticks=_ticks, threat=_threat)
     env.globals.update(
         metric_words=words.metric_words,
         attack_words=words.attack_words,
@@ -115,6 +122,19 @@ def render_public(model: PublicModel) -> str:
         one HTML document.
     """
     return environment().get_template("public.html.j2").render(model=model)
+
+
+def render_audit(model: AuditModel) -> str:
+    """The page of an audit: exact figures, marked "internal, not for release".
+
+    Args:
+        model: what `assemble_audit` returns.
+
+    Returns:
+        one HTML document.
+    """
+    drawn = Markup(charts.attacks("attacks", model.lines)) if model.lines else Markup("")  # noqa: S704 - as below
+    return environment().get_template("audit.html.j2").render(model=model, charts={"attacks": drawn})
 
 
 def _charts(model: ReportModel) -> dict[str, Markup]:

@@ -85,7 +85,7 @@ class PublicModel(Front):
     grades: tuple[Grade, ...]
 
 
-def _untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tuple[Words, ...]:
+def untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tuple[Words, ...]:
     """Criteria without an attack of their own, and attacks that the report itself says did not run."""
     ran = {CRITERIA.get(a.limit_id.partition(".")[0]) for a in attacks}
     absent = tuple(words for words in UNTESTED if words.title not in ran)
@@ -132,7 +132,7 @@ def _front(
     attacks: tuple[AttackLine, ...],
     attacks_verdict: object,
     proved: Proved | None,
-    untested: Sequence[Document],
+    absent: Sequence[Document],
     draft: Document | None,
     events: Document | None,
     warnings: Sequence[str],
@@ -151,7 +151,7 @@ def _front(
         "attacks": attacks,
         "attacks_verdict": None if attacks_verdict is None else clean(attacks_verdict),
         "proved": proved,
-        "untested": _untested(attacks, untested),
+        "untested": untested(attacks, absent),
         "limits": limits((guarantee or {}).get("unit", "record"), edition=edition, canaries=_has_canaries(draft)),
         "provenance": provenance(draft),
         "verify": clean(verify),
@@ -197,12 +197,12 @@ def assemble(
     with reading("attack"):
         lines = () if attacks is None else attack_lines(attacks["attacks"], exact=True)
         proved = proved_view((attacks or {}).get("epsilon_lower_bound"))
-        untested = (attacks or {}).get("not_applicable") or ()
+        absent = (attacks or {}).get("not_applicable") or ()
     report = None if quality is None else QualityReport.from_json(quality)
     front = _front(
         "internal", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
         attacks_verdict=None if attacks is None else attacks.get("verdict"), proved=proved,
-        untested=untested, draft=draft,
+        absent=absent, draft=draft,
         events=events, warnings=[*warnings, *(report.warnings if report else ())], verify=verify, title=title,
     )  # fmt: skip
     return ReportModel(quality=report, card=flatten(card), **front)
@@ -256,7 +256,7 @@ def assemble_public(
         worst = min((a.verdict for a in lines), key=VERDICT_ORDER.__getitem__, default=None)
     front = _front(
         "public", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
-        attacks_verdict=worst, proved=proved, untested=(), draft=draft, events=events,
+        attacks_verdict=worst, proved=proved, absent=(), draft=draft, events=events,
         warnings=warnings, verify=verify, title=title,
     )  # fmt: skip
     return PublicModel(grades=grades, **front)

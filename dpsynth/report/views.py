@@ -114,6 +114,7 @@ class AttackLine:
     controls: int | None = None
     detectable: float | None = None
     control: float | None = None
+    planted: float | None = None
     seconds: float | None = None
 
     @property
@@ -296,6 +297,7 @@ def attack_lines(rows: Sequence[Document], *, exact: bool) -> tuple[AttackLine, 
             "high": _number(row, "ci_high"),
             "detectable": _number(row, "detectable"),
             "control": control_value,
+            "planted": _number(row.get("positive_control") or {}, "fraction"),
         }
         inside: dict[str, Any] = {
             "targets": None if row.get("n_targets") is None else int(row["n_targets"]),

@@ -78,6 +78,10 @@ _ATTACKS: Final[Mapping[str, Words]] = {
         title="Membership by nearness",
         meaning="Do members lie nearer to the release than people who were not in the data?",
     ),
+    "subspace": Words(
+        title="Membership by half a record",
+        meaning="Do members lie nearer to the release in some of the columns than people who were not in the data?",
+    ),
     "attribute_inference": Words(
         title="Attribute inference",
         meaning="Does the release betray a member's secret beyond what it says of everybody?",

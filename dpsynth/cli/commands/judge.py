@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,7 @@ from dpsynth.cli.commands.options import AsJson, SchemaFile, WorkspaceDir
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dpsynth.cli.terminal import Terminal
-    from dpsynth.schema.model import Schema
+    from dpsynth.cli.commands.tables import Tables
 
 Holdout = Annotated[Path, typer.Option("--holdout", help="real rows that the synthesizer never saw")]
 VERDICT_CODE = {"pass": 0, "inconclusive": 3, "fail": 4}
@@ -26,33 +25,90 @@ def audit(
     sensitive: Annotated[
         list[str] | None, typer.Option(help="a column that an intruder wants to learn; repeatable")
     ] = None,
+    quasi_identifier: Annotated[
+        list[str] | None, typer.Option(help="a column that others know of a person; repeatable")
+    ] = None,
     unit: Annotated[str | None, typer.Option(help="column that says whose row it is")] = None,
-    suite: Annotated[str, typer.Option(help="quick or standard")] = "standard",
+    suite: Annotated[str, typer.Option(help="quick, standard or full")] = "standard",
+    tier: Annotated[str, typer.Option(help="limits for `public` or `restricted` release")] = "public",
     schema: SchemaFile = None,
+    html: Annotated[
+        Path | None, typer.Option(help="write the report as one HTML page; internal, not for release")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="attacks run at once")] = 1,
     seed: Annotated[int, typer.Option(help="of folds, targets and plantings")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Attack any synthesizer's output: pass (exit 0), inconclusive (3) or fail (4)."""
+    import time
+
     import attacks
+    from dpsynth.cli.commands.tables import read_alike
     from dpsynth.cli.commands.words import show_attacks
     from dpsynth.cli.terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
-    frames, known = _frames(terminal, {"real": real, "synthetic": synthetic, "holdout": holdout}, schema)
+    files = {"real": real, "synthetic": synthetic, "holdout": holdout}
+    if html is not None and not html.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {html.parent} to write the page to", param_hint="--html")
+    tables = read_alike(terminal, files, schema, unit=unit)
+    roles = {
+        "sensitive": tuple(sensitive or tables.schema.sensitive),
+        "quasi_identifiers": tuple(quasi_identifier or tables.schema.quasi_identifiers),
+        "unit": unit or tables.schema.unit,
+    }
+    start = time.perf_counter()
     with terminal.progress() as progress:
         report = attacks.audit(
-            frames["real"],
-            frames["synthetic"],
-            frames["holdout"],
-            sensitive=sensitive or known.sensitive,
-            unit=unit,
+            *(tables[name] for name in files),
+            **roles,
             suite=suite,
+            limits=tier,
             seed=seed,
+            jobs=jobs,
             progress=progress,
         )
     document = report.to_json()
+    if html is not None:
+        settings = {"Tier of limits": tier, **roles, "Cost": _cost(time.perf_counter() - start, jobs)}
+        html.write_text(_page(document, files, tables, settings), "utf-8")
     show_attacks(terminal, "Audit", document)
+    if html is not None:
+        terminal.say(f"Report {html} (internal: keep it where the real rows are)")
     raise typer.Exit(VERDICT_CODE[document["verdict"]])
+
+
+def _cost(seconds: float, jobs: int) -> str:
+    """Wall time and the largest memory of this process."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return f"{seconds:.0f} s with {jobs} job{'' if jobs == 1 else 's'}, at most {peak:.0f} MiB"
+
+
+def _page(
+    document: Mapping[str, Any], files: Mapping[str, Path], tables: Tables, settings: Mapping[str, object]
+) -> str:
+    """The HTML page of an audit, with what identifies the files and repeats the run."""
+    import hashlib
+
+    import dpsynth
+    from dpsynth.report import assemble_audit, render_audit
+
+    titles = {"real": "Real rows", "synthetic": "Synthetic rows", "holdout": "Holdout rows"}
+    facts: dict[str, object] = {}
+    for name, path in files.items():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        facts[titles[name]] = f"{path.name}, {len(tables[name]):,} rows, SHA-256 {digest}"
+    facts["Columns"] = ", ".join(tables["real"].columns)
+    for key, value in settings.items():
+        said = ", ".join(value) if isinstance(value, tuple) else value
+        facts[key.replace("_", " ").capitalize()] = said or "none declared"
+    facts["Version"] = f"dpsynth {dpsynth.__version__}"
+    return render_audit(
+        assemble_audit(document, title=files["synthetic"].name, settings=facts, warnings=tables.warnings)
+    )
 
 
 def evaluate(
@@ -80,49 +136,19 @@ def evaluate(
         return
     if real is None or synthetic is None or holdout is None:
         raise typer.BadParameter("give a draft, or all of --real, --synthetic and --holdout")
+    from dpsynth.cli.commands.tables import read_alike
     from dpsynth.quality import evaluate as measure
 
-    frames, known = _frames(terminal, {"real": real, "synthetic": synthetic, "holdout": holdout}, schema)
+    files = {"real": real, "synthetic": synthetic, "holdout": holdout}
+    tables = read_alike(terminal, files, schema)
     with terminal.progress() as progress:
         report = measure(
-            frames["real"],
-            frames["synthetic"],
-            frames["holdout"],
-            schema=known,
-            target=target or known.target,
+            *(tables[name][list(tables.schema.modelled)] for name in files),
+            schema=tables.schema,
+            target=target or tables.schema.target,
             progress=progress,
         )
     show_quality(terminal, "Quality", report.to_json())
-
-
-def _frames(terminal: Terminal, files: Mapping[str, Path], schema: Path | None) -> tuple[dict[str, object], Schema]:
-    """The files as frames, all read with the types of the first one or of the schema."""
-    from dpsynth.core.errors import DataError
-    from dpsynth.data.options import ReadOptions
-    from dpsynth.data.read import read
-    from dpsynth.data.warning import listed
-    from dpsynth.schema.checks import column_options
-    from dpsynth.schema.draft import draft
-    from dpsynth.schema.model import Schema
-
-    first, *rest = files.items()
-    known = Schema.from_yaml(schema) if schema is not None else None
-    table = read(first[1], options=ReadOptions(columns=column_options(known) if known else {}))
-    for warning in table.warnings:
-        terminal.warn(f"{first[0]}: {warning.message}")
-    if known is None:
-        known = draft(table)
-    tables = {first[0]: table}
-    for name, path in rest:
-        there = read(path)
-        absent = [column for column in known.columns if column not in there.columns]
-        if absent:
-            raise DataError(
-                f"The {name} file lacks the column {listed(absent)} of the {first[0]} file.",
-                "Add it, or drop it from all three.",
-            )
-        tables[name] = read(path, options=ReadOptions(columns=column_options(known)))
-    return {name: t.select(known.modelled).to_pandas() for name, t in tables.items()}, known
 
 
 def add_to(app: typer.Typer) -> None:
