@@ -1,4 +1,4 @@
-"""`dpsynth audit` on files that people really have: each bad input is an error that names it, or a verdict that says why."""
+"""`dpsynth audit` on files as people have them: a bad input is an error that names it, or a verdict with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of an audit's page: inert, worst first, with everything that a verdict rests on, and never better than its rows."""
+"""Laws of the page of an audit: inert, worst first, all that a verdict rests on, and never better than its rows."""
 
 from __future__ import annotations
 
