@@ -26,7 +26,7 @@ from accounting import (
     ZCDPFilter,
     price,
 )
-from accounting.conversion import rdp_epsilon_up, rdp_limit, zcdp_epsilon_up, zcdp_limit
+from accounting.conversion import penalty, rdp_epsilon_up, rdp_limit, zcdp_epsilon_up, zcdp_limit
 from accounting.filters import exact_rho
 from accounting.ledger.amounts import Grant
 from accounting.ledger.composition import Composition
@@ -301,3 +301,18 @@ def test_the_filters_epsilon_is_never_below_what_one_gaussian_of_the_same_rho_at
 def test_the_conversion_delta_is_set_apart_once_not_once_a_run() -> None:
     made = Composition.zcdp(conversion_delta=Decimal("4e-6"))
     assert made.limit(Grant(epsilon=Decimal(2), delta=Decimal("1e-5"))).delta == Decimal("6e-6")
+
+
+@given(loss=EPSILONS, order=st.integers(2, 60).map(Decimal), delta=DELTAS)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_what_was_spent_is_converted_upwards(loss: Decimal, order: Decimal, delta: Decimal) -> None:
+    exact = loss + penalty(order, delta)
+    assert rdp_epsilon_up(loss, order, delta) >= max(exact, Decimal(0))
+
+
+def test_a_part_of_another_order_does_not_add_up(ledger: Ledger) -> None:
+    root = _create(ledger, {"filter": "rdp", "order": "6"})
+    head = ledger.head()
+    with pytest.raises(BudgetRefused, match="filter of the root"):
+        _create(ledger, {"filter": "rdp", "order": "7"}, commitment=None, parent=root, purpose="p")
+    assert ledger.head() == head
