@@ -17,8 +17,11 @@ continuous Gaussian of
 
     mu^2 = sum_g n_g N_g / sigma_g^2 + b^2,   b^2 = max_g N_g s^2 / (sigma_g^2 (sigma_g^2 - s^2)),
 
-and an atom at infinite loss of sum_g n_g N_g (r(s) + r(sigma_g)). Proof: docs/concepts/accounting.md. A continuous
-Gaussian that is in the tree anyway counts towards b^2.
+and an atom at infinite loss of sum_g n_g N_g (r(s) + r(sigma_g)). Proof: docs/concepts/accounting.md.
+
+A continuous Gaussian that is in the tree anyway may have been seen before a vector is chosen, and then it smooths the
+better of two combs at each loss, not their average. It counts towards b^2 only where N_g <= 3: there is no choice, as
+all ones dominate every other vector.
 
 >>> folded = fold([(DiscreteGaussian(sigma="40", l2_sensitivity="1"), 29)], atom=1e-14, smooth=0.0)
 >>> round(folded.mu_squared * 40**2 / 29, 6)
@@ -35,6 +38,9 @@ from dataclasses import dataclass
 
 from accounting.errors import UnsupportedEventError
 from accounting.event import DiscreteGaussian
+
+ONE_SHAPE = 3
+"""Largest squared norm at which one change vector dominates all others: as many ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +64,20 @@ def fold(groups: Sequence[tuple[DiscreteGaussian, int]], *, atom: float, smooth:
     Args:
         groups: events and how often each was used.
         atom: mass at infinite loss that may be spent on it, > 0.
-        smooth: mu^2 of the continuous Gaussians of the same tree, composed; 0 if there are none.
+        smooth: mu^2 of the continuous Gaussians of the same tree, composed; 0 if there are none. Of use only to events
+            of at most `ONE_SHAPE`.
 
     Raises:
         UnsupportedEventError: if some noise is too narrow for so small an atom.
     """
     s_squared = smoothing_width(groups, atom)
     needed = max((smoothing(event, s_squared) for event, _ in groups), default=0.0)
+    chosen = max((smoothing(event, s_squared) for event, _ in groups if event.squared_change > ONE_SHAPE), default=0.0)
     if math.isinf(needed):
         raise UnsupportedEventError(
             "Discrete noise this narrow has no continuous bound.", "Use sigma of 3 or more, or smaller changes."
         )
-    extra = max(0.0, needed - smooth)
+    extra = max(chosen, needed - smooth)
     mu_squared = math.fsum(n * event.squared_change / float(event.sigma) ** 2 for event, n in groups)
     return Folded(mu_squared=(smooth + mu_squared + extra) * (1 + 1e-12), smoothing=extra, atom=atom if groups else 0.0)
 

@@ -54,7 +54,7 @@ from accounting.event import (
     SparseVector,
     ZCDPFilter,
 )
-from accounting.fold import fold, smoothing, smoothing_width
+from accounting.fold import ONE_SHAPE, fold, smoothing, smoothing_width
 from accounting.gaussian import composed_mu, discrete_gaussian_tail
 from accounting.losses import from_block, gaussian, single
 from accounting.rdp import RDPAccountant, divergence
@@ -169,13 +169,13 @@ def _to_fold(groups: Counter[Event], smooth: float, variance: float, atom: float
     """Discrete Gaussians to treat as continuous: where that is next to free, and where there is no other way."""
     discrete = [(event, times) for event, times in groups.items() if isinstance(event, DiscreteGaussian)]
     s_squared = smoothing_width(discrete, atom)
-    free = max(smooth, FOLD_SLACK * variance)
+    slack = FOLD_SLACK * variance
     return [
         (event, times)
         for event, times in discrete
         if event.squared_change > MAX_SQUARED_CHANGE
         or event.sigma > MAX_DISCRETE_SIGMA
-        or smoothing(event, s_squared) <= free
+        or smoothing(event, s_squared) <= (max(smooth, slack) if event.squared_change <= ONE_SHAPE else slack)
     ]
 
 

@@ -6,8 +6,10 @@ Proposition 12):
 
     eps = D_alpha + (log(1/delta) + (alpha - 1) log(1 - 1/alpha) - log alpha) / (alpha - 1)
 
-Poisson sampling follows Mironov, Talwar and Zhang 2019: the binomial sum at integer orders, quadrature of the same
-integral between them. Partition selection is approximate DP: its atom is taken from delta first.
+Where a loss is tiny the logarithm of a mean near one cancels: every curve is raised by its rounding, and is never above
+zCDP's line alpha rho, which is as good there. Poisson sampling follows Mironov, Talwar and Zhang 2019: the binomial sum
+at integer orders, quadrature of the same integral between them. Partition selection is approximate DP: its atom is
+taken from delta first.
 
 >>> from accounting.relation import PrivacyUnit
 >>> tree = EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=PrivacyUnit(),
@@ -53,6 +55,7 @@ _CLOSED_ORDERS = 1 + np.logspace(-3, 7, 241)
 _SAMPLED_ORDERS = np.concatenate([1 + np.logspace(-2, 1, 46), np.arange(12.0, 256.0), np.arange(256.0, 2049.0, 64.0)])
 _NARROW_ORDER = 40.0  # from here on integer orders are dense enough
 _MAX_LATTICE_SHIFT = 4096
+_ROUNDING = 2e-15  # of the logarithm of a mean, for each nat of its largest exponent and one more
 
 
 class RDPAccountant:
@@ -146,6 +149,13 @@ def _convert(divergences: Array, orders: Array, delta: float) -> Array:
     return converted
 
 
+def _raised(divergences: Array, orders: Array, largest: float, rho: float) -> Array:
+    """A computed curve with its rounding on top, or zCDP's line where that is lower; losses are at most `largest`."""
+    finite = np.where(np.isinf(orders), 2.0, orders)
+    rounding = _ROUNDING * (1 / (finite - 1) + largest)
+    return np.asarray(np.where(np.isinf(orders), divergences, np.minimum(divergences + rounding, orders * rho)))
+
+
 def _power_sum(log_p: Array, losses: Array, orders: Array) -> Array:
     """D_alpha of a pair with losses of probability exp(log_p): log E[exp((alpha - 1) L)] / (alpha - 1)."""
     finite = np.where(np.isinf(orders), 2.0, orders)  # D_infinity is the largest loss, put in at the end
@@ -160,7 +170,8 @@ def _laplace(eps: float, orders: Array) -> Array:
     finite = np.where(np.isinf(orders), 2.0, orders)
     first = np.log(finite / (2 * finite - 1)) + (finite - 1) * eps
     second = np.log((finite - 1) / (2 * finite - 1)) - finite * eps
-    return np.where(np.isinf(orders), eps, np.logaddexp(first, second) / (finite - 1))
+    curve = np.where(np.isinf(orders), eps, np.logaddexp(first, second) / (finite - 1))
+    return _raised(curve, orders, eps, eps**2 / 2)
 
 
 def _discrete_laplace(scale: float, change: int, orders: Array) -> Array:
@@ -171,12 +182,14 @@ def _discrete_laplace(scale: float, change: int, orders: Array) -> Array:
     log_q = -1 / scale
     log_p = x * log_q - math.log1p(math.exp(log_q))
     log_p[1:-1] += math.log(-math.expm1(log_q))
-    return _power_sum(log_p, (change - 2.0 * x) / scale, orders)
+    largest = change / scale
+    return _raised(_power_sum(log_p, (change - 2.0 * x) / scale, orders), orders, largest, largest**2 / 2)
 
 
 def _randomized_response(eps: float, orders: Array) -> Array:
     log_yes = -math.log1p(math.exp(-eps))
-    return _power_sum(np.array([log_yes, log_yes - eps]), np.array([eps, -eps]), orders)
+    curve = _power_sum(np.array([log_yes, log_yes - eps]), np.array([eps, -eps]), orders)
+    return _raised(curve, orders, eps, eps**2 / 2)
 
 
 def _two_ends(eps: float, span: float, orders: Array) -> Array:
@@ -189,7 +202,7 @@ def _two_ends(eps: float, span: float, orders: Array) -> Array:
         span_log = math.log(-math.expm1(low - high))
         log_p = np.array([math.log(-math.expm1(low)), low + math.log(-math.expm1(-high))]) - span_log
         worst = np.maximum(worst, _power_sum(log_p, np.array([high, low]), orders))
-    return worst
+    return _raised(worst, orders, eps, min(span**2 / 8, eps**2 / 2))
 
 
 def _one_question(event: SparseVector, order: float) -> float:
@@ -217,7 +230,7 @@ def _bounded_range(eta: float, orders: Array) -> Array:
     q = np.expm1(t - eta) / math.expm1(-eta)  # p_t = (e^eta - e^t) / (e^eta - 1), divided by e^eta
     with np.errstate(divide="ignore"):
         value = np.logaddexp(np.log(q) + s * t, np.log1p(-q) + s * (t - eta))
-    return np.where(np.isinf(orders), eta, value / s)
+    return _raised(np.where(np.isinf(orders), eta, value / s), orders, eta, eta**2 / 8)
 
 
 def _discrete_gaussian_exact(sigma: float, order: float) -> float:

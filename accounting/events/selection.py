@@ -114,10 +114,10 @@ class PredictionTokens(Checked):
     on a set of candidates that depends on public data only. That is an exponential mechanism whose score moves by a
     vector in [-m C / s, m C / s] for a unit with m = `rows_per_unit` rows that come or go, and its bounded range is
 
-        2 m C / (s tau)   zero_out: slots are public and a blanked row adds nothing; or add_remove with a `batch` that
-                          is "summed": every row of the batch, over the constant s;
-        4 m C / (s tau)   add_remove with a batch "truncated" to s rows, where each new row displaces another, or
-                          "averaged" over the rows present, at least s of them;
+        2 m C / (s tau)   a `batch` that is "summed": every row of it, over the constant s; or zero_out with one that is
+                          "truncated": slots are public, and a blanked row adds nothing and keeps its slot;
+        4 m C / (s tau)   add_remove with a batch "truncated" to s rows, where each new row displaces another; or a
+                          batch "averaged" over the rows present, at least s of them, among which no blanked row is;
         twice that        replace_one: a row goes and another comes, in one batch or in two.
 
     Writing 2 where a batch is truncated is the trap: the price would be a quarter of the true zCDP.
@@ -153,6 +153,7 @@ class PredictionTokens(Checked):
     def bounded_range(self) -> Decimal:
         """Of one token, rounded up; relation of the event, all rows of one unit."""
         replaced = self.relation is NeighboringRelation.REPLACE_ONE
-        displaced = self.relation is not NeighboringRelation.ZERO_OUT and self.batch != "summed"
+        kept = self.relation is NeighboringRelation.ZERO_OUT and self.batch == "truncated"  # a blank keeps its slot
+        displaced = self.batch != "summed" and not kept
         moved = _UP.multiply(Decimal(2 * (1 + replaced) * (1 + displaced) * self.rows_per_unit), self.clip)
         return _UP.divide(moved, _UP.multiply(Decimal(self.batch_size), self.temperature))

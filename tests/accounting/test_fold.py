@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from accounting import pld
 from accounting.calibrate import calibrate
 from accounting.crosscheck import PLD, RDP, price
 from accounting.decimals import decimal_up
@@ -113,11 +114,34 @@ def test_atoms_are_within_what_was_granted():
         assert coordinates * 2 * 2 * (q + q**4 + q**9) <= atom
 
 
-def test_a_gaussian_that_is_there_anyway_smooths_for_free():
-    group = counts(20, 100)
-    needed = smoothing(group, smoothing_width([(group, 1)], 1e-12))
-    assert fold([(group, 1)], atom=1e-12, smooth=needed * 1.01).smoothing == 0.0
-    assert fold([(group, 1)], atom=1e-12, smooth=needed / 2).smoothing == pytest.approx(needed / 2)
+def test_a_gaussian_that_is_there_anyway_smooths_for_free_what_has_one_shape():
+    for squared, free in ((3, True), (4, False)):
+        group = counts(20, squared)
+        needed = smoothing(group, smoothing_width([(group, 1)], 1e-12))
+        for smooth, left in ((needed * 1.01, 0.0), (needed / 2, needed / 2)):
+            assert fold([(group, 1)], atom=1e-12, smooth=smooth).smoothing == pytest.approx(left if free else needed)
+
+
+@pytest.mark.parametrize(("sigma", "squared", "shapes"), [(1.9, 4, [(2,), (1,) * 4]), (3.0, 9, [(3,), (2, 2, 1)])])
+def test_a_shape_chosen_after_a_continuous_answer_does_not_beat_the_price(sigma, squared, shapes):
+    """The Gaussian answer says on which side of a comb's teeth the sum will lie, so it cannot smooth the comb."""
+    delta, event = 1e-5, counts(sigma, squared)
+    needed = math.sqrt(smoothing(event, smoothing_width([(event, 1)], pld.FOLD_ATOM * delta)))
+    gaussian = Gaussian(sigma=f"{0.9999 / needed:.6f}", l2_sensitivity="1")
+    mu, z = 1 / float(gaussian.sigma), np.linspace(-9, 9, 12_001)
+    weights, first = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum(), mu**2 / 2 + mu * z
+    combs = [joint(*(coordinate(sigma, v) for v in shape)) for shape in shapes]
+
+    def attained(eps):
+        each = [np.maximum(0.0, -np.expm1(eps - first[:, None] - losses)) @ masses for losses, masses in combs]
+        return float(weights @ np.max(each, axis=0)), float(weights @ each[0])
+
+    for events in ((gaussian, event), (event, gaussian)):
+        priced = PLD.opinion(tree(*events), delta).epsilon
+        chosen, fixed = attained(priced)
+        assert chosen <= delta * (1 + 1e-6)
+        assert fixed < 0.995 * chosen  # and the choice is worth something
+        assert attained(0.998 * priced)[0] > delta  # which the price is hardly above
 
 
 def test_noise_too_narrow_is_refused():
@@ -144,8 +168,6 @@ def test_many_rows_a_user_cost_no_more_noise_than_their_number(k):
 
 @pytest.mark.parametrize("selections", [(), (Exponential(bounded_range="0.1", count=8),)])
 def test_folded_and_exact_distributions_agree(monkeypatch, selections):
-    import accounting.pld as pld
-
     events = (counts(12, 1), counts(30, 2), counts(9, 4), *selections)
     answers = []
     for slack in (0.0, 1.0):

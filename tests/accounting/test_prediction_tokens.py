@@ -31,6 +31,8 @@ def tree(*events, relation=ADD):
 def next_word(rows, batch, public):
     """Law of the next token, as the docstring describes it. `rows` in hash order; None is a blanked row."""
     kept = rows[:SIZE] if batch == "truncated" else rows
+    if batch == "averaged":
+        kept = [row for row in kept if row is not None]
     moved = [np.zeros(WORDS) if row is None else np.clip(row, -CLIP, CLIP) for row in kept]
     scores = public + np.sum(moved, axis=0) / (max(len(kept), 1) if batch == "averaged" else SIZE)
     weights = np.exp((scores - scores.max()) / HEAT)
@@ -39,7 +41,7 @@ def next_word(rows, batch, public):
 
 def neighbours(relation, batch, rng):
     """Pairs of batches; logits far beyond the clip, so that its corners are met."""
-    size = SIZE + int(rng.integers(0, 3)) if batch == "averaged" else SIZE
+    size = SIZE + int(rng.integers(relation is ZERO, 3)) if batch == "averaged" else SIZE
     rows = [rng.choice([-3.0, 3.0], WORDS) if rng.random() < 0.7 else rng.normal(size=WORDS) for _ in range(size)]
     other = list(rows)
     at = int(rng.integers(0, size))
@@ -53,7 +55,7 @@ def neighbours(relation, batch, rng):
 
 
 CASES = [(ADD, "summed", 2), (ADD, "truncated", 4), (ADD, "averaged", 4), (REPLACE, "summed", 4), (ZERO, "summed", 2)]
-CASES += [(ZERO, "truncated", 2)]
+CASES += [(ZERO, "truncated", 2), (ZERO, "averaged", 4)]
 
 
 @pytest.mark.parametrize(("relation", "batch", "factor"), CASES)
