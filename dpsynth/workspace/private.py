@@ -47,12 +47,13 @@ class PrivateRows:
         parts: the split.
         commitment: of the content that was read.
         unit: whose rows belong together, and how many of one are kept.
+        ledger: id and first public key of the workspace's ledger, which alone can vouch for a read.
     """
 
-    __slots__ = ("_parts", "commitment", "unit")
+    __slots__ = ("_parts", "commitment", "ledger", "unit")
 
-    def __init__(self, parts: Split, *, commitment: str, unit: PrivacyUnit) -> None:
-        self._parts, self.commitment, self.unit = parts, commitment, unit
+    def __init__(self, parts: Split, *, commitment: str, unit: PrivacyUnit, ledger: tuple[str, bytes]) -> None:
+        self._parts, self.commitment, self.unit, self.ledger = parts, commitment, unit, ledger
 
     def __repr__(self) -> str:
         return "PrivateRows(sealed)"
@@ -70,10 +71,11 @@ class PrivateRows:
             bound_key: 32 secret bytes that choose which rows of a unit are kept.
 
         Raises:
-            CapabilityRefused: it is none of this ledger, was used, or is for other data or another plan.
+            CapabilityRefused: it is none of this ledger, was used, or is for other data or another plan; or the ledger
+                is not the workspace's.
             ReservationRefused: the reservation was closed meanwhile.
         """
-        _check_ledger(ledger)
+        self._check(ledger)
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
         return bounded(self._parts.train, self.unit, bound_key)
 
@@ -81,9 +83,9 @@ class PrivateRows:
         """Both parts, for figures about a draft that was paid for.
 
         Raises:
-            CapabilityRefused: no commit of this reservation on this data is in the ledger.
+            CapabilityRefused: no commit of this reservation on this data is in the workspace's ledger.
         """
-        _check_ledger(ledger)
+        self._check(ledger)
         paid = ledger.budget(budget_id).commitment == self.commitment and any(
             run.reservation_id == reservation_id and run.status is Status.COMMITTED
             for run in ledger.reservations(budget_id)
@@ -94,6 +96,15 @@ class PrivateRows:
                 "Restore the ledger, or synthesize again.",
             )
         return self._parts
+
+    def _check(self, ledger: object) -> None:
+        if not isinstance(ledger, Ledger):
+            raise CapabilityRefused("Only a Ledger can vouch for a reservation.", "Open the workspace's ledger.")
+        if (ledger.ledger_id, ledger.public_key) != self.ledger:
+            raise CapabilityRefused(
+                "This is not the ledger in which the data has its budget, so what it granted counts nowhere.",
+                "Open the workspace's ledger.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,15 +138,12 @@ def open_source(
         key=workspace.secret(f"split/{record.commitment}"),
         unit_column=record.unit.column,
     )
-    rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit)
+    with workspace.ledger() as ledger:
+        own = ledger.ledger_id, ledger.public_key
+    rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit, ledger=own)
     return Checked(schema=found.schema, rows=rows, warnings=found.warnings)
 
 
 def bounded(table: Table, unit: PrivacyUnit, key: bytes) -> Table:
     """Of each unit no more rows than its bound; the table itself where one row is one unit."""
     return table if unit.column is None else table.bounded(unit.column, unit.max_records, key)
-
-
-def _check_ledger(ledger: object) -> None:
-    if not isinstance(ledger, Ledger):
-        raise CapabilityRefused("Only a Ledger can vouch for a reservation.", "Open the workspace's ledger.")

@@ -180,8 +180,24 @@ def test_a_ledger_of_ones_own_vouches_for_nothing(world: World, tmp_path: Path) 
     with pytest.raises(CapabilityRefused, match="Only a Ledger"):
         world.fit(world.capability(run), run, Yes())
     own = Ledger.create(tmp_path / "own.db", signer=Signer.generate())
-    with own, pytest.raises(CapabilityRefused, match="not handed out"):
+    with own, pytest.raises(CapabilityRefused, match="not the ledger"):
         world.fit(None, run, own)
+
+
+def test_a_real_ledger_with_a_budget_of_ones_own_on_the_same_data_opens_nothing(world: World, tmp_path: Path) -> None:
+    """Everything in it is genuine, but it is not where this workspace's data has its budget."""
+    granted = world.ledger.budget(world.ws.budget_id(world.ledger, world.records[0]))
+    unit, relation = PrivacyUnit.from_json(granted.unit), NeighboringRelation(granted.relation)
+    with Ledger.create(tmp_path / "own.db", signer=Signer.generate()) as own:
+        budget = own.create_budget(
+            dataset="mine", commitment=granted.commitment, unit=unit, relation=relation, epsilon=1000, delta="1e-5"
+        )
+        run = own.reserve(budget, _plan(own, budget), delta="1e-9", run_id="run", purpose="test")
+        with pytest.raises(CapabilityRefused, match="not the ledger"):
+            world.fit(own.check_token(run.id, run.token), run, own)
+        own.commit(run.id, run.plan)
+        with pytest.raises(CapabilityRefused, match="not the ledger"):
+            world.rows.to_compare(own, budget, run.id)
 
 
 def _race(times: int, step: Callable[[], object]) -> int:
@@ -253,7 +269,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "schema/checks.py": "prepare",
         "workspace/datasets.py": "register: column names",
         "tabular/records/public_prior.py": "a prior that is declared public",
-        "cli/commands/judge.py": "audit and evaluate on anybody's data: reports, no release",
+        "cli/commands/tables.py": "audit and evaluate on anybody's data: reports, no release",
     },
 }
 
