@@ -98,18 +98,28 @@ def one_run_bound(
         rng: breaks ties between equal scores; independent of the coins.
         alpha: one minus the confidence.
     """
+    if not 0.0 <= delta < 1.0:
+        raise AttackParameterError(f"Expected delta in [0, 1), got {delta}.")
     m = len(scores)
-    if m < 2 or not 0.0 <= delta < 1.0:
-        raise AttackParameterError(f"Expected at least two canaries and delta in [0, 1), got {m} and {delta}.")
-    ranked = np.asarray(included, dtype=bool)[np.lexsort((rng.random(m), scores))]
     best = (0.0, 0, 0)
     ceiling, level = 0.0, alpha / len(GUESS_SHARES)
-    for share in GUESS_SHARES:
-        half = max(1, round(share * m / 2.0))
-        half = min(half, m // 2)
-        correct = int(ranked[m - half :].sum() + (~ranked[:half]).sum())
-        value = one_run_epsilon(m=m, guesses=2 * half, correct=correct, delta=delta, alpha=level)
-        ceiling = max(ceiling, one_run_epsilon(m=m, guesses=2 * half, correct=2 * half, delta=delta, alpha=level))
+    for guesses, correct in guess_counts(scores, included, rng=rng):
+        value = one_run_epsilon(m=m, guesses=guesses, correct=correct, delta=delta, alpha=level)
+        ceiling = max(ceiling, one_run_epsilon(m=m, guesses=guesses, correct=guesses, delta=delta, alpha=level))
         if value > best[0] or best[1] == 0:
-            best = (value, 2 * half, correct)
+            best = (value, guesses, correct)
     return OneRunBound(value=best[0], ceiling=ceiling, guesses=best[1], correct=best[2], m=m, delta=delta, alpha=alpha)
+
+
+def guess_counts(scores: FloatArray, included: NDArray[np.bool_], *, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """(guesses, correct) on each rung of the ladder: the r / 2 highest scores are called in, the r / 2 lowest out.
+
+    Raises:
+        AttackParameterError: fewer than two canaries.
+    """
+    m = len(scores)
+    if m < 2:
+        raise AttackParameterError(f"Expected at least two canaries, got {m}.")
+    ranked = np.asarray(included, dtype=bool)[np.lexsort((rng.random(m), scores))]
+    halves = [min(max(1, round(share * m / 2.0)), m // 2) for share in GUESS_SHARES]
+    return [(2 * half, int(ranked[m - half :].sum() + (~ranked[:half]).sum())) for half in halves]
