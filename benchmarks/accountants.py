@@ -1,6 +1,6 @@
 """How tight and how fast the accountants are, beside other libraries, each in a process of its own.
 
-    python benchmarks/accounting.py [--plans 1000] [--python PATH] [--json FILE]
+    python benchmarks/accountants.py [--plans 1000] [--python PATH] [--json FILE]
 
 Ours and dp-accounting (a dependency) run in this interpreter; `--python` names another one that has opacus, which is
 left out where it does not import. Wall and CPU seconds include imports; memory is the peak of the child. Epsilons at
