@@ -13,6 +13,9 @@ harmless release never fails and passes where the table is large enough.
     copy100 … 1     that share of the independent release replaced by exact copies of members
     tail2           copies of the 2 % most isolated members in an otherwise independent release
     noised          every member once, one numeric column shifted by a thousandth of its range
+    shifted         every member once, every number shifted by a secret third of its range
+    permuted        every member once, one column permuted over the rows
+    quantised       every member once, numbers rounded to eighths of their range
 """
 
 from __future__ import annotations
@@ -135,6 +138,29 @@ def noised(members: Frame) -> Frame:
     return members.assign(**{name: members[name] + span / 1000.0})
 
 
+def numbers(table: Frame) -> list[str]:
+    """Columns of numbers with more than two values."""
+    return [c for c in table.columns if pd.api.types.is_numeric_dtype(table[c]) and table[c].nunique() > 2]
+
+
+def shifted(members: Frame) -> Frame:
+    """Every member, every number moved by a third of its column's range."""
+    spans = {c: float(members[c].max() - members[c].min()) for c in numbers(members)}
+    return members.assign(**{c: members[c] + span / 3.0 for c, span in spans.items()})
+
+
+def permuted(members: Frame, rng: np.random.Generator) -> Frame:
+    """Every member, the column with the most values permuted over the rows."""
+    name = max(numbers(members), key=lambda c: members[c].nunique())
+    return members.assign(**{name: rng.permutation(members[name].to_numpy())})
+
+
+def quantised(members: Frame) -> Frame:
+    """Every member, numbers rounded to eighths of their range."""
+    steps = {c: float(members[c].max() - members[c].min()) / 8.0 for c in numbers(members)}
+    return members.assign(**{c: (members[c] / step).round() * step for c, step in steps.items()})
+
+
 RELEASES: dict[str, Callable[[Frame, Frame, np.random.Generator], Frame]] = {
     "null": lambda _members, spare, _rng: spare,
     "independent": lambda members, _spare, rng: independent(members, len(members), rng),
@@ -150,6 +176,9 @@ RELEASES: dict[str, Callable[[Frame, Frame, np.random.Generator], Frame]] = {
     },
     "tail2": lambda members, _spare, rng: with_tail(independent(members, len(members), rng), members, 0.02),
     "noised": lambda members, _spare, _rng: noised(members),
+    "shifted": lambda members, _spare, _rng: shifted(members),
+    "permuted": lambda members, _spare, rng: permuted(members, rng),
+    "quantised": lambda members, _spare, _rng: quantised(members),
 }
 
 
