@@ -43,3 +43,16 @@ def charge_of(tree: EventTree, guarantee: Guarantee, composition: Composition) -
         return Charge(loss=price_up(guarantee.epsilon), delta=parse_delta(guarantee.delta))
     loss = total_rho_up(tree) if composition.order is None else total_divergence_up(tree, composition.order)
     return Charge(loss=price_up(loss), delta=total_atoms_up(tree), currency=composition.currency)
+
+
+def undercharged(charge: Charge, tree: EventTree, guarantee: Guarantee, composition: Composition) -> bool:
+    """Whether a ledger charged less than these events cost under its budget's filter, by today's accountants.
+
+    Another machine may have rounded the same sum otherwise: one part in 10^9, and a unit of the last place, is allowed.
+
+    Raises:
+        UnsupportedEventError: the filter has no price for an event.
+    """
+    share = Decimal("1e-9")
+    allowed = Charge(loss=price_up(charge.loss * share), delta=charge.delta * share, currency=charge.currency)
+    return not charge.plus(allowed).covers(charge_of(tree, guarantee, composition))

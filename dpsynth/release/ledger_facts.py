@@ -15,7 +15,9 @@ from typing import Any
 from accounting.errors import AccountingError
 from accounting.event import EventTree
 from accounting.guarantee import Guarantee
+from accounting.ledger.amounts import Charge
 from accounting.ledger.entry import Entry, Kind
+from accounting.ledger.pricing import undercharged
 from accounting.ledger.slice import SliceFacts
 from dpsynth.release.documents import Refusal
 from dpsynth.release.entries import attempts
@@ -91,6 +93,20 @@ def committed(commit: Entry) -> tuple[EventTree, Guarantee]:
         return EventTree.from_json(commit.body.get("events")), Guarantee.from_json(commit.body.get("guarantee"))
     except AccountingError as error:
         raise Refusal("events_malformed", f"The committed events cannot be read: {error.message}") from None
+
+
+def check_charge(slice_facts: SliceFacts, commit: Entry) -> None:
+    """A commit was charged what its events cost in its budget's filter; in epsilon the chain's rules say so already.
+
+    Raises:
+        Refusal: `charge_wrong` if it was charged less, `events_malformed` as `committed`.
+    """
+    composition = slice_facts.budgets[str(commit.budget_id)].composition
+    tree, guarantee = committed(commit)
+    charge = Charge.from_json(commit.body["charge"], composition.currency)
+    if undercharged(charge, tree, guarantee, composition):
+        raise Refusal("charge_wrong", f"The committed events cost more {composition.currency.value} or delta than the "
+                      f"{charge} that the budget was charged.")  # fmt: skip
 
 
 def _inner_seeded(tree: EventTree) -> bool:

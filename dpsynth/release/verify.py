@@ -42,7 +42,7 @@ from dpsynth.release.dsse import open_envelope
 from dpsynth.release.evidence import Evidence, LedgerFacts
 from dpsynth.release.keys import read_public_key
 from dpsynth.release.layout import LEDGER, MEMBERS, STATEMENT, root
-from dpsynth.release.ledger_facts import committed, ledger_facts
+from dpsynth.release.ledger_facts import check_charge, committed, ledger_facts
 from dpsynth.release.policy import Policy
 from dpsynth.release.public_view import DECISION_SCHEMA, EVIDENCE_SCHEMA
 from dpsynth.release.rules import RULES, load_rule
@@ -398,6 +398,7 @@ class Verifier:
         if abs(computed.epsilon - recorded.epsilon) > TOLERANCE * max(computed.epsilon, recorded.epsilon):
             raise Refusal("guarantee_wrong", f"The committed events cost epsilon {computed.epsilon}, not "
                           f"{recorded.epsilon} as claimed.")  # fmt: skip
+        check_charge(self.slice, commit)
         if self.card.guarantee_in_words != recorded.sentence():
             raise Refusal("guarantee_mismatch", "The card's sentence is not that of its guarantee.")
         self.guarantee = recorded

@@ -217,14 +217,31 @@ def overspent_budget(world: World, folder: Path) -> Path:
 @case("owner", "guarantee", "guarantee_wrong")
 def epsilon_written_into_the_ledger(world: World, folder: Path) -> Path:
     """The owner commits the events below their price; the recomputed guarantee tells."""
-    other = make_world(folder.parent / "cheap")
+
+    def cheap(body: dict[str, Any]) -> None:
+        body["guarantee"] = {**body["guarantee"], "epsilon": "0.2"}
+
+    return _repriced(make_world(folder.parent / "cheap"), folder, world.signer, cheap)
+
+
+@case("owner", "guarantee", "charge_wrong")
+def rho_written_into_the_ledger(world: World, folder: Path) -> Path:
+    """The guarantee is right, but a budget of a zcdp filter was charged a thousandth: it would have room for more."""
+
+    def cheap(body: dict[str, Any]) -> None:
+        body["charge"] = {**body["charge"], "rho": "0.0000028"}
+
+    return _repriced(make_world(folder.parent / "cheap", adds_up="zcdp"), folder, world.signer, cheap)
+
+
+def _repriced(other: World, folder: Path, signer: Signer, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A release from a ledger whose owner wrote all prices of its budget anew, and signed every entry again."""
     other.synthesize("draft-1")
-    entries = other.ledger.entries()
     rebuilt, head = [], None
-    for entry in entries:
+    for entry in other.ledger.entries():
         body = dict(entry.body)
         if body["kind"] in {"reserve", "commit"} and body["budget_id"] == other.budget_id:
-            body["guarantee"] = {**body["guarantee"], "epsilon": "0.2"}
+            change(body)
         row = seal(body, head, other.ledger_signer)
         rebuilt.append(row)
         head = Head(row.seq, row.hash)
@@ -238,7 +255,7 @@ def epsilon_written_into_the_ledger(world: World, folder: Path) -> Path:
     record_attempt(other.ledger, other.draft, other.commitment(draft))
     other.attack()
     other.evaluate()
-    return forced(other, folder, world.signer, refused=False)
+    return forced(other, folder, signer, refused=False)
 
 
 def _rewrite(store: Path, rows: list[Any]) -> None:

@@ -234,3 +234,8 @@ def test_statements_with_odd_claims_are_refused(released, value):
             for _, check, _ in verifier.steps():
                 check()
             raise AssertionError(path)
+
+
+def test_a_release_from_a_budget_that_adds_up_rho_verifies(tmp_path):
+    world = ready_world(tmp_path / "world", adds_up="zcdp")
+    assert verify(world.release(tmp_path / "bundle").path, world.signer.public_bytes).ok

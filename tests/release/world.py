@@ -164,7 +164,7 @@ class World:
         return export(self.documents, decision or self.judge(), **arguments)
 
 
-def make_world(home: Path, *, policy: Policy | None = None, epsilon: str = "3") -> World:
+def make_world(home: Path, *, policy: Policy | None = None, epsilon: str = "3", adds_up: str = "basic") -> World:
     """A workspace with a budget for one table, and a second budget that nobody outside should see."""
     home.mkdir(parents=True, exist_ok=True)
     signer = Signer.generate()
@@ -173,7 +173,7 @@ def make_world(home: Path, *, policy: Policy | None = None, epsilon: str = "3") 
     world = World(home=home, policy=policy or default_policy(), ledger=ledger, vault=vault, ledger_signer=signer,
                   signer=Signer.generate())  # fmt: skip
     world.budget_id = ledger.create_budget(dataset="affairs", commitment=vault.commit(b"the survey"), epsilon=epsilon,
-                                           delta="1e-5", **TERMS)  # fmt: skip
+                                           delta="1e-5", filter=adds_up, **TERMS)  # fmt: skip
     other = ledger.create_budget(dataset="salaries", commitment=vault.commit(b"others"), epsilon="2", delta="1e-5",
                                  **TERMS)  # fmt: skip
     reserved = ledger.reserve(other, EVENTS, delta="1e-6", run_id="run-other", purpose="theirs")

@@ -28,7 +28,7 @@ from typing import Any
 
 from accounting.decimals import decimal_up
 from accounting.errors import AccountingError, ParameterError
-from accounting.ledger.amounts import Charge, Currency, Grant, price_up
+from accounting.ledger.amounts import Charge, Currency, Grant
 from accounting.ledger.composition import Composition
 from accounting.ledger.entry import Entry, Kind
 
@@ -128,7 +128,7 @@ def replay(entries: Iterable[Entry], method: str, *, each: Callable[[int], None]
 def _one(entry: Entry, method: str, known: dict[tuple[str, str], Decimal | str], composition: Composition) -> Replayed:
     from accounting.event import EventTree
     from accounting.guarantee import Guarantee
-    from accounting.ledger.pricing import charge_of
+    from accounting.ledger.pricing import undercharged
 
     body: Any = entry.body
     guarantee = Guarantee.from_json(body["guarantee"])
@@ -144,7 +144,7 @@ def _one(entry: Entry, method: str, known: dict[tuple[str, str], Decimal | str],
         outcome, reason = _judge(answer, stated, charge.loss, guarantee, same_version)
     else:
         outcome, reason = _judge(answer, stated, guarantee.epsilon, guarantee, same_version)
-        if not charge.plus(_tolerated(charge)).covers(charge_of(tree, guarantee, composition)):
+        if undercharged(charge, tree, guarantee, composition):
             outcome, reason = Outcome.WRONG, f"The events cost more {composition.currency.value} or delta than charged."
     return Replayed(
         seq=entry.seq,
@@ -157,12 +157,6 @@ def _one(entry: Entry, method: str, known: dict[tuple[str, str], Decimal | str],
         outcome=outcome,
         reason=reason,
     )
-
-
-def _tolerated(charge: Charge) -> Charge:
-    """What another machine's rounding of the same sum may differ by: one part in 10^9, and a unit of the last place."""
-    share = Decimal("1e-9")
-    return Charge(loss=price_up(charge.loss * share), delta=charge.delta * share, currency=charge.currency)
 
 
 def _judge(
