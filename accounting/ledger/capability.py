@@ -5,7 +5,7 @@
 Whoever holds private rows asks `Ledger.redeem` for leave to hand them out. A capability is
 
 - genuine: the ledger object that made it knows it by identity, so a copy, a subclass or a look-alike is refused;
-- spent once: of two threads that redeem one, exactly one wins;
+- spent once: of two threads that redeem one, exactly one wins; a forked child cannot redeem its parent's;
 - bound: to the commitment of the data and to the digest of the plan;
 - live: redeeming reads the ledger again, so a reservation that was closed meanwhile opens nothing.
 
@@ -20,6 +20,7 @@ can reach into the objects, or open the file without asking. This stops forgetti
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import NoReturn, final
 
@@ -81,7 +82,8 @@ class Capabilities:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._unused: dict[int, ReadCapability] = {}  # by identity; held here, so that no id is given out twice
+        # By identity, with the process; held here, so that no id is given out twice.
+        self._unused: dict[int, tuple[ReadCapability, int]] = {}
 
     def grant(self, *, reservation_id: str, budget_id: str, commitment: str, plan_digest: str) -> ReadCapability:
         """A new one."""
@@ -93,7 +95,7 @@ class Capabilities:
             made_by=_MADE_HERE,
         )
         with self._lock:
-            self._unused[id(made)] = made
+            self._unused[id(made)] = made, os.getpid()
         return made
 
     def take(self, capability: ReadCapability, *, commitment: str, plan_digest: str) -> None:
@@ -103,8 +105,8 @@ class Capabilities:
             CapabilityRefused: not handed out here, used before, or for another data set or plan.
         """
         with self._lock:
-            known = self._unused.pop(id(capability), None)
-        if known is None or known is not capability:
+            known, process = self._unused.pop(id(capability), (None, None))
+        if known is None or known is not capability or process != os.getpid():
             raise CapabilityRefused(
                 "This capability was not handed out by this ledger, or was used before: one reservation pays for one "
                 "read.",

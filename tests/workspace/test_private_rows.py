@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import os
 import pickle
 import threading
 from collections.abc import Callable
@@ -224,6 +225,24 @@ def test_of_many_threads_with_one_capability_exactly_one_wins(world: World) -> N
         run = world.reserve(epsilon="0.01")
         capability = world.capability(run)
         assert _race(4, partial(world.fit, capability, run)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_cannot_use_its_parents_capability(world: World) -> None:
+    run = world.reserve()
+    capability = world.capability(run)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            world.fit(capability, run)
+        except CapabilityRefused:
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert set(world.fit(capability, run).columns) == {"a", "b"}
 
 
 def test_of_two_threads_with_one_token_exactly_one_wins(world: World) -> None:
