@@ -121,5 +121,10 @@ def guess_counts(scores: FloatArray, included: NDArray[np.bool_], *, rng: np.ran
     if m < 2:
         raise AttackParameterError(f"Expected at least two canaries, got {m}.")
     ranked = np.asarray(included, dtype=bool)[np.lexsort((rng.random(m), scores))]
-    halves = [min(max(1, round(share * m / 2.0)), m // 2) for share in GUESS_SHARES]
+    halves = [guesses // 2 for guesses in ladder(m)]
     return [(2 * half, int(ranked[m - half :].sum() + (~ranked[:half]).sum())) for half in halves]
+
+
+def ladder(m: int) -> list[int]:
+    """Even numbers of guesses that are tried on m canaries."""
+    return [2 * min(max(1, round(share * m / 2.0)), m // 2) for share in GUESS_SHARES]
