@@ -158,4 +158,5 @@ def _at_least(needed: int, by_answer: int, right: float, against: int) -> float:
 def _binomial(trials: int, hits: NDArray[np.int64], rate: float) -> FloatArray:
     """Probability mass of Binomial(trials, rate) at `hits`, 0 < rate < 1."""
     choose = gammaln(trials + 1) - gammaln(hits + 1) - gammaln(trials - hits + 1)
-    return np.exp(choose + hits * math.log(rate) + (trials - hits) * math.log1p(-rate))
+    mass: FloatArray = np.exp(choose + hits * math.log(rate) + (trials - hits) * math.log1p(-rate))
+    return mass
