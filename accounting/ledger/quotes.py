@@ -119,11 +119,11 @@ def quotes(
     apart = granted.delta / 2 if conversion_delta is None else conversion_delta
     if runs < 1 or not 0 < apart < granted.delta:
         raise AmountRefused("Expected at least one run, and 0 < conversion delta < the grant's.", "Correct the plan.")
-    found = [_quote(tree, Composition.basic(), delta=delta, granted=granted, runs=runs)]
-    found.append(_quote(tree, Composition.zcdp(conversion_delta=apart), delta=delta, granted=granted, runs=runs))
+    found = [quote(tree, Composition.basic(), delta=delta, granted=granted, runs=runs)]
+    found.append(quote(tree, Composition.zcdp(conversion_delta=apart), delta=delta, granted=granted, runs=runs))
     order = best_order(tree, runs=runs, conversion_delta=apart)
     by_order = Composition.rdp(order=order, conversion_delta=apart)
-    found.append(_quote(tree, by_order, delta=delta, granted=granted, runs=runs))
+    found.append(quote(tree, by_order, delta=delta, granted=granted, runs=runs))
     return tuple(found)
 
 
@@ -146,7 +146,8 @@ def best_order(tree: EventTree, *, runs: int, conversion_delta: Decimal) -> Deci
     return orders[int(np.argmin(runs * divergence(tree, alphas) + cost))]
 
 
-def _quote(tree: EventTree, composition: Composition, *, delta: Decimal, granted: Grant, runs: int) -> Quote:
+def quote(tree: EventTree, composition: Composition, *, delta: Decimal, granted: Grant, runs: int) -> Quote:
+    """Price a plan under one filter; arguments and errors as `quotes`."""
     about: dict[str, Any] = {"name": composition.name, "order": composition.order, "runs": runs, "granted": granted}
     try:
         charge = price_run(tree, delta, composition)[1]

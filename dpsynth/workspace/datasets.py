@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounting.relation import PrivacyUnit
-from dpsynth.core.errors import DataError, WorkspaceError
+from dpsynth.core.errors import DataError, ParameterError, WorkspaceError
 from dpsynth.data.options import ReadOptions
 from dpsynth.workspace.layout import read_json, write_json
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
+    from dpsynth.schema.model import Schema
 
 _NAME = re.compile(r"[^a-z0-9]+")
 
@@ -158,6 +159,56 @@ def check_declared(source: Path | Table, unit: str | None, schema: str | Path | 
         raise DataError(f"The table has no column '{unit}' to be the unit of privacy.", "Correct --unit.")
     if known is not None:
         check_columns(table, known)
+
+
+def drafted(source: Path | Table, *, target: str | None, unit: str | None) -> Schema:
+    """A schema from names and types of the columns alone; rows do not leave.
+
+    Raises:
+        DataError: the data cannot be read.
+        SchemaError: there is no such target or unit.
+    """
+    from dpsynth.data.read import read
+    from dpsynth.data.table import Table
+    from dpsynth.schema.draft import draft
+
+    return draft(source if isinstance(source, Table) else read(source), target=target, unit=unit)
+
+
+def as_table(source: Any) -> Table:
+    """A `Table` from a Table, an Arrow table or a pandas DataFrame.
+
+    Raises:
+        ParameterError: anything else.
+    """
+    import pyarrow as pa
+
+    from dpsynth.data.table import Table
+
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, pa.Table):
+        return Table.from_arrow(source)
+    if hasattr(source, "columns") and hasattr(source, "iloc"):
+        return Table.from_pandas(source)
+    raise ParameterError(
+        f"A {type(source).__name__} is not a table.", "Give a path, dp.read(...), an Arrow table or a DataFrame."
+    )
+
+
+def unit_of(column: str | None, max_records: int) -> PrivacyUnit:
+    """One row, or all rows that one value of a column names.
+
+    Raises:
+        ParameterError: a bound on rows per person without a column that names the person.
+    """
+    if column is None:
+        if max_records != 1:
+            raise ParameterError(
+                "A bound on rows per person needs the column that names the person.", "Add --unit COLUMN."
+            )
+        return PrivacyUnit()
+    return PrivacyUnit(kind="user", column=column, max_records=max_records)
 
 
 def table_bytes(table: Table) -> bytes:

@@ -42,6 +42,7 @@ from dpsynth.workspace.synthesis import CANARY_COIN
 if TYPE_CHECKING:
     import pandas as pd
 
+    from accounting.ledger.records import BudgetRecord
     from accounting.relation import PrivacyUnit
     from attacks import AttackReport
     from dpsynth.data.table import Table
@@ -109,6 +110,12 @@ class Draft:
     def guarantee(self) -> Guarantee:
         """What was reserved for it, in relation and unit."""
         return self.document.claimed
+
+    @property
+    def budget(self) -> BudgetRecord:
+        """The budget that paid for it, as the ledger knows it now."""
+        with self.workspace.ledger() as ledger:
+            return ledger.budget(self.document.budget_id)
 
     @property
     def ledger_entry(self) -> str:

@@ -21,6 +21,7 @@ from accounting.ledger import Ledger, Signer
 from accounting.ledger.rotation import RECOVERY
 from accounting.ledger.signing import key_id, load_public_key
 from dpsynth.core.errors import ParameterError, WorkspaceError
+from dpsynth.workspace.layout import MARKER
 
 if TYPE_CHECKING:
     from accounting.ledger import Entry
@@ -89,6 +90,32 @@ def make_recovery_key(workspace: Workspace, output: Path) -> Entry:
     made = Signer.generate()
     made.save(output)
     return add_key(workspace, made.public_bytes, RECOVERY)
+
+
+def make_pair(output: Path) -> tuple[Signer, Path]:
+    """Write a private key, and its public half beside it; no ledger hears of either.
+
+    Returns:
+        The key, and where its public half lies.
+
+    Raises:
+        ParameterError: the two would have one name, or the folder belongs to a workspace.
+        KeyRefused: a file exists or cannot be written.
+    """
+    public = output.with_suffix(".pub")
+    if public == output:
+        raise ParameterError(f"'{output}' would hold the private key and its public half.", "Name it FILE.key.")
+    if any((folder / MARKER).is_file() for folder in output.resolve().parents):
+        raise ParameterError(
+            f"'{output}' is in a workspace: a second person's key is none if its owner can use it.",
+            "Write it where only its holder can read.",
+        )
+    if public.exists():
+        raise ParameterError(f"'{public}' exists, and may be somebody's key.", "Choose another name.")
+    made = Signer.generate()
+    made.save(output)
+    made.save_public(public)
+    return made, public
 
 
 def add_key(workspace: Workspace, public_key: bytes | Path, role: str) -> Entry:

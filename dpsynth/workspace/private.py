@@ -26,7 +26,7 @@ from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
 from dpsynth.schema.checks import Prepared, prepare
 from dpsynth.schema.model import Schema
-from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.datasets import DatasetRecord, drafted
 from dpsynth.workspace.split import Split, split
 
 if TYPE_CHECKING:
@@ -142,6 +142,15 @@ def open_source(
         own = ledger.ledger_id, ledger.public_key
     rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit, ledger=own)
     return Checked(schema=found.schema, rows=rows, warnings=found.warnings)
+
+
+def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str | None) -> Schema:
+    """What names and types of a registered data set say, for a plan before any run; no row leaves.
+
+    Raises:
+        DataError, SchemaError: as `datasets.drafted`, or the file is gone or changed.
+    """
+    return drafted(workspace.load(record), target=target, unit=record.unit.column)
 
 
 def bounded(table: Table, unit: PrivacyUnit, key: bytes) -> Table:

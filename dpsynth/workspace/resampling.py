@@ -28,6 +28,7 @@ from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular.conditions.given import Given, conditions, from_text
 from dpsynth.tabular.saved.saving import SavedModel, from_bytes
+from dpsynth.workspace.budgets import runs_on
 from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.synthesis import next_number
 
@@ -51,8 +52,7 @@ def resample(workspace: Workspace, draft: Draft, rows: int | None, given: Given 
     sample = model.sample(rows or draft.document.rows, rng, given=allowed, balance=balance)
     vault, record = workspace.vault, workspace.registry.get(draft.document.dataset)
     with workspace.ledger(write=True) as ledger:
-        runs = ledger.reservations(draft.document.budget_id)
-        name = f"{record.name}-{next_number(workspace, record, runs):04d}"
+        name = f"{record.name}-{next_number(workspace, record, runs_on(ledger, record)):04d}"
         sealed = vault.seal(name, encode_parquet(sample), {"kind": "rows"})
         if draft.document.canaries.planted:
             vault.seal(f"{name}-canaries", vault.open(f"{first}-canaries"), {"kind": "canaries"})

@@ -6,7 +6,7 @@
     target: died                # optional
     unit: {column: patient_id, max_records: 4}    # optional; default: one row is one person
     budget: {epsilon: 3, delta: 1e-5}             # optional; granted if the data has none, never enlarged
-    synthesize: {epsilon: 1, delta: 1e-6}         # and `generator`; default: auto
+    synthesize: {epsilon: 1, delta: 1e-6}         # and `generator`; default: auto; `purpose`: a share that pays
     release: out                # optional: where the bundle goes if the gate says ship
 
 What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
@@ -51,6 +51,9 @@ class BudgetSection(_Section):
 
     epsilon: Amount
     delta: Amount
+    filter: str | None = None
+    order: Amount | None = None
+    conversion_delta: Amount | None = None
 
 
 class SynthesizeSection(_Section):
@@ -59,6 +62,7 @@ class SynthesizeSection(_Section):
     generator: str = "auto"
     epsilon: Amount
     delta: Amount
+    purpose: str | None = None
     rows: int | None = Field(default=None, ge=1)
     canaries: int = Field(default=CANARIES, ge=0)
 
@@ -123,7 +127,7 @@ def execute(
     unit, bound = (config.unit.column, config.unit.max_records) if config.unit else (None, 1)
     record = ws.register(config.data, unit=unit, max_per_unit=bound, schema=config.schema_)
     if config.budget is not None and not _has_budget(ws, record):
-        ws.create_budget(record, epsilon=config.budget.epsilon, delta=config.budget.delta)
+        ws.create_budget(record, **config.budget.model_dump())
     draft = _draft(ws, config, record, say, progress, warn)
     documents = draft.documents
     if documents.attack is None:
@@ -176,6 +180,8 @@ def _draft(
 ) -> Draft:
     """The draft of an earlier run of the same file, or a new one."""
     asked = config.model_dump(mode="json", include={"name", "target", "unit", "synthesize"})
+    if config.synthesize.purpose is None:  # as run files were remembered before there were purposes
+        del asked["synthesize"]["purpose"]
     schema = Schema.from_yaml(config.schema_).digest() if config.schema_ is not None else None
     memory = ws.layout.runs / f"{digest({**asked, 'schema': schema, 'commitment': record.commitment})[:32]}.json"
     if memory.exists():
@@ -193,6 +199,7 @@ def _draft(
         wanted.generator,
         epsilon=wanted.epsilon,
         delta=wanted.delta,
+        budget=wanted.purpose,
         target=config.target,
         rows=wanted.rows,
         canaries=wanted.canaries,

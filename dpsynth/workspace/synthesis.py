@@ -24,6 +24,7 @@ import pyarrow as pa
 
 import dpsynth
 from accounting.ledger import Ledger, Reservation, ReservationRecord
+from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from dpsynth.core.errors import DpsynthError, ParameterError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.core.progress import Progress
@@ -39,6 +40,7 @@ from dpsynth.tabular import GENERATORS
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.protocol import Generator, Plan
 from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
+from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
@@ -56,6 +58,7 @@ def synthesize(
     *,
     epsilon: Decimal,
     delta: Decimal,
+    purpose: str | None,
     schema: Schema | str | Path | None,
     target: str | None,
     rows: int | None,
@@ -72,15 +75,23 @@ def synthesize(
     prior = prior_digest(workspace, made_by)
     policy = workspace.policy()
     with workspace.ledger(write=True) as ledger:
-        budget_id = workspace.budget_id(ledger, record)
+        budget = budget_of(ledger, record, purpose)
         source = open_source(workspace, record, schema=schema, target=target)
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
-        run_id = f"{record.name}-{next_number(workspace, record, ledger.reservations(budget_id)):04d}"
-        reservation = ledger.reserve(
-            budget_id, plan.tree, delta=delta, run_id=run_id, purpose="synthesis", policy_digest=policy.digest()
-        )
+        run_id = f"{record.name}-{next_number(workspace, record, runs_on(ledger, record)):04d}"
+        try:
+            reservation = ledger.reserve(
+                budget.budget_id,
+                plan.tree,
+                delta=delta,
+                run_id=run_id,
+                purpose="synthesis",
+                policy_digest=policy.digest(),
+            )
+        except LedgerExceeded as short:
+            raise BudgetExceeded(short, record.name) from None
         try:
             fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress)
         except KeyboardInterrupt:
@@ -90,6 +101,7 @@ def synthesize(
             raise
         model = fitted.model
         facts = {"run_id": run_id, "generator": model.generator}
+        facts |= {} if budget.purpose is None else {"purpose": budget.purpose, "recipient": budget.recipient.value}
         facts |= {} if prior is None else {"prior_sha256": prior}
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)

@@ -16,7 +16,6 @@ Not guaranteed: protection from a person who can read `keys/`.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,13 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 from accounting.ledger import Ledger, Signer
 from accounting.ledger.errors import KeyRefused
-from accounting.relation import NeighboringRelation, PrivacyUnit
-from dpsynth.core.errors import BudgetRefused, DataError, ParameterError, WorkspaceError
+from dpsynth.core.errors import DataError, WorkspaceError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
-from dpsynth.workspace.datasets import DatasetRecord, Registry, check_declared, table_bytes
+from dpsynth.workspace import budgets
+from dpsynth.workspace.budgets import Node
+from dpsynth.workspace.datasets import DatasetRecord, Registry, as_table, check_declared, table_bytes, unit_of
 from dpsynth.workspace.layout import Layout, find
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Workspace:
             DatasetRecord(
                 name=name,
                 commitment=commitment,
-                unit=_unit(unit, max_per_unit),
+                unit=unit_of(unit, max_per_unit),
                 path=str(path.resolve()) if path is not None else None,
                 schema=str(Path(schema).resolve()) if schema is not None else None,
             ),
@@ -155,55 +155,110 @@ class Workspace:
         Raises:
             BudgetRefused: if the file's content is not registered, with the command that grants it a budget.
         """
+        known = self.registered(data)
+        if known is None:
+            raise budgets.no_budget(str(data))
+        if isinstance(data, DatasetRecord) or not Path(data).exists():
+            return known
+        if known.path is not None and not Path(known.path).exists():
+            return self.registry.add(replace(known, path=str(Path(data).resolve())))  # the same content, moved
+        return known
+
+    def registered(self, data: str | Path | DatasetRecord) -> DatasetRecord | None:
+        """As `find`, or None for a file whose content is not registered; nothing is written."""
         if isinstance(data, DatasetRecord):
             return data
         path = Path(data)
         if not path.exists() and not path.is_symlink():
             return self.registry.get(str(data))
-        known = self.registry.by_commitment(self._commit_file(path))
-        if known is None:
-            raise _no_budget(str(data))
-        if known.path is not None and not Path(known.path).exists():
-            return self.registry.add(replace(known, path=str(path.resolve())))  # the same content, moved
-        return known
+        return self.registry.by_commitment(self._commit_file(path))
 
-    def create_budget(self, data: str | Path | DatasetRecord, *, epsilon: Any, delta: Any) -> Balance:
-        """Grant a data set its budget; only amendments change it later.
+    def create_budget(
+        self,
+        data: str | Path | DatasetRecord,
+        *,
+        epsilon: Any,
+        delta: Any,
+        filter: str | None = None,  # noqa: A002 - the field's word
+        order: Any = None,
+        conversion_delta: Any = None,
+        parent: str | Path | DatasetRecord | None = None,
+        purpose: str | None = None,
+        recipient: str = budgets.ANYBODY,
+    ) -> Balance:
+        """Grant a data set its budget, or take a share of it; only amendments change either later.
 
         Args:
             data: a registered data set.
             epsilon: of the data set's unit, add/remove, for all releases together.
             delta: likewise.
+            filter: what adds up across runs: basic (default), zcdp or rdp; a version and a share have their parent's.
+            order: alpha of an rdp filter.
+            conversion_delta: the part of delta that zcdp and rdp convert at; default half of it.
+            parent: of data without a budget: the data set (or budget id) that this is a version of, or overlaps with,
+                so that both spend from one; of a share: another share of the same data.
+            purpose: makes it a share, without data of its own: its name, which receivers of slices see.
+            recipient: for whom a share is: any, internal, restricted or public.
 
         Raises:
-            BudgetRefused: the data has a budget.
+            BudgetRefused: the data has a budget, or the part does not suit what it is a part of.
+            AmountRefused: a number is out of range.
         """
         record = self.find(data)
-        with self.ledger(write=True) as ledger:
-            if ledger.find_budget(record.commitment) is not None:
-                raise BudgetRefused(
-                    f"'{record.name}' has a budget already, and a second would refill the first.",
-                    f"See what is left of it: dpsynth budget show {record.name}",
-                )
-            budget = ledger.create_budget(
-                dataset=record.name,
-                commitment=record.commitment,
-                unit=record.unit,
-                relation=NeighboringRelation.ADD_REMOVE,
-                epsilon=str(epsilon),
-                delta=str(delta),
-            )
-            return ledger.balance(budget)
+        made = budgets.create(
+            self, record, epsilon=epsilon, delta=delta, filter_=filter, order=order, conversion_delta=conversion_delta,
+            parent=parent, purpose=purpose, recipient=recipient,
+        )  # fmt: skip
+        return self.balance(record, purpose=made.budget_id)
 
-    def balance(self, data: str | Path | DatasetRecord) -> Balance:
-        """What is granted, spent, reserved and left.
+    def amend_budget(
+        self,
+        data: str | Path | DatasetRecord,
+        *,
+        epsilon: Any = None,
+        delta: Any = None,
+        reason: str,
+        approver: Signer,
+        purpose: str | None = None,
+    ) -> Balance:
+        """Change a grant, with a second person's key; every later balance, card and report shows both.
+
+        Args:
+            data: a data set with a budget.
+            epsilon: the new total; None keeps it.
+            delta: likewise.
+            reason: in words; published.
+            approver: a key of role `budget`, never the ledger's own.
+            purpose: of a share, or a budget's id; None for the data set's own budget.
+
+        Raises:
+            BudgetRefused: the key may not approve, or the grant does not hold what is held, or nothing changed.
+        """
+        record = self.find(data)
+        made = budgets.amend(
+            self, record, epsilon=epsilon, delta=delta, reason=reason, approver=approver, purpose=purpose
+        )
+        return self.balance(record, purpose=made.budget_id)
+
+    def balance(self, data: str | Path | DatasetRecord, *, purpose: str | None = None) -> Balance:
+        """What is granted, spent, reserved and left of a data set's budget, or of one of its shares.
 
         Raises:
             BudgetRefused: if nothing was granted, with the command that would.
         """
         record = self.find(data)
         with self.ledger() as ledger:
-            return ledger.balance(self.budget_id(ledger, record))
+            return ledger.balance(self.budget_id(ledger, record, purpose))
+
+    def budgets(self, data: str | Path | DatasetRecord) -> tuple[Node, ...]:
+        """The whole family of a data set's budget, each above its parts.
+
+        Raises:
+            BudgetRefused: if nothing was granted.
+        """
+        record = self.find(data)
+        with self.ledger() as ledger:
+            return budgets.family(ledger, self.budget_id(ledger, record))
 
     def ledger(self, *, write: bool = False) -> Ledger:
         """The ledger, read-only unless `write`; use it as a context manager.
@@ -256,6 +311,7 @@ class Workspace:
         *,
         epsilon: Any,
         delta: Any,
+        budget: str | None = None,
         schema: Schema | str | Path | None = None,
         target: str | None = None,
         rows: int | None = None,
@@ -270,6 +326,7 @@ class Workspace:
             generator: a generator, or the name of one with default settings; `auto` chooses by the schema.
             epsilon: of the data set's unit, add/remove: what this run may cost.
             delta: likewise.
+            budget: the purpose of a share, or a budget's id, that pays; default the data set's own budget.
             schema: what is public; default the registered schema, else a draft from names and types.
             target: the column that models will predict; overrides the schema's.
             rows: how many rows to sample; default the released row total.
@@ -289,6 +346,7 @@ class Workspace:
             generator,
             epsilon=Decimal(str(epsilon)),
             delta=Decimal(str(delta)),
+            purpose=budget,
             schema=schema,
             target=target,
             rows=rows,
@@ -353,16 +411,9 @@ class Workspace:
         """32 secret bytes for one purpose, the same each time."""
         return bytes.fromhex(self.vault.commit(purpose.encode(), purpose="secret"))
 
-    def budget_id(self, ledger: Ledger, record: DatasetRecord) -> str:
-        """The budget of a data set.
-
-        Raises:
-            BudgetRefused: if nothing was granted.
-        """
-        budget = ledger.find_budget(record.commitment)
-        if budget is None:
-            raise _no_budget(record.path or record.name)
-        return budget
+    def budget_id(self, ledger: Ledger, record: DatasetRecord, purpose: str | None = None) -> str:
+        """The budget of a data set, or of its share for a purpose; errors as `budgets.budget_of`."""
+        return budgets.budget_of(ledger, record, purpose).budget_id
 
     def _commit_file(self, path: Path) -> str:
         return self.vault.commit(bytes.fromhex(fingerprint(path)))
@@ -376,39 +427,3 @@ def _draw_in_notebooks() -> None:
         from dpsynth.report import install
 
         install(shell.display_formatter.formatters["text/html"])
-
-
-def as_table(source: Any) -> Table:
-    """A `Table` from a Table, an Arrow table or a pandas DataFrame.
-
-    Raises:
-        ParameterError: anything else.
-    """
-    import pyarrow as pa
-
-    if isinstance(source, Table):
-        return source
-    if isinstance(source, pa.Table):
-        return Table.from_arrow(source)
-    if hasattr(source, "columns") and hasattr(source, "iloc"):
-        return Table.from_pandas(source)
-    raise ParameterError(
-        f"A {type(source).__name__} is not a table.", "Give a path, dp.read(...), an Arrow table or a DataFrame."
-    )
-
-
-def _unit(column: str | None, max_records: int) -> PrivacyUnit:
-    if column is None:
-        if max_records != 1:
-            raise ParameterError(
-                "A bound on rows per person needs the column that names the person.", "Add --unit COLUMN."
-            )
-        return PrivacyUnit()
-    return PrivacyUnit(kind="user", column=column, max_records=max_records)
-
-
-def _no_budget(data: str) -> BudgetRefused:
-    return BudgetRefused(
-        f"Nobody has granted '{data}' a privacy budget, so nothing may be computed from it.",
-        f"A person grants one with: {shlex.join(['dpsynth', 'budget', 'create', data])} --epsilon 3 --delta 1e-5",
-    )

@@ -62,7 +62,7 @@ def test_every_command_explains_itself() -> None:
         [], ["demo"], ["init"], ["synthesize"], ["attack"], ["evaluate"], ["gate"], ["release"], ["report"], ["show"],
         ["run"], ["verify"], ["schema", "draft"], ["budget", "create"], ["budget", "show"], ["ledger", "show"],
         ["ledger", "verify"], ["ledger", "export"], ["ledger", "expire"], ["ledger", "replay"],
-        ["ledger", "checkpoint"], ["ledger", "compare"],
+        ["ledger", "checkpoint"], ["ledger", "compare"], ["budget", "plan"], ["budget", "amend"], ["keys", "make"],
     ):  # fmt: skip
         assert call([*command, "--help"]) == 0
 
@@ -94,7 +94,7 @@ def test_the_way_to_a_decision_in_json(vault: Path, capsys: pytest.CaptureFixtur
     grant(vault)
     code, made = run(capsys, "synthesize", "data", "-e", "1", "-w", vault, "--canaries", "20")
     assert code == 0
-    assert set(made) == {"draft", "generator", "rows", "guarantee", "ledger_entry", "output"}
+    assert set(made) == {"draft", "generator", "rows", "guarantee", "ledger_entry", "budget", "output"}
     assert set(made["guarantee"]) >= {"epsilon", "delta", "relation", "unit", "accountant"}
     code, attacked = run(capsys, "attack", made["draft"], "--suite", "quick", "-w", vault)
     assert attacked["verdict"] in {"pass", "fail", "inconclusive"}

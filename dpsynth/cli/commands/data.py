@@ -13,10 +13,12 @@ from dpsynth.cli.commands.options import (
     Epsilon,
     MaxPerUnit,
     SchemaFile,
+    SharePurpose,
     UnitColumn,
     WorkspaceDir,
     to_copy,
 )
+from dpsynth.cli.commands.words import budget_fields
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -61,6 +63,7 @@ def synthesize(
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
+    purpose: SharePurpose = None,
     prior: Annotated[
         Path | None, typer.Option(help="public rows, or an earlier release, to start from; with gibbs")
     ] = None,
@@ -86,6 +89,8 @@ def synthesize(
     made_by = _starting_from(generator, prior)
     if public != (output is not None):
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if public and purpose is not None:
+        raise typer.BadParameter("--purpose names a budget, and data declared public draws on none")
     if save_model is not None and not public:
         raise typer.BadParameter("--save-model needs --public; the model of a private draft is sealed with it")
     if public and output is not None:
@@ -104,6 +109,7 @@ def synthesize(
             made_by,
             epsilon=epsilon,
             delta=delta,
+            budget=purpose,
             schema=schema,
             target=target,
             rows=rows,
@@ -112,7 +118,8 @@ def synthesize(
             warn=terminal.warn,
         )
     facts = made.document
-    terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed.")
+    paid = made.budget
+    terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed. Paid by the budget of '{paid.label}'.")
     terminal.say(made.guarantee.sentence())
     steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
     terminal.say(f"Next: {' && '.join(steps)}")
@@ -123,6 +130,7 @@ def synthesize(
             "rows": facts.rows,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": made.ledger_entry,
+            "budget": budget_fields(paid),
             "output": None,
         }
     )
@@ -197,6 +205,7 @@ def _synthesize_public(
             "rows": made.number,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": None,
+            "budget": None,
             "output": str(output),
             "public": True,
         }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, to_copy
+
+if TYPE_CHECKING:
+    from dpsynth.workspace import Draft
 
 
 def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -18,19 +21,30 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     terminal = Terminal(as_json=as_json)
     drafts = list(Workspace.open(workspace).drafts())
     rows = [
-        [d.name, f.dataset, f.generator.name, str(d.guarantee.epsilon), d.status, d.condition or "all"]
+        [d.name, _paid_by(d), f.generator.name, str(d.guarantee.epsilon), d.status, d.condition or "all"]
         for d in drafts
         for f in [d.document]
     ]
-    terminal.table("Drafts", ["draft", "data", "generator", ">epsilon", "status", "rows like"], rows)
+    terminal.table("Drafts", ["draft", "budget", "generator", ">epsilon", "status", "rows like"], rows)
     terminal.result(
         {
             "drafts": [
-                {"draft": d.name, "dataset": d.document.dataset, "status": d.status, "condition": d.condition}
+                {
+                    "draft": d.name,
+                    "dataset": d.document.dataset,
+                    "purpose": d.budget.purpose,
+                    "status": d.status,
+                    "condition": d.condition,
+                }
                 for d in drafts
             ]
         }
     )
+
+
+def _paid_by(draft: Draft) -> str:
+    paid = draft.budget
+    return paid.dataset if paid.purpose is None else f"{paid.dataset}: {paid.purpose}"
 
 
 def attack(

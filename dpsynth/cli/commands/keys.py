@@ -1,4 +1,4 @@
-"""`keys show | rotate | recovery | recover | add | revoke`: who may sign for a ledger, now and before."""
+"""`keys show | make | add | revoke | rotate | recovery | recover`: who may sign for a ledger, now and before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpsynth.cli.commands.options import AsJson, WorkspaceDir
+from dpsynth.cli.commands.options import AsJson, WorkspaceDir, to_copy
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -47,6 +47,21 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
             ],
         }
     )  # fmt: skip
+
+
+def make(
+    output: Annotated[Path, typer.Option("--output", "-o", help="where the private key goes; FILE.pub beside it")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a key pair for a person who approves; the owner of a ledger adds its public half with `keys add`."""
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace.keys import make_pair
+
+    terminal = Terminal(as_json=as_json)
+    made, public = make_pair(output)
+    terminal.say(f"Wrote {output}, which stays with you, and {public}, which you hand over.")
+    terminal.say(f"The ledger's owner adds it with: {to_copy('dpsynth', 'keys', 'add', public, '--role', 'budget')}")
+    terminal.result({"key_id": made.key_id, "private_key": str(output), "public_key": str(public)})
 
 
 def rotate(reason: Reason, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -142,6 +157,6 @@ def _entry(entry: Any) -> dict[str, Any]:
 def add_to(app: typer.Typer) -> None:
     """Register the group."""
     group = typer.Typer(help="Who may sign for this ledger, now and before.", no_args_is_help=True)
-    for command in (show, rotate, recovery, recover, add, revoke):
+    for command in (show, make, add, revoke, rotate, recovery, recover):
         group.command()(command)
     app.add_typer(group, name="keys")

@@ -26,6 +26,18 @@ UnitColumn = Annotated[
     str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")
 ]
 MaxPerUnit = Annotated[int, typer.Option("--max-per-unit", min=1, help="rows kept of one person, enforced")]
+BudgetFilter = Annotated[
+    str | None,
+    typer.Option("--filter", help="what adds up across runs: basic (epsilons), zcdp or rdp; frozen once granted"),
+]
+FilterOrder = Annotated[str | None, typer.Option("--order", help="alpha of --filter rdp; `budget plan` finds it")]
+ConversionDelta = Annotated[
+    str | None,
+    typer.Option(help="with zcdp or rdp: the part of delta that is converted at; default half, or as the parent's"),
+]
+SharePurpose = Annotated[
+    str | None, typer.Option("--purpose", help="a share of the data set's budget, by its purpose (or a budget's id)")
+]
 DraftId = Annotated[str, typer.Argument(help="a draft's name, as `synthesize` printed it")]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpsynth.cli.commands.options import AsJson, WorkspaceDir, to_copy
+from dpsynth.cli.commands.words import budget_fields
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -51,6 +52,8 @@ def sample(
     made = ws.sample(draft, rows=rows, given=given, balance=balance)
     terminal.say(f"Draft {made.name}: {made.document.rows:,} rows from the model of {source}, sealed.")
     attempt, most = made.attempt, ws.policy().attempts.max_attempts
+    paid = made.budget
+    terminal.say(f"Post-processing: the budget of '{paid.label}' paid for the fit.")
     terminal.say(f"No epsilon was spent. Attempt {attempt} of {most} before a release, for earlier drafts too.")
     if attempt >= most:
         terminal.warn("No further attempt may follow: beyond the limit the gate rejects every draft of this data set.")
@@ -63,6 +66,7 @@ def sample(
             "rows": made.document.rows,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": made.ledger_entry,
+            "budget": budget_fields(paid),
             "output": None,
         }
     )
@@ -85,6 +89,7 @@ def _sample_public(
             "rows": made.number,
             "guarantee": made.guarantee.to_json(),
             "ledger_entry": None,
+            "budget": None,
             "output": str(output),
             "public": True,
         }

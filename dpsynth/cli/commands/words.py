@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accounting.ledger.records import BudgetRecord
     from dpsynth.cli.terminal import Terminal
 
 _ORDER = {"fail": 0, "inconclusive": 1, "pass": 2}
@@ -18,6 +19,11 @@ def figure(value: object) -> str:
     ('0.1235', '–')
     """
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def budget_fields(paid: BudgetRecord) -> dict[str, Any]:
+    """Which budget paid for a draft: the `budget` of `synthesize --json` and `sample --json`."""
+    return {"id": paid.budget_id, "purpose": paid.purpose, "recipient": paid.recipient.value}
 
 
 def worst_first(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
