@@ -23,7 +23,7 @@ _EXPORTS = {
     "ReportInputs": "dpsynth.release.export:ReportInputs",
     "SealedFacts": "dpsynth.release.seal:SealedFacts",
     "Vault": "dpsynth.release.seal:Vault",
-    "VerificationReport": "dpsynth.release.verify:VerificationReport",
+    "VerificationReport": "dpsynth.release.verification:VerificationReport",
     "bind": "dpsynth.release.evidence:bind",
     "default_policy": "dpsynth.release.policy:default_policy",
     "default_policy_text": "dpsynth.release.policy:default_policy_text",

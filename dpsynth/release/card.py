@@ -13,11 +13,13 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from accounting.report import report
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
 from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts, SamplingFacts
 from dpsynth.release.fields import Hex64, Name
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy
+from dpsynth.release.privacy import ceiling_of, privacy_section
 
 LIMITS: Final = (
     "The guarantee is about each protected unit; it does not hide what is true of the population as a whole.",
@@ -41,7 +43,11 @@ class CardPolicy(_Closed):
 
 
 class Card(_Closed):
-    """A `synthetic_dataset_card`; `guarantee` in its relation and unit, `constraints` kept by every row."""
+    """A `synthetic_dataset_card`; `guarantee` in its relation and unit, `constraints` kept by every row.
+
+    Cards of the first build lack `privacy` (see `dpsynth.release.privacy`) and `budget` (see `dpsynth.release.family`);
+    `verify` accepts that of a budget that is whole, basic and as it was granted.
+    """
 
     schema_: Literal["dpsynth.card/1"] = Field("dpsynth.card/1", alias="schema")
     kind: Literal["synthetic_dataset_card"] = "synthetic_dataset_card"
@@ -59,6 +65,8 @@ class Card(_Closed):
     constraints: tuple[str, ...] = ()
     guarantee: dict[str, Any]
     guarantee_in_words: str
+    privacy: dict[str, Any] | None = None
+    budget: dict[str, Any] | None = None
     noise: Literal["exact", "seeded"]
     seeds: dict[str, Hex64]
     attempts: int = Field(ge=1)
@@ -72,13 +80,15 @@ class Card(_Closed):
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        left_out = {name for name in ("constraints", "sampling", "prior_sha256") if not getattr(self, name)}
+        optional = ("constraints", "privacy", "budget", "sampling", "prior_sha256")
+        left_out = {name for name in optional if not getattr(self, name)}
         body: JSON = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return to_yaml(body)
 
 
 def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decision: Decision, policy: Policy) -> Card:
     """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
+    privacy = privacy_section(report(ledger.events, ledger.guarantee.delta))
     return Card.model_validate(
         {
             "release": release,
@@ -93,7 +103,9 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "columns": draft.columns,
             "constraints": draft.constraints,
             "guarantee": ledger.guarantee.to_json(),
-            "guarantee_in_words": ledger.guarantee.sentence(),
+            "guarantee_in_words": ledger.guarantee.sentence(ceiling_of(privacy)),
+            "privacy": privacy,
+            "budget": ledger.budget,
             "noise": "seeded" if ledger.seeded_noise else "exact",
             "seeds": dict(draft.seeds),
             "attempts": ledger.attempt,

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 from accounting.ledger.entry import Entry, Kind
+from accounting.ledger.records import BudgetRecord
 from dpsynth.release.documents import JSON, digest
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.gate import Decision
@@ -32,7 +33,7 @@ class Appender(Protocol):
 
 
 def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
-    """Drafts charged and attack runs recorded since the last release of another run, in one budget's entries.
+    """Drafts charged and attack runs recorded since the last release of another run, in one data set's entries.
 
     A run that read data and was given up counts like a draft: somebody may have looked at it. So does each further
     draft from the model of one commit: it costs no budget, but it is another try. A release of that very model does not
@@ -58,6 +59,13 @@ def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
             known.add(rows)
         runs += entry.kind is Kind.ATTACK
     return drafts, runs
+
+
+def of_same_data(entries: Iterable[Entry], budgets: Iterable[BudgetRecord], budget_id: str) -> list[Entry]:
+    """Entries of all budgets that were granted for the same data: a new share of it is no new first attempt."""
+    known = {budget.budget_id: budget.commitment for budget in budgets}
+    same = {name for name, commitment in known.items() if commitment == known[budget_id]}
+    return [entry for entry in entries if entry.budget_id in same]
 
 
 def next_attempt(entries: Iterable[Entry], draft: str = "") -> int:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from accounting.errors import AccountingError
+from accounting.event import EventTree
 from accounting.guarantee import Guarantee
 from dpsynth.release.documents import JSON, canonical, digest
 from dpsynth.release.fields import Closed, Hex64, Name, Share
@@ -144,6 +145,12 @@ class LedgerFacts:
     """What the verified ledger says about one draft; epsilons in the budget's relation and unit.
 
     Attributes:
+        granted_epsilon, granted_delta: to the whole that the budget is part of, the root; as amended.
+        charged_epsilon, charged_delta: spent and reserved of the whole, converted by its filter.
+        recipient: for whom the budget that paid is meant: any, internal, restricted or public.
+        budget: `dpsynth.release.family.budget_section` of it, at the head.
+        notes: rotations of the ledger's key, clocks that were set back.
+        events: what the commit spent.
         attempt: how many drafts were charged or attack runs recorded since the last release, this one included.
         recorded: for "attempt", "attack" and "quality": keyed commitments recorded for this draft, oldest first.
         seeded_noise: an event of the commit was drawn from a seed.
@@ -162,9 +169,14 @@ class LedgerFacts:
     granted_delta: Decimal
     charged_epsilon: Decimal
     charged_delta: Decimal
+    recipient: str
+    budget: Mapping[str, Any]
+    notes: tuple[str, ...]
+    events: EventTree
     reservation_id: str
     run_id: str
     reserved_policy: str | None
+    commit_seq: int
     commit_hash: str
     events_digest: str
     guarantee: Guarantee

@@ -43,7 +43,8 @@ from dpsynth.release.public_view import public_decision, public_evidence
 from dpsynth.release.readme import readme
 from dpsynth.release.seal import Vault, sha256
 from dpsynth.release.statement import make_statement
-from dpsynth.release.verify import VerificationReport, verify
+from dpsynth.release.verification import VerificationReport
+from dpsynth.release.verify import verify
 
 
 class ReleaseLedger(Protocol):
@@ -89,7 +90,9 @@ class Documents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInputs:
-    """All that the public report may show; the report layer turns it into HTML that contains `draft_digest`."""
+    """All that the public report may show; the report layer turns it into HTML that quotes both digests: the draft's,
+    and that of the card's budget section.
+    """
 
     card: Card
     decision: Mapping[str, JSON]
@@ -168,7 +171,8 @@ def export(
         ledger: the workspace's ledger, writable.
         vault: the workspace's vault.
         signer: the release key; the ledger vouches for it from now on if it does not yet.
-        report: renders the public report from what may be published; must quote the draft's digest.
+        report: renders the public report from what may be published; must quote the draft's digest and that of the
+            card's budget section.
         output: a new folder, or a new `.zip`.
         progress: told at each step.
 
@@ -249,8 +253,9 @@ def _compose(
     shown, judged = public_evidence(evidence), public_decision(decision)
     inputs = ReportInputs(card=card, decision=judged, evidence=shown, ledger=facts, policy=policy)
     html = report(inputs)
-    if draft.draft_digest.encode() not in html:
-        raise VerificationError("The public report does not quote the draft's digest, so it could be exchanged.",
+    if draft.draft_digest.encode() not in html or digest(card.budget).encode() not in html:
+        raise VerificationError("The public report does not quote the digests of draft and budget, so it could be "
+                                "exchanged.",
                                 "This is an error in the report's template; report it.")  # fmt: skip
     return {
         "data.parquet": rows,

@@ -1,7 +1,8 @@
 """From a verified slice to what the gate and the verifier need to know about one draft.
 
 Nothing is taken from a caller that the chain can say: grants, prices, relation, unit, policy at the reservation,
-which documents were recorded, how often somebody tried. The same function serves the workspace before a
+which documents were recorded, how often somebody tried. What a share of a budget may is judged by the whole: the
+totals are the root's, and tries count over all shares of the same data. The same function serves the workspace before a
 release and the receiver after it.
 
 Not guaranteed: that the chain is complete beyond its head; see `accounting.ledger.slice`.
@@ -20,8 +21,9 @@ from accounting.ledger.entry import Entry, Kind
 from accounting.ledger.pricing import undercharged
 from accounting.ledger.slice import SliceFacts
 from dpsynth.release.documents import Refusal
-from dpsynth.release.entries import attempts
+from dpsynth.release.entries import attempts, of_same_data
 from dpsynth.release.evidence import LedgerFacts
+from dpsynth.release.family import budget_section, chain_notes
 
 
 def ledger_facts(
@@ -49,7 +51,8 @@ def ledger_facts(
                       "A draft that was never charged cannot be released.")  # fmt: skip
     tree, guarantee = committed(commit)
     earlier = [entry for entry in entries if before is None or entry.seq < before]
-    balance = slice_facts.balances[budget_id]
+    tries = of_same_data(slice_facts.entries, slice_facts.budgets.values(), budget_id)
+    balance = slice_facts.balances[budget.root]
     policy = reserve.body.get("policy_digest")
     return LedgerFacts(
         ledger_id=slice_facts.ledger_id,
@@ -64,14 +67,19 @@ def ledger_facts(
         granted_delta=balance.delta.granted,
         charged_epsilon=balance.epsilon.spent + balance.epsilon.reserved,
         charged_delta=balance.delta.spent + balance.delta.reserved,
+        recipient=budget.recipient.value,
+        budget=budget_section(slice_facts, budget_id),
+        notes=tuple(chain_notes(slice_facts)),
+        events=tree,
         reservation_id=reservation_id,
         run_id=str(reserve.body.get("run_id")),
         reserved_policy=policy if isinstance(policy, str) else None,
+        commit_seq=commit.seq,
         commit_hash=commit.hash,
         events_digest=tree.digest(),
         guarantee=guarantee,
         seeded_noise=any(event.noise != "exact" for event in tree.events) or _inner_seeded(tree),
-        attempt=max(attempts(earlier, draft)),
+        attempt=max(attempts((entry for entry in tries if before is None or entry.seq < before), draft)),
         recorded={
             kind.value: tuple(
                 str(entry.body.get("document"))

@@ -20,9 +20,18 @@ from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.documents import JSON, Refusal, digest, parse_yaml, to_yaml
@@ -99,7 +108,10 @@ class QualityLimits(_Section):
 
 
 class Policy(_Section):
-    """One policy. Read with `Policy.from_yaml`, compare by `digest()`."""
+    """One policy. Read with `Policy.from_yaml`, compare by `digest()`.
+
+    `recipient` says to whom drafts that pass may go; without it, to anybody.
+    """
 
     version: Literal[1]
     name: str = Field(min_length=1, max_length=100)
@@ -107,6 +119,15 @@ class Policy(_Section):
     attempts: AttemptLimits
     attacks: AttackLimits
     quality: QualityLimits
+    recipient: Literal["internal", "restricted", "public"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an absent recipient: digests of policies that name none stay what they were."""
+        body: dict[str, Any] = default(self)
+        if self.recipient is None:
+            del body["recipient"]
+        return body
 
     @classmethod
     def from_yaml(cls, text: bytes | str) -> Policy:

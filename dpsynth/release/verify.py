@@ -21,93 +21,37 @@ heads of several bundles: `anchor`), or that CSV and Parquet hold the same rows 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from accounting.crosscheck import price
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
 from accounting.ledger.entry import Entry, Head, Kind
 from accounting.ledger.errors import LedgerTampered, SliceRefused
-from accounting.ledger.evidence.clock import set_back, times_of
 from accounting.ledger.evidence.parsing import check_size
 from accounting.ledger.slice import SliceFacts, verify_slice
-from dpsynth.core.errors import PolicyError, VerificationError
+from accounting.report import report
+from dpsynth.core.errors import PolicyError
 from dpsynth.release.archive import Contents, read_bundle
 from dpsynth.release.card import Card, read_card
 from dpsynth.release.documents import JSON, Refusal, digest, parse_json
 from dpsynth.release.dsse import open_envelope
 from dpsynth.release.evidence import Evidence, LedgerFacts
+from dpsynth.release.family import budget_as_of, budget_section, chain_notes, is_plain
 from dpsynth.release.keys import read_public_key
 from dpsynth.release.layout import LEDGER, MEMBERS, STATEMENT, root
 from dpsynth.release.ledger_facts import check_charge, committed, ledger_facts
 from dpsynth.release.policy import Policy
+from dpsynth.release.privacy import ceiling_of, flattery, privacy_section
 from dpsynth.release.public_view import DECISION_SCHEMA, EVIDENCE_SCHEMA
 from dpsynth.release.rules import RULES, load_rule
 from dpsynth.release.statement import Predicate, Statement, read_statement
+from dpsynth.release.verification import Check, VerificationReport
 
 TOLERANCE: Final = Decimal("1e-4")
-_FROM_LEDGER: Final = ("epsilon_per_release", "epsilon_total", "noise_exact", "attempts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One check: `code` is stable, "ok" or what is wrong; `reason` is a sentence."""
-
-    name: str
-    ok: bool
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationReport:
-    """The answer.
-
-    Attributes:
-        ok: every check passed.
-        checks: in the order in which they ran.
-        guarantee: the recomputed one; None unless `ok`.
-        warnings: what a receiver should know although it is no failure.
-    """
-
-    ok: bool
-    checks: tuple[Check, ...]
-    guarantee: Guarantee | None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def failure(self) -> Check | None:
-        """The first failed check: the reason; later ones were not reached."""
-        return next((check for check in self.checks if not check.ok), None)
-
-    def to_json(self) -> dict[str, JSON]:
-        """The object of `verify --json`."""
-        return {
-            "ok": self.ok,
-            "checks": [
-                {"name": check.name, "ok": check.ok, "reason": check.reason, "code": check.code}
-                for check in self.checks
-            ],
-            "guarantee": None if self.guarantee is None else self.guarantee.to_json(),
-            "warnings": list(self.warnings),
-        }
-
-    def require_ok(self) -> None:
-        """Return if everything holds.
-
-        Raises:
-            VerificationError: otherwise, with the reason.
-        """
-        if self.failure is not None:
-            raise VerificationError(f"Verification failed at {self.failure.name}: {self.failure.reason}",
-                                    "Do not use these rows.")  # fmt: skip
-
-    def __str__(self) -> str:
-        lines = [f"{'ok  ' if check.ok else 'FAIL'} {check.name:<14} {check.reason}" for check in self.checks]
-        return "\n".join([*lines, *(f"note {warning}" for warning in self.warnings)])
+_FROM_LEDGER: Final = ("epsilon_per_release", "epsilon_total", "recipient", "noise_exact", "attempts")
+_LATER_RULES: Final = frozenset({"recipient"})  # decisions of the first build lack them; asked here from the ledger
 
 
 def verify(
@@ -153,8 +97,14 @@ def verify(
         except AccountingError as error:
             return _report([*checks, _failed(name, Refusal("accounting_refused", str(error)))], warnings=warnings)
         checks.append(Check(name=name, ok=True, code="ok", reason=reason))
-    warnings += tuple(step.sentence() for step in set_back(times_of(verifier.slice.entries)))
-    return _report(checks, guarantee=verifier.guarantee, warnings=warnings)
+    return VerificationReport(
+        ok=True,
+        checks=tuple(checks),
+        guarantee=verifier.guarantee,
+        privacy=verifier.card.privacy,
+        budget=budget_section(verifier.slice, verifier.statement.predicate.budget_id),
+        warnings=(*warnings, *chain_notes(verifier.slice)),
+    )
 
 
 class Verifier:
@@ -169,6 +119,7 @@ class Verifier:
     facts: LedgerFacts
     release: Entry
     guarantee: Guarantee
+    _raw: Mapping[str, JSON]
 
     def __init__(
         self, contents: Contents, public_key: bytes, anchor: Head | None, ledger_key: bytes | None = None
@@ -193,6 +144,7 @@ class Verifier:
             ("policy", self._policy, "The policy is the one that was reserved and decided under, and holds."),
             ("draft", self._draft, "Card, report, evidence and decision are about the same draft."),
             ("guarantee", self._guarantee, "The guarantee follows from the committed events."),
+            ("budget", self._budget, "Card and report show the budget that paid, with every amendment."),
             ("not_recalled", self._not_recalled, "The ledger shows no recall of this release."),
         )
 
@@ -231,6 +183,7 @@ class Verifier:
         try:
             check_size(self._contents.small[LEDGER], MEMBERS[LEDGER].limit)
             raw = parse_json(self._contents.small[LEDGER], name=LEDGER, limit=MEMBERS[LEDGER].limit)
+            self._raw = raw
             self.slice = verify_slice(raw, ledger_key=bytes.fromhex(claimed.public_key), anchor=self._anchor)
         except (SliceRefused, LedgerTampered) as refused:
             code = f"ledger_{refused.reason.value.replace('-', '_')}"
@@ -291,7 +244,7 @@ class Verifier:
             raise Refusal("decision_not_ship", f"The gate's decision was {_word(decision.get('decision'))}.")
         rules = decision.get("rules")
         asked = {str(rule.get("name")): rule for rule in _objects(rules)}
-        lacking = [name for name in RULES if name not in asked]
+        lacking = [name for name in RULES if name not in asked and name not in _LATER_RULES]
         if lacking:
             raise Refusal("rule_missing", f"The decision was taken without the rule {lacking[0]}.")
         for name, rule in asked.items():
@@ -383,6 +336,26 @@ class Verifier:
         if self.evidence.get("attempt") != self.facts.attempt:
             raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
 
+    def _budget(self) -> None:
+        """The card's section is the ledger's, as of an entry from the decision on, after which no grant changed."""
+        stated, claims = self.card.budget, self._claims
+        if stated is None:
+            if not is_plain(budget_section(self.slice, claims.budget_id)):
+                raise Refusal("budget_not_shown", "The card does not show the family, filter or amendments of the "
+                              "budget that paid.")  # fmt: skip
+            return
+        as_of = stated.get("as_of")
+        decided = [e.seq for e in self.slice.of(Kind.DECISION) if e.body.get("document") == claims.decision_digest]
+        if not isinstance(as_of, int) or not decided or not decided[-1] <= as_of < self.release.seq:
+            raise Refusal("budget_mismatch", "The card's budget is not as of an entry between decision and release.")
+        if any(as_of < entry.seq < self.release.seq for entry in self.slice.of(Kind.BUDGET_AMEND)):
+            raise Refusal("budget_mismatch", "A grant was amended between the card and the release.")
+        if stated != budget_as_of(self._raw, self.slice, claims.budget_id, as_of):
+            raise Refusal("budget_mismatch", "The card shows another budget than the ledger: line, filter, grants, "
+                          "amendments or amounts.")  # fmt: skip
+        if digest(stated).encode() not in self._contents.small["report.html"]:
+            raise Refusal("budget_mismatch", "report.html is not about this budget as it stood.")
+
     def _guarantee(self) -> None:
         commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
         tree, recorded = committed(commit)
@@ -394,12 +367,18 @@ class Verifier:
             self.facts.unit,
         ) != (recorded.relation.value, recorded.unit.to_json()):
             raise Refusal("relation_or_unit", "Events, guarantee and budget differ in relation or unit.")
-        computed = price(tree, recorded.delta)
+        found = report(tree, recorded.delta)
+        computed = found.guarantee
         if abs(computed.epsilon - recorded.epsilon) > TOLERANCE * max(computed.epsilon, recorded.epsilon):
             raise Refusal("guarantee_wrong", f"The committed events cost epsilon {computed.epsilon}, not "
                           f"{recorded.epsilon} as claimed.")  # fmt: skip
         check_charge(self.slice, commit)
-        if self.card.guarantee_in_words != recorded.sentence():
+        stated, ceiling = self.card.privacy, None
+        if stated is not None:
+            if (flattered := flattery(stated, privacy_section(found))) is not None:
+                raise Refusal("privacy_wrong", f"The card's {flattered} claims more than the committed events give.")
+            ceiling = ceiling_of(stated)
+        if self.card.guarantee_in_words != recorded.sentence(ceiling):
             raise Refusal("guarantee_mismatch", "The card's sentence is not that of its guarantee.")
         self.guarantee = recorded
 
@@ -432,10 +411,8 @@ def _failed(name: str, refusal: Refusal) -> Check:
     return Check(name=name, ok=False, code=refusal.code, reason=str(refusal))
 
 
-def _report(
-    checks: list[Check], *, guarantee: Guarantee | None = None, warnings: tuple[str, ...] = ()
-) -> VerificationReport:
-    """Fill in what was not reached; ok only if everything was."""
+def _report(checks: list[Check], *, warnings: tuple[str, ...]) -> VerificationReport:
+    """The answer after a failure; what was not reached is not ok."""
     reached = {check.name for check in checks}
     names = ["key", *(name for name, _, _ in Verifier.steps(Verifier.__new__(Verifier)))]
     skipped = [
@@ -443,6 +420,4 @@ def _report(
         for name in names
         if name not in reached
     ]
-    everything = (*checks, *skipped)
-    ok = all(check.ok for check in everything) and guarantee is not None
-    return VerificationReport(ok=ok, checks=everything, guarantee=guarantee if ok else None, warnings=warnings)
+    return VerificationReport(ok=False, checks=(*checks, *skipped), guarantee=None, warnings=warnings)

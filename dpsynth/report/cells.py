@@ -25,9 +25,9 @@ from dpsynth.quality.report import QualityReport
 from dpsynth.report.audit import AuditModel, assemble_audit
 from dpsynth.report.html import environment
 from dpsynth.report.model import provenance
+from dpsynth.report.spending import budget_view
 from dpsynth.report.views import (
     Document,
-    budget_view,
     checks_view,
     clean,
     flatten,

@@ -19,10 +19,18 @@ from typing import Any, Literal
 
 from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
+from dpsynth.release.privacy import ceiling_of
+from dpsynth.report.spending import (
+    BudgetView,
+    FamilyView,
+    ProfileView,
+    budget_view,
+    family_view,
+    profile_view,
+)
 from dpsynth.report.views import (
     VERDICT_ORDER,
     AttackLine,
-    BudgetView,
     Check,
     Document,
     EventLine,
@@ -31,7 +39,6 @@ from dpsynth.report.views import (
     Proved,
     Verdict,
     attack_lines,
-    budget_view,
     checks_view,
     clean,
     event_lines,
@@ -52,7 +59,9 @@ class Front:
     title: str
     verdict: Verdict
     guarantee: GuaranteeView | None
+    profile: ProfileView | None
     budget: BudgetView | None
+    family: FamilyView | None
     checks: tuple[Check, ...]
     attacks: tuple[AttackLine, ...]
     attacks_verdict: str | None
@@ -127,7 +136,9 @@ def _front(
     *,
     decision: Document | None,
     guarantee: Document | None,
-    balance: Document | None,
+    privacy: Document | None,
+    budget: Document | None,
+    budget_digest: str | None,
     ledger: Document | None,
     attacks: tuple[AttackLine, ...],
     attacks_verdict: object,
@@ -139,14 +150,21 @@ def _front(
     verify: str,
     title: str,
 ) -> dict[str, Any]:
-    claim = None if guarantee is None else guarantee_view(guarantee)
-    this = None if claim is None else claim.epsilon
+    with reading("privacy"):
+        ceiling = None if privacy is None else ceiling_of(privacy)
+    with reading("budget"):
+        paid = None if budget is None else budget["line"][-1]
+    claim = None if guarantee is None else guarantee_view(guarantee, ceiling)
+    # Under another filter than basic, epsilons of runs do not add up to the epsilon of what is spent.
+    this = None if claim is None or paid is None or paid.get("filter") != "basic" else claim.epsilon
     return {
         "edition": edition,
         "title": clean(title),
         "verdict": verdict_view(decision),
         "guarantee": claim,
-        "budget": None if balance is None else budget_view(balance, this=this, ledger=ledger),
+        "profile": profile_view(privacy),
+        "budget": None if paid is None else budget_view(paid, this=this, ledger=ledger),
+        "family": family_view(budget, budget_digest),
         "checks": checks_view(decision),
         "attacks": attacks,
         "attacks_verdict": None if attacks_verdict is None else clean(attacks_verdict),
@@ -164,7 +182,9 @@ def assemble(
     *,
     decision: Document | None = None,
     guarantee: Document | None = None,
-    balance: Document | None = None,
+    privacy: Document | None = None,
+    budget: Document | None = None,
+    budget_digest: str | None = None,
     ledger: Document | None = None,
     attacks: Document | None = None,
     quality: Document | None = None,
@@ -180,7 +200,9 @@ def assemble(
     Args:
         decision: `Decision.to_json()`.
         guarantee: `Guarantee.to_json()`.
-        balance: `Balance.to_json()`, after this release was charged.
+        privacy: `dpsynth.release.privacy.privacy_section(...)`: the profile behind the guarantee.
+        budget: `dpsynth.release.family.budget_section(...)`, after this release was charged.
+        budget_digest: SHA-256 of that section's canonical form, which the page quotes.
         ledger: `entry`, `hash` and `ledger_id` of the commit.
         attacks: `AttackReport.to_json()` (`dpsynth.attacks/1`).
         quality: `QualityReport.to_json()` (`dpsynth.quality/1`).
@@ -200,7 +222,8 @@ def assemble(
         absent = (attacks or {}).get("not_applicable") or ()
     report = None if quality is None else QualityReport.from_json(quality)
     front = _front(
-        "internal", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
+        "internal", decision=decision, guarantee=guarantee, privacy=privacy, budget=budget,
+        budget_digest=budget_digest, ledger=ledger, attacks=lines,
         attacks_verdict=None if attacks is None else attacks.get("verdict"), proved=proved,
         absent=absent, draft=draft,
         events=events, warnings=[*warnings, *(report.warnings if report else ())], verify=verify, title=title,
@@ -213,7 +236,9 @@ def assemble_public(
     decision: Document,
     evidence: Document,
     guarantee: Document,
-    balance: Document | None = None,
+    privacy: Document | None = None,
+    budget: Document | None = None,
+    budget_digest: str | None = None,
     ledger: Document | None = None,
     draft: Document | None = None,
     events: Document | None = None,
@@ -227,7 +252,9 @@ def assemble_public(
         decision: `public_decision(...)`, schema `dpsynth.public_decision/1`.
         evidence: `public_evidence(...)`, schema `dpsynth.public_evidence/1`.
         guarantee: as for `assemble`; likewise the rest.
-        balance: see `assemble`.
+        privacy: see `assemble`.
+        budget: see `assemble`.
+        budget_digest: see `assemble`.
         ledger: see `assemble`.
         draft: of `draft.json` the data set, generator, released rows, columns, time and digests are shown.
         events: see `assemble`; public, because the bundle holds them.
@@ -255,7 +282,8 @@ def assemble_public(
         proved = proved_view(evidence.get("epsilon_lower_bound"))
         worst = min((a.verdict for a in lines), key=VERDICT_ORDER.__getitem__, default=None)
     front = _front(
-        "public", decision=decision, guarantee=guarantee, balance=balance, ledger=ledger, attacks=lines,
+        "public", decision=decision, guarantee=guarantee, privacy=privacy, budget=budget,
+        budget_digest=budget_digest, ledger=ledger, attacks=lines,
         attacks_verdict=worst, proved=proved, absent=(), draft=draft, events=events,
         warnings=warnings, verify=verify, title=title,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-r"""Pieces of a page, read from documents: verdict, guarantee, budget, checks, attacks, events, figures.
+r"""Pieces of a page, read from documents: verdict, guarantee, checks, attacks, events, figures.
 
 Each reader takes plain JSON and returns plain values ready to print. Text is cleaned of control and
 bidirectional characters here, once; escaping for HTML is the template's.
@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import Any, Final
 
 from accounting.errors import AccountingError
@@ -62,19 +62,6 @@ class GuaranteeView:
     unit: str
     accountant: str
     opinions: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetView:
-    """Epsilon before, by this release, reserved and left, of what was granted; shares in percent."""
-
-    granted: str
-    parts: tuple[tuple[str, str, float], ...]  # label, epsilon, percent of the grant
-    delta_left: str
-    delta_granted: str
-    entry: str | None
-    entry_hash: str | None
-    ledger_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,46 +180,24 @@ def verdict_view(decision: Document | None) -> Verdict:
 _ABOUT: Final = {"draft": "draft", "policy": "policy_digest", "at": "at"}
 
 
-def guarantee_view(document: Document) -> GuaranteeView:
-    """The guarantee's own sentence and its parts."""
+def guarantee_view(document: Document, ceiling: float | None = None) -> GuaranteeView:
+    """The guarantee's own sentence and its parts.
+
+    Args:
+        document: `Guarantee.to_json()`.
+        ceiling: the attacker's, of the whole profile; without it that of the one (epsilon, delta) point.
+    """
     with reading("guarantee"):
         claim = Guarantee.from_json(document)
         body = claim.to_json()
         return GuaranteeView(
-            sentence=clean(claim.sentence()),
+            sentence=clean(claim.sentence(ceiling)),
             epsilon=body["epsilon"],
             delta=body["delta"],
             relation=claim.relation.value.replace("_", "/"),
             unit=clean(claim.unit),
             accountant=clean(claim.accountant),
             opinions=tuple(sorted((clean(k), clean(v)) for k, v in body["all"].items())),
-        )
-
-
-def budget_view(balance: Document, *, this: str | None = None, ledger: Document | None = None) -> BudgetView:
-    """The bar: spent before, by this release, reserved by others, left.
-
-    Args:
-        balance: `Balance.to_json()`.
-        this: epsilon that this release was charged, contained in what is spent; None shows the balance alone.
-        ledger: where the entry stands: `entry`, `hash`, `ledger_id`.
-    """
-    with reading("balance"):
-        epsilon = {k: Decimal(str(v)) for k, v in balance["epsilon"].items()}
-        own = Decimal(this) if this is not None else Decimal(0)
-        before = max(epsilon["spent"] - own, Decimal(0))
-        amounts = [("spent" if this is None else "spent before", before), ("this release", own),
-                   ("reserved", epsilon["reserved"]), ("left", epsilon["left"])]  # fmt: skip
-        whole = max(epsilon["granted"], sum((a for _, a in amounts), Decimal(0)), Decimal("1e-9"))
-        where = ledger or {}
-        return BudgetView(
-            granted=f"{epsilon['granted']:f}",
-            parts=tuple((k, f"{a:f}", round(float(100 * a / whole), 2)) for k, a in amounts if a or k == "left"),
-            delta_left=clean(balance["delta"]["left"]),
-            delta_granted=clean(balance["delta"]["granted"]),
-            entry=clean(where["entry"]) if where.get("entry") else None,
-            entry_hash=clean(where["hash"]) if where.get("hash") else None,
-            ledger_id=clean(where["ledger_id"]) if where.get("ledger_id") else None,
         )
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from attacks import AttackReport
     from dpsynth.data.table import Table
     from dpsynth.quality.report import QualityReport
-    from dpsynth.release.verify import VerificationReport
+    from dpsynth.release.verification import VerificationReport
     from dpsynth.workspace.workspace import Workspace
 
 SUITE = "standard"
@@ -176,10 +176,11 @@ class Draft:
     @property
     def attempt(self) -> int:
         """The number that an attack run on this draft would be judged at; the policy limits it."""
-        from dpsynth.release.entries import next_attempt
+        from dpsynth.release.entries import next_attempt, of_same_data
 
         with self.workspace.ledger() as ledger:
-            return next_attempt(ledger.entries(self.document.budget_id), self.name)
+            tries = of_same_data(ledger.entries(), ledger.budgets(), self.document.budget_id)
+            return next_attempt(tries, self.name)
 
     # --- evidence --------------------------------------------------------------------------------------------------
 

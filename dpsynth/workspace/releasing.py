@@ -5,13 +5,19 @@ The public report is made from what the bundle publishes anyway; the internal on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounting.ledger import Signer
-from accounting.ledger.entry import Kind
+from accounting.ledger.slice import verify_slice
+from accounting.report import report as privacy_report
 from dpsynth.core.progress import Progress
+from dpsynth.release.documents import digest
+from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.export import ReportInputs, export, judge
+from dpsynth.release.ledger_facts import ledger_facts
+from dpsynth.release.privacy import privacy_section
 from dpsynth.workspace.draft import Release
 from dpsynth.workspace.layout import read_json, write_json
 
@@ -26,10 +32,9 @@ def release(draft: Draft, out: Path, *, progress: Progress) -> Release:
     with workspace.ledger(write=True) as ledger:
         decision = judge(draft.documents, ledger, workspace.vault, policy)
         write_json(draft.folder / "decision.json", decision.to_json())
-        paid = _ledger_view(draft, ledger)
 
         def report(inputs: ReportInputs) -> bytes:
-            return _public_report(draft, inputs, paid)
+            return _public_report(draft, inputs)
 
         made = export(
             draft.documents,
@@ -52,7 +57,13 @@ def internal_report(draft: Draft) -> str:
     folder = draft.folder
     stored = {kind: read_json(p) if (p := folder / f"{kind}.json").is_file() else None for kind in _STEPS}
     with draft.workspace.ledger() as ledger:
-        paid = _ledger_view(draft, ledger)
+        known = verify_slice(ledger.slice(draft.document.budget_id), ledger_key=ledger.public_key)
+    facts = ledger_facts(
+        known,
+        budget_id=draft.document.budget_id,
+        reservation_id=draft.document.reservation_id,
+        draft=draft.name,
+    )
     model = assemble(
         decision=stored["decision"],
         guarantee=draft.guarantee.to_json(),
@@ -60,7 +71,7 @@ def internal_report(draft: Draft) -> str:
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
         title=f"Draft {draft.name}",
-        **paid,
+        **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
     return render_internal(model)
 
@@ -72,7 +83,7 @@ def _report(document: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if document is None else document["report"]
 
 
-def _public_report(draft: Draft, inputs: ReportInputs, paid: dict[str, Any]) -> bytes:
+def _public_report(draft: Draft, inputs: ReportInputs) -> bytes:
     from dpsynth.report import assemble_public, render_public
 
     model = assemble_public(
@@ -81,21 +92,18 @@ def _public_report(draft: Draft, inputs: ReportInputs, paid: dict[str, Any]) -> 
         guarantee=inputs.ledger.guarantee.to_json(),
         draft=draft.document.to_json(),
         title=f"Release of {inputs.card.dataset}",
-        **paid,
+        **_ledger_view(inputs.ledger, inputs.card.privacy),
     )
     return render_public(model).encode()
 
 
-def _ledger_view(draft: Draft, ledger: Any) -> dict[str, Any]:
-    """Balance, commit entry and events, as the reports show them."""
-    budget = draft.document.budget_id
-    commit = next(
-        entry
-        for entry in ledger.entries(budget)
-        if entry.kind is Kind.COMMIT and entry.body.get("reservation_id") == draft.document.reservation_id
-    )
+def _ledger_view(facts: LedgerFacts, privacy: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Family of budgets, commit entry, events and what to know of the chain, as both reports show them."""
     return {
-        "balance": ledger.balance(budget).to_json(),
-        "ledger": {"entry": commit.seq, "hash": commit.hash, "ledger_id": ledger.ledger_id},
-        "events": commit.body["events"],
+        "budget": facts.budget,
+        "budget_digest": digest(facts.budget),
+        "privacy": privacy,
+        "ledger": {"entry": facts.commit_seq, "hash": facts.commit_hash, "ledger_id": facts.ledger_id},
+        "events": facts.events.to_json(),
+        "warnings": facts.notes,
     }

@@ -80,7 +80,7 @@ def forced(world: World, folder: Path, signer: Signer, *, change: Callable[[Any]
     assert (decision.decision != "ship") == refused
     decision = change(decision) if change else decision
     record_decision(world.ledger, evidence.draft, decision)
-    draft, facts = evidence.draft, evidence.ledger
+    draft, facts = evidence.draft, gather(world.documents, world.ledger, world.vault).ledger
     rows = world.vault.open(draft.draft)
     members = _compose("release-forced", evidence, draft, facts, decision, world.policy, rows, signer, render)
     if tamper is not None:

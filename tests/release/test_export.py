@@ -190,7 +190,7 @@ def test_parquet_with_metadata_is_not_released(tmp_path):
 
 
 def test_a_report_about_nothing_is_refused(world):
-    with pytest.raises(VerificationError, match="does not quote the draft's digest"):
+    with pytest.raises(VerificationError, match="does not quote the digests of draft and budget"):
         world.release(world.home / "bundle", report=lambda inputs: b"<p>all is well</p>")
     assert leftovers(world) == []
 

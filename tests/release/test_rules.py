@@ -108,6 +108,21 @@ class TestNoiseExact(RuleConformance):
         assert self.ask(with_ledger(evidence, seeded_noise=True), lax).passed
 
 
+class TestRecipient(RuleConformance):
+    name = "recipient"
+
+    def spoil(self, evidence, policy):
+        for share in ("internal", "restricted", "unheard of"):
+            yield f"share for {share}", with_ledger(evidence, recipient=share), policy
+        wide = policy.model_copy(update={"recipient": "restricted"})
+        yield "policy wider than the share", with_ledger(evidence, recipient="internal"), wide
+
+    def test_a_policy_no_wider_than_the_share_passes(self, evidence):
+        for share, asked in (("internal", "internal"), ("restricted", "internal"), ("public", None), ("any", "public")):
+            policy = default_policy().model_copy(update={"recipient": asked})
+            assert self.ask(with_ledger(evidence, recipient=share), policy).passed, (share, asked)
+
+
 class TestEpsilonPerRelease(RuleConformance):
     name = "epsilon_per_release"
 

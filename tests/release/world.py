@@ -26,7 +26,7 @@ from attacks.report import (
 )
 from dpsynth.quality.report import Metric, QualityReport, Rows
 from dpsynth.release import Documents, DraftDocument, Vault, bind, encode_parquet, judge, record_attempt, record_report
-from dpsynth.release.documents import canonical
+from dpsynth.release.documents import canonical, digest
 from dpsynth.release.export import Release, ReportInputs, export
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy, default_policy
@@ -94,7 +94,8 @@ def quality_report() -> QualityReport:
 
 def render(inputs: ReportInputs) -> bytes:
     """The smallest page that a bundle accepts; the real one is the report layer's."""
-    return f"<!doctype html><title>{inputs.card.release}</title><p>{inputs.card.draft_digest}</p>".encode()
+    quoted = f"{inputs.card.draft_digest} {digest(inputs.card.budget)}"
+    return f"<!doctype html><title>{inputs.card.release}</title><p>{quoted}</p>".encode()
 
 
 @dataclass

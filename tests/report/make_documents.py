@@ -18,13 +18,17 @@ import pandas as pd
 import attacks
 from accounting.event import EventTree
 from accounting.relation import PrivacyUnit
+from accounting.report import report as report_of
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.quality import evaluate
+from dpsynth.release.documents import digest
 from dpsynth.release.evidence import Evidence, LedgerFacts
+from dpsynth.release.family import CAVEAT
 from dpsynth.release.gate import gate
 from dpsynth.release.policy import default_policy
+from dpsynth.release.privacy import privacy_section
 from dpsynth.release.public_view import public_decision, public_evidence
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.derive import derive
@@ -102,12 +106,12 @@ def make_run() -> Run:
         ledger=ledger_facts(draft, events, guarantee),
     )
     decision = gate(evidence, default_policy())
+    budget = budget_section()
     paid = {
         "guarantee": guarantee,
-        "balance": {
-            "epsilon": {"granted": "3", "spent": "1.75", "reserved": "0.25", "left": "1"},
-            "delta": {"granted": "1e-5", "spent": "2e-6", "reserved": "1e-6", "left": "7e-6"},
-        },
+        "privacy": privacy_section(report_of(events, guarantee["delta"])),
+        "budget": budget,
+        "budget_digest": digest(budget),
         "ledger": {"entry": 17, "hash": "9f" * 32, "ledger_id": "1e" * 16},
         "draft": draft,
         "events": events.to_json(),
@@ -121,6 +125,37 @@ def make_run() -> Run:
     )  # fmt: skip
 
 
+def budget_section() -> dict[str, Any]:
+    """A share for the public of a whole that was raised once."""
+    change = {
+        "seq": 9, "time": "2026-11-21T09:00:00Z", "key_id": "7c" * 16, "key_added": 2,
+        "reason": "A second question was approved by the board.", "before": {"epsilon": "4", "delta": "1e-5"},
+        "after": {"epsilon": "6", "delta": "2e-5"},
+    }  # fmt: skip
+    return {
+        "schema": "dpsynth.budget/1",
+        "as_of": 20,
+        "amended": True,
+        "line": [
+            {
+                "budget_id": "b-0", "dataset": "affairs", "purpose": None, "recipient": "any", "filter": "basic",
+                "original": {"epsilon": "4", "delta": "1e-5"},
+                "epsilon": {"granted": "6", "spent": "2.25", "reserved": "0.25", "left": "3.5"},
+                "delta": {"granted": "2e-5", "spent": "4e-6", "reserved": "1e-6", "left": "1.5e-5"},
+                "amendments": [change],
+            },
+            {
+                "budget_id": "b-1", "dataset": "affairs", "purpose": "the yearly report", "recipient": "public",
+                "filter": "basic", "original": {"epsilon": "3", "delta": "1e-5"},
+                "epsilon": {"granted": "3", "spent": "1.75", "reserved": "0.25", "left": "1"},
+                "delta": {"granted": "1e-5", "spent": "2e-6", "reserved": "1e-6", "left": "7e-6"},
+                "amendments": [],
+            },
+        ],
+        "odometer": {"epsilon": "2.25", "delta": "4e-6", "caveat": CAVEAT},
+    }  # fmt: skip
+
+
 def ledger_facts(draft: dict[str, Any], events: EventTree, guarantee: dict[str, Any]) -> LedgerFacts:
     from accounting.guarantee import Guarantee
 
@@ -128,8 +163,9 @@ def ledger_facts(draft: dict[str, Any], events: EventTree, guarantee: dict[str, 
     return LedgerFacts(
         ledger_id="1e" * 16, head_seq=20, head_hash="ee" * 32, budget_id="b-1", dataset="affairs",
         source_commitment="5c" * 32, relation="add_remove", unit="record", granted_epsilon=Decimal(3),
-        granted_delta=Decimal("1e-5"), charged_epsilon=claim.epsilon, charged_delta=claim.delta, reservation_id="r-1",
-        run_id="fair-0001", reserved_policy=default_policy().digest(), commit_hash="9f" * 32,
+        granted_delta=Decimal("1e-5"), charged_epsilon=claim.epsilon, charged_delta=claim.delta, recipient="public",
+        budget=budget_section(), notes=(), events=events, reservation_id="r-1", run_id="fair-0001",
+        reserved_policy=default_policy().digest(), commit_seq=17, commit_hash="9f" * 32,
         events_digest=events.digest(), guarantee=claim, seeded_noise=True, attempt=1,
         recorded={"attempt": (), "attack": (), "quality": ()},
     )  # fmt: skip

@@ -15,6 +15,7 @@ from tests.report.pages import Page
     [
         ("guarantee", "guarantee", "whatever an attacker knows"),
         ("balance", "balance", "spent 1.75"),
+        ("amended", "balance", "amended Granted first: epsilon 4, delta 1e-5"),
         ("decision", "decision", "Reject"),
         ("attacks", "attacks", "Membership by nearness"),
         ("quality", "quality", "Pairs of columns, mean"),
@@ -23,8 +24,10 @@ from tests.report.pages import Page
     ],
 )
 def test_every_document_has_a_cell(internal: dict[str, Any], name: str, kind: str, word: str) -> None:
-    assert kind_of(internal[name]) == kind
-    html = cell(internal[name])
+    whole, share = internal["budget"]["line"]
+    document = {**internal, "balance": share, "amended": whole}[name]
+    assert kind_of(document) == kind
+    html = cell(document)
     found = Page(html)
     assert word in found.text
     assert not found.unbalanced

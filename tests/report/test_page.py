@@ -99,7 +99,7 @@ def test_first_page_comes_in_the_order_that_a_lawyer_reads(page: str) -> None:
 
 def test_guarantee_and_ledger_entry_stand_on_the_first_page(page: str, internal: dict[str, Any]) -> None:
     text = Page(page).text.split("Appendix")[0].replace("\u00a0", " ")
-    assert "whatever an attacker knows, at 1 % false alarms at most 2.7" in text
+    assert "whatever an attacker knows, at 1 % false alarms at most 1.83 % of the members" in text
     assert f"Ledger entry {internal['ledger']['entry']} , hash {internal['ledger']['hash'][:12]}" in text
     assert f"epsilon = {internal['guarantee']['epsilon']}, delta = 1e-6, add/remove" in text
     assert "dpsynth verify BUNDLE --key release.pub" in text
@@ -117,13 +117,13 @@ def test_only_the_internal_edition_is_marked_as_such(internal: dict[str, Any], p
     assert "not for release" not in Page(render_public(assemble_public(**public))).text
 
 
-@pytest.mark.parametrize("piece", ["decision", "guarantee", "balance", "attacks", "quality"])
+@pytest.mark.parametrize("piece", ["decision", "guarantee", "budget", "attacks", "quality"])
 def test_a_piece_that_is_missing_is_shown_as_not_run(internal: dict[str, Any], piece: str) -> None:
     front = Page(render_internal(assemble(**{**internal, piece: None}))).text.split("Appendix")[0]
     whole = Page(render_internal(assemble(**internal))).text.split("Appendix")[0]
     assert front.count("not run") > whole.count("not run") - whole.count("Canary audit")
     said = {
-        "decision": "Not decided", "guarantee": "No guarantee is recorded.", "balance": "No budget entry is recorded.",
+        "decision": "Not decided", "guarantee": "No guarantee is recorded.", "budget": "No budget entry is recorded.",
         "attacks": "All attacks ✕ not run", "quality": "Quality was not evaluated.",
     }  # fmt: skip
     assert said[piece] in front
@@ -191,7 +191,7 @@ def test_wide_tables_stay_small_and_quick(internal: dict[str, Any]) -> None:
     ("change", "name"),
     [
         ({"guarantee": {"epsilon": "secret"}}, "guarantee"),
-        ({"balance": {"epsilon": {"granted": "secret"}}}, "balance"),
+        ({"budget": {"line": [{"epsilon": {"granted": "secret"}}]}}, "balance"),
         ({"attacks": {"attacks": [{"name": "secret"}]}}, "attack"),
         ({"decision": {"decision": "ship", "rules": [{"name": "secret"}]}}, "decision"),
         ({"events": {"events": "secret"}}, "events"),

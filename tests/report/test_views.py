@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from dpsynth.quality.report import Metric
 from dpsynth.report import assemble
 from dpsynth.report.html import environment
-from dpsynth.report.views import attack_lines, budget_view, clean, event_lines, flatten, grade_of
+from dpsynth.report.spending import budget_view
+from dpsynth.report.views import attack_lines, clean, event_lines, flatten, grade_of
 from dpsynth.report.words import attack_words, endpoint_words, metric_words, rule_words
 
 

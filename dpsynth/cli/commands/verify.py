@@ -42,8 +42,8 @@ def verify(
     # After the first failure nothing else is checked, so the names of the rest fit one line.
     if unreached := [item.name for item in report.checks if not item.ok and item is not report.failure]:
         terminal.say(f"not reached: {', '.join(unreached)}")
-    if report.guarantee is not None:
-        terminal.say(report.guarantee.sentence())
+    for line in report.facts():
+        terminal.say(line)
     terminal.say("VERIFIED" if report.ok else "NOT VERIFIED", style="bold green" if report.ok else "bold red")
     terminal.result(report.to_json())
     raise typer.Exit(0 if report.ok else 5)

@@ -1,4 +1,8 @@
-"""All that the data's budget grants is within the policy, and no more was charged than granted."""
+"""All that the data's budget grants is within the policy, and no more was charged than granted.
+
+The budget is the whole: for a share its root, as amended, and all that any share of it spent or reserved, in the
+(epsilon, delta) that its filter proves. Whoever raises the whole later raises what this rule sees.
+"""
 
 from __future__ import annotations
 
