@@ -34,7 +34,7 @@ class BudgetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLine:
-    """One budget of the line from the whole to the one that paid; amounts as text."""
+    """One budget of the line from the whole to the one that paid; amounts as text, "(epsilon, delta)"."""
 
     role: str
     name: str
@@ -151,7 +151,7 @@ def _node(node: Document, place: int, generations: int) -> NodeLine:
         recipient=clean(node["recipient"]),
         filter=clean(filter_words(node["filter"])),
         granted=_pair(node, "granted"),
-        first=_first(node),
+        first=clean("({epsilon}, {delta})".format(**node["original"])) if node["amendments"] else None,
         spent=_pair(node, "spent"),
         reserved=_pair(node, "reserved"),
         left=_pair(node, "left"),
@@ -160,7 +160,7 @@ def _node(node: Document, place: int, generations: int) -> NodeLine:
 
 
 def _pair(node: Document, key: str) -> str:
-    return clean(f"{node['epsilon'][key]}, {node['delta'][key]}")
+    return clean(f"({node['epsilon'][key]}, {node['delta'][key]})")
 
 
 def _first(balance: Document) -> str | None:
