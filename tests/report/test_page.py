@@ -278,3 +278,36 @@ def test_first_page_fits_one_sheet_of_a4(
     first = subprocess.run(read, check=True, capture_output=True, text=True).stdout
     assert "Check it yourself, offline" in first
     assert "Appendix" not in first
+
+
+def test_an_amended_budget_says_so_on_the_first_page_and_tells_each_change(page: str) -> None:
+    first, _, appendix = Page(page).text.replace("\u00a0", " ").partition("Appendix")
+    assert "amended The whole was granted (epsilon, delta) = (4, 1e-5) first; amended once since" in first
+    assert "for the yearly report, for recipients public" in first
+    assert "(3.5, 1.5e-5) is left of (6, 2e-5)" in first
+    change = (
+        "entry 9, 2026-11-21T09:00:00Z: from epsilon 4, delta 1e-5 to epsilon 6, delta 2e-5, approved by key 7c7c7c"
+    )
+    assert change in appendix and "A second question was approved by the board." in appendix
+    assert "the guarantee is the grant" in appendix
+
+
+def test_a_budget_that_was_never_amended_says_that(internal: dict[str, Any]) -> None:
+    internal["budget"]["line"][0]["amendments"] = []
+    text = Page(render_internal(assemble(**internal))).text
+    assert "No grant of this line was ever amended." in text and "amended The whole" not in text
+
+
+def test_the_profile_is_shown_at_each_delta_with_every_accountant(page: str, internal: dict[str, Any]) -> None:
+    text = Page(page).text
+    for row in internal["privacy"]["deltas"]:
+        assert f"{row['delta']} {row['epsilon']} {row['accountant']}" in text
+    assert all(name in text for name in internal["guarantee"]["all"])
+    assert f"Mu (Gaussian DP) {internal['privacy']['mu']}" in text
+
+
+def test_under_another_filter_no_part_of_the_bar_is_called_this_release(internal: dict[str, Any]) -> None:
+    internal["budget"]["line"][-1]["filter"] = {"name": "zcdp", "conversion_delta": "5e-6", "limit": {}}
+    model = assemble(**internal)
+    assert [label for label, *_ in model.budget.parts] == ["spent", "reserved", "left"]
+    assert "rho adds up (zcdp), converted at delta 5e-6" in render_internal(model)
