@@ -118,7 +118,14 @@ def test_a_plan_says_which_limit_stops_the_next_run(run: Run) -> None:
     assert run("synthesize", "claims", "-e", "1.5", *RUN)[0] == 0
     _, found = run("budget", "plan", "claims", "-e", "1", "-g", "independent", "--purpose", "large")
     assert found["room"]["runs"] == 1
-    assert found["room"]["stopped_by"]["node"] == "claims", "the whole lacks it before its part does"
+    stop = found["room"]["stopped_by"]
+    assert (stop["node"], stop["quantity"]) == ("claims", "epsilon"), "the whole lacks it before its part does"
+
+
+def test_no_other_tenth_of_delta_holds_more_runs_of_a_plan_with_thresholds(run: Run) -> None:
+    words = ("budget", "plan", "claims.csv", "-e", "1", "-g", "independent", "--filter", "zcdp")
+    fits = [run(*words, "--conversion-delta", f"{tenth * 5}e-7")[1]["quotes"][0]["fits"] for tenth in range(1, 10)]
+    assert run(*words)[1]["quotes"][0]["fits"] == max(fits) > min(fits)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +245,18 @@ def test_two_purposes_cannot_spend_more_than_the_data_set_has_together(run: Run)
     for action in ("dpsynth budget plan claims", "dpsynth sample DRAFT", "free", "dpsynth budget amend claims"):
         assert action in error["remedy"]
     assert run("synthesize", "claims", "-e", "1", "--purpose", "testing", *RUN)[1]["draft"] == "claims-0002"
+
+
+def test_a_run_that_broke_off_keeps_its_number_whichever_share_paid(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError
+
+    grant(run)
+    assert run("budget", "create", "claims", "-e", "1", "-d", "5e-6", "--purpose", "teaching")[0] == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("dpsynth.workspace.synthesis.fit_model", broken)
+        assert run("synthesize", "claims", "-e", "0.5", "--purpose", "teaching", *RUN)[0] == 1
+    assert run("synthesize", "claims", "-e", "0.5", *RUN)[1]["draft"] == "claims-0002"
 
 
 def test_a_new_version_spends_from_what_it_is_a_version_of(run: Run) -> None:
