@@ -49,6 +49,15 @@ class Encoded:
         return Encoded(ids=self.ids[rows], points=self.points[rows], codes=self.codes[rows])
 
 
+def joined(first: Encoded, second: Encoded) -> Encoded:
+    """The rows of both, in this order."""
+    return Encoded(
+        ids=np.concatenate([first.ids, second.ids]),
+        points=np.concatenate([first.points, second.points]),
+        codes=np.concatenate([first.codes, second.codes]),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Layout:
     """What the columns of `codes` and the dimensions of `points` mean; `ranks` order each numeric column's codes."""

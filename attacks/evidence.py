@@ -96,8 +96,8 @@ def denominators(
     if endpoint.statistic == "singled_excess":
         made = sum(s[endpoint.score].shape[1] for s in scores)
         return made, made
-    members, nonmembers = zip(*(c.counts(endpoint.stratum) for c in cohorts), strict=True)
-    return sum(members), sum(nonmembers)
+    parts = _parts(endpoint, cohorts, scores, endpoint.score)
+    return sum(len(p[0]) for p in parts), sum(len(p[1]) for p in parts)
 
 
 def checked_scores(name: str, scores: dict[str, FloatArray], targets: int) -> dict[str, FloatArray]:
@@ -108,6 +108,20 @@ def checked_scores(name: str, scores: dict[str, FloatArray], targets: int) -> di
                 f"Attack {name!r} returned no finite score for every target under {key!r}.", "Correct the attack."
             )
     return scores
+
+
+def _parts(
+    endpoint: Endpoint, cohorts: Sequence[Cohort], scores: Sequence[dict[str, FloatArray]], key: str
+) -> list[tuple[FloatArray, FloatArray]]:
+    """For each fold the values under `key` of the members, and of the nonmembers, that the endpoint asks about."""
+    found = []
+    for cohort, own in zip(cohorts, scores, strict=True):
+        values = cohort.split(own[key], endpoint.stratum)
+        if endpoint.among is not None:
+            asked = cohort.split(own[endpoint.among], endpoint.stratum)
+            values = values[0][asked[0] > 0.5], values[1][asked[1] > 0.5]
+        found.append(values)
+    return found
 
 
 def measure(
@@ -124,7 +138,7 @@ def measure(
     """
     if endpoint.statistic == "singled_excess":
         return _singled(np.concatenate([s[endpoint.score] for s in scores], axis=1), cohorts)
-    parts = [c.split(s[endpoint.score], endpoint.stratum) for c, s in zip(cohorts, scores, strict=True)]
+    parts = _parts(endpoint, cohorts, scores, endpoint.score)
     members = np.concatenate([p[0] for p in parts])
     nonmembers = np.concatenate([p[1] for p in parts])
     if min(len(members), len(nonmembers)) < MIN_GROUP:
@@ -134,7 +148,7 @@ def measure(
     if endpoint.statistic == "mean_excess":
         easy_m, easy_n = np.zeros(len(members)), np.zeros(len(nonmembers))
         if endpoint.covariate is not None:
-            easy = [c.split(s[endpoint.covariate], endpoint.stratum) for c, s in zip(cohorts, scores, strict=True)]
+            easy = _parts(endpoint, cohorts, scores, endpoint.covariate)
             easy_m, easy_n = np.concatenate([p[0] for p in easy]), np.concatenate([p[1] for p in easy])
         return adjusted_mean_difference(members, easy_m, nonmembers, easy_n)
     if endpoint.statistic == "rate_excess":

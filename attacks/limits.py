@@ -52,6 +52,13 @@ _PUBLIC = {
     "membership.subspace.rare": Limit(value=0.10, planted=0.35),
     "membership.subspace.group": Limit(value=0.10, planted=0.35),
     "inference.attribute": Limit(value=0.05, planted=0.50),
+    "inference.attribute.tail": Limit(value=0.10, planted=0.75),
+    "inference.attribute.rare": Limit(value=0.10, planted=0.75),
+    "inference.attribute.group": Limit(value=0.10, planted=0.75),
+    "inference.attribute.scarce": Limit(value=0.10, planted=0.75),
+    "inference.forest.all": Limit(value=0.05, planted=0.75),
+    "inference.forest.group": Limit(value=0.10, planted=0.75),
+    "inference.reconstruction": Limit(value=0.05, planted=0.75),
     "canary.auc": Limit(value=0.75, planted=1.00),
 }
 _RESTRICTED = {
@@ -71,6 +78,13 @@ _RESTRICTED = {
     "membership.subspace.rare": Limit(value=0.20, planted=0.50),
     "membership.subspace.group": Limit(value=0.20, planted=0.50),
     "inference.attribute": Limit(value=0.10, planted=0.75),
+    "inference.attribute.tail": Limit(value=0.20, planted=0.75),
+    "inference.attribute.rare": Limit(value=0.20, planted=0.75),
+    "inference.attribute.group": Limit(value=0.20, planted=0.75),
+    "inference.attribute.scarce": Limit(value=0.20, planted=0.75),
+    "inference.forest.all": Limit(value=0.10, planted=0.75),
+    "inference.forest.group": Limit(value=0.20, planted=0.75),
+    "inference.reconstruction": Limit(value=0.10, planted=0.75),
     "canary.auc": Limit(value=0.80, planted=1.00),
 }
 DEFAULT_LIMITS: Mapping[str, Limits] = MappingProxyType(

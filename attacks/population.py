@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attacks.encoding import Encoded, Layout, encode
+from attacks.encoding import Encoded, Layout, encode, joined
 from attacks.evidence import MIN_GROUP, Cohort
 from attacks.inputs import align, check_overlap, check_roles, check_units
 from attacks.protocol import EXPOSED, AttackView, PlantKind, Roles
@@ -67,7 +68,8 @@ class Population:
 
     def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, ...]:
         """The folds with at most `max_targets` members and as many nonmembers over all, in random order."""
-        return tuple(self._cohort(f, max_targets, rng) for f in range(len(self.folds)))
+        shared: dict[Any, Any] = {}
+        return tuple(self._cohort(f, max_targets, rng, shared) for f in range(len(self.folds)))
 
     def together(self, max_targets: int | None, rng: np.random.Generator) -> Cohort:
         """All people as one fold without reference rows, for attacks that look at the release alone."""
@@ -76,7 +78,7 @@ class Population:
         rows = rng.permutation(np.concatenate([m, h + len(self.members)]))
         view = AttackView(
             release=self.release,
-            targets=_joined(self.members, self.nonmembers).take(rows),
+            targets=joined(self.members, self.nonmembers).take(rows),
             reference=self.nonmembers.take(np.zeros(0, dtype=np.intp)),
             isolation=np.zeros(len(rows)),
             layout=self.layout,
@@ -84,12 +86,12 @@ class Population:
         )
         return Cohort(view=view, is_member=rows < len(self.members), strata={})
 
-    def _cohort(self, f: int, max_targets: int | None, rng: np.random.Generator) -> Cohort:
+    def _cohort(self, f: int, max_targets: int | None, rng: np.random.Generator, shared: dict[Any, Any]) -> Cohort:
         fold, most = self.folds[f], None if max_targets is None else max_targets // len(self.folds)
         m = rng.permutation(len(fold.members))[:most]
         h = rng.permutation(len(fold.nonmembers))[:most] + len(fold.members)
         rows = rng.permutation(np.concatenate([m, h]))
-        everyone = _joined(self.members.take(fold.members), self.nonmembers.take(fold.nonmembers))
+        everyone = joined(self.members.take(fold.members), self.nonmembers.take(fold.nonmembers))
         view = AttackView(
             release=self.release,
             targets=everyone.take(rows),
@@ -97,20 +99,13 @@ class Population:
             isolation=self.isolations[f][rows],
             layout=self.layout,
             roles=self.roles,
+            shared=shared,
         )
         return Cohort(
             view=view,
             is_member=rows < len(fold.members),
             strata={name: mask[rows] for name, mask in self.strata[f].items()},
         )
-
-
-def _joined(first: Encoded, second: Encoded) -> Encoded:
-    return Encoded(
-        ids=np.concatenate([first.ids, second.ids]),
-        points=np.concatenate([first.points, second.points]),
-        codes=np.concatenate([first.codes, second.codes]),
-    )
 
 
 def prepare(
@@ -143,7 +138,7 @@ def prepare(
     folds = split_folds(len(encoded["members"]), len(encoded["nonmembers"]), rng)
     isolations, masks = [], []
     for fold in folds:
-        targets = _joined(encoded["members"].take(fold.members), encoded["nonmembers"].take(fold.nonmembers))
+        targets = joined(encoded["members"].take(fold.members), encoded["nonmembers"].take(fold.nonmembers))
         reference = encoded["nonmembers"].take(fold.reference)
         isolations.append(isolation(targets, reference, layout, roles))
         values = {"tail": isolations[-1]}

@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.encoding import Encoded, Layout
+from attacks.encoding import Encoded, Layout, joined
 from attacks.neighbours import nearest
 from attacks.statistics import FloatArray
 
@@ -72,6 +72,8 @@ class Endpoint:
         fpr: false positive rate of the cut, for `tpr_excess`.
         covariate: key of a score array that is blind to the release and explains which targets are easy, for
             `mean_excess`.
+        among: key of a score array that is blind to the release and 1 for the targets that are asked about; None for
+            all of the stratum.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Endpoint:
     limit_id: str
     fpr: float | None = None
     covariate: str | None = None
+    among: str | None = None
 
     @property
     def plant(self) -> PlantKind:
@@ -125,6 +128,7 @@ class AttackView:
     roles: Roles
     planted: Encoded | None = None
     cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def cached(self, key: Any, build: Any) -> Any:
         """`build()` once per release: planted views share what depends on the original release only."""
@@ -132,13 +136,25 @@ class AttackView:
             self.cache[key] = build()
         return self.cache[key]
 
+    def rows(self) -> Encoded:
+        """The release with what a positive control has planted in it."""
+        return self.release if self.planted is None else joined(self.release, self.planted)
+
+    def once(self, key: Any, build: Any) -> Any:
+        """`build()` once for a release with what is planted in it: folds share what depends on these rows alone."""
+        slot = (key, self.planted is None)
+        held = self.shared.get(slot)
+        if held is None or held[0] is not self.planted:
+            held = self.shared[slot] = (self.planted, build())
+        return held[1]
+
     def with_planted(self, planted: Encoded) -> AttackView:
         """The same view with rows added to the release (positive control)."""
         return replace(self, planted=planted)
 
     def with_release(self, release: Encoded) -> AttackView:
         """The same targets against another release (negative control)."""
-        return replace(self, release=release, planted=None, cache={})
+        return replace(self, release=release, planted=None, cache={}, shared={})
 
     def without_targets(self) -> AttackView:
         """The same release without a target to look at."""

@@ -6,6 +6,9 @@ against the success on holdout people, who cannot have leaked (the criticism of 
 control). How often the 25 nearest *reference* rows would have been right tells easy targets from hard ones without
 a look at the release; it is regressed out, which narrows the interval.
 
+A leak may concern few: the exposed tenths are asked about by themselves, and so are people whose secret is scarce (the
+scarcest value that 5 % of the reference rows hold, or a number in the outer tenth on either side).
+
 A category is guessed right if equal. A number is guessed right if its place in the real distribution is hit within
 five percentage points: the rule is the same for a column, its negation and any affine image, unlike relative error.
 
@@ -25,12 +28,14 @@ from numpy.typing import NDArray
 
 from attacks.encoding import Encoded, Layout
 from attacks.neighbours import nearest
-from attacks.protocol import AttackView, Endpoint, Roles, ThreatModel
+from attacks.protocol import EXPOSED, AttackView, Endpoint, Roles, Stratum, ThreatModel
 from attacks.statistics import FloatArray
 
 THREAT = ThreatModel(access="no_box", knowledge="all columns of a person but the sensitive one")
 RANK_TOLERANCE = 0.05
 EASE_NEIGHBOURS = 25
+COMMON_SHARE = 0.05
+EXTREME_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +57,34 @@ class AttributeInference:
     max_targets: int | None = 4_000
 
     def endpoints(self, _roles: Roles, /) -> Sequence[Endpoint]:
-        """One question: the gap in success between members and nonmembers."""
-        return (
+        """The gap in success between members and nonmembers: of all, of the exposed, of those with a scarce value."""
+        base = "inference.attribute"
+        asked: list[tuple[str, Stratum, str, str | None]] = [
+            ("success_gap", "all", base, None),
+            *(("success_gap", stratum, f"{base}.{stratum}", None) for stratum in EXPOSED),
+            ("success_gap@scarce", "all", f"{base}.scarce", "scarce"),
+        ]
+        return tuple(
             Endpoint(
-                name="success_gap",
+                name=name,
                 score="success",
                 statistic="mean_excess",
-                stratum="all",
-                limit_id="inference.attribute",
+                stratum=stratum,
+                limit_id=limit,
                 covariate="ease",
-            ),
+                among=among,
+            )
+            for name, stratum, limit, among in asked
         )
 
     def score(self, view: AttackView, _rng: np.random.Generator, /) -> dict[str, FloatArray]:
-        """`success` is 1 where the guess is right, else 0; `ease` is the share of near reference rows that are."""
+        """`success` is 1 where the guess is right, else 0; `ease` and `scarce` are blind to the release."""
         layout = view.layout
         dims, at = layout.dims_without(self.column), layout.columns.index(self.column)
         known = view.targets.points[:, dims]
         if len(dims) == 0:
-            return {"success": np.zeros(len(known)), "ease": np.zeros(len(known))}
+            nothing = np.zeros(len(known))
+            return {"success": nothing, "ease": nothing, "scarce": nothing}
 
         def look_up(rows: Encoded) -> tuple[FloatArray, NDArray[np.int32]]:
             key = _distinct(rows, dims, at, layout)
@@ -82,19 +96,43 @@ class AttributeInference:
             other, planted_guess = look_up(view.planted)
             guess = np.where(other < distance, planted_guess, guess)
         truth, ranks = view.targets.codes[:, at], layout.ranks[at]
+        return {"success": _right(guess, truth, ranks), "ease": self.ease(view), "scarce": scarce(view, self.column)}
 
-        def ease() -> FloatArray:
-            k = min(EASE_NEIGHBOURS, len(view.reference))
-            near = nearest(known, view.reference.points[:, dims], k=k)[1]
-            return np.asarray(_right(view.reference.codes[:, at][near], truth[:, None], ranks).mean(axis=1))
+    def ease(self, view: AttackView) -> FloatArray:
+        """Share of the 25 nearest reference rows that hold the target's secret."""
+        layout = view.layout
+        dims, at = layout.dims_without(self.column), layout.columns.index(self.column)
 
-        easy = view.cached(("ease", self.column), ease)
-        return {"success": _right(guess, truth, ranks), "ease": easy}
+        def look_up() -> FloatArray:
+            k, truth = min(EASE_NEIGHBOURS, len(view.reference)), view.targets.codes[:, at]
+            near = nearest(view.targets.points[:, dims], view.reference.points[:, dims], k=k)[1]
+            return np.asarray(_right(view.reference.codes[:, at][near], truth[:, None], layout.ranks[at]).mean(axis=1))
+
+        easy: FloatArray = view.cached(("ease", self.column), look_up)
+        return easy
 
 
 def attribute_score(column: str) -> AttributeInference:
     """The attack on one sensitive column."""
     return AttributeInference(column=column, name=f"attribute_inference:{column}")
+
+
+def scarce(view: AttackView, column: str) -> FloatArray:
+    """1 for targets whose secret is the scarcest common value, or a number in the outer tenth on either side.
+
+    Common is what at least 5 % of the reference rows hold; the release is not looked at.
+    """
+    at = view.layout.columns.index(column)
+    codes, ranks = view.targets.codes[:, at], view.layout.ranks[at]
+    if ranks is not None and len(ranks):
+        place = ranks[np.maximum(codes, 0)]
+        outer = (place < EXTREME_SHARE) | (place > 1.0 - EXTREME_SHARE)
+        return np.asarray((codes >= 0) & outer, dtype=np.float64)
+    values, counts = np.unique(view.reference.codes[:, at], return_counts=True)
+    common = counts >= COMMON_SHARE * len(view.reference)
+    if not common.any():
+        return np.zeros(len(codes))
+    return np.asarray(codes == values[common][counts[common].argmin()], dtype=np.float64)
 
 
 def _distinct(rows: Encoded, dims: NDArray[np.intp], at: int, layout: Layout) -> _Key:

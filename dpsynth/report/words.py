@@ -86,6 +86,14 @@ _ATTACKS: Final[Mapping[str, Words]] = {
         title="Attribute inference",
         meaning="Does the release betray a member's secret beyond what it says of everybody?",
     ),
+    "attribute_forest": Words(
+        title="Attribute inference by trees",
+        meaning="Do a few columns of a member betray the secret beyond what they say of everybody?",
+    ),
+    "reconstruction": Words(
+        title="Reconstruction from counts",
+        meaning="Do the release's tables of counts determine members' secrets beyond what they say of everybody?",
+    ),
     "canary": Words(
         title="Canary audit", meaning="Can planted random rows be told from random rows that were left out?"
     ),

@@ -8,6 +8,7 @@ import pytest
 
 import attacks
 from attacks.inference.attribute import _right, attribute_score
+from attacks.suite import SUITES, build
 from tests.attacks.conformance import SECRET, AttackConformance
 from tests.attacks.worlds import independent, people, split
 
@@ -74,3 +75,35 @@ def test_a_table_of_one_column_has_nothing_to_guess_from():
     report = attacks.audit(table[:500], table[:500], table[500:].reset_index(drop=True), sensitive=["only"])
     row = next(r for r in report.attacks if r.name.startswith("attribute"))
     assert row.verdict == "inconclusive"
+
+
+def test_copies_of_those_with_a_scarce_secret_fail_where_the_whole_does_not():
+    """A release that repeats the people of one scarce job only: 8 % of all, so the gap over all stays small."""
+    rng = np.random.default_rng(7)
+    table = people(12000, rng).assign(job=lambda t: np.where(rng.random(len(t)) < 0.08, "pilot", "clerk"))
+    members, holdout = split(table, rng, (0.6, 0.4))
+    release = pd.concat([members[members["job"] == "pilot"], independent(members, 6000, rng)], ignore_index=True)
+    report = attacks.audit(members, release, holdout, suite=[attribute_score("job")])
+    rows = {(r.endpoint, r.stratum): r for r in report.attacks}
+    assert rows["success_gap@scarce", "all"].verdict == "fail"
+    assert rows["success_gap", "all"].verdict != "fail"
+    assert rows["success_gap@scarce", "all"].n_controls < 0.1 * rows["success_gap", "all"].n_controls
+
+
+def test_standard_asks_one_question_a_secret_and_full_seven_more():
+    roles = attacks.Roles(sensitive=("job",))
+
+    def asked(suite):
+        found = [
+            e.limit_id for a in build(SUITES[suite], roles)[0] for e in a.endpoints(roles) if SUITES[suite].asks(e)
+        ]
+        return sorted(limit for limit in found if limit.startswith("inference"))
+
+    assert asked("standard") == ["inference.attribute"]
+    assert asked("full") == [
+        "inference.attribute",
+        *(f"inference.attribute.{k}" for k in ("group", "rare", "scarce", "tail")),
+        "inference.forest.all",
+        "inference.forest.group",
+        "inference.reconstruction",
+    ]
