@@ -21,8 +21,11 @@ _LAZY = {
     "Limit": "attacks.limits",
     "Roles": "attacks.protocol",
     "SUITES": "attacks.suite",
+    "TextCanaries": "attacks.text.canaries",
     "audit": "attacks.auditing",
+    "audit_text": "attacks.text.auditing",
     "make_canaries": "attacks.canary",
+    "make_text_canaries": "attacks.text.canaries",
     "run": "attacks.suite",
 }
 

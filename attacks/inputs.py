@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import bdtrc
 
-from attacks.encoding import Encoded, kind_of
+from attacks.encoding import kind_of
 from attacks.errors import AttackInputError
 from attacks.protocol import Roles
 
@@ -105,7 +107,18 @@ def check_units(members: pd.Series, nonmembers: pd.Series) -> None:
         )
 
 
-def check_overlap(members: Encoded, nonmembers: Encoded) -> None:
+class Identified(Protocol):
+    """Rows of which equal ones have equal `ids`."""
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """One number a row."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+
+def check_overlap(members: Identified, nonmembers: Identified) -> None:
     """Raises AttackInputError if more holdout rows equal a training row than duplicates explain.
 
     Under a random split a holdout row has a twin in training about as often as a training row has one among the

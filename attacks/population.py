@@ -60,11 +60,7 @@ class Population:
             for f, values in zip(self.folds, self.isolations, strict=True)
         ]
         members, nonmembers = (np.concatenate(side) for side in zip(*sides, strict=True))
-        if min(len(members), len(nonmembers)) < MIN_GROUP:
-            return 0.0
-        effect = auc_delong(members, nonmembers)
-        certain = max(effect.lower(DRIFT_ALPHA) - 0.5, 0.5 - effect.upper(DRIFT_ALPHA))
-        return 2.0 * abs(effect.estimate - 0.5) if certain > DRIFT_TOLERATED else 0.0
+        return drift_between(members, nonmembers)
 
     def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, ...]:
         """The folds with at most `max_targets` members and as many nonmembers over all, in random order."""
@@ -106,6 +102,15 @@ class Population:
             is_member=rows < len(fold.members),
             strata={name: mask[rows] for name, mask in self.strata[f].items()},
         )
+
+
+def drift_between(members: FloatArray, nonmembers: FloatArray) -> float:
+    """2 |AUC - 1/2| of a number that knows neither membership nor release, or 0 where that may be chance."""
+    if min(len(members), len(nonmembers)) < MIN_GROUP:
+        return 0.0
+    effect = auc_delong(members, nonmembers)
+    certain = max(effect.lower(DRIFT_ALPHA) - 0.5, 0.5 - effect.upper(DRIFT_ALPHA))
+    return 2.0 * abs(effect.estimate - 0.5) if certain > DRIFT_TOLERATED else 0.0
 
 
 def prepare(

@@ -31,7 +31,7 @@ from attacks.statistics import FloatArray
 
 Access = Literal["no_box", "black_box", "white_box"]
 Stratum = Literal["all", "tail", "rare", "group"]
-PlantKind = Literal["random", "tail", "rare", "group", "canaries"]
+PlantKind = Literal["random", "tail", "rare", "group", "canaries", "paraphrases", "rewritten"]
 EXPOSED: tuple[Stratum, ...] = ("tail", "rare", "group")
 NEIGHBOURS = 5
 DENSITY_ROWS = 8192
@@ -74,6 +74,7 @@ class Endpoint:
             `mean_excess`.
         among: key of a score array that is blind to the release and 1 for the targets that are asked about; None for
             all of the stratum.
+        planted: what the positive control plants, if not copies of the stratum's members.
     """
 
     name: str
@@ -84,10 +85,13 @@ class Endpoint:
     fpr: float | None = None
     covariate: str | None = None
     among: str | None = None
+    planted: PlantKind | None = None
 
     @property
     def plant(self) -> PlantKind:
-        """Members planted as positive control: random ones, or those of the stratum."""
+        """Members planted as positive control: random ones, or those of the stratum, unless `planted` says else."""
+        if self.planted is not None:
+            return self.planted
         return "random" if self.stratum == "all" else self.stratum
 
     @property

@@ -26,6 +26,7 @@ from attacks.protocol import PlantKind
 from attacks.verdict import Verdict, worst
 
 SCHEMA = "dpsynth.attacks/1"
+NegativeKind = Literal["reference_rows", "fresh_coins", "decoys"]
 _RANK = {"fail": 0, "inconclusive": 1, "pass": 2}
 
 
@@ -45,7 +46,7 @@ class PositiveControlRecord(_Strict):
 class NegativeControlRecord(_Strict):
     """What the endpoint reads on a release that knows no member."""
 
-    kind: Literal["reference_rows", "fresh_coins"]
+    kind: NegativeKind
     estimate: float
     passed: bool
 

@@ -12,28 +12,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from attacks.canary import CanaryEvidence
 from attacks.errors import AttackInputError
-from attacks.protocol import Attack, QueryAttack
+from attacks.protocol import ThreatModel
 from attacks.report import (
     AttackReport,
     AttackResult,
     EpsilonLowerBound,
     NegativeControlRecord,
+    NegativeKind,
     NotApplicable,
     PositiveControlRecord,
 )
 from attacks.verdict import FAMILY_ALPHA, Decision, Measurement, decide, worst
 
 
+class Named(Protocol):
+    """What a report says of an attack."""
+
+    @property
+    def name(self) -> str:
+        """Unique name."""
+
+    @property
+    def version(self) -> str:
+        """Of the scores."""
+
+    @property
+    def threat(self) -> ThreatModel:
+        """Who is assumed to attack."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One endpoint as it was measured, and what it cost."""
+    """One endpoint as it was measured, against which negative control, and what it cost."""
 
-    attack: Attack | QueryAttack
+    attack: Named
     measurement: Measurement
     seconds: float
+    negative: NegativeKind = "reference_rows"
 
 
 def compose(
@@ -42,8 +61,13 @@ def compose(
     rows: Sequence[Asked],
     trace: CanaryEvidence | None,
     absent: Sequence[NotApplicable],
+    *,
+    family: int | None = None,
 ) -> AttackReport:
     """Decides all endpoints as one family and writes the report.
+
+    `family` is the number of endpoints that could have been asked, where how many were depends on private data: the
+    level of the canaries' published bound must not.
 
     Raises:
         AttackInputError: nothing was asked.
@@ -53,15 +77,23 @@ def compose(
         raise AttackInputError("The suite asks nothing of these tables.", "Add an attack.")
     decisions = decide(measurements)
     results = [
-        _result(row.attack.name, row.attack.version, str(row.attack.threat), row.measurement, decision, row.seconds)
+        _result(
+            row.attack.name,
+            row.attack.version,
+            str(row.attack.threat),
+            row.measurement,
+            decision,
+            row.seconds,
+            negative=row.negative,
+        )
         for row, decision in zip(rows, decisions, strict=False)
     ]
     epsilon = None
     if trace is not None:
         threat = "no_box: the canary rows, not their coins"
         # Holm's level depends on how the endpoints on real rows rank, so a bound at it would not be canary-only.
-        fixed = replace(decisions[-1], alpha=FAMILY_ALPHA / len(measurements))
-        results.append(_result("canary", "1", threat, trace.measurement, fixed, trace.seconds, canary=True))
+        fixed = replace(decisions[-1], alpha=FAMILY_ALPHA / (family or len(measurements)))
+        results.append(_result("canary", "1", threat, trace.measurement, fixed, trace.seconds, negative="fresh_coins"))
     if trace is not None and (bound := trace.bound) is not None:
         auc = trace.measurement.effect
         epsilon = EpsilonLowerBound(
@@ -86,14 +118,21 @@ def compose(
 
 
 def _result(
-    name: str, version: str, threat: str, m: Measurement, decision: Decision, seconds: float, *, canary: bool = False
+    name: str,
+    version: str,
+    threat: str,
+    m: Measurement,
+    decision: Decision,
+    seconds: float,
+    *,
+    negative: NegativeKind,
 ) -> AttackResult:
     """One row of the report."""
     effect, positive = m.effect, m.positive
-    negative = None
+    canary, control = negative == "fresh_coins", None
     if m.control is not None:
-        negative = NegativeControlRecord(
-            kind="fresh_coins" if canary else "reference_rows",
+        control = NegativeControlRecord(
+            kind=negative,
             estimate=m.control.estimate,
             passed=not decision.confounded and m.drift == 0.0,
         )
@@ -120,7 +159,7 @@ def _result(
         else PositiveControlRecord(
             kind=positive.kind, fraction=positive.fraction, detected=positive.detected, trials=positive.trials
         ),
-        negative_control=negative,
+        negative_control=control,
         confidentiality="canary_only" if canary else "internal",
         seconds=seconds,
     )

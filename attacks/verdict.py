@@ -125,6 +125,8 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
             "The release is closer to the holdout than to the training rows: the two tables may be swapped, or the "
             "holdout was used for training."
         )
+    elif m.positive is not None and m.positive.kind == "paraphrases" and not m.positive.caught:
+        reason = _no_power(m)
     elif m.effect.upper(FAMILY_ALPHA) >= limit:
         reason = (
             f"The upper bound is not below the limit. About {needed(m)} holdout rows would let a release without "
@@ -134,14 +136,21 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
         reason = _no_power(m)
     else:
         verdict = "pass"
-        reason = f"The upper bound is below the limit, and planted copies of {m.positive.fraction:.1%} were caught."
+        reason = f"The upper bound is below the limit, and {_plants(m)} of {m.positive.fraction:.1%} were caught."
     return Decision(verdict=verdict, reason=reason, alpha=alpha, confounded=confounded)
 
 
+def _plants(m: Measurement) -> str:
+    kind = None if m.positive is None else m.positive.kind
+    return {"paraphrases": "planted paraphrases", "rewritten": "planted values"}.get(str(kind), "planted copies")
+
+
 def _no_power(m: Measurement) -> str:
+    if m.positive is not None and m.positive.kind == "paraphrases" and not m.positive.caught:
+        return "No power: Too few planted paraphrases were found, so what is reworded would be missed."
     if m.positive is not None and m.positive.caught:
         return (
-            f"No power: planted copies of {m.limit.planted:.1%} of the people must be caught, the smallest share "
+            f"No power: {_plants(m)} of {m.limit.planted:.1%} of the people must be caught, the smallest share "
             f"caught was {m.positive.fraction:.1%}. More holdout rows or finer columns are needed."
         )
     return (

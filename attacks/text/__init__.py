@@ -1,0 +1,1 @@
+"""Attacks on synthetic text: copies, near-copies, membership, canaries, identifiers, benchmark items."""
