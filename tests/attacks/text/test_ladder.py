@@ -67,16 +67,18 @@ def test_a_two_gram_generator_fails_by_membership_where_verbatim_overlap_passes(
     [("copied", "text_verbatim"), ("reworded", "text_near_duplicate")],
 )
 def test_a_tenth_of_the_members_copied_or_reworded_fails(world, how, caught_by):
-    members, holdout, spare = world
+    members, holdout, spare = (part[:1000] for part in world)
     rng = np.random.default_rng(5)
-    plant = members[: TEXTS // 10] if how == "copied" else [paraphrase(t, rng) for t in members[: TEXTS // 10]]
+    plant = members[:100] if how == "copied" else [paraphrase(t, rng) for t in members[:100]]
     report = attacks.audit_text(members, plant + spare, holdout)
     assert caught_by in {r.name for r in report.attacks if r.verdict == "fail"}
 
 
 def test_swapped_training_and_holdout_do_not_pass(world):
     members, holdout, _ = world
-    assert attacks.audit_text(holdout[:800], members[:800], members[:800][::-1] + holdout[800:1000]).verdict != "pass"
+    members, holdout = members[:500], holdout[:500]
+    report = attacks.audit_text(holdout, members, members[::-1])
+    assert report.verdict == "inconclusive" and any("swapped" in r.reason for r in report.attacks)
 
 
 @pytest.mark.parametrize("law", ["case", "punctuation", "order", "table"])

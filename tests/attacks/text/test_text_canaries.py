@@ -16,7 +16,7 @@ from attacks.text.canaries import SIBLINGS, attack_text_canaries, exposures
 from attacks.text.tokens import encode
 from tests.attacks.text.worlds import leaky, parts, private_bigrams
 
-TEXTS = 2000
+TEXTS = 1500
 
 
 @pytest.fixture(scope="module")
