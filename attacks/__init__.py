@@ -24,9 +24,11 @@ _LAZY = {
     "TextCanaries": "attacks.text.canaries",
     "audit": "attacks.auditing",
     "audit_text": "attacks.text.auditing",
+    "canaries_needed": "attacks.power",
     "make_canaries": "attacks.canary",
     "make_text_canaries": "attacks.text.canaries",
     "run": "attacks.suite",
+    "two_world": "attacks.dp_audit.two_world",
 }
 
 __all__ = list(_LAZY)

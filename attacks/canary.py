@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from attacks.controls import LADDER, PositiveControl
 from attacks.dp_audit.one_run import OneRunBound, one_run_bound
+from attacks.dp_audit.one_run_fdp import OneRunGaussianBound, one_run_gaussian_bound
 from attacks.encoding import Encoded, encode
 from attacks.errors import AttackInputError
 from attacks.evidence import MIN_GROUP
@@ -66,10 +67,11 @@ class Canaries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryEvidence:
-    """Measured trace of the canaries: the AUC with its controls, and the one-run bound; None of fewer than two."""
+    """Measured trace of the canaries: the AUC with its controls, and the one-run bounds; None of fewer than two."""
 
     measurement: Measurement
     bound: OneRunBound | None
+    gaussian: OneRunGaussianBound | None
     seconds: float
 
 
@@ -142,7 +144,7 @@ def attack_canaries(
             control=None,
             positive=None,
         )
-        return CanaryEvidence(measurement=nothing, bound=None, seconds=time.perf_counter() - start)
+        return CanaryEvidence(measurement=nothing, bound=None, gaussian=None, seconds=time.perf_counter() - start)
     frames = align({"canary": canaries.rows, "release": release}, columns_of="canary")
     encoded, _ = encode(frames, scale_on="canary")
     rows, synthetic = encoded["canary"], encoded["release"]
@@ -160,7 +162,8 @@ def attack_canaries(
         positive=positive,
     )
     bound = one_run_bound(-distance, coins, delta=canaries.delta, rng=rng)
-    return CanaryEvidence(measurement=measurement, bound=bound, seconds=time.perf_counter() - start)
+    gaussian = one_run_gaussian_bound(-distance, coins, rng=rng)
+    return CanaryEvidence(measurement=measurement, bound=bound, gaussian=gaussian, seconds=time.perf_counter() - start)
 
 
 def _auc(scores: FloatArray, coins: NDArray[np.bool_]) -> Effect | None:

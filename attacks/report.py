@@ -82,7 +82,10 @@ class AttackResult(_Strict):
 
 
 class EpsilonLowerBound(_Strict):
-    """One-run audit: `value` is the 95 % lower bound, `ceiling` the most that these canaries could have shown."""
+    """One-run audit: `value` is the 95 % lower bound, `ceiling` the most that these canaries could have shown.
+
+    `mu` and `mu_ceiling` say the same of mechanisms whose trade-off curve is Gaussian, and nothing of others.
+    """
 
     value: float = Field(ge=0.0)
     ceiling: float = Field(ge=0.0)
@@ -93,6 +96,8 @@ class EpsilonLowerBound(_Strict):
     correct: int = Field(ge=0)
     auc: float | None
     method: str
+    mu: float | None = Field(default=None, ge=0.0)
+    mu_ceiling: float | None = Field(default=None, ge=0.0)
     confidentiality: Literal["canary_only"] = "canary_only"
 
 

@@ -106,6 +106,8 @@ def compose(
             correct=bound.correct,
             auc=None if auc is None else auc.estimate,
             method=bound.method,
+            mu=None if trace.gaussian is None else trace.gaussian.mu,
+            mu_ceiling=None if trace.gaussian is None else trace.gaussian.ceiling,
         )
     return AttackReport(
         suite=suite,

@@ -70,6 +70,7 @@ def test_a_release_that_copies_its_training_rows_is_caught():
     assert found.measurement.effect.lower(0.01) > 0.95
     assert found.bound.value > 2.0
     assert found.bound.value <= found.bound.ceiling
+    assert found.bound.value < found.gaussian.epsilon(1e-6) and found.gaussian.mu <= found.gaussian.ceiling
 
 
 def test_a_release_that_knows_no_canary_is_passed_in_19_of_20_runs():
@@ -117,4 +118,8 @@ def test_without_two_canaries_nothing_is_shown(left):
     few = make_canaries(DOMAIN, 50, rng=np.random.default_rng(1))
     few = attacks.Canaries(rows=few.rows[:left], included=few.included[:left])
     found = trace(few, background(200, 2))
-    assert found.measurement.effect is None and found.measurement.positive is None and found.bound is None
+    assert (
+        found.measurement.effect is None
+        and found.measurement.positive is None
+        and found.bound is found.gaussian is None
+    )
