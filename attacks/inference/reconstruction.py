@@ -7,8 +7,8 @@ shares that the release states for the cell. The ridge solution of all equations
 everybody's secret (Annamalai, Gadotti and Rocher 2024, arXiv 2301.10053, for synthetic data). The intruder does not
 know which of the people were in training; nobody's rows need to be in the release, only the counts that they made.
 
-On Adult (20,000 rows), with `occupation` and four more columns of every row kept together and the nine others
-permuted, members are guessed right 48 points more often than others, by a forest 16 and by the nearest row as often.
+On Adult (20,000 rows), with `occupation` and four more columns of every row kept together and the ten others
+permuted, members are guessed right 48 points more often than others, by a forest 17 and by the nearest row as often.
 
 >>> reconstruction_score("income").name
 'reconstruction:income'

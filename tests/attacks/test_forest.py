@@ -84,5 +84,5 @@ def test_the_middle_of_a_class_is_right_within_five_points_of_rank():
 
 def test_half_a_vote_of_the_neighbouring_places_counts():
     _, layout = encode({"real": pd.DataFrame({"x": np.arange(100.0)})}, scale_on="real")
-    votes = np.array([[0.0, 0.0, 3.0, 0.0, 2.0, 2.5, 2.0]])
+    votes = np.array([[0.0, 0.0, 4.0, 0.0, 2.0, 2.5, 2.0]])
     assert Secret(column="x", layout=layout).choose(votes).tolist() == [5]
