@@ -37,7 +37,6 @@ _WORD = re.compile(
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
-_WHOLE = np.uint64(0xD6E8FEB86659FD93)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -119,8 +118,6 @@ def grams(texts: Texts, n: int) -> tuple[Hashes, Owners]:
     before = np.concatenate([[0], np.cumsum(counts)[:-1]])
     at = np.arange(len(owner)) - before[owner] + texts.starts[:-1][owner]
     hashes = windows(texts, at, np.minimum(lengths[owner], n))
-    short = lengths[owner] < n
-    hashes[short] ^= _WHOLE
     return hashes, owner
 
 

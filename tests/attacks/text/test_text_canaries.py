@@ -81,7 +81,8 @@ def test_what_is_published_of_canaries_does_not_depend_on_private_texts(world):
     few = attacks.make_text_canaries(public[:500], 100, rng=np.random.default_rng(8))
     release = [*holdout[:500], *few.inserted()]
     seen = set()
-    for real, other in ((members[:400], holdout[600:900]), (release[:500], holdout[1200:1500])):
+    known = [f"{text} user{i}@example.org" for i, text in enumerate(release[:500])]  # one kind of identifier more
+    for real, other in ((members[:400], holdout[600:900]), (known, holdout[1200:1500])):
         report = attacks.audit_text(real, release, other, canaries=few)
         row = next(row for row in report.attacks if row.confidentiality == "canary_only")
         seen.add((row.estimate, row.ci_low, row.ci_high, row.alpha, row.positive_control, report.epsilon_lower_bound))
