@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from attacks.canary import ENDPOINT, CanaryEvidence
 from attacks.controls import CAUGHT_SHARE, LADDER, PositiveControl
 from attacks.dp_audit.one_run import one_run_bound
+from attacks.dp_audit.one_run_fdp import one_run_gaussian_bound
 from attacks.errors import AttackInputError, AttackParameterError
 from attacks.evidence import MIN_GROUP
 from attacks.limits import Limit
@@ -171,7 +172,8 @@ def attack_text_canaries(
         positive=positive,
     )
     bound = one_run_bound(scores, coins, delta=canaries.delta, rng=rng)
-    return CanaryEvidence(measurement=measurement, bound=bound, seconds=time.perf_counter() - start)
+    gaussian = one_run_gaussian_bound(scores, coins, rng=rng)
+    return CanaryEvidence(measurement=measurement, bound=bound, gaussian=gaussian, seconds=time.perf_counter() - start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,14 +23,14 @@ def test_the_table_of_the_docs(canaries, claimed, leak):
 def test_a_leak_of_the_stated_size_is_held_against_the_claim_four_times_in_five():
     rng, caught, smaller = np.random.default_rng(12), 0, 0
     count = canaries_needed(leak=2.0, claimed=1.0, delta=1e-6)
-    for _ in range(150):
+    for _ in range(100):
         for leak in (2.0, 1.0):
             coins = rng.random(count) < 0.5
             told = np.where(rng.random(count) < 1 / (1 + math.exp(-leak)), coins, ~coins)
             above = one_run_bound(told.astype(float), coins, delta=1e-6, rng=rng).value > 1.0
             caught, smaller = caught + (above and leak == 2.0), smaller + (above and leak == 1.0)
-    assert 0.7 * 150 < caught < 0.97 * 150
-    assert smaller <= 16  # nominal at most 7.5; binomial quantile at 1e-3
+    assert 68 < caught < 97
+    assert smaller <= 13  # nominal at most 5; binomial quantile at 1e-3
 
 
 def test_more_canaries_see_less_and_too_few_see_nothing():
