@@ -1,7 +1,7 @@
 """The suite beside anonymeter and SDMetrics on releases of known kind: what is caught, false alarms, time and memory.
 
-    python benchmarks/attacks.py --python RIVALS/bin/python --rows 10000      Adult, 5,000 members, one seed
-    python benchmarks/attacks.py --rows 48842 --tools ours:standard           ours alone, in full
+    python benchmarks/attack_suites.py --python RIVALS/bin/python --rows 10000      Adult, 5,000 members, one seed
+    python benchmarks/attack_suites.py --rows 48842 --tools ours:standard           ours alone, in full
 
 RIVALS is an environment of its own with anonymeter 1.1.0 and sdmetrics 0.32.0. Every tool runs on the same three files
 in a process of its own, one thread; CPU seconds and peak memory are the child's, imports included.
@@ -27,9 +27,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-    sys.path.append(sys.path.pop(0))  # this file bears the package's name, and must not be found in its place
 
 SENSITIVE = ("income", "race")
 HARMLESS = ("null", "independent", "tree")
