@@ -1,4 +1,4 @@
-"""Real tables written another way get the same verdicts: order of rows and columns, names of values, units and signs."""
+"""Real tables written another way get the same verdicts: order of rows and columns, names, units and signs."""
 
 from __future__ import annotations
 
