@@ -128,10 +128,7 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
     elif m.positive is not None and m.positive.kind == "paraphrases" and not m.positive.caught:
         reason = _no_power(m)
     elif m.effect.upper(FAMILY_ALPHA) >= limit:
-        reason = (
-            f"The upper bound is not below the limit. About {needed(m)} holdout rows would let a release without "
-            "leak pass with 80 % power."
-        )
+        reason = _not_below(m)
     elif m.positive is None or not m.positive.caught or m.positive.fraction > m.limit.planted:
         reason = _no_power(m)
     else:
@@ -143,6 +140,19 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
 def _plants(m: Measurement) -> str:
     kind = None if m.positive is None else m.positive.kind
     return {"paraphrases": "planted paraphrases", "rewritten": "planted values"}.get(str(kind), "planted copies")
+
+
+def _not_below(m: Measurement) -> str:
+    have = m.nonmembers if m.endpoint.stratum == "all" else m.nonmembers / EXPOSED_SHARE
+    if have >= needed(m):
+        return (
+            "The upper bound is not below the limit, with enough holdout rows for a release without leak to pass in "
+            "four of five cases: take it for a leak near the limit, or for the fifth case."
+        )
+    return (
+        f"The upper bound is not below the limit. About {needed(m)} holdout rows would let a release without "
+        "leak pass with 80 % power."
+    )
 
 
 def _no_power(m: Measurement) -> str:

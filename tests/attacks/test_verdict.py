@@ -58,6 +58,19 @@ def test_inconclusive_when_the_interval_holds_the_limit():
     assert "upper bound is not below" in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"), [(40, "holdout rows would let a release"), (4000, "take it for a leak near")]
+)
+def test_more_rows_are_advised_only_where_rows_are_what_is_lacking(rows, said):
+    effect = RateDifference(hits1=rows // 20, n1=rows, hits0=0, n0=rows)
+    measured = Measurement(
+        endpoint=ASKED, limit=LIMIT, members=rows, nonmembers=rows, effect=effect, control=None, positive=CAUGHT
+    )
+    [decision] = decide([measured])
+    assert decision.verdict == "inconclusive"
+    assert said in decision.reason
+
+
 def test_failing_is_corrected_for_the_family():
     assert judged(0.05 + 0.02, 0.01).verdict == "fail"
     assert judged(0.05 + 0.02, 0.01, beside=9).verdict == "inconclusive"
