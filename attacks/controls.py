@@ -50,13 +50,13 @@ class PositiveControl:
 
 
 def negative_scores(
-    attack: Attack | QueryAttack, cohorts: Sequence[Cohort], rng: np.random.Generator
+    attack: Attack | QueryAttack, endpoints: Sequence[Endpoint], cohorts: Sequence[Cohort], rng: np.random.Generator
 ) -> list[dict[str, FloatArray]]:
     """The attack's scores when the reference rows are the release."""
-    scores = []
+    scores, keys = [], [e.score for e in endpoints]
     for cohort in cohorts:
         view = cohort.view.with_release(cohort.view.reference)
-        scores.append(look(attack, cohort, view, rng))
+        scores.append(look(attack, cohort, view, keys, rng))
     return scores
 
 
@@ -119,6 +119,7 @@ def _plantings(
 ) -> dict[Endpoint, int]:
     """Detections of each endpoint when `count` candidates are planted; stops when none can reach the share."""
     detected = dict.fromkeys(pending, 0)
+    keys = list(dict.fromkeys(e.score for e in pending))
     allowed = math.floor((1.0 - CAUGHT_SHARE) * len(orders) + 1e-9)
     for trial, order in enumerate(orders):
         if all(trial - hits > allowed for hits in detected.values()):
@@ -127,7 +128,7 @@ def _plantings(
         scores = []
         for cohort in cohorts:
             view = cohort.view.with_planted(planted)
-            scores.append(look(attack, cohort, view, rng))
+            scores.append(look(attack, cohort, view, keys, rng))
         for endpoint in pending:
             effect = measure(endpoint, cohorts, scores)
             detected[endpoint] += effect is not None and fails(endpoint, effect)

@@ -14,14 +14,14 @@ Not guaranteed: the folds share reference rows, which leaves a small dependence 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attacks.errors import AttackParameterError
-from attacks.protocol import Attack, AttackView, Endpoint, Queries, QueryAttack
+from attacks.protocol import Attack, AttackView, Endpoint, Queries, QueryAttack, Roles, WithFigures
 from attacks.statistics import (
     Effect,
     FloatArray,
@@ -55,8 +55,53 @@ class Cohort:
         return len(members), len(nonmembers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A figure of members and of nonmembers, and how many of either it is a mean of; no verdict hangs on it."""
+
+    attack: str
+    name: str
+    members: float
+    nonmembers: float
+    n_members: int
+    n_nonmembers: int
+
+
+def readings(
+    attack: Attack | QueryAttack, roles: Roles, cohorts: Sequence[Cohort], scores: Sequence[dict[str, FloatArray]]
+) -> list[Reading]:
+    """The attack's figures over all folds; none of fewer than `MIN_GROUP` people or predicates."""
+    found = []
+    for figure in attack.figures(roles) if isinstance(attack, WithFigures) else ():
+        if isinstance(attack, QueryAttack):
+            members, nonmembers = np.concatenate([s[figure.score] for s in scores], axis=1)
+        else:
+            parts = [c.split(s[figure.score], "all") for c, s in zip(cohorts, scores, strict=True)]
+            members, nonmembers = (np.concatenate(side) for side in zip(*parts, strict=True))
+        if min(len(members), len(nonmembers)) < MIN_GROUP:
+            continue
+        told = [float((side if figure.above is None else side > figure.above).mean()) for side in (members, nonmembers)]
+        found.append(
+            Reading(
+                attack=attack.name,
+                name=figure.name,
+                members=told[0],
+                nonmembers=told[1],
+                n_members=len(members),
+                n_nonmembers=len(nonmembers),
+            )
+        )
+    return found
+
+
+def wanted(attack: Attack | QueryAttack, endpoints: Sequence[Endpoint], roles: Roles) -> list[str]:
+    """The score keys that endpoints and figures read."""
+    figures = attack.figures(roles) if isinstance(attack, WithFigures) else ()
+    return list(dict.fromkeys([e.score for e in endpoints] + [f.score for f in figures]))
+
+
 def look(
-    attack: Attack | QueryAttack, cohort: Cohort, view: AttackView, rng: np.random.Generator
+    attack: Attack | QueryAttack, cohort: Cohort, view: AttackView, keys: Collection[str], rng: np.random.Generator
 ) -> dict[str, FloatArray]:
     """What the attack finds in one fold: a score for each target, or for a query attack an answer to each predicate.
 
@@ -64,10 +109,11 @@ def look(
         attack: scores are blind to membership, predicates to targets as well.
         cohort: the fold.
         view: the fold's view, or one with another release.
+        keys: the score keys that are wanted; predicates are made for these alone.
         rng: of the attack's own draws.
     """
     if isinstance(attack, QueryAttack):
-        made = attack.queries(view.without_targets(), rng)
+        made = attack.queries(view.without_targets(), keys, rng)
         return {key: answers(queries, cohort) for key, queries in made.items()}
     return checked_scores(attack.name, attack.score(view, rng), len(view.targets))
 

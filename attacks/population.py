@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from attacks.encoding import Encoded, Layout, encode, joined
 from attacks.evidence import MIN_GROUP, Cohort
 from attacks.inputs import align, check_overlap, check_roles, check_units
-from attacks.protocol import EXPOSED, AttackView, PlantKind, Roles
+from attacks.protocol import EXPOSED, AttackView, Endpoint, PlantKind, Roles
 from attacks.statistics import FloatArray, auc_delong
 from attacks.targets import EXPOSURES, Fold, exposed, isolation, one_row_a_unit, split_folds
 
@@ -66,6 +66,17 @@ class Population:
         """The folds with at most `max_targets` members and as many nonmembers over all, in random order."""
         shared: dict[Any, Any] = {}
         return tuple(self._cohort(f, max_targets, rng, shared) for f in range(len(self.folds)))
+
+    def share_to_reach(self, endpoint: Endpoint, limit: float) -> float:
+        """Share of copied members below which copies alone are not expected to move a clean release beyond the limit.
+
+        Predicates are made from distinct release rows, and a copied member is in the table that is asked with the
+        probability that a member is: copies of a share f make a rate of f n0 / (r + f n1) at most.
+        """
+        if endpoint.statistic != "singled_excess":
+            return endpoint.share_to_reach(limit)
+        rows, n1, n0 = len(np.unique(self.release.ids)), len(self.members), len(self.nonmembers)
+        return limit * rows / max(min(n0, n1) - limit * n1, 1e-9)
 
     def together(self, max_targets: int | None, rng: np.random.Generator) -> Cohort:
         """All people as one fold without reference rows, for attacks that look at the release alone."""

@@ -18,7 +18,7 @@ Not guaranteed: a view hides labels from code that plays by the protocol; it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -102,12 +102,24 @@ class Endpoint:
     def share_to_reach(self, limit: float) -> float:
         """Share of copied members below which copies alone cannot move a clean release beyond the limit.
 
-        Flagging all copies adds at most their share to a rate, and half of it to an AUC. Predicates are made from
-        release rows, and their share of copies depends on the size of the release, so every share is tried.
+        Flagging all copies adds at most their share to a rate, and half of it to an AUC.
         """
-        if self.statistic == "singled_excess":
-            return 0.0
         return (limit - self.chance) * (2.0 if self.statistic == "auc" else 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Something to be told of members and of nonmembers without a verdict, by attacks that have a method `figures`.
+
+    Attributes:
+        name: as printed.
+        score: key of the scores (or answers to predicates) that it reads.
+        above: the share of scores above this number is told; None for their mean.
+    """
+
+    name: str
+    score: str
+    above: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +193,16 @@ class AttackView:
         known: FloatArray = self.cached("isolation_in_release", lambda: np.full(len(result), np.nan))
         new = wanted[np.isnan(known[wanted])]
         if len(new):
-            rows = self.cached("distinct", self._some_distinct)
-            found = nearest(self.targets.points[new], rows, k=NEIGHBOURS + 1)[0]
-            own = found[:, :1] == 0.0
-            kept = np.where(own, found[:, 1:], found[:, :-1])
-            kept = np.where(np.isfinite(kept), kept, 0.0)
-            known[new] = kept.mean(axis=1)
+            known[new] = self.isolation_among_release(self.targets.points[new])
         result[wanted] = known[wanted]
         return result
+
+    def isolation_among_release(self, points: NDArray[np.float32]) -> FloatArray:
+        """Mean distance of each point to the five nearest of some distinct release rows that differ from it."""
+        found = nearest(points, self.cached("distinct", self._some_distinct), k=NEIGHBOURS + 1)[0]
+        own = found[:, :1] == 0.0
+        kept = np.where(own, found[:, 1:], found[:, :-1])
+        return np.asarray(np.where(np.isfinite(kept), kept, 0.0).mean(axis=1))
 
     def _some_distinct(self) -> NDArray[np.float32]:
         """Points of distinct release rows, thinned evenly to what a density needs."""
@@ -229,6 +243,14 @@ class Attack(Protocol):
         """One finite number a target for each score key; larger means "more likely a member" or "guessed right"."""
 
 
+@runtime_checkable
+class WithFigures(Protocol):
+    """What an attack has besides, if it tells figures without a verdict."""
+
+    def figures(self, roles: Roles, /) -> Sequence[Figure]:
+        """What is told, fixed before anything is looked at; never a figure of a single target."""
+
+
 class Queries(Protocol):
     """Predicates on rows, each made from another release row."""
 
@@ -263,5 +285,5 @@ class QueryAttack(Protocol):
     def endpoints(self, roles: Roles, /) -> Sequence[Endpoint]:
         """The questions, fixed before anything is looked at."""
 
-    def queries(self, view: AttackView, rng: np.random.Generator, /) -> dict[str, Queries]:
-        """Predicates for each score key; as many as could be made, which is what a rate is measured against."""
+    def queries(self, view: AttackView, keys: Collection[str], rng: np.random.Generator, /) -> dict[str, Queries]:
+        """Predicates for each of the score keys; as many as could be made, which is what a rate is measured against."""

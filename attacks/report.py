@@ -101,6 +101,18 @@ class EpsilonLowerBound(_Strict):
     confidentiality: Literal["canary_only"] = "canary_only"
 
 
+class FigureRecord(_Strict):
+    """Something told of members and of nonmembers without a verdict, and what it is a mean of."""
+
+    attack: str
+    name: str
+    members: float
+    nonmembers: float
+    n_members: int = Field(ge=0)
+    n_nonmembers: int = Field(ge=0)
+    confidentiality: Literal["internal"] = "internal"
+
+
 class NotApplicable(_Strict):
     """An attack of the suite that was not run, and why; it is neither a pass nor a failure."""
 
@@ -117,6 +129,7 @@ class AttackReport(_Strict):
     attacks: tuple[AttackResult, ...]
     epsilon_lower_bound: EpsilonLowerBound | None = None
     not_applicable: tuple[NotApplicable, ...] = ()
+    figures: tuple[FigureRecord, ...] = ()
 
     @model_validator(mode="after")
     def _verdict_is_the_worst(self) -> Self:
@@ -165,6 +178,10 @@ class AttackReport(_Strict):
             f"  {row.verdict:<12} {row.name:<28} {row.stratum:<8} {row.endpoint:<22} "
             f"{_figure(row.estimate):>7} [{_figure(row.ci_low)}, {_figure(row.ci_high)}] limit {row.limit:g}"
             for row in self.worst_first
+        ]
+        lines += [
+            f"  told         {item.attack:<28} {item.name:<31} {item.members:>7.4f} holdout {item.nonmembers:.4f}"
+            for item in self.figures
         ]
         lines += [f"  not run      {item.name:<28} {item.reason}" for item in self.not_applicable]
         return "\n".join(lines)

@@ -11,16 +11,18 @@ Not guaranteed: nothing is computed here but bounds at the levels that the verdi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from attacks.canary import CanaryEvidence
 from attacks.errors import AttackInputError
+from attacks.evidence import Reading
 from attacks.protocol import ThreatModel
 from attacks.report import (
     AttackReport,
     AttackResult,
     EpsilonLowerBound,
+    FigureRecord,
     NegativeControlRecord,
     NegativeKind,
     NotApplicable,
@@ -61,6 +63,7 @@ def compose(
     rows: Sequence[Asked],
     trace: CanaryEvidence | None,
     absent: Sequence[NotApplicable],
+    told: Sequence[Reading] = (),
     *,
     family: int | None = None,
 ) -> AttackReport:
@@ -116,6 +119,7 @@ def compose(
         attacks=tuple(results),
         epsilon_lower_bound=epsilon,
         not_applicable=tuple(absent),
+        figures=tuple(FigureRecord(**asdict(reading)) for reading in told),
     )
 
 

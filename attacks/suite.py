@@ -29,7 +29,7 @@ import pandas as pd
 from attacks.canary import Canaries, attack_canaries
 from attacks.controls import negative_scores, positive_controls
 from attacks.errors import AttackParameterError
-from attacks.evidence import denominators, look, measure
+from attacks.evidence import Reading, denominators, look, measure, readings, wanted
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.population import Population, prepare
 from attacks.protocol import EXPOSED, Attack, Endpoint, QueryAttack, Roles, Stratum
@@ -39,12 +39,16 @@ from attacks.statistics import Effect
 from attacks.verdict import FAMILY_ALPHA, Measurement
 
 Progress = Callable[[str, int, int, str], None]
+Found = tuple[list[Asked], list[Reading]]
 
 ATTACKS: Mapping[str, str] = MappingProxyType(
     {
         "verbatim": "attacks.membership.verbatim:Verbatim",
         "nearest_neighbour": "attacks.membership.nearest_neighbour:NearestNeighbour",
         "subspace": "attacks.membership.subspace:Subspace",
+        "singling_out": "attacks.linkage.singling_out:SinglingOut",
+        "linkability": "attacks.linkage.linkability:Linkability",
+        "record_linkage": "attacks.linkage.record_linkage:RecordLinkage",
         "attribute_inference": "attacks.inference.attribute:attribute_score",
         "attribute_forest": "attacks.inference.forest:forest_score",
         "reconstruction": "attacks.inference.reconstruction:reconstruction_score",
@@ -100,7 +104,9 @@ def build(suite: Suite, roles: Roles) -> tuple[list[Attack | QueryAttack], list[
     for name in suite.attacks:
         module, _, attribute = ATTACKS[name].partition(":")
         factory: Any = getattr(import_module(module), attribute)
-        if name not in PER_SECRET:
+        if name == "record_linkage" and not roles.quasi_identifiers:
+            absent.append(NotApplicable(name=name, reason="No quasi-identifier is declared to look a person up by."))
+        elif name not in PER_SECRET:
             attacks.append(factory())
         elif roles.sensitive:
             attacks.extend(factory(column) for column in roles.sensitive)
@@ -165,16 +171,17 @@ def run(
             strata=[name for name in EXPOSED if any(e.stratum == name for _, asked in endpoints for e in asked)],
         )
 
-    def one(at: int) -> list[Asked]:
+    def one(at: int) -> Found:
         attack, asked = endpoints[at]
         if people is None:
-            rows = [_unmeasured(attack, e, bars) for e in asked]
+            rows: Found = [_unmeasured(attack, e, bars) for e in asked], []
         else:
             rows = _attack(attack, asked, people, bars, family, settings, seed, progress)
         progress("attacks", at + 1, len(attacks), attack.name)
         return rows
 
-    rows = [row for found in _parallel(one, len(attacks), jobs) for row in found]
+    found = _parallel(one, len(attacks), jobs)
+    rows, told = [row for part, _ in found for row in part], [reading for _, part in found for reading in part]
     trace = None
     if canaries is None:
         absent.append(NotApplicable(name="canary", reason="No canaries were planted before training."))
@@ -190,7 +197,7 @@ def run(
     if not endpoints:
         progress("attacks", 1, 1, "canary")
     name = suite if isinstance(suite, str) else "custom"
-    return compose(name, seed, rows, trace, absent)
+    return compose(name, seed, rows, trace, absent, told)
 
 
 def _resolve(
@@ -207,7 +214,7 @@ def _rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _parallel(one: Callable[[int], list[Asked]], count: int, jobs: int) -> list[list[Asked]]:
+def _parallel(one: Callable[[int], Found], count: int, jobs: int) -> list[Found]:
     if jobs == 1 or count < 2:
         return [one(at) for at in range(count)]
     with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -237,36 +244,37 @@ def _attack(
     settings: Suite,
     seed: int,
     progress: Progress,
-) -> list[Asked]:
-    """Scores, controls and effects of one attack."""
+) -> Found:
+    """Scores, controls, effects and figures of one attack."""
     start = time.perf_counter()
     rng = _rng(seed, attack.name)
     caps = [cap for cap in (attack.max_targets, settings.max_targets if attack.max_targets else None) if cap]
     folds = people.cohorts(min(caps, default=None), rng)
     cohorts = (people.together(min(caps, default=None), rng),) if isinstance(attack, QueryAttack) else folds
-    scores = [look(attack, c, c.view, rng) for c in cohorts]
+    keys = wanted(attack, asked, people.roles)
+    scores = [look(attack, c, c.view, keys, rng) for c in cohorts]
     counts = {e: denominators(e, cohorts, scores) for e in asked}
     drift = people.drift()
     effects: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
-    readings: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
+    baseline: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     positive = {}
     if all(len(c.view.reference) for c in folds):
-        controls = negative_scores(attack, folds, rng)
+        controls = negative_scores(attack, asked, folds, rng)
         effects = {e: measure(e, cohorts, scores) for e in asked}
-        readings = {e: measure(e, folds, controls) for e in asked}
+        baseline = {e: measure(e, folds, controls) for e in asked}
         positive = positive_controls(
             attack,
             [e for e in asked if effects[e] is not None],
             cohorts,
             people.candidates,
             fails=lambda e, effect: effect.lower(FAMILY_ALPHA / family) > bars[e.limit_id].value,
-            smallest={e: e.share_to_reach(bars[e.limit_id].value) for e in asked},
+            smallest={e: people.share_to_reach(e, bars[e.limit_id].value) for e in asked},
             trials=settings.trials,
             rng=rng,
             progress=lambda done, total: progress(attack.name, done, total, "planted leaks"),
         )
     seconds = (time.perf_counter() - start) / max(len(asked), 1)
-    return [
+    rows = [
         Asked(
             attack=attack,
             measurement=Measurement(
@@ -275,7 +283,7 @@ def _attack(
                 members=counts[e][0],
                 nonmembers=counts[e][1],
                 effect=effects[e],
-                control=readings[e],
+                control=baseline[e],
                 positive=positive.get(e),
                 drift=drift,
             ),
@@ -283,3 +291,4 @@ def _attack(
         )
         for e in asked
     ]
+    return rows, readings(attack, people.roles, cohorts, scores)

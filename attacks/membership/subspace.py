@@ -40,7 +40,7 @@ def parts(layout: Layout) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     if min(len(numbers), len(categories)) < 2:
         names = sorted(range(len(layout.columns)), key=lambda at: layout.columns[at])
         categories, numbers = names[::2], names[1::2] or names
-    return _dims(layout, categories), _dims(layout, numbers)
+    return dims_of(layout, categories), dims_of(layout, numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,5 +91,6 @@ def _closeness(view: AttackView, part: int, dims: NDArray[np.intp]) -> FloatArra
     return calibrated(known, found)
 
 
-def _dims(layout: Layout, columns: Sequence[int]) -> NDArray[np.intp]:
+def dims_of(layout: Layout, columns: Sequence[int]) -> NDArray[np.intp]:
+    """Dimensions of `points` that belong to the columns."""
     return np.concatenate([np.arange(layout.dims[at].start, layout.dims[at].stop) for at in sorted(columns)])

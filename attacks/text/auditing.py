@@ -194,10 +194,10 @@ def _attack(
     start, rng = time.perf_counter(), _rng(seed, attack.name)
     cohorts = people.cohorts(min(attack.max_targets or MAX_TARGETS, MAX_TARGETS), rng)
     generic: Any = attack  # evidence and controls read of a view what rows and texts have in common
-    scores = [look(generic, c, c.view, rng) for c in cohorts]
+    scores = [look(generic, c, c.view, [e.score for e in asked], rng) for c in cohorts]
     effects = {e: measure(e, cohorts, scores) for e in asked}
     measured = all(len(c.view.reference) for c in cohorts)
-    controls = negative_scores(generic, cohorts, rng) if measured else []
+    controls = negative_scores(generic, asked, cohorts, rng) if measured else []
     positive = {}
     if measured:
         positive = positive_controls(

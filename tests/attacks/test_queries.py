@@ -46,7 +46,7 @@ class WholeRows:
     def endpoints(self, roles: Roles):
         return (ENDPOINT,)
 
-    def queries(self, view: AttackView, rng: np.random.Generator):
+    def queries(self, view: AttackView, keys, rng: np.random.Generator):
         self.seen.append(view)
         ids = view.release.ids if view.planted is None else np.append(view.release.ids, view.planted.ids)
         return {"row": Rows(rng.permutation(np.unique(ids))[: self.most])}
@@ -71,7 +71,7 @@ def test_a_query_attack_sees_no_target_and_no_holdout_row():
     _, cohort = cohort_of("copy")
     attack = WholeRows()
     assert isinstance(attack, QueryAttack)
-    look(attack, cohort, cohort.view, np.random.default_rng(0))
+    look(attack, cohort, cohort.view, ["row"], np.random.default_rng(0))
     assert len(attack.seen[0].targets) == len(attack.seen[0].reference) == len(attack.seen[0].isolation) == 0
 
 
@@ -103,7 +103,7 @@ def test_the_denominator_is_the_predicates_made():
     """anonymeter 1.1.0 divides by the 500 that were asked for where 27 were made."""
     people_, cohort = cohort_of("copy")
     wanted = WholeRows(most=10**6)
-    scores = [look(wanted, cohort, cohort.view, np.random.default_rng(0))]
+    scores = [look(wanted, cohort, cohort.view, ["row"], np.random.default_rng(0))]
     effect = measure(ENDPOINT, [cohort], scores)
     assert effect.trials == len(np.unique(people_.release.ids))
     report = attacks.audit(*world("copy"), suite=[wanted])
@@ -118,14 +118,14 @@ def test_copies_fail_a_clean_release_does_not_and_the_holdout_reads_nothing():
     assert clean.attacks[0].positive_control.detected >= 8
     people_, _ = cohort_of("copy")
     folds = people_.cohorts(None, np.random.default_rng(3))
-    read = measure(ENDPOINT, folds, negative_scores(WholeRows(), folds, np.random.default_rng(5)))
+    read = measure(ENDPOINT, folds, negative_scores(WholeRows(), [ENDPOINT], folds, np.random.default_rng(5)))
     assert read.trials == 5 * 500 and abs(read.estimate) < 0.01
 
 
 def test_too_few_predicates_or_people_decide_nothing():
     _, cohort = cohort_of("copy")
     few = WholeRows(most=MIN_GROUP - 1)
-    assert measure(ENDPOINT, [cohort], [look(few, cohort, cohort.view, np.random.default_rng(0))]) is None
+    assert measure(ENDPOINT, [cohort], [look(few, cohort, cohort.view, ["row"], np.random.default_rng(0))]) is None
     members, made, holdout = world("copy")
     report = attacks.audit(members, made, holdout[: MIN_GROUP - 1], suite=[WholeRows()])
     assert report.verdict == "inconclusive"

@@ -20,7 +20,9 @@ from tests.attacks.worlds import REPOSITORY, independent, leaking, people, split
 
 def test_every_attack_file_is_in_the_table_and_every_entry_exists():
     root = Path(attacks.__file__).parent
-    files = {p for f in ("membership", "inference") for p in (root / f).glob("*.py") if p.name != "__init__.py"}
+    files = {
+        p for f in ("membership", "linkage", "inference") for p in (root / f).glob("*.py") if p.name != "__init__.py"
+    }
     listed = {root.parent / (entry.partition(":")[0].replace(".", "/") + ".py") for entry in ATTACKS.values()}
     assert listed == files
     for entry in ATTACKS.values():
