@@ -187,11 +187,14 @@ class AttackReport(_Strict):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        heads = ("verdict", "attack", "stratum", "endpoint", "estimate", "lower", "upper", "limit", "detectable", "why")
+        heads = (
+            *("verdict", "attack", "stratum", "endpoint", "estimate", "lower", "upper", "limit", "detectable"),
+            *("planted", "without members", "attacker", "why", "cost"),
+        )
         rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) for row in self.worst_first)
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-        caption = f"Attacks: {self.verdict}"
+        caption = f"Attacks: {self.verdict} (suite {self.suite}; internal: exact figures of real rows)"
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -202,4 +205,8 @@ def _figure(value: float | None) -> str:
 def _cells(row: AttackResult) -> tuple[str, ...]:
     figures = tuple(_figure(value) for value in (row.estimate, row.ci_low, row.ci_high, row.limit))
     detectable = "-" if row.detectable is None else f"{row.detectable:.1%}"
-    return (row.verdict, row.name, row.stratum, row.endpoint, *figures, detectable, row.reason)
+    positive, negative = row.positive_control, row.negative_control
+    planted = "-" if positive is None else f"{positive.detected}/{positive.trials} at {positive.fraction:.1%}"
+    silent = "-" if negative is None else f"{negative.estimate:.4f}{'' if negative.passed else ' (false alarm)'}"
+    who = (row.verdict, row.name, row.stratum, row.endpoint)
+    return (*who, *figures, detectable, planted, silent, row.threat, row.reason, f"{row.seconds:.1f} s")
