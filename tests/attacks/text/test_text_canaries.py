@@ -30,7 +30,7 @@ def trace(canaries, release, seed=0):
     return attack_text_canaries(canaries, encode(release), limit=limit, family=10, trials=10, rng=rng)
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_leaky_generator_echoes_at_one_repeat_with_auc_above_four_fifths(world, order):
     members, _, _, canaries = world
     found = trace(canaries, leaky(members + canaries.inserted(), TEXTS, np.random.default_rng(2), order))
@@ -63,6 +63,7 @@ def test_exposure_is_the_rank_among_siblings(world):
     assert np.median(copied.exposure[~canaries.included]) < 3
 
 
+@pytest.mark.slow
 def test_a_prefix_like_ordinary_text_echoes_more_than_odd_words_alone(world):
     members, _, public, _ = world
     areas = {}
