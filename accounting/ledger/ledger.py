@@ -38,7 +38,7 @@ from accounting.ledger.amounts import Grant, parse_delta, parse_epsilon
 from accounting.ledger.books import Books
 from accounting.ledger.capability import Capabilities, ReadCapability
 from accounting.ledger.chain import no_genesis
-from accounting.ledger.composition import Composition
+from accounting.ledger.composition import Composition, FilterName
 from accounting.ledger.entry import JSON, SCHEMA, Entry, Kind, Row, seal, stamp
 from accounting.ledger.errors import BudgetRefused
 from accounting.ledger.evidence.checkpoint import Checkpoint, sign_head
@@ -274,7 +274,9 @@ class Ledger(LedgerWriter):
     def commit(self, reservation_id: str, events: EventTree, *, facts: Mapping[str, JSON] | None = None) -> Entry:
         """Charge what ran and free the rest of the reservation.
 
-        The events are priced and cross-checked again, at the reservation's delta, before the lock is taken.
+        The events are priced and cross-checked again, at the reservation's delta, before the lock is taken. Whether a
+        run stops early may depend on what it saw; rho and divergences of what ran add up all the same, epsilons of loss
+        distributions do not. So under basic composition a run that did less than its plan is committed as its plan.
 
         Args:
             reservation_id: an open reservation.
@@ -292,6 +294,8 @@ class Ledger(LedgerWriter):
             budget = books.budgets[reservation.budget_id]
             bodies.check_same_terms(budget, events)
         bodies.check_covered(reservation, events)
+        if budget.composition.name is FilterName.BASIC and events.to_json() != reservation.plan:
+            events = EventTree.from_json(reservation.plan)
         guarantee, charge = price_run(events, reservation.delta, budget.composition)
         return self._append(
             Kind.COMMIT,

@@ -49,8 +49,8 @@ def test_a_run_is_charged_to_its_budget_and_to_all_above(family: Any) -> None:
     deep = _share(ledger, research, "0.5", "one study")
     run = ledger.reserve(deep, _plan(3), delta="1e-9", run_id="r", purpose="p")
     assert [ledger.balance(name).epsilon.reserved for name in (deep, research, root)] == [Decimal("0.3")] * 3
-    ledger.commit(run.id, _plan(2))
-    assert [ledger.balance(name).epsilon.spent for name in (deep, research, root)] == [Decimal("0.2")] * 3
+    ledger.commit(run.id, _plan(3))
+    assert [ledger.balance(name).epsilon.spent for name in (deep, research, root)] == [Decimal("0.3")] * 3
     assert [ledger.balance(name).delta.spent for name in (deep, research, root)] == [Decimal("1e-9")] * 3
     assert ledger.balance(teaching).epsilon.left == Decimal("0.6")
 

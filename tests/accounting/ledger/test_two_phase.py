@@ -25,23 +25,49 @@ from accounting.ledger.errors import (
 Made = Callable[..., Any]
 
 
-def test_a_reservation_counts_until_it_is_closed_and_a_commit_frees_the_rest(
+def test_a_reservation_counts_until_it_is_closed_and_then_as_spent(
     ledger: Ledger, grant: Made, reserve: Made, plan: Made
 ) -> None:
     budget = grant(ledger, "1")
     run = reserve(ledger, budget, 4)
     assert ledger.balance(budget).epsilon.reserved == Decimal("0.4")
     ledger.check_token(run.id, run.token)
-    entry = ledger.commit(run.id, plan(3), facts={"rows": "100"})
+    entry = ledger.commit(run.id, plan(4), facts={"rows": "100"})
     balance = ledger.balance(budget)
     assert (balance.epsilon.spent, balance.epsilon.reserved, balance.epsilon.left) == (
-        Decimal("0.3"),
+        Decimal("0.4"),
         0,
-        Decimal("0.7"),
+        Decimal("0.6"),
     )
     assert balance.delta.spent == Decimal("1e-9")
     assert entry.kind is Kind.COMMIT
     assert entry.body["facts"] == {"rows": "100"}
+
+
+TERMS: dict[str, Any] = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
+
+
+def test_a_run_that_stops_early_is_committed_as_its_plan_where_epsilons_add_up(ledger: Ledger) -> None:
+    """Stopping may follow from what was seen: ten Gaussians reserved, one committed, would else cost a third."""
+    budget = ledger.create_budget(dataset="d", commitment="c", epsilon="20", delta="1e-4", **TERMS)
+    run = ledger.reserve(budget, _gaussians(10), delta="1e-6", run_id="r", purpose="p")
+    entry = ledger.commit(run.id, _gaussians(1))
+    assert ledger.balance(budget).epsilon.spent == run.guarantee.epsilon
+    assert entry.body["events"] == _gaussians(10).to_json()
+    assert entry.body["guarantee"] == run.guarantee.to_json()
+
+
+def test_a_run_that_stops_early_costs_what_ran_where_rhos_add_up(ledger: Ledger) -> None:
+    budget = ledger.create_budget(dataset="d", commitment="c", epsilon="20", delta="1e-4", filter="zcdp", **TERMS)
+    run = ledger.reserve(budget, _gaussians(10), delta="1e-6", run_id="r", purpose="p")
+    held = ledger.balance(budget).loss.reserved
+    entry = ledger.commit(run.id, _gaussians(1))
+    assert ledger.balance(budget).loss.spent == held / 10
+    assert entry.body["events"] == _gaussians(1).to_json()
+
+
+def _gaussians(count: int) -> EventTree:
+    return EventTree(events=(Gaussian(sigma="2", l2_sensitivity="1", count=count),), **TERMS)
 
 
 def test_the_tenth_tenth_of_one_fits_and_the_eleventh_does_not(ledger: Ledger, grant: Made, reserve: Made) -> None:
