@@ -88,6 +88,16 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A figure without a verdict, beside what it is for people who were not in the data."""
+
+    attack: str
+    name: str
+    members: float
+    nonmembers: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditModel:
     """What the page prints; `decisive` are the rows that kept it from passing."""
 
@@ -97,6 +107,7 @@ class AuditModel:
     suite: str
     lines: tuple[AttackLine, ...]
     questions: tuple[Question, ...]
+    told: tuple[Told, ...]
     proved: Proved | None
     untested: tuple[Words, ...]
     limits: tuple[Words, ...]
@@ -171,6 +182,15 @@ def assemble_audit(
             suite=clean(report["suite"]),
             lines=lines,
             questions=questions(lines),
+            told=tuple(
+                Told(
+                    attack=clean(row["attack"]),
+                    name=clean(row["name"]).replace("_", " "),
+                    members=float(row["members"]),
+                    nonmembers=float(row["nonmembers"]),
+                )
+                for row in report.get("figures") or ()
+            ),
             proved=proved_view(report.get("epsilon_lower_bound")),
             untested=absent,
             limits=LIMITS,

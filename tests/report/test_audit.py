@@ -97,6 +97,13 @@ def test_what_was_not_run_is_a_finding(report: dict[str, Any]) -> None:
         assert title in missing, title
 
 
+def test_figures_without_a_verdict_stand_beside_those_of_others(report: dict[str, Any]) -> None:
+    told = {"attack": "record_linkage", "name": "prosecutor_risk", "members": 0.081, "nonmembers": 0.079}
+    shown = text(render_audit(assemble_audit({**report, "figures": [told]})))
+    assert "prosecutor risk 0.081 0.079" in shown
+    assert "Figures without a verdict" not in text(render_audit(assemble_audit(report)))
+
+
 def test_an_unknown_verdict_is_no_pass_and_a_document_of_another_kind_is_refused(report: dict[str, Any]) -> None:
     assert assemble_audit({**report, "verdict": "excellent"}).verdict.key == "inconclusive"
     with pytest.raises(DataError, match="attack document cannot be reported"):
