@@ -29,7 +29,7 @@ from dpsynth.report.views import (
     reading,
     text_of,
 )
-from dpsynth.report.words import CRITERIA, Words
+from dpsynth.report.words import Words, criterion
 
 VERDICTS: Final[Mapping[str, tuple[str, str, str]]] = {  # word, tone, sentence
     "pass": (
@@ -135,7 +135,7 @@ def audit_verdict(key: object) -> Verdict:
 def questions(lines: Sequence[AttackLine]) -> tuple[Question, ...]:
     """Criteria with their worst verdict; a criterion that nothing asked is left to the list of what was not run."""
     found = []
-    titles = {line: CRITERIA.get(line.limit_id.partition(".")[0], "Other") for line in lines}
+    titles = {line: criterion(line.limit_id) for line in lines}
     for title in (*QUESTIONS, "Other"):
         asked = [line for line in lines if titles[line] == title]
         if asked:

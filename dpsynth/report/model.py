@@ -48,7 +48,7 @@ from dpsynth.report.views import (
     reading,
     verdict_view,
 )
-from dpsynth.report.words import CRITERIA, UNTESTED, Words, attack_words, limits
+from dpsynth.report.words import UNTESTED, Words, attack_words, criterion, limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class PublicModel(Front):
 
 def untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tuple[Words, ...]:
     """Criteria without an attack of their own, and attacks that the report itself says did not run."""
-    ran = {CRITERIA.get(a.limit_id.partition(".")[0]) for a in attacks}
+    ran = {criterion(a.limit_id) for a in attacks}
     absent = tuple(words for words in UNTESTED if words.title not in ran)
     said = tuple(Words(title=attack_words(str(r["name"])).title, meaning=clean(r["reason"])) for r in reported)
     return tuple(words for words in said if words.title not in {w.title for w in absent}) + absent

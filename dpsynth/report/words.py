@@ -99,6 +99,9 @@ _ATTACKS: Final[Mapping[str, Words]] = {
     ),
     "linkability": Words(title="Linkability", meaning="Can two halves of a record be joined through the release?"),
     "singling_out": Words(title="Singling out", meaning="Does the release describe exactly one person?"),
+    "record_linkage": Words(
+        title="Record linkage", meaning="Do a member's quasi-identifiers lead to that member's own row in the release?"
+    ),
 }
 
 
@@ -255,11 +258,18 @@ UNTESTED: Final[tuple[Words, ...]] = (
     Words(title="Membership", meaning="no attack was run"),
     Words(title="Canary audit", meaning="no canaries were planted, or the audit was not run"),
 )
-CRITERIA: Final[Mapping[str, str]] = {  # first word of a limit's id -> what it tests
-    "singling_out": "Singling out",
+_CRITERIA: Final[Mapping[str, str]] = {  # beginning of a limit's id -> what it tests; the first that fits counts
+    "linkage.singling_out": "Singling out",
     "linkage": "Linkability",
-    "linkability": "Linkability",
     "inference": "Attribute inference",
     "membership": "Membership",
     "canary": "Canary audit",
 }
+
+
+def criterion(limit_id: str) -> str:
+    """What a limit tests, by its id; "Other" for an id of somebody else's."""
+    words = limit_id.split(".")
+    return next(
+        (title for start, title in _CRITERIA.items() if words[: start.count(".") + 1] == start.split(".")), "Other"
+    )

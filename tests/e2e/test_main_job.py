@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 import dpsynth as dp
-from accounting.ledger.errors import BudgetExceeded
 from dpsynth.core.errors import BudgetRefused, DataError, GateRefused, ParameterError, WorkspaceError
 from dpsynth.report.model import provenance
 from dpsynth.workspace import Draft, Workspace
+from dpsynth.workspace.budgets import BudgetExceeded
 from dpsynth.workspace.datasets import DatasetRecord
 
 Made = tuple[Workspace, DatasetRecord]

@@ -9,6 +9,7 @@ import pytest
 
 from dpsynth.core.errors import DataError
 from dpsynth.report import assemble_audit, cell, render_audit
+from dpsynth.report.words import criterion
 from tests.report.pages import Page
 from tests.report.test_page import CORPUS, inert, poison
 
@@ -114,3 +115,17 @@ def test_an_unknown_verdict_is_no_pass_and_a_document_of_another_kind_is_refused
 def test_hostile_names_and_texts_stay_text(payload: str, report: dict[str, Any]) -> None:
     settings = {payload: payload, "Columns": payload}
     inert(render_audit(assemble_audit(poison(report, payload), title=payload, settings=settings, warnings=[payload])))
+
+
+@pytest.mark.parametrize(
+    ("limit_id", "title"),
+    [
+        ("linkage.singling_out.tail", "Singling out"),
+        ("linkage.linkability.all", "Linkability"),
+        ("linkage.record.all", "Linkability"),
+        ("membership.nearest.auc", "Membership"),
+        ("somebody.elses", "Other"),
+    ],
+)
+def test_what_ran_is_not_listed_as_not_run(limit_id, title):
+    assert criterion(limit_id) == title
