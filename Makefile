@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DATA   ?= fair
+# The workers are the parallelism: threads of matrix products on top of them only get in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: help install demo test test-all audit lint docs bench clean
 
@@ -21,10 +23,10 @@ demo: $(STAMP) ## private table -> verified release on real embedded data; DATA=
 	$(BIN)/dpsynth demo --data $(DATA) --out demo-out
 
 test: $(STAMP) ## the default suite
-	$(BIN)/python -m pytest -n auto
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto
 
 test-all: $(STAMP) ## with everything that takes minutes
-	$(BIN)/python -m pytest -n auto -m 'not audit'
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m 'not audit'
 
 audit: $(STAMP) ## privacy audits over many runs, with their figures (about a quarter of an hour on one core)
 	$(BIN)/python -m pytest -m audit -v
