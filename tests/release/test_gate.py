@@ -79,10 +79,11 @@ def test_without_a_document_nothing_ships(evidence, piece):
     assert gate(replace(evidence, **{piece: None}), default_policy()).decision != "ship"
 
 
-# What no rule reads, in documents whose commitment the ledger holds: explanations, and the tails that only warn.
+# What no rule reads, in documents whose commitment the ledger holds: explanations, figures without a verdict, and the
+# tails that only warn.
 UNREAD = {
     "draft": r"columns\.\d",
-    "attack": r"report\.epsilon_lower_bound\.(confidentiality|mu|mu_ceiling)",
+    "attack": r"report\.(figures|epsilon_lower_bound\.(confidentiality|mu|mu_ceiling))",
     "quality": r"report\.(rows\.confidentiality|resolution|utility|warnings|seed|metrics\.1|metrics\.1\.shuffle"
     r"|metrics\.\d\.(matched|ci_low|ci_high|reference_low|reference_high|confidentiality))",
 }
