@@ -1,0 +1,52 @@
+"""Small networks to train: one linear map over features that tests can compute by hand, and the log-linear one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from dpsynth.sgd.clipping import clip_factors
+from dpsynth.tabular.networks.log_linear import LogLinear
+from dpsynth.tabular.networks.protocol import Columns
+
+
+class Means:
+    """Loss of a row: half its squared distance from the parameter, so its gradient is `parameter - row`."""
+
+    def __init__(self, columns: int, *, live: list[bool] | None = None) -> None:
+        self.parameters = {"mean": torch.zeros(columns)}
+        self.live = {} if live is None else {"mean": torch.tensor(live)}
+        self.sums: list[int] = []
+
+    def clipped_sum(self, rows, units, clip):
+        self.sums.append(len(rows))
+        gradients = self.parameters["mean"] - rows.float()
+        for mask in self.live.values():
+            gradients = gradients * mask
+        if units is not None:
+            gradients = torch.zeros(int(units[-1]) + 1, gradients.shape[1]).index_add_(0, units, gradients)
+        norms = gradients.norm(dim=1)
+        factors = clip_factors(norms, clip)
+        gradients = torch.where(factors[:, None] > 0, gradients, torch.zeros_like(gradients))
+        return {"mean": (gradients * factors[:, None]).sum(0)}, norms
+
+
+SIZES = (2, 9, 3, 12)
+
+
+def log_linear(seed: int = 0) -> LogLinear:
+    """A log-linear network with weights that are not zero."""
+    columns = Columns(
+        sizes=SIZES,
+        positions=tuple(np.linspace(0, 1, size if size > 6 else 0, dtype=np.float32) for size in SIZES),
+        shares=tuple(np.full(size, 1 / size) for size in SIZES),
+    )
+    network = LogLinear(columns)
+    drawn = torch.from_numpy(np.random.default_rng(seed).normal(0, 0.3, network.parameters["weights"].shape))
+    network.parameters["weights"].copy_(drawn * network.live["weights"])
+    return network
+
+
+def rows_of(count: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.integers(0, size, count) for size in SIZES], axis=1).astype(np.uint8)
