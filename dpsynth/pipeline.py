@@ -86,12 +86,12 @@ def fit_model(
     Raises:
         DpsynthError: if the events spent are not those planned; nothing may be sampled then.
     """
-    columns = table.select(schema.modelled)
+    columns = table.select((*schema.modelled, *_unit_column(plan)))
     domains, spent = derive(columns, schema, plan.settings.derive, noise=noise, progress=progress)
     planted = None
     if canaries:
         planted = plant(domains, canaries, schema=schema, like=columns, noise=noise)
-        columns = columns.concat(Table(planted.rows.filter(array_of(planted.included, pa.bool_()))))
+        columns = columns.concat(_of_nobody(planted.rows.filter(array_of(planted.included, pa.bool_())), columns, plan))
     model = generator.fit(columns, schema, domains, plan, noise=noise, progress=progress, spent=spent)
     if model.events.events != plan.tree.events:
         raise DpsynthError(
@@ -99,6 +99,19 @@ def fit_model(
             "Nothing was sampled. This is a defect of the generator; report it.",
         )
     return Fitted(model=model, canaries=planted)
+
+
+def _unit_column(plan: Plan) -> tuple[str, ...]:
+    """The unit's column, for a fit that samples and clips by unit: it is read, never modelled."""
+    column = plan.tree.unit.column
+    return () if plan.settings.training is None or column is None else (column,)
+
+
+def _of_nobody(rows: pa.Table, like: Table, plan: Plan) -> Table:
+    """Canaries with a null in the unit's column: each is a unit of its own (`Table.codes`)."""
+    for name in _unit_column(plan):
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, like.to_arrow().schema.field(name).type))
+    return Table(rows)
 
 
 def plant(

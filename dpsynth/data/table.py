@@ -221,6 +221,33 @@ class Table:
                 total += np.bincount(flat, minlength=cells)
             yield total.reshape(shape)
 
+    def codes(
+        self, codecs: Mapping[str, Codec], unit: str | None = None
+    ) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64] | None]:
+        """All rows as codes, for models that are trained on rows (private).
+
+        Args:
+            codecs: column -> codec, in the order of the result's columns.
+            unit: the column that names each row's unit; None if every row is one.
+
+        Returns:
+            Codes, missing `size`, in the smallest unsigned integers that hold all columns, shape (rows, columns); and
+            the number of each row's unit, 0 … units-1, shape (rows,), or None. A row whose unit cell is null is a unit
+            of its own: a canary, or a row of a table that `bounded` did not see.
+        """
+        rows = self._arrow.num_rows
+        widest = max((codec.size for codec in codecs.values()), default=0)
+        coded = np.zeros((rows, len(codecs)), dtype=np.min_scalar_type(widest))
+        for at, (name, codec) in enumerate(codecs.items()):
+            coded[:, at] = self._encoded(name, codec)
+        if unit is None:
+            return coded, None
+        numbers = self.column(unit).combine_chunks().dictionary_encode()
+        own = values_of(numbers.indices.fill_null(-1)).astype(np.int64)
+        nobody = np.flatnonzero(own < 0)
+        own[nobody] = len(numbers.dictionary) + np.arange(len(nobody))
+        return coded, own
+
     def batches(self, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
         """The rows of these columns in order, `size` at a time (private)."""
         if size < 1:

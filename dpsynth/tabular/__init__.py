@@ -14,6 +14,7 @@ from dpsynth.core.errors import ParameterError
 if TYPE_CHECKING:
     from dpsynth.tabular.aim import AIM
     from dpsynth.tabular.auto import Auto
+    from dpsynth.tabular.autoregressive import Autoregressive
     from dpsynth.tabular.gibbs import Gibbs
     from dpsynth.tabular.independent import Independent
     from dpsynth.tabular.mst import MST
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 GENERATORS = {
     "aim": "dpsynth.tabular.aim:AIM",
     "auto": "dpsynth.tabular.auto:Auto",
+    "autoregressive": "dpsynth.tabular.autoregressive:Autoregressive",
     "gibbs": "dpsynth.tabular.gibbs:Gibbs",
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",
@@ -30,6 +32,7 @@ GENERATORS = {
 _NAMES = {
     "AIM": GENERATORS["aim"],
     "Auto": GENERATORS["auto"],
+    "Autoregressive": GENERATORS["autoregressive"],
     "MST": GENERATORS["mst"],
     "Generator": "dpsynth.tabular.protocol:Generator",
     "Gibbs": GENERATORS["gibbs"],
@@ -45,6 +48,7 @@ __all__ = [
     "GENERATORS",
     "MST",
     "Auto",
+    "Autoregressive",
     "Generator",
     "Gibbs",
     "Independent",

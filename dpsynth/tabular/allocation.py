@@ -28,6 +28,7 @@ from dpsynth.schema.categories import DeriveNoise
 from dpsynth.schema.derive import open_questions, plan_derive
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec, Schema
+from dpsynth.sgd.schedule import Schedule
 from dpsynth.tabular.columns.cells import NARROW
 from dpsynth.tabular.columns.part_queries import asked_parts
 from dpsynth.tabular.columns.parts import Part
@@ -81,6 +82,9 @@ class Shares:
         triples: tables of the target and two other columns, where noise is very small; taken off before all others,
             1-ways included, so that those keep their proportions.
         halves: tables of the target and every other of many columns, cut in two, where noise is large; taken off alike.
+        training: left for noisy gradient steps, whose noise the planner solves.
+        trained: tables measured after training.
+        trained_per_column: such tables for each column, no more than there are pairs.
     """
 
     rounds: tuple[RoundShares, ...] = ()
@@ -89,6 +93,9 @@ class Shares:
     adaptive: float = 0.0
     triples: float = 0.0
     halves: float = 0.0
+    training: float = 0.0
+    trained: float = 0.0
+    trained_per_column: float = 1.0
 
     def triples_at(self, noise: float) -> float:
         """The share of triples at a level of noise, as in `at`."""
@@ -201,6 +208,8 @@ class Allocation:
         adaptive: bound on the zCDP of steps chosen on the way, add/remove one unit; None if there are none.
         triples: tables of three columns after the rounds; None if there are none.
         halves: tables of the target and halves of another column, before the rounds; None if there are none.
+        training: noisy gradient steps after the 1-ways, whose sensitivity is their clip whatever k is; None if none.
+        trained: pair tables chosen from the trained model's own rows; None if there are none.
     """
 
     max_records: int
@@ -212,9 +221,14 @@ class Allocation:
     adaptive: Decimal | None = None
     triples: TableNoise | None = None
     halves: TableNoise | None = None
+    training: Schedule | None = None
+    trained: TableNoise | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
-        """The worst case in time order: derivation, each column's queries, halves, rounds, triples, the filter."""
+        """The worst case in time order: derivation, each column's queries, halves, rounds, triples, the filter.
+
+        Of a network: derivation, each column's queries, steps, tables.
+        """
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
         for name, sigma in self.histogram.items():
@@ -231,6 +245,10 @@ class Allocation:
             events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
         if self.triples is not None:
             events.append(DiscreteGaussian(sigma=self.triples.sigma, l2_sensitivity=change, count=self.triples.count))
+        if self.training is not None:
+            events.append(self.training.event())
+        if self.trained is not None:
+            events.append(DiscreteGaussian(sigma=self.trained.sigma, l2_sensitivity=change, count=self.trained.count))
         if self.adaptive is not None:
             events.append(ZCDPFilter(rho=self.adaptive))
         return tuple(events)
@@ -268,7 +286,13 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
     divided = shares.at(noise, halved=halves is not None)
     rounds = _rounds(divided, columns, rho, max_records)
     adaptive = shares.adaptive if columns > 1 else 0.0
+    trained = None
+    if columns > 1 and shares.trained > 0:
+        count = min(math.ceil(shares.trained_per_column * columns), math.comb(columns, 2))
+        trained = TableNoise(count=count, sigma=_sigma(shares.trained * rho / count, max_records))
     oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
+    if columns > 1:
+        oneway -= shares.training + shares.trained
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -296,6 +320,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         adaptive=_five_digits_down(adaptive * rho) if adaptive else None,
         triples=triples,
         halves=halves,
+        trained=trained,
     )
 
 

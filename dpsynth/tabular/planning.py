@@ -45,9 +45,7 @@ def calibrated_plan(
     Raises:
         ParameterError: a target outside its range.
     """
-    target, failure = _number(epsilon, "epsilon"), _number(delta, "delta")
-    if failure >= 1:
-        raise ParameterError(f"Expected delta={delta} < 1 ({unit}, add/remove).")
+    target, failure = checked_target(unit, epsilon, delta)
 
     def build(rho: float) -> EventTree:
         settings = allocate(schema, unit.max_records, rho=rho, delta=float(failure), shares=shares)
@@ -86,6 +84,20 @@ def checked_domains(schema: Schema, domains: Mapping[str, Domain], plan: Plan, g
             f"Call plan() of {generator!r} with this schema.",
         )
     return {name: domains[name] for name in schema.modelled}
+
+
+def checked_target(
+    unit: PrivacyUnit, epsilon: Decimal | str | float, delta: Decimal | str | float
+) -> tuple[Decimal, Decimal]:
+    """Epsilon above 0 and delta strictly between 0 and 1, add/remove one unit, as decimals.
+
+    Raises:
+        ParameterError: a target outside its range.
+    """
+    target, failure = _number(epsilon, "epsilon"), _number(delta, "delta")
+    if failure >= 1:
+        raise ParameterError(f"Expected delta={delta} < 1 ({unit}, add/remove).")
+    return target, failure
 
 
 def _number(value: Decimal | str | float, name: str) -> Decimal:

@@ -23,8 +23,9 @@ import pytest
 import dpsynth.mechanisms.discrete_gaussian as gaussian_module
 import dpsynth.mechanisms.exponential as exponential_module
 import dpsynth.mechanisms.partition_selection as selection_module
+import dpsynth.sgd.training as training_module
 from accounting.crosscheck import price
-from accounting.event import DiscreteGaussian, Exponential, PartitionSelection, ZCDPFilter
+from accounting.event import DiscreteGaussian, Exponential, PartitionSelection, PoissonSampled, ZCDPFilter
 from accounting.filters import exact_rho
 from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import ParameterError, SchemaError
@@ -49,8 +50,34 @@ class CountsOnly:
         raise AssertionError(f"a generator asked for {name}, which is not a count")
 
 
+class CodesOnly(CountsOnly):
+    """The table of a generator that trains: the rows' codes besides, which only its sampler may see."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self.codes = table.codes
+
+
 def without_noise_kind(events):
-    return tuple(replace(event, noise="exact") for event in events)
+    return tuple(_exact(event) for event in events)
+
+
+def _exact(event):
+    if isinstance(event, PoissonSampled):
+        event = replace(event, event=_exact(event.event))
+    return replace(event, noise="exact")
+
+
+def counted(events):
+    """Events of queries on counts: neither a filter nor the steps of a training run."""
+    return [event for event in events if not isinstance(event, (ZCDPFilter, PoissonSampled))]
+
+
+def with_units(table: Table, unit) -> Table:
+    """The table with a column of its units' names, `max_records` rows each."""
+    rows = table.unsafe_num_rows
+    names = pa.array([f"u{at // unit.max_records}" for at in range(rows)], pa.string())
+    return Table.from_arrow(table.to_arrow().append_column(unit.column, names))
 
 
 class GeneratorConformance:
@@ -68,6 +95,8 @@ class GeneratorConformance:
         made = self.make()
         plan = made.plan(of, unit, epsilon=epsilon or self.epsilon, delta=self.delta)
         noise = unsafe_SeededNoise(seed)
+        if plan.settings.training is not None and unit.column is not None:
+            table = with_units(table, unit)
         domains, spent = derive(table, of, plan.settings.derive, noise=noise)
         return plan, made.fit(table, of, domains, plan, noise=noise, progress=progress, spent=spent)
 
@@ -157,7 +186,7 @@ class GeneratorConformance:
         _, model = self.run(mixed_table(self.rows) if of is MIXED else open_table(self.rows), of)
         events = model.events.events
         filters = [event for event in events if isinstance(event, ZCDPFilter)]
-        fixed = [event.sigma for event in events[: len(events) - len(filters)]]
+        fixed = [event.sigma for event in counted(events)]
         assert [sigma for sigma, _ in calls[: len(fixed)]] == fixed
         steps = [DiscreteGaussian(sigma=sigma, l2_sensitivity=1) for sigma, _ in calls[len(fixed) :]]
         assert bool(steps or choices) == bool(filters)
@@ -173,24 +202,34 @@ class GeneratorConformance:
             calls = self._record_noise(monkeypatch)
             plan, _ = self.run(mixed_table(200), unit=unit)
             monkeypatch.undo()
-            fixed = sum(not isinstance(event, ZCDPFilter) for event in plan.tree.events)
-            spread[unit] = [(len(draws), draws.std()) for _, draws in calls[:fixed]]
+            spread[unit] = [(len(draws), draws.std()) for _, draws in calls[: len(counted(plan.tree.events))]]
         pairs = zip(spread[RECORD], spread[USER], strict=True)
         ratios = np.array([user[1] / record[1] for record, user in pairs if min(user[0], record[0]) >= 400])
         assert len(ratios) and np.all((ratios > 2.5) & (ratios < 3.6))
 
     def test_sensitivities_are_the_bound_on_rows_of_a_unit(self):
         plan = self.make().plan(OPEN, USER, epsilon="1", delta="1e-6")
-        fixed = [event for event in plan.tree.events if not isinstance(event, ZCDPFilter)]
-        assert {event.l2_sensitivity for event in fixed} == {Decimal(3)}
+        assert {event.l2_sensitivity for event in counted(plan.tree.events)} == {Decimal(3)}
         selections = [event for event in plan.tree.events if isinstance(event, PartitionSelection)]
         assert selections and all(event.max_keys == 3 for event in selections)
 
     # --- what it reads ------------------------------------------------------------------------------------------
 
     def test_reads_counts_and_nothing_else(self):
-        _, model = self.run(CountsOnly(mixed_table(self.rows)))
+        trains = self.make().plan(MIXED, RECORD, epsilon=self.epsilon, delta=self.delta).settings.training is not None
+        _, model = self.run((CodesOnly if trains else CountsOnly)(mixed_table(self.rows)))
         assert model.rows > 0
+
+    def test_every_step_of_training_is_one_noisy_sum_and_is_in_the_event(self, monkeypatch):
+        ran = []
+        real = training_module.noisy_mean
+        monkeypatch.setattr(training_module, "noisy_mean", lambda *parts: ran.append(parts[2]) or real(*parts))
+        plan, model = self.run(mixed_table(60))
+        steps = [event for event in model.events.events if isinstance(event, PoissonSampled)]
+        assert sum(event.count for event in steps) == len(ran)
+        assert set(ran) == ({plan.settings.training} - {None})
+        for event in steps:
+            assert (event.probability, event.event.sigma) == (ran[0].probability, ran[0].sigma)
 
     def test_row_total_is_an_estimate_from_noisy_counts(self):
         totals = [self.run(mixed_table(self.rows), seed=seed)[1].rows for seed in range(4)]

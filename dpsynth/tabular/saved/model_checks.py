@@ -22,7 +22,10 @@ from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.columns.cells import Cells
 from dpsynth.tabular.columns.oneway import OneWay
 from dpsynth.tabular.columns.parts import SIZES
+from dpsynth.tabular.finishing.raking import FARTHEST
 from dpsynth.tabular.forests.forest_model import ForestModel
+from dpsynth.tabular.networks.column_model import ColumnModel
+from dpsynth.tabular.networks.protocol import network
 from dpsynth.tabular.records.record_model import RecordModel
 from dpsynth.tabular.records.residuals import LARGEST
 from dpsynth.tabular.saved.model_codec import MAX_CODES, MAX_COLUMNS
@@ -51,9 +54,13 @@ def check_model(model: Model) -> None:
         _check_columns(model.domains, model.binnings)
         _check_records(model)
         _check_constraints(model, dict(zip(model.domains, model.table.sizes, strict=False)))
+    elif isinstance(model, ColumnModel):
+        _check_columns(model.domains, model.binnings)
+        _check_network(model)
+        _check_constraints(model, {name: binning.size + 1 for name, binning in model.binnings.items()})
 
 
-def _check_constraints(model: ForestModel | RecordModel, shapes: Mapping[str, int]) -> None:
+def _check_constraints(model: ForestModel | RecordModel | ColumnModel, shapes: Mapping[str, int]) -> None:
     try:
         model.enforced.over(model.binnings, shapes)
     except ParameterError as error:
@@ -134,6 +141,27 @@ def _check_records(model: RecordModel) -> None:
     for pair, sigma in model.measured.items():
         _require(len(set(pair)) == len(pair) and set(pair) <= set(names), "it measured columns that it lacks")
         _require(0 < sigma < LARGEST_COUNT, "it measured without noise")
+
+
+def _check_network(model: ColumnModel) -> None:
+    state = model.state
+    _require(sorted(model.order) == sorted(model.domains), "its network is of other columns")
+    _require(len(state.sizes) == len(model.order), "its network is of another number of columns")
+    for name, size in zip(model.order, state.sizes, strict=True):
+        own = model.binnings[name].size
+        _require(size in (own, own + 1), f"column {name!r} has another size in the network")
+    for array in state.arrays.values():
+        _require(bool(np.isfinite(array).all()), "its network holds a number that is not finite")
+    try:
+        network(state.kind).sampler(state)
+    except ParameterError as error:
+        _require(False, error.message.rstrip("."))
+    for table in model.tables:
+        ascending = list(table.columns) == sorted(set(table.columns)) and 1 <= len(table.columns) <= 2
+        _require(ascending and 0 <= table.columns[0] <= table.columns[-1] < len(state.sizes), "it has odd tables")
+        _require(table.shares.shape == tuple(state.sizes[at] for at in table.columns), "it has tables of other sizes")
+        _check_masses(model.order[0], table.shares)
+        _require(bool((table.factors > 0).all() and (table.factors <= FARTHEST).all()), "it has impossible factors")
 
 
 def _check_admitted(model: RecordModel) -> None:
