@@ -1,21 +1,23 @@
 """Adam (Kingma and Ba 2015) on noisy gradients, with a cosine schedule and a running mean of the parameters.
 
-Thirty lines instead of `torch.optim`, whose first step loads a compiler: 75 MiB and a second, measured. The state is
-plain tensors, so a checkpoint can hold it. Everything here is a function of noisy sums: post-processing.
+In numpy, like the noise; `torch.optim` would load a compiler at its first step (75 MiB and a second, measured). The
+state is plain arrays, so a checkpoint can hold it. Everything here is a function of noisy sums: post-processing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, final
+from typing import Any, final
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 TINY = 1e-8
 LAST = 0.02
 """Part of the learning rate that is left at the end of the cosine."""
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @final
@@ -23,47 +25,39 @@ class Adam:
     """Moves parameters in place.
 
     Args:
-        parameters: name -> tensor.
+        parameters: name -> float32 array.
         rate: learning rate at the first step.
         steps: over which the rate falls.
         decay: of the first and second moments, and of the mean of the parameters.
     """
 
     def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        *,
-        rate: float,
-        steps: int,
-        decay: tuple[float, float, float] = (0.9, 0.98, 0.98),
+        self, parameters: Arrays, *, rate: float, steps: int, decay: tuple[float, float, float] = (0.9, 0.98, 0.98)
     ) -> None:
-        self._parameters, self._rate, self._steps, self._decay = parameters, rate, steps, decay
-        self.state: dict[str, dict[str, Tensor]] = {
-            name: {"first": tensor * 0, "second": tensor * 0, "mean": tensor.detach().clone()}
-            for name, tensor in parameters.items()
+        self.parameters, self._rate, self._steps, self._decay = parameters, rate, steps, decay
+        self.state: dict[str, Arrays] = {
+            name: {"first": np.zeros_like(array), "second": np.zeros_like(array), "mean": array.copy()}
+            for name, array in parameters.items()
         }
 
-    def step(self, number: int, gradients: Mapping[str, Tensor]) -> None:
+    def step(self, number: int, gradients: Mapping[str, NDArray[Any]]) -> None:
         """Step `number`, from 0, along minus `gradients`."""
-        import torch
-
         first, second, mean = self._decay
         rate = self._rate * (0.5 * (1 + math.cos(math.pi * number / self._steps)) + LAST)
         kept = min(mean, (1 + number) / (10 + number))
-        with torch.no_grad():
-            for name, tensor in self._parameters.items():
-                state, gradient = self.state[name], gradients[name]
-                state["first"].mul_(first).add_(gradient, alpha=1 - first)
-                state["second"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-                slope = state["first"] / (1 - first ** (number + 1))
-                size = torch.sqrt(state["second"] / (1 - second ** (number + 1))) + TINY
-                tensor.sub_(slope / size, alpha=rate)
-                state["mean"].mul_(kept).add_(tensor, alpha=1 - kept)
+        for name, array in self.parameters.items():
+            state, gradient = self.state[name], gradients[name]
+            state["first"] *= first
+            state["first"] += (1 - first) * gradient
+            state["second"] *= second
+            state["second"] += (1 - second) * gradient**2
+            size = np.sqrt(state["second"] / (1 - second ** (number + 1)))
+            size += TINY
+            array -= (rate / (1 - first ** (number + 1))) * state["first"] / size
+            state["mean"] *= kept
+            state["mean"] += (1 - kept) * array
 
     def average(self) -> None:
         """Put the running means in place of the parameters."""
-        import torch
-
-        with torch.no_grad():
-            for name, tensor in self._parameters.items():
-                tensor.copy_(self.state[name]["mean"])
+        for name, array in self.parameters.items():
+            array[...] = self.state[name]["mean"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from torch import Tensor
+Array: TypeAlias = Any
+"""A numpy array, or a torch tensor on any device; all of one network's are of one kind."""
 
 
 class Network(Protocol):
@@ -17,14 +17,14 @@ class Network(Protocol):
     """
 
     @property
-    def parameters(self) -> Mapping[str, Tensor]:
-        """Name -> trainable tensor, float32, on one device; trained in place."""
+    def parameters(self) -> Mapping[str, Array]:
+        """Name -> trainable array, float32, on one device; trained in place."""
 
     @property
-    def live(self) -> Mapping[str, Tensor]:
+    def live(self) -> Mapping[str, Array]:
         """Name -> boolean mask of the coordinates that take part, for parameters where some do not; those stay 0."""
 
-    def clipped_sum(self, rows: Tensor, units: Tensor | None, clip: float) -> tuple[dict[str, Tensor], Tensor]:
+    def clipped_sum(self, rows: Array, units: Array | None, clip: float) -> tuple[dict[str, Array], Array]:
         """Sum over units of their clipped gradients, and each unit's norm before clipping.
 
         Args:

@@ -12,7 +12,7 @@ A unit's gradient that is not a number counts as zero. Networks do that themselv
 still not be finite, its units are taken one by one and the bad ones left out, so that what a unit adds depends on that
 unit and the parameters alone.
 
-Memory: the codes (1 or 2 bytes a cell), one block, and three tensors for each parameter; flat in the logical batch.
+Memory: the codes (1 or 2 bytes a cell), one block, and five arrays for each parameter; flat in the logical batch.
 
 Not guaranteed: convergence. Gaussian noise in floating point has the caveat of `gaussian_noise`.
 """
@@ -20,9 +20,9 @@ Not guaranteed: convergence. Gaussian noise in floating point has the caveat of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +31,13 @@ from accounting.event import PoissonSampled
 from dpsynth.core.errors import ModelError, ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
+from dpsynth.sgd import arrays
 from dpsynth.sgd.adam import Adam
 from dpsynth.sgd.checkpoint import Checkpoints, pack, unpack
 from dpsynth.sgd.gaussian_noise import GaussianNoise
 from dpsynth.sgd.network import Network
 from dpsynth.sgd.poisson import PoissonSampler
 from dpsynth.sgd.schedule import Schedule
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BLOCK = 1024
 """Rows worked through at once: of 256 to 8192, 1024 was the fastest for linear and MADE layers on a CPU."""
@@ -132,19 +130,23 @@ def train(
     """
     if not size >= 1:
         raise ParameterError("Expected the released number of units to be at least 1.")
-    optimiser = Adam(network.parameters, rate=rate, steps=schedule.steps)
+    copies = {name: arrays.on_cpu(parameter) for name, parameter in network.parameters.items()}
+    optimiser = Adam(copies, rate=rate, steps=schedule.steps)
     step = _resume(network, optimiser, schedule, checkpoints)
     sampler = PoissonSampler(units.count, schedule.probability, noise)
     normals = GaussianNoise(noise)
     while step < schedule.steps:
         total = clipped_total(network, units, sampler.draw(), float(schedule.clip), block)
-        optimiser.step(step, noisy_mean(network, total, schedule, size, normals))
+        with np.errstate(invalid="ignore", over="ignore"):
+            optimiser.step(step, noisy_mean(network, total, schedule, size, normals))
+        _put_back(network, optimiser)
         step += 1
         progress("train", step, schedule.steps)
         if checkpoints is not None and every and step % every == 0 and step < schedule.steps:
-            checkpoints.save(pack(_label(network, schedule), step, _state(network, optimiser)))
+            checkpoints.save(pack(_label(network, schedule), step, _state(optimiser)))
     optimiser.average()
-    if not all(bool(tensor.isfinite().all()) for tensor in network.parameters.values()):
+    _put_back(network, optimiser)
+    if not all(arrays.finite(parameter) for parameter in network.parameters.values()):
         raise ModelError(
             "Training left the finite numbers, so there is no model; what it spent stays spent.",
             "Choose a smaller learning rate or more noise.",
@@ -156,91 +158,81 @@ def train(
 
 def clipped_total(
     network: Network, units: Units, drawn: NDArray[np.int64], clip: float, block: int = BLOCK
-) -> dict[str, Tensor]:
+) -> dict[str, NDArray[np.float64]]:
     """Sum of the drawn units' clipped gradients, float64; zeros for none. Private until noise is added."""
-    import torch
-
-    total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in network.parameters.items()}
-    with torch.no_grad():
-        for codes, own in units.blocks(drawn, block):
-            for name, added in _guarded(network, codes, own, clip).items():
-                total[name] += added
-    return total
+    total = {name: arrays.zeros_like(parameter) for name, parameter in network.parameters.items()}
+    for codes, own in units.blocks(drawn, block):
+        for name, added in _guarded(network, codes, own, clip).items():
+            total[name] += added
+    return {name: arrays.on_cpu(summed) for name, summed in total.items()}
 
 
 def noisy_mean(
-    network: Network, total: dict[str, Tensor], schedule: Schedule, size: float, normals: GaussianNoise
-) -> dict[str, Tensor]:
+    network: Network, total: Mapping[str, NDArray[np.float64]], schedule: Schedule, size: float, normals: GaussianNoise
+) -> dict[str, NDArray[np.float32]]:
     """The total with noise on every live coordinate, divided by the expected number of units; zero elsewhere."""
-    import torch
-
     scale, expected = float(schedule.sigma * schedule.clip), float(schedule.probability) * size
     made = {}
-    for name, tensor in network.parameters.items():
+    for name, summed in total.items():
+        noisy = np.zeros(summed.size)
         live = network.live.get(name)
-        flat = total[name].reshape(-1)
-        if live is None:
-            noisy = flat + torch.from_numpy(scale * normals.normals(flat.numel())).to(flat.device)
-        else:
-            at = live.reshape(-1).nonzero().squeeze(1)
-            drawn = torch.from_numpy(scale * normals.normals(at.numel())).to(flat.device)
-            noisy = torch.zeros_like(flat).index_put((at,), flat[at] + drawn)
-        made[name] = (noisy / expected).reshape(tensor.shape).to(tensor.dtype)
+        at = slice(None) if live is None else np.flatnonzero(arrays.on_cpu(live))
+        held = summed.ravel()[at]
+        noisy[at] = (held + scale * normals.normals(len(held))) / expected
+        made[name] = noisy.reshape(summed.shape).astype(np.float32)
     return made
 
 
-def _guarded(
-    network: Network, codes: NDArray[np.int64], own: NDArray[np.int64] | None, clip: float
-) -> dict[str, Tensor]:
+def _guarded(network: Network, codes: NDArray[np.int64], own: NDArray[np.int64] | None, clip: float) -> dict[str, Any]:
     """A block's sum; unit by unit, without those that are not finite, if the whole is not."""
-    import torch
-
-    device = next(iter(network.parameters.values())).device
-    rows = torch.from_numpy(codes).to(device)
-    numbers = None if own is None else torch.from_numpy(own).to(device)
-    summed, _ = network.clipped_sum(rows, numbers, clip)
+    parameter = next(iter(network.parameters.values()))
+    summed, _ = network.clipped_sum(arrays.rows_for(parameter, codes), arrays.rows_for(parameter, own), clip)
     if _finite(summed):
         return summed
-    kept = {name: torch.zeros_like(tensor) for name, tensor in network.parameters.items()}
+    kept = {name: arrays.zeros_like(parameter) for name, parameter in network.parameters.items()}
     ends = np.arange(1, len(codes) + 1) if own is None else np.flatnonzero(np.diff(own, append=own[-1] + 1)) + 1
     for start, end in zip(np.concatenate([[0], ends[:-1]]).tolist(), ends.tolist(), strict=True):
-        alone = None if numbers is None else torch.zeros_like(numbers[start:end])
-        one, _ = network.clipped_sum(rows[start:end], alone, clip)
+        alone = None if own is None else np.zeros(end - start, dtype=np.int64)
+        rows = arrays.rows_for(parameter, codes[start:end])
+        one, _ = network.clipped_sum(rows, arrays.rows_for(parameter, alone), clip)
         if _finite(one):
             for name, added in one.items():
                 kept[name] += added
     return kept
 
 
-def _finite(tensors: dict[str, Tensor]) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+def _finite(sums: Mapping[str, Any]) -> bool:
+    return all(arrays.finite(summed) for summed in sums.values())
+
+
+def _put_back(network: Network, optimiser: Adam) -> None:
+    for name, parameter in network.parameters.items():
+        arrays.put_back(parameter, optimiser.parameters[name])
 
 
 def _label(network: Network, schedule: Schedule) -> str:
     """What a checkpoint must agree with: the schedule and the shapes of the parameters; public facts."""
-    shapes = sorted((name, tuple(tensor.shape)) for name, tensor in network.parameters.items())
+    shapes = sorted((name, tuple(parameter.shape)) for name, parameter in network.parameters.items())
     facts = (str(schedule.probability), schedule.steps, str(schedule.sigma), str(schedule.clip), shapes)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _state(network: Network, optimiser: Adam) -> dict[str, NDArray[Any]]:
-    arrays = {f"parameter/{name}": tensor.detach().cpu().numpy() for name, tensor in network.parameters.items()}
+def _state(optimiser: Adam) -> dict[str, NDArray[Any]]:
+    saved = {f"parameter/{name}": array for name, array in optimiser.parameters.items()}
     for name, state in optimiser.state.items():
-        arrays |= {f"{part}/{name}": tensor.cpu().numpy() for part, tensor in state.items()}
-    return arrays
+        saved |= {f"{part}/{name}": array for part, array in state.items()}
+    return saved
 
 
 def _resume(network: Network, optimiser: Adam, schedule: Schedule, checkpoints: Checkpoints | None) -> int:
     """Steps that were taken already; their state is put in place."""
-    import torch
-
     saved = checkpoints.load() if checkpoints is not None else None
     if saved is None:
         return 0
-    step, arrays = unpack(saved, _label(network, schedule))
-    with torch.no_grad():
-        for name, tensor in network.parameters.items():
-            tensor.copy_(torch.from_numpy(arrays[f"parameter/{name}"]))
-            for part, held in optimiser.state[name].items():
-                held.copy_(torch.from_numpy(arrays[f"{part}/{name}"]))
+    step, found = unpack(saved, _label(network, schedule))
+    for name, array in optimiser.parameters.items():
+        array[...] = found[f"parameter/{name}"]
+        for part, held in optimiser.state[name].items():
+            held[...] = found[f"{part}/{name}"]
+    _put_back(network, optimiser)
     return step

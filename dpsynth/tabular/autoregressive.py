@@ -13,7 +13,7 @@ together. What a step spends does not depend on what its sample holds. Under a u
 sample together and are clipped together: k multiplies the noise of tables, not that of steps.
 
 Cost: 25 to 50 times the rows through one masked linear map; memory the codes, one block of 1024 rows and the network.
-PyTorch alone takes about 180 MiB.
+The log-linear network is numpy; others need PyTorch, about 180 MiB more.
 
 Not guaranteed: dependence beyond what the network can say; the log-linear one adds up pairs.
 """
@@ -38,7 +38,6 @@ from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.checkpoint import Checkpoints
-from dpsynth.sgd.torch_present import require_torch
 from dpsynth.sgd.training import Units, train
 from dpsynth.tabular.allocation import Shares
 from dpsynth.tabular.constraints.enforced import Enforced
@@ -116,9 +115,9 @@ class Autoregressive:
         """Divide the budget by public facts alone; see `protocol.Generator.plan`.
 
         Raises:
-            ParameterError: a target outside its range or beyond reach, an unknown network, or PyTorch is not there.
+            ParameterError: a target outside its range or beyond reach, an unknown network, or one that needs PyTorch
+                where that is not installed.
         """
-        require_torch()
         network(self.network)
         recipe = recipe_at(epsilon)
         shares = Shares(

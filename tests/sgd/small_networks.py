@@ -1,4 +1,4 @@
-"""Small networks to train: one linear map over features that tests can compute by hand, and the log-linear one."""
+"""Small networks to train: one in torch whose gradient is plain, the log-linear one, and its twin for autograd."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from dpsynth.sgd.clipping import clip_factors
+from dpsynth.tabular.networks.features import features
 from dpsynth.tabular.networks.log_linear import LogLinear
 from dpsynth.tabular.networks.protocol import Columns
 
@@ -42,9 +43,28 @@ def log_linear(seed: int = 0) -> LogLinear:
         shares=tuple(np.full(size, 1 / size) for size in SIZES),
     )
     network = LogLinear(columns)
-    drawn = torch.from_numpy(np.random.default_rng(seed).normal(0, 0.3, network.parameters["weights"].shape))
-    network.parameters["weights"].copy_(drawn * network.live["weights"])
+    drawn = np.random.default_rng(seed).normal(0, 0.3, network.parameters["weights"].shape)
+    network.parameters["weights"][...] = drawn * network.live["weights"]
     return network
+
+
+class Twin:
+    """The log-linear network again, in torch and as the paper writes it, for autograd: dense one-hots, no shortcut."""
+
+    def __init__(self, network: LogLinear) -> None:
+        self.parameters = {name: torch.from_numpy(array.copy()) for name, array in network.parameters.items()}
+        self._mask = torch.from_numpy(network.live["weights"])
+        self._tables = [
+            torch.from_numpy(features(size, np.linspace(0, 1, size if size > 6 else 0, dtype=np.float32)))
+            for size in SIZES
+        ]
+
+    def loss(self, rows):
+        inputs = torch.cat([table[rows[:, at]] for at, table in enumerate(self._tables)], dim=1)
+        logits = inputs @ (self.parameters["weights"] * self._mask) + self.parameters["bias"]
+        parts = torch.split(logits, list(SIZES), dim=1)
+        losses = [torch.nn.functional.cross_entropy(own, rows[:, at], reduction="none") for at, own in enumerate(parts)]
+        return torch.stack(losses).sum(0)
 
 
 def rows_of(count: int, seed: int = 0):

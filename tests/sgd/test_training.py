@@ -21,7 +21,7 @@ from dpsynth.sgd.gaussian_noise import GaussianNoise
 from dpsynth.sgd.poisson import PoissonSampler
 from dpsynth.sgd.schedule import Schedule
 from dpsynth.sgd.training import Units, clipped_total, noisy_mean, train
-from tests.sgd.small_networks import Means, log_linear, rows_of
+from tests.sgd.small_networks import Means, Twin, log_linear, rows_of
 
 ALPHA = 1e-6
 
@@ -84,10 +84,10 @@ def spread_p_value(draws, scale):
 
 def noises(of, repeats=20_000, seed=5):
     network = Means(4, live=[True, False, True, True])
-    total = {"mean": torch.zeros(4, dtype=torch.float64)}
+    total = {"mean": np.zeros(4)}
     normals = GaussianNoise(unsafe_SeededNoise(seed))
     expected = float(of.probability) * 50.0
-    made = [noisy_mean(network, total, of, 50.0, normals)["mean"].numpy() * expected for _ in range(repeats)]
+    made = [noisy_mean(network, total, of, 50.0, normals)["mean"] * expected for _ in range(repeats)]
     return np.stack(made).astype(np.float64)
 
 
@@ -124,11 +124,13 @@ def test_two_streams_of_the_system_differ():
 def test_without_noise_and_with_a_huge_clip_gradients_are_plain_autograds():
     network, codes = log_linear(), rows_of(300)
     total = clipped_total(network, Units.of(codes), np.arange(300), 1e9, block=64)
-    for tensor in network.parameters.values():
+    twin = Twin(network)
+    for tensor in twin.parameters.values():
         tensor.requires_grad_(True)
-    network.loss(torch.from_numpy(codes.astype(np.int64))).sum().backward()
-    for name, tensor in network.parameters.items():
-        assert float((tensor.grad - total[name]).abs().max()) < 1e-4
+    twin.loss(torch.from_numpy(codes.astype(np.int64))).sum().backward()
+    for name, tensor in twin.parameters.items():
+        gradient = np.zeros(total[name].shape) if tensor.grad is None else tensor.grad.numpy()
+        assert np.abs(gradient - total[name]).max() < 1e-4
 
 
 def test_nearly_without_noise_training_finds_the_mean():
@@ -149,10 +151,10 @@ def test_a_unit_whose_gradient_is_not_a_number_is_left_out_alone():
     codes = np.random.default_rng(1).integers(0, 5, (30, 2)).astype(np.uint8)
     healthy = clipped_total(Sick(2), Units.of(codes), np.arange(30), 1.0)["mean"]
     sick = np.concatenate([codes[:10], [[9, 9]], codes[10:]]).astype(np.uint8)
-    assert torch.allclose(clipped_total(Sick(2), Units.of(sick), np.arange(31), 1.0)["mean"], healthy, atol=1e-5)
+    assert np.allclose(clipped_total(Sick(2), Units.of(sick), np.arange(31), 1.0)["mean"], healthy, atol=1e-5)
     pairs = np.repeat(np.arange(31), 2)
     doubled = clipped_total(Sick(2), Units.of(np.repeat(sick, 2, axis=0), pairs), np.arange(31), 1.0)["mean"]
-    assert torch.allclose(doubled, healthy, atol=1e-2)
+    assert np.allclose(doubled, healthy, atol=1e-2)
 
 
 def test_parameters_that_leave_the_finite_numbers_end_in_an_error():
@@ -177,7 +179,7 @@ def test_all_rows_of_a_drawn_unit_come_along_and_are_clipped_together():
         assert np.array_equal(together, expected)
         assert sum(int(numbers[-1]) + 1 for _, numbers in found) == 4
     total = clipped_total(Means(3), grouped, drawn, 0.5)["mean"]
-    assert float(total.norm()) <= 4 * 0.5
+    assert np.linalg.norm(total) <= 4 * 0.5
 
 
 def test_a_unit_with_ten_thousand_rows_moves_a_sum_by_at_most_the_clip():
@@ -187,7 +189,7 @@ def test_a_unit_with_ten_thousand_rows_moves_a_sum_by_at_most_the_clip():
     grouped = Units.of(codes, units)
     with_unit = clipped_total(Means(3), grouped, np.arange(101), 0.5)["mean"]
     without = clipped_total(Means(3), grouped, np.arange(100), 0.5)["mean"]
-    assert float((with_unit - without).norm()) <= 0.5
+    assert np.linalg.norm(with_unit - without) <= 0.5
 
 
 # --- resuming --------------------------------------------------------------------------------------------------------
@@ -225,8 +227,8 @@ def test_noise_after_resuming_is_fresh():
         again.save(state)
         network = log_linear()
         train(network, Units.of(codes), schedule(), size=50, rate=0.05, noise=SystemNoise(), checkpoints=again)
-        ends.append(network.parameters["weights"].clone())
-    assert not torch.equal(*ends)
+        ends.append(network.parameters["weights"].copy())
+    assert not np.array_equal(*ends)
 
 
 def test_a_checkpoint_of_another_schedule_is_refused():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dpsynth.tabular.networks.protocol import Sampler
 
-BLOCK = 8192
+BLOCK = 4096
 
 Codes = NDArray[np.unsignedinteger[Any]]
 

@@ -17,8 +17,9 @@ Not guaranteed: dependence beyond what sums over pairs can say; the conditionals
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,49 +29,41 @@ from dpsynth.sgd.clipping import clip_factors
 from dpsynth.tabular.networks.features import all_features
 from dpsynth.tabular.networks.protocol import Columns, NetworkState
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 GRAM_ROWS = 16
 """Units of more rows have their gradient formed, one at a time."""
+GROUPS = 4
+"""Groups of outputs that are multiplied apart, each with the inputs before it: 5/8 of the whole product."""
+
+Floats = NDArray[np.float32]
 
 
 @final
 class LogLinear:
-    """Biases and masked blocks of one linear map.
+    """Biases and masked blocks of one linear map, in numpy: it trains without PyTorch.
 
     Args:
         columns: sizes, places and released shares.
-        device: where the parameters live.
     """
 
     kind: ClassVar[str] = "log_linear"
 
-    def __init__(self, columns: Columns, *, device: str = "cpu") -> None:
-        import torch
-
-        tables = all_features(columns)
-        widths = [table.shape[1] for table in tables]
-        self._columns = columns
-        self._outputs = np.concatenate([[0], np.cumsum(columns.sizes)])
-        self._inputs = np.concatenate([[0], np.cumsum(widths)])
-        every = np.zeros((self._outputs[-1], self._inputs[-1]), dtype=np.float32)
-        for at, table in enumerate(tables):
-            every[self._outputs[at] : self._outputs[at + 1], self._inputs[at] : self._inputs[at + 1]] = table
+    def __init__(self, columns: Columns) -> None:
+        self._tables = all_features(columns)
+        widths = [table.shape[1] for table in self._tables]
+        self._sizes = columns.sizes
+        self._outputs = np.concatenate([[0], np.cumsum(columns.sizes)]).tolist()
+        self._inputs = np.concatenate([[0], np.cumsum(widths)]).tolist()
+        self._squares = [(table**2).sum(axis=1) for table in self._tables]
         count = len(columns.sizes)
-        self._features = torch.from_numpy(every).to(device)
-        self._squares = (self._features**2).sum(1)
-        self._offsets = torch.from_numpy(self._outputs[:-1].copy()).to(device)
-        of_output = torch.repeat_interleave(torch.arange(count), torch.tensor(columns.sizes)).to(device)
-        of_input = torch.repeat_interleave(torch.arange(count), torch.tensor(widths)).to(device)
-        self._of_output = of_output
+        of_output = np.repeat(np.arange(count), columns.sizes)
+        of_input = np.repeat(np.arange(count), widths)
         mask = of_input[:, None] < of_output[None, :]
-        self._mask = mask.to(torch.float32)
-        self.parameters: Mapping[str, Tensor] = {
-            "bias": torch.from_numpy(columns.log_shares).to(device),
-            "weights": torch.zeros(mask.shape, dtype=torch.float32, device=device),
+        self._groups = self._grouped()
+        self.parameters: Mapping[str, Floats] = {
+            "bias": columns.log_shares,
+            "weights": np.zeros(mask.shape, dtype=np.float32),
         }
-        self.live: Mapping[str, Tensor] = {"weights": mask}
+        self.live: Mapping[str, NDArray[np.bool_]] = {"weights": mask}
 
     @classmethod
     def fresh(cls, columns: Columns, rng: np.random.Generator, **options: int) -> Self:
@@ -80,106 +73,120 @@ class LogLinear:
             raise ParameterError(f"A log-linear network has no option {sorted(options)[0]!r}.")
         return cls(columns)
 
-    def clipped_sum(self, rows: Tensor, units: Tensor | None, clip: float) -> tuple[dict[str, Tensor], Tensor]:
+    def clipped_sum(
+        self, rows: NDArray[np.int64], units: NDArray[np.int64] | None, clip: float
+    ) -> tuple[dict[str, Floats], Floats]:
         """See `Network.clipped_sum`; exact, without a row's gradient."""
-        import torch
-
-        index = rows + self._offsets
-        inputs = torch.nn.functional.embedding_bag(index, self._features, mode="sum")
-        slopes = self._slopes(inputs, index)
+        inputs = self._seen(rows)
+        slopes = self._slopes(inputs, rows)
         if units is None:
-            norms = self._row_norms(index, slopes)
+            norms = self._row_norms(rows, slopes)
             factors = clip_factors(norms, clip)
         else:
             norms = self._unit_norms(inputs, slopes, units)
             factors = clip_factors(norms, clip)[units]
-        slopes = torch.where(factors[:, None] > 0, slopes, torch.zeros_like(slopes)) * factors[:, None]
-        return {"bias": slopes.sum(0), "weights": (inputs.T @ slopes) * self._mask}, norms
+        slopes *= factors
+        slopes[:, factors == 0] = 0.0
+        return {"bias": slopes.sum(axis=1), "weights": self._outer(inputs, slopes)}, norms
 
-    def loss(self, rows: Tensor) -> Tensor:
-        """Each row's loss, shape (rows,): private; for tests and for training on public rows."""
-        import torch
+    def _seen(self, rows: NDArray[np.int64]) -> Floats:
+        """Features of all columns, shape (rows, inputs)."""
+        return np.concatenate([table[rows[:, at]] for at, table in enumerate(self._tables)], axis=1)
 
-        index = rows + self._offsets
-        inputs = torch.nn.functional.embedding_bag(index, self._features, mode="sum")
-        weights = self.parameters["weights"] * self._mask
-        logits = self._split(inputs @ weights + self.parameters["bias"])
-        losses = [
-            torch.nn.functional.cross_entropy(own, rows[:, at], reduction="none") for at, own in enumerate(logits)
-        ]
-        return torch.stack(losses).sum(0)
+    def _slopes(self, inputs: Floats, rows: NDArray[np.int64]) -> Floats:
+        """Probabilities minus one-hots: the loss's slope in every logit, shape (outputs, rows).
 
-    def _slopes(self, inputs: Tensor, index: Tensor) -> Tensor:
-        """Probabilities minus one-hots: the loss's slope in every logit, shape (rows, outputs)."""
-        import torch
+        Rows stand side by side, so that the softmax of a column reduces over long contiguous lines.
+        """
+        weights = self.parameters["weights"]
+        slopes = np.empty((self._outputs[-1], len(rows)), dtype=np.float32)
+        for before, own in self._groups:
+            np.matmul(weights[:before, own].T, inputs[:, :before].T, out=slopes[own])
+        slopes += self.parameters["bias"][:, None]
+        everyone = np.arange(len(rows))
+        for at, column in enumerate(self._views(slopes)):
+            column -= column.max(axis=0)
+            np.exp(column, out=column)
+            column /= column.sum(axis=0)
+            column[rows[:, at], everyone] -= 1.0
+        return slopes
 
-        logits = torch.addmm(self.parameters["bias"], inputs, self.parameters["weights"])
-        for own in self._split(logits):
-            own.copy_(torch.softmax(own, dim=1))
-        return logits.scatter_add_(1, index, torch.full(index.shape, -1.0, device=logits.device))
+    def _outer(self, inputs: Floats, slopes: Floats) -> Floats:
+        """Sum over rows of features times slopes, zero where masked; shape (inputs, outputs)."""
+        summed = np.zeros((self._inputs[-1], self._outputs[-1]), dtype=np.float32)
+        for before, own in self._groups:
+            summed[:before, own] = inputs[:, :before].T @ slopes[own].T
+        summed *= self.live["weights"]
+        return summed
 
-    def _split(self, values: Tensor) -> tuple[Tensor, ...]:
-        """Views of (rows, outputs) by column."""
-        import torch
+    def _grouped(self) -> list[tuple[int, slice]]:
+        """Neighbouring columns in groups of about equal width: inputs before the last of a group, its outputs."""
+        ends = np.array(self._outputs[1:])
+        cuts = sorted({int(np.searchsorted(ends, ends[-1] * (part + 1) / GROUPS)) for part in range(GROUPS)})
+        groups, first = [], 0
+        for last in cuts:
+            groups.append((self._inputs[last], slice(self._outputs[first], self._outputs[last + 1])))
+            first = last + 1
+        return groups
 
-        views: tuple[Tensor, ...] = torch.split(values, list(self._columns.sizes), dim=1)
-        return views
+    def _views(self, values: Floats) -> list[Floats]:
+        """Views of (outputs, …) by column."""
+        return [values[start:end] for start, end in zip(self._outputs, self._outputs[1:], strict=False)]
 
-    def _by_column(self, squares: Tensor) -> Tensor:
-        """Sums of (rows, outputs) over each column's outputs, shape (rows, columns)."""
-        import torch
-
-        return torch.stack([own.sum(1) for own in self._split(squares)], dim=1)
-
-    def _row_norms(self, index: Tensor, slopes: Tensor) -> Tensor:
-        import torch
-
-        known = self._squares[index]
-        before = torch.cumsum(known, dim=1) - known
-        norms: Tensor = torch.sqrt((self._by_column(slopes**2) * (1.0 + before)).sum(1))
+    def _row_norms(self, rows: NDArray[np.int64], slopes: Floats) -> Floats:
+        squared = np.zeros(len(rows), dtype=np.float32)
+        before = np.ones(len(rows), dtype=np.float32)  # of the bias
+        for at, own in enumerate(self._views(slopes)):
+            squared += np.einsum("or,or->r", own, own) * before
+            before += self._squares[at][rows[:, at]]
+        norms: Floats = np.sqrt(squared)
         return norms
 
-    def _unit_norms(self, inputs: Tensor, slopes: Tensor, units: Tensor) -> Tensor:
+    def _unit_norms(self, inputs: Floats, slopes: Floats, units: NDArray[np.int64]) -> Floats:
         """Norms of the units' summed gradients, shape (units,)."""
-        import torch
-
-        count = int(units[-1]) + 1
-        sizes = torch.bincount(units, minlength=count)
-        starts = torch.cumsum(sizes, 0) - sizes
-        norms = torch.zeros(count, dtype=torch.float32, device=inputs.device)
-        small = (sizes <= GRAM_ROWS).nonzero().squeeze(1)
+        sizes = np.bincount(units)
+        starts = np.cumsum(sizes) - sizes
+        norms = np.zeros(len(sizes), dtype=np.float32)
+        small = np.flatnonzero(sizes <= GRAM_ROWS)
         if len(small):
-            place = torch.arange(int(sizes[small].max()), device=inputs.device)
+            place = np.arange(sizes[small].max())
             held = place[None, :] < sizes[small][:, None]
-            at = torch.where(held, starts[small][:, None] + place, torch.zeros_like(place))
-            norms[small] = self._gram_norms(inputs[at] * held[..., None], torch.where(held[..., None], slopes[at], 0.0))
-        for unit in (sizes > GRAM_ROWS).nonzero().squeeze(1).tolist():
+            at = np.where(held, starts[small][:, None] + place, 0)
+            norms[small] = self._gram_norms(inputs[at], np.where(held, slopes[:, at], np.float32(0.0)))
+        for unit in np.flatnonzero(sizes > GRAM_ROWS).tolist():
             own = slice(int(starts[unit]), int(starts[unit] + sizes[unit]))
-            gradient = (inputs[own].T @ slopes[own]) * self._mask
-            norms[unit] = torch.sqrt((gradient**2).sum() + (slopes[own].sum(0) ** 2).sum())
+            gradient = self._outer(inputs[own], slopes[:, own])
+            norms[unit] = math.sqrt(float((gradient**2).sum()) + float((slopes[:, own].sum(axis=1) ** 2).sum()))
         return norms
 
-    def _gram_norms(self, inputs: Tensor, slopes: Tensor) -> Tensor:
-        """Norms from pairs of rows; inputs and slopes of shape (units, rows, ·), zero where a unit has no row."""
-        import torch
+    def _gram_norms(self, inputs: Floats, slopes: Floats) -> Floats:
+        """Norms from pairs of rows.
 
-        total = torch.zeros(len(inputs), dtype=torch.float32, device=inputs.device)
-        shared = torch.ones(inputs.shape[0], inputs.shape[1], inputs.shape[1], device=inputs.device)  # of the bias
-        for at in range(len(self._columns.sizes)):
-            own = slopes[..., self._outputs[at] : self._outputs[at + 1]]
-            total += ((own @ own.transpose(1, 2)) * shared).sum((1, 2))
+        Args:
+            inputs: shape (units, rows, inputs).
+            slopes: shape (outputs, units, rows), zero where there is no row.
+        """
+        squared = np.zeros(len(inputs), dtype=np.float32)
+        shared = np.ones((inputs.shape[0], inputs.shape[1], inputs.shape[1]), dtype=np.float32)  # of the bias
+        for at, own in enumerate(self._views(slopes)):
+            by_unit = own.transpose(1, 2, 0)
+            squared += ((by_unit @ by_unit.transpose(0, 2, 1)) * shared).sum(axis=(1, 2))
             known = inputs[..., self._inputs[at] : self._inputs[at + 1]]
-            shared = shared + known @ known.transpose(1, 2)
-        return torch.sqrt(torch.clamp(total, min=0.0))
+            shared += known @ known.transpose(0, 2, 1)
+        norms: Floats = np.sqrt(np.maximum(squared, 0.0))
+        return norms
 
     def state(self) -> NetworkState:
         """Biases, and each code's own row of weights: features times blocks, so that sampling adds rows up."""
-        import torch
-
-        with torch.no_grad():
-            rows = self._features @ (self.parameters["weights"] * self._mask)
-        arrays = {"bias": self.parameters["bias"].cpu().numpy().copy(), "rows": rows.cpu().numpy()}
-        return NetworkState(kind=self.kind, sizes=self._columns.sizes, arrays=arrays)
+        weights = self.parameters["weights"] * self.live["weights"]
+        rows = np.concatenate(
+            [
+                table @ weights[start:end]
+                for table, start, end in zip(self._tables, self._inputs, self._inputs[1:], strict=False)
+            ]
+        )
+        arrays = {"bias": self.parameters["bias"].copy(), "rows": rows}
+        return NetworkState(kind=self.kind, sizes=self._sizes, arrays=arrays)
 
     @classmethod
     def sampler(cls, state: NetworkState) -> LogLinearSampler:

@@ -1,4 +1,4 @@
-"""What a network of columns is: trained in torch, saved as arrays, sampled one column after another.
+"""What a network of columns is: trained in numpy or torch, saved as arrays, sampled one column after another.
 
     network = LogLinear.fresh(columns, rng)          # an untrained network, parameters on one device
     train(network, …)                                # dpsynth.sgd
@@ -23,11 +23,14 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.sgd.network import Network
+from dpsynth.sgd.torch_present import require_torch
 
 NETWORKS: Mapping[str, str] = {
     "log_linear": "dpsynth.tabular.networks.log_linear:LogLinear",
 }
 """Name -> module:class; strings keep torch out until a network is made."""
+NUMPY = ("log_linear",)
+"""Those that need no PyTorch."""
 
 
 @final
@@ -112,9 +115,11 @@ def network(kind: str) -> type[ColumnNetwork]:
     """The class of that name.
 
     Raises:
-        ParameterError: unknown name.
+        ParameterError: unknown name, or it needs PyTorch, which is not installed.
     """
     if kind not in NETWORKS:
         raise ParameterError(f"Unknown network {kind!r}.", f"Use one of {', '.join(sorted(NETWORKS))}.")
+    if kind not in NUMPY:
+        require_torch()
     module, attribute = NETWORKS[kind].split(":")
     return cast("type[ColumnNetwork]", getattr(import_module(module), attribute))
