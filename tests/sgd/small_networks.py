@@ -70,3 +70,22 @@ class Twin:
 def rows_of(count: int, seed: int = 0):
     rng = np.random.default_rng(seed)
     return np.stack([rng.integers(0, size, count) for size in SIZES], axis=1).astype(np.uint8)
+
+
+def columns_of(sizes, *, seed: int = 0, numeric: int = 7) -> Columns:
+    """Columns of these sizes with uneven shares; those of at least `numeric` codes are numbers."""
+    rng = np.random.default_rng(seed)
+    return Columns(
+        sizes=tuple(sizes),
+        positions=tuple(np.linspace(0, 1, size if size >= numeric else 0, dtype=np.float32) for size in sizes),
+        shares=tuple(rng.dirichlet(np.ones(size)) for size in sizes),
+    )
+
+
+def shaken(network, seed: int = 0, deviation: float = 0.3):
+    """The network with every live parameter moved, so that no gradient is zero by symmetry."""
+    rng = np.random.default_rng(seed)
+    for name, tensor in network.parameters.items():
+        moved = torch.from_numpy(rng.normal(0, deviation, tensor.shape).astype(np.float32))
+        tensor.add_(moved * network.live[name] if name in network.live else moved)
+    return network

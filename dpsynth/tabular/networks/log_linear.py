@@ -66,12 +66,12 @@ class LogLinear:
         self.live: Mapping[str, NDArray[np.bool_]] = {"weights": mask}
 
     @classmethod
-    def fresh(cls, columns: Columns, rng: np.random.Generator, **options: int) -> Self:
+    def fresh(cls, columns: Columns, rng: np.random.Generator, *, device: str = "cpu", **options: int) -> Self:
         """An untrained network: independent columns with the released shares."""
         del rng
         if options:
             raise ParameterError(f"A log-linear network has no option {sorted(options)[0]!r}.")
-        return cls(columns)
+        return cls(columns, device=device)
 
     def clipped_sum(
         self, rows: NDArray[np.int64], units: NDArray[np.int64] | None, clip: float

@@ -27,6 +27,8 @@ from dpsynth.sgd.torch_present import require_torch
 
 NETWORKS: Mapping[str, str] = {
     "log_linear": "dpsynth.tabular.networks.log_linear:LogLinear",
+    "made": "dpsynth.tabular.networks.made:Made",
+    "transformer": "dpsynth.tabular.networks.transformer:Transformer",
 }
 """Name -> module:class; strings keep torch out until a network is made."""
 NUMPY = ("log_linear",)
@@ -96,8 +98,8 @@ class ColumnNetwork(Network, Protocol):
     kind: ClassVar[str]
 
     @classmethod
-    def fresh(cls, columns: Columns, rng: np.random.Generator, **options: int) -> Self:
-        """An untrained network. `rng`: for initial weights, which are public."""
+    def fresh(cls, columns: Columns, rng: np.random.Generator, *, device: str = "cpu", **options: int) -> Self:
+        """An untrained network. `rng`: for initial weights, which are public. `device`: as `sgd.device` knows it."""
 
     def state(self) -> NetworkState:
         """Its parts as they are now."""
