@@ -31,13 +31,14 @@ from numpy.typing import NDArray
 
 from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
-from dpsynth.core.errors import SchemaError
+from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.checkpoint import Checkpoints
+from dpsynth.sgd.device import device
 from dpsynth.sgd.training import Units, train
 from dpsynth.tabular.allocation import Shares
 from dpsynth.tabular.constraints.enforced import Enforced
@@ -47,7 +48,7 @@ from dpsynth.tabular.networks.column_model import ColumnModel
 from dpsynth.tabular.networks.drawing import draw_rows
 from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
 from dpsynth.tabular.networks.pool_tables import Pair, dependent_pairs, measured_pairs, targets
-from dpsynth.tabular.networks.protocol import ColumnNetwork, Columns, network
+from dpsynth.tabular.networks.protocol import NUMPY, ColumnNetwork, Columns, network
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.training_plan import trained_plan
 
@@ -93,6 +94,7 @@ class Autoregressive:
         clip: largest norm of a unit's gradient; half the number of columns if left out.
         steps: how many; by the recipe of epsilon if left out.
         pairs_per_column: pair tables measured after training for each column.
+        device: where it is trained: auto, cpu, cuda, or a GPU by number such as cuda:1.
         checkpoints: where an interrupted training goes on from, sealed and keyed to one reservation; None for nowhere.
         every: steps between checkpoints.
     """
@@ -106,6 +108,7 @@ class Autoregressive:
     clip: Decimal | None = None
     steps: int | None = None
     pairs_per_column: float = 1.0
+    device: str = "auto"
     checkpoints: Checkpoints | None = None
     every: int = 50
 
@@ -115,10 +118,11 @@ class Autoregressive:
         """Divide the budget by public facts alone; see `protocol.Generator.plan`.
 
         Raises:
-            ParameterError: a target outside its range or beyond reach, an unknown network, or one that needs PyTorch
-                where that is not installed.
+            ParameterError: a target outside its range or beyond reach, an unknown network or device, one that needs
+                PyTorch where that is not installed, or a GPU that is not there.
         """
         network(self.network)
+        self._place()
         recipe = recipe_at(epsilon)
         shares = Shares(
             training=1.0 - recipe.histogram - recipe.tables,
@@ -161,7 +165,7 @@ class Autoregressive:
         order = ordered(head.binnings, schema.target)
         columns = columns_of(head.binnings, order, head.total)
         rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
-        made = network(self.network).fresh(columns, rng, **self.options)
+        made = network(self.network).fresh(columns, rng, device=self._place(), **self.options)
         events = head.events
         if plan.settings.training is not None:
             events = (*events, self._train(made, table, head, order, columns, plan, noise, progress))
@@ -190,6 +194,17 @@ class Autoregressive:
             rows=round(head.total),
         )
         return model.obeying(Enforced.learned_from(schema, head.binnings, model.all_codes, noise))
+
+    def _place(self) -> str:
+        """The device's full name; networks in numpy know the CPU alone."""
+        if self.network not in NUMPY:
+            return str(device(self.device))
+        if self.device not in ("auto", "cpu"):
+            raise ParameterError(
+                f"The {self.network} network trains on the CPU, not on {self.device!r}.",
+                "Use device auto, or network made or transformer.",
+            )
+        return "cpu"
 
     def _train(
         self,

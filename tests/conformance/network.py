@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from dpsynth.sgd.arrays import on_cpu, rows_for
+
 SIZES = (2, 9, 3, 12)
 """Codes of each column of the rows that the checks make up."""
 
@@ -24,6 +26,16 @@ TOLERANCE = 1e-6
 def made_rows(count, seed=0, sizes=SIZES):
     rng = np.random.default_rng(seed)
     return torch.from_numpy(np.stack([rng.integers(0, size, count) for size in sizes], axis=1).astype(np.int64))
+
+
+def clipped(network, rows, units, clip):
+    """`clipped_sum` of a network of either kind, numpy or torch, in torch."""
+    parameter = next(iter(network.parameters.values()))
+    with torch.no_grad():
+        found, norms = network.clipped_sum(
+            rows_for(parameter, rows.numpy()), rows_for(parameter, None if units is None else units.numpy()), clip
+        )
+    return {name: torch.from_numpy(on_cpu(array)) for name, array in found.items()}, torch.from_numpy(on_cpu(norms))
 
 
 class NetworkConformance:
@@ -39,11 +51,10 @@ class NetworkConformance:
         return made_rows(count, seed, self.sizes)
 
     def sums(self, network, rows, units=None, clip=None):
-        before = {name: tensor.detach().clone() for name, tensor in network.parameters.items()}
-        with torch.no_grad():
-            found, norms = network.clipped_sum(rows, units, self.clip if clip is None else clip)
-        for name, tensor in network.parameters.items():
-            assert torch.equal(tensor, before[name]), f"a sum moved parameter {name}"
+        before = {name: on_cpu(array).copy() for name, array in network.parameters.items()}
+        found, norms = clipped(network, rows, units, self.clip if clip is None else clip)
+        for name, array in network.parameters.items():
+            assert np.array_equal(on_cpu(array), before[name]), f"a sum moved parameter {name}"
         return {name: tensor.double() for name, tensor in found.items()}, norms.double()
 
     def same(self, one, other, *, scale):
@@ -135,12 +146,12 @@ class NetworkConformance:
         network = self.make()
         for units in (None, torch.arange(12) // 3):
             sums, norms = self.sums(network, self.rows(12), units)
-            assert {n: t.shape for n, t in sums.items()} == {n: t.shape for n, t in network.parameters.items()}
+            assert {n: t.shape for n, t in sums.items()} == {n: tuple(t.shape) for n, t in network.parameters.items()}
             assert norms.shape == ((12,) if units is None else (4,))
             for name, live in network.live.items():
-                assert not sums[name][~live].any(), f"{name} is trained off its mask"
-                assert not network.parameters[name][~live].any(), f"{name} is not zero off its mask"
+                assert not sums[name].numpy()[~on_cpu(live)].any(), f"{name} is trained off its mask"
+                assert not on_cpu(network.parameters[name])[~on_cpu(live)].any(), f"{name} is not zero off its mask"
 
     def test_parameters_are_plain_float32(self):
-        for name, tensor in self.make().parameters.items():
-            assert tensor.dtype == torch.float32 and not tensor.requires_grad, name
+        for name, array in self.make().parameters.items():
+            assert array.dtype in (torch.float32, np.float32) and not getattr(array, "requires_grad", False), name

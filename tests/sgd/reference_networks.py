@@ -148,14 +148,14 @@ def like(reference, network, kind=torch.float64):
         places = reference.places()
         assert set(own) == set(places)
         for name, (theirs, index, transposed) in places.items():
-            part = network.parameters[theirs][index].to(kind)
+            part = torch.as_tensor(network.parameters[theirs][index]).to(kind)
             own[name].copy_(part.T if transposed else part)
     return reference
 
 
 def assembled(reference, network, gradients):
     """Gradients of the reference's layers as those of the network's parameters."""
-    made = {name: torch.zeros(tensor.shape, dtype=torch.float64) for name, tensor in network.parameters.items()}
+    made = {name: torch.zeros(tuple(tensor.shape), dtype=torch.float64) for name, tensor in network.parameters.items()}
     for name, (theirs, index, transposed) in reference.places().items():
         made[theirs][index] += gradients[name].double().T if transposed else gradients[name].double()
     return made

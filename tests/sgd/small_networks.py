@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from dpsynth.sgd import arrays
 from dpsynth.sgd.clipping import clip_factors
 from dpsynth.tabular.networks.features import features
 from dpsynth.tabular.networks.log_linear import LogLinear
@@ -85,7 +86,8 @@ def columns_of(sizes, *, seed: int = 0, numeric: int = 7) -> Columns:
 def shaken(network, seed: int = 0, deviation: float = 0.3):
     """The network with every live parameter moved, so that no gradient is zero by symmetry."""
     rng = np.random.default_rng(seed)
-    for name, tensor in network.parameters.items():
-        moved = torch.from_numpy(rng.normal(0, deviation, tensor.shape).astype(np.float32))
-        tensor.add_(moved * network.live[name] if name in network.live else moved)
+    for name, array in network.parameters.items():
+        moved = rng.normal(0, deviation, tuple(array.shape)).astype(np.float32)
+        live = network.live.get(name)
+        arrays.put_back(array, arrays.on_cpu(array) + (moved if live is None else moved * arrays.on_cpu(live)))
     return network

@@ -67,11 +67,11 @@ class LogLinear:
 
     @classmethod
     def fresh(cls, columns: Columns, rng: np.random.Generator, *, device: str = "cpu", **options: int) -> Self:
-        """An untrained network: independent columns with the released shares."""
-        del rng
+        """An untrained network: independent columns with the released shares; on the CPU."""
+        del rng, device
         if options:
             raise ParameterError(f"A log-linear network has no option {sorted(options)[0]!r}.")
-        return cls(columns, device=device)
+        return cls(columns)
 
     def clipped_sum(
         self, rows: NDArray[np.int64], units: NDArray[np.int64] | None, clip: float
