@@ -26,8 +26,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, final
 
+import numpy as np
+
 from dpsynth.core.errors import DpsynthError, ParameterError
-from dpsynth.sgd.network import Network
+from dpsynth.sgd.network import Array, Network
 
 if TYPE_CHECKING:
     import torch
@@ -105,14 +107,16 @@ class _Parallel:
 
     def __init__(self, network: Network) -> None:
         self._network, self._running = network, True
-        self.parameters: Mapping[str, Tensor] = network.parameters
-        self.live: Mapping[str, Tensor] = network.live
+        self.parameters: Mapping[str, Array] = network.parameters
+        self.live: Mapping[str, Array] = network.live
 
-    def clipped_sum(self, rows: Tensor, units: Tensor | None, clip: float) -> tuple[dict[str, Tensor], Tensor]:
+    def clipped_sum(self, rows: Array, units: Array | None, clip: float) -> tuple[dict[str, Array], Array]:
         """See `Network.clipped_sum`."""
         import torch
         import torch.distributed as dist
 
+        arrays_in = isinstance(rows, np.ndarray)
+        rows, units = _tensor(rows), None if units is None else _tensor(units)
         sizes = [1] * len(rows) if units is None else torch.bincount(units).tolist()
         ranges = shares(sizes, dist.get_world_size())
         ends = torch.cumsum(torch.tensor([0, *sizes]), 0).tolist()
@@ -124,7 +128,7 @@ class _Parallel:
             if units is not None:
                 dist.send((units[part] - first).contiguous(), rank)
         for parameter in self.parameters.values():
-            dist.broadcast(parameter, 0)
+            dist.broadcast(_tensor(parameter), 0)
         own = slice(0, ends[ranges[0][1]])
         self._running = False  # the others leave if a share fails, and there is nobody to stop
         summed, norms = _agreed(self._network, rows[own], None if units is None else units[own], clip)
@@ -135,13 +139,15 @@ class _Parallel:
         for rank, (first, last) in enumerate(ranges[1:], start=1):
             found.append(torch.empty(last - first, dtype=torch.float32, device=rows.device))
             dist.recv(found[-1], rank)
+        if arrays_in:
+            return {name: part_sum.numpy() for name, part_sum in summed.items()}, torch.cat(found).numpy()
         return summed, torch.cat(found)
 
     def stop(self) -> None:
         """Let the other processes go."""
         if self._running:
             self._running = False
-            _header(next(iter(self.parameters.values())).device, STOP, 0, 0.0)
+            _header(_tensor(next(iter(self.parameters.values()))).device, STOP, 0, 0.0)
 
 
 def _serve(network: Network) -> None:
@@ -149,7 +155,7 @@ def _serve(network: Network) -> None:
     import torch
     import torch.distributed as dist
 
-    device = next(iter(network.parameters.values())).device
+    device = _tensor(next(iter(network.parameters.values()))).device
     while True:
         header = torch.empty(3, dtype=torch.int64, device=device)
         dist.broadcast(header, 0)
@@ -165,7 +171,7 @@ def _serve(network: Network) -> None:
             units = torch.empty(len(rows), dtype=torch.int64, device=device)
             dist.recv(units, 0)
         for parameter in network.parameters.values():
-            dist.broadcast(parameter, 0)
+            dist.broadcast(_tensor(parameter), 0)
         clip = struct.unpack("<d", struct.pack("<q", bits))[0]
         summed, norms = _agreed(network, rows, units, clip)
         for part_sum in summed.values():
@@ -201,10 +207,21 @@ def _share(network: Network, rows: Tensor, units: Tensor | None, clip: float) ->
     import torch
 
     if not len(rows):
-        zeros = {name: torch.zeros_like(parameter) for name, parameter in network.parameters.items()}
+        zeros = {name: torch.zeros_like(_tensor(parameter)) for name, parameter in network.parameters.items()}
         return zeros, torch.zeros(0, dtype=torch.float32, device=rows.device)
-    summed, norms = network.clipped_sum(rows, units, clip)
-    return {name: summed[name].contiguous() for name in network.parameters}, norms.to(torch.float32)
+    if isinstance(next(iter(network.parameters.values())), np.ndarray):
+        summed, norms = network.clipped_sum(rows.numpy(), None if units is None else units.numpy(), clip)
+    else:
+        summed, norms = network.clipped_sum(rows, units, clip)
+    made = {name: _tensor(summed[name]).contiguous() for name in network.parameters}
+    return made, _tensor(norms).to(torch.float32)
+
+
+def _tensor(value: Array) -> Tensor:
+    """A tensor as it is, an array as a tensor on the same memory."""
+    import torch
+
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
 def _header(device: torch.device, kind: int, columns: int, clip: float) -> None:

@@ -27,6 +27,7 @@ import torch
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.sgd.device import device
 from dpsynth.sgd.distributed import joined, over_processes
+from dpsynth.sgd.arrays import on_cpu, rows_for
 from dpsynth.sgd.schedule import Schedule
 from dpsynth.sgd.training import Units, train
 from dpsynth.tabular.networks.protocol import Columns, network
@@ -49,15 +50,15 @@ schedule = Schedule(probability="0.5", steps=4, sigma="1", clip="2")
 def work(parallel):
     units = Units.of(codes, np.arange(200) // 3 if grouped else None)
     event = train(parallel, units, schedule, size=100.0, rate=0.05, noise=unsafe_SeededNoise(7), block=64)
-    sums, norms = parallel.clipped_sum(torch.from_numpy(codes[:1].astype(np.int64)), None, 1.0)
+    sums, norms = parallel.clipped_sum(rows_for(parallel.parameters["bias"], codes[:1].astype(np.int64)), None, 1.0)
     return event, norms
 
 with joined(device("cpu")) as own:
     found = over_processes(made, work) if own == rank else 1 / 0
 if rank == 0:
     event, norms = found
-    arrays = {name: tensor.numpy() for name, tensor in made.parameters.items()}
-    np.savez(out, event=json.dumps(event.to_json(), sort_keys=True), norms=norms.numpy(), **arrays)
+    arrays = {name: on_cpu(tensor) for name, tensor in made.parameters.items()}
+    np.savez(out, event=json.dumps(event.to_json(), sort_keys=True), norms=on_cpu(norms), **arrays)
 else:
     if found is not None:
         raise SystemExit("a served rank returned something")
