@@ -18,7 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpsynth import tabular
+    from dpsynth import simulation, tabular
+    from dpsynth.comparison import Comparison, compare
     from dpsynth.data.read import read
     from dpsynth.quality import evaluate
     from dpsynth.release.verify import verify
@@ -28,20 +29,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Comparison": "dpsynth.comparison.result",
     "Draft": "dpsynth.workspace.draft",
     "Release": "dpsynth.workspace.draft",
     "Schema": "dpsynth.schema.model",
     "Workspace": "dpsynth.workspace.workspace",
+    "compare": "dpsynth.comparison.entry",
     "evaluate": "dpsynth.quality",
     "read": "dpsynth.data.read",
     "verify": "dpsynth.release.verify",
 }
-__all__ = ["Draft", "Release", "Schema", "Workspace", "__version__", "evaluate", "read", "tabular", "verify"]
+__all__ = [
+    "Comparison", "Draft", "Release", "Schema", "Workspace", "__version__", "compare", "evaluate", "read", "simulation",
+    "tabular", "verify",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tabular":
-        return import_module("dpsynth.tabular")
+    if name in ("simulation", "tabular"):
+        return import_module(f"dpsynth.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_WHERE[name]), name)

@@ -111,6 +111,11 @@ class Books:
         each = [(node.limit.minus(self._held[node.budget_id]).holds(charge), node) for node in line]
         return min(each, key=lambda one: one[0])
 
+    def left(self, budget_id: str) -> list[tuple[BudgetRecord, Charge]]:
+        """What this budget and each one above it still hold, in the filter's currency, the root last."""
+        line = [self.budgets[name] for name in self._lines[budget_id]]
+        return [(node, node.limit.minus(self._held[node.budget_id])) for node in line]
+
     def hold(self, reservation: ReservationRecord) -> None:
         """A new reservation: its charge counts from now on, in its budget and in all above it."""
         self.reservations[reservation.reservation_id] = reservation

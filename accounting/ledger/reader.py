@@ -16,6 +16,7 @@ from typing import Literal, Self
 
 from accounting.event import EventTree
 from accounting.ledger import bodies
+from accounting.ledger.amounts import Charge
 from accounting.ledger.balance import Balance
 from accounting.ledger.books import Books
 from accounting.ledger.chain import Chain, rolled_back
@@ -117,6 +118,17 @@ class LedgerReader:
         charge = price_run(plan, delta, budget.composition)[1]
         with self._lock:
             return self._read().room(budget_id, charge)
+
+    def left(self, budget_id: str) -> list[tuple[BudgetRecord, Charge]]:
+        """What a budget, and each one above it up to the root, still holds: all of them must hold a run, or several.
+
+        Raises:
+            BudgetRefused: no such budget.
+        """
+        with self._lock:
+            books = self._read()
+            bodies.known_budget(books, budget_id)
+            return books.left(budget_id)
 
     def reservations(self, budget_id: str) -> list[ReservationRecord]:
         """Every run that claimed this budget, in order, open ones included.

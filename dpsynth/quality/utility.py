@@ -194,6 +194,60 @@ def _bootstrap(score: Score, predictions: tuple[Any, Any], y: NDArray[Any], rng:
     return np.asarray(out).reshape(-1, 2)
 
 
+def _ready(
+    frames: Mapping[str, pd.DataFrame], kinds: Mapping[str, Kind], target: str
+) -> tuple[dict[str, pd.DataFrame], _Task]:
+    """Tables without rows whose target is missing or unknown, and the task; errors as `train_synthetic_test_real`."""
+    columns = {t: f[target].dropna() for t, f in frames.items()}
+    for table, column in columns.items():
+        if column.empty and table != "synthetic":
+            raise DataError(
+                f"Target {target!r} is missing in every row of the {table} table.", "Choose another target."
+            )
+    kept = {t: f.loc[f[target].notna().to_numpy()] for t, f in frames.items()}
+    few = columns["real"].astype(object).nunique() <= MAX_CLASSES
+    classify = kinds[target] == "categorical" or few
+    task = _classification(columns, target) if classify else _regression(columns, kinds[target], target)
+    if task.classes is not None:  # a class of the holdout that no training row shows cannot be scored
+        known = task.y["holdout"] >= 0
+        kept["holdout"] = kept["holdout"].loc[known]
+        task = _Task(
+            classes=task.classes,
+            y={**task.y, "holdout": task.y["holdout"][known]},
+            scores=task.scores,
+            chance=task.chance,
+        )
+    return kept, task
+
+
+def score_trained_on(
+    table: str, frames: Mapping[str, pd.DataFrame], *, kinds: Mapping[str, Kind], target: str
+) -> dict[str, float]:
+    """What a model trained on one table scores on the holdout, without intervals.
+
+    Args:
+        table: which of the tables teaches.
+        frames: `real`, `holdout` and that table, same columns; `real` says which classes there are.
+        kinds: column -> how it is read, target included.
+        target: the column to predict.
+
+    Returns:
+        score name -> value; `auc` is there for classes, `r2` for numbers.
+
+    Raises:
+        DataError: as `train_synthetic_test_real`.
+    """
+    import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
+    from threadpoolctl import threadpool_limits
+
+    kept, task = _ready(frames, kinds, target)
+    inputs = {name: kind for name, kind in kinds.items() if name != target}
+    with threadpool_limits(limits=1):
+        predicted = _predict(task, inputs, kept, table)
+    y = task.y["holdout"]
+    return {name: score(predicted, y, np.ones(len(y))) for name, (score, _) in task.scores.items()}
+
+
 def train_synthetic_test_real(
     frames: Mapping[str, pd.DataFrame],
     *,
@@ -220,25 +274,7 @@ def train_synthetic_test_real(
     import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
     from threadpoolctl import threadpool_limits
 
-    columns = {t: f[target].dropna() for t, f in frames.items()}
-    for table, column in columns.items():
-        if column.empty and table != "synthetic":
-            raise DataError(
-                f"Target {target!r} is missing in every row of the {table} table.", "Choose another target."
-            )
-    kept = {t: f.loc[f[target].notna().to_numpy()] for t, f in frames.items()}
-    few = columns["real"].astype(object).nunique() <= MAX_CLASSES
-    classify = kinds[target] == "categorical" or few
-    task = _classification(columns, target) if classify else _regression(columns, kinds[target], target)
-    if task.classes is not None:  # a class of the holdout that no training row shows cannot be scored
-        known = task.y["holdout"] >= 0
-        kept["holdout"] = kept["holdout"].loc[known]
-        task = _Task(
-            classes=task.classes,
-            y={**task.y, "holdout": task.y["holdout"][known]},
-            scores=task.scores,
-            chance=task.chance,
-        )
+    kept, task = _ready(frames, kinds, target)
     inputs = {name: kind for name, kind in kinds.items() if name != target}
     # One thread: equal figures on every machine, and on a busy one a pool's threads wait for each other for minutes.
     with threadpool_limits(limits=1):
@@ -257,7 +293,10 @@ def train_synthetic_test_real(
     progress("utility", 3, 3)
     classes = None if task.classes is None else int(task.classes.size)
     about = Utility(
-        target=target, task="classification" if classify else "regression", learner=LEARNER, classes=classes
+        target=target,
+        task="regression" if classes is None else "classification",
+        learner=LEARNER,
+        classes=classes,
     )
     return about, metrics
 

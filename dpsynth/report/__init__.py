@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dpsynth.report.audit import AuditModel, assemble_audit
     from dpsynth.report.cells import attach, cell, install
-    from dpsynth.report.html import render_audit, render_internal, render_public
+    from dpsynth.report.comparison import ComparisonModel, assemble_comparison
+    from dpsynth.report.html import render_audit, render_comparison, render_internal, render_public
     from dpsynth.report.model import PublicModel, ReportModel, assemble, assemble_public
 
 _LAZY = {
@@ -21,6 +22,9 @@ _LAZY = {
     "PublicModel": "dpsynth.report.model:PublicModel",
     "ReportModel": "dpsynth.report.model:ReportModel",
     "assemble": "dpsynth.report.model:assemble",
+    "ComparisonModel": "dpsynth.report.comparison:ComparisonModel",
+    "assemble_comparison": "dpsynth.report.comparison:assemble_comparison",
+    "render_comparison": "dpsynth.report.html:render_comparison",
     "assemble_audit": "dpsynth.report.audit:assemble_audit",
     "assemble_public": "dpsynth.report.model:assemble_public",
     "attach": "dpsynth.report.cells:attach",
@@ -31,8 +35,9 @@ _LAZY = {
     "render_public": "dpsynth.report.html:render_public",
 }
 __all__ = [
-    "AuditModel", "PublicModel", "ReportModel", "assemble", "assemble_audit", "assemble_public", "attach", "cell",
-    "install", "render_audit", "render_internal", "render_public",
+    "AuditModel", "ComparisonModel", "PublicModel", "ReportModel", "assemble", "assemble_audit", "assemble_comparison",
+    "assemble_public", "attach", "cell", "install", "render_audit", "render_comparison", "render_internal",
+    "render_public",
 ]  # fmt: skip
 
 

@@ -23,7 +23,8 @@ from typing import Any, Final
 from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
 from dpsynth.report.audit import AuditModel, assemble_audit
-from dpsynth.report.html import environment
+from dpsynth.report.comparison import assemble_comparison
+from dpsynth.report.html import comparison_charts, environment
 from dpsynth.report.model import provenance
 from dpsynth.report.spending import budget_view
 from dpsynth.report.views import (
@@ -47,6 +48,7 @@ _SCHEMAS: Final[Mapping[str, str]] = {
     "dpsynth.decision/1": "decision",
     "dpsynth.public_decision/1": "decision",
     "dpsynth.attacks/1": "attacks",
+    "dpsynth.comparison/1": "comparison",
     "dpsynth.quality/1": "quality",
     "dpsynth.draft/1": "draft",
 }
@@ -101,6 +103,11 @@ def _attacks(document: Document) -> AuditModel:
     return assemble_audit(document)
 
 
+def _comparison(document: Document) -> dict[str, Any]:
+    model = assemble_comparison(document)
+    return {"model": model, "charts": comparison_charts(model)}
+
+
 def _draft(document: Document) -> dict[str, Any]:
     with reading("draft"):
         return {
@@ -120,6 +127,7 @@ _VIEWS: Final[Mapping[str, Any]] = {
     "balance": budget_view,
     "decision": _decision,
     "attacks": _attacks,
+    "comparison": _comparison,
     "quality": QualityReport.from_json,
     "draft": _draft,
 }

@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from dpsynth.report import charts, words
 from dpsynth.report.audit import AuditModel
+from dpsynth.report.comparison import ComparisonModel
 from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
 from dpsynth.report.views import FIRST_PAGE, clean, first_page_metrics, grade_of
 
@@ -135,6 +136,28 @@ def render_audit(model: AuditModel) -> str:
     """
     drawn = Markup(charts.attacks("attacks", model.lines)) if model.lines else Markup("")  # noqa: S704 - as below
     return environment().get_template("audit.html.j2").render(model=model, charts={"attacks": drawn})
+
+
+def render_comparison(model: ComparisonModel) -> str:
+    """The page of a sweep; of private data marked "internal, not for release".
+
+    Args:
+        model: what `assemble_comparison` returns.
+
+    Returns:
+        one HTML document.
+    """
+    return environment().get_template("comparison.html.j2").render(model=model, charts=comparison_charts(model))
+
+
+def comparison_charts(model: ComparisonModel) -> dict[str, Markup]:
+    """The curves of each figure."""
+    from dpsynth.report.curves import curves
+
+    return {
+        view.key: Markup(curves(f"curve-{view.key}", view, model.epsilons))  # noqa: S704 - matplotlib escapes text
+        for view in model.figures
+    }
 
 
 def _charts(model: ReportModel) -> dict[str, Markup]:
