@@ -37,6 +37,7 @@ from attacks.targets import one_row_a_unit
 from attacks.text.canaries import TextCanaries, attack_text_canaries
 from attacks.text.contamination import LIMIT_ID as CONTAMINATION
 from attacks.text.contamination import attack_contamination
+from attacks.text.embedding import Embedding
 from attacks.text.identifiers import KINDS
 from attacks.text.population import TextPopulation, prepare_texts
 from attacks.text.reading import Source, texts_of, units_of
@@ -55,6 +56,7 @@ TEXT_ATTACKS: Mapping[str, str] = MappingProxyType(
         "text_near_duplicate": "attacks.text.near_duplicate:NearDuplicate",
         "text_ngram": "attacks.text.ngram_membership:NgramMembership",
         "text_overlap": "attacks.text.overlap:CalibratedOverlap",
+        "text_embedding": "attacks.text.embedding_membership:EmbeddingMembership",
     }
 )
 
@@ -73,6 +75,7 @@ def audit_text(
     benchmarks: Sequence[str] | None = None,
     canaries: TextCanaries | None = None,
     attacks: Sequence[TextAttack] | None = None,
+    embedding: Embedding | None = None,
     limits: str | Mapping[str, Limit | float] | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -88,6 +91,7 @@ def audit_text(
         benchmarks: items that the release must not hold.
         canaries: if some were planted before training.
         attacks: other attacks than those of `TEXT_ATTACKS`; identifiers are then not asked.
+        embedding: sentence encoder for membership by meaning; default one fitted on the release alone.
         limits: tier `public` (default) or `restricted`, or limits by id.
         seed: of folds, plantings and paraphrases.
         progress: receives (name, done, total, detail); never a private figure.
@@ -97,7 +101,7 @@ def audit_text(
         AttackParameterError: unknown tier or limit.
     """
     bars = resolve_limits(limits)
-    asked = list(attacks) if attacks is not None else _built()
+    asked = list(attacks) if attacks is not None else _built(embedding)
     members, nonmembers = _people(real, holdout, column, unit, _rng(seed, "units"))
     release = texts_of("synthetic", synthetic, column if hasattr(synthetic, "columns") else None)
     items = None if benchmarks is None else texts_of("benchmark", benchmarks)
@@ -148,12 +152,12 @@ def audit_text(
     return compose("text", seed, rows, trace, absent, family=family)
 
 
-def _built() -> list[TextAttack]:
+def _built(embedding: Embedding | None = None) -> list[TextAttack]:
     found = []
-    for path in TEXT_ATTACKS.values():
+    for name, path in TEXT_ATTACKS.items():
         module, _, attribute = path.partition(":")
         factory: Any = getattr(import_module(module), attribute)
-        found.append(factory())
+        found.append(factory(embedding=embedding) if name == "text_embedding" else factory())
     return found
 
 

@@ -21,7 +21,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,15 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Texts:
-    """Encoded texts: `words` uint64 (all words), `starts` int64 (n + 1,), `signatures` uint32 (n, 128) of MinHash."""
+    """Encoded texts: `words` uint64 (all words), `starts` int64 (n + 1,), `signatures` uint32 (n, 128) of MinHash.
+
+    `written` holds the texts as they came, for embeddings; None for those that came as words.
+    """
 
     words: Hashes
     starts: NDArray[np.int64]
     signatures: NDArray[np.uint32]
+    written: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -65,7 +69,8 @@ class Texts:
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], np.cumsum(lengths)])
         at = np.arange(starts[-1]) - np.repeat(starts[:-1] - self.starts[:-1][rows], lengths)
-        return Texts(words=self.words[at], starts=starts, signatures=self.signatures[rows])
+        written = None if self.written is None else self.written[rows]
+        return Texts(words=self.words[at], starts=starts, signatures=self.signatures[rows], written=written)
 
 
 def split(text: str) -> list[str]:
@@ -80,7 +85,8 @@ def word_hash(word: str) -> int:
 
 def encode(texts: Iterable[str]) -> Texts:
     """Words of all texts, with the MinHash signature of each."""
-    return of_words(split(text) for text in texts)
+    written = np.array([*texts, None], dtype=object)[:-1]  # the end keeps numpy from looking into the texts
+    return replace(of_words(split(text) for text in written), written=written)
 
 
 def of_words(texts: Iterable[Sequence[str]], *, signed: bool = True) -> Texts:
@@ -107,6 +113,9 @@ def joined(first: Texts, second: Texts) -> Texts:
         words=np.concatenate([first.words, second.words]),
         starts=np.concatenate([first.starts, second.starts[1:] + first.starts[-1]]),
         signatures=np.concatenate([first.signatures, second.signatures]),
+        written=None
+        if first.written is None or second.written is None
+        else np.concatenate([first.written, second.written]),
     )
 
 

@@ -1,0 +1,1 @@
+"""The tests. A package by name, because a dependency installs a package of the same name."""
