@@ -30,6 +30,7 @@ from accounting.event import EventTree
 from accounting.guarantee import Guarantee
 from dpsynth.release.documents import JSON, canonical, digest
 from dpsynth.release.fields import Closed, Hex64, Name, Share
+from dpsynth.release.figures import Figure
 
 if TYPE_CHECKING:
     from dpsynth.release.reports import AttackDocument, QualityDocument
@@ -154,6 +155,7 @@ class LedgerFacts:
         attempt: how many drafts were charged or attack runs recorded since the last release, this one included.
         recorded: for "attempt", "attack" and "quality": keyed commitments recorded for this draft, oldest first.
         seeded_noise: an event of the commit was drawn from a seed.
+        figures: noisy counts about this draft that were bought, oldest first.
         reserved_policy: digest of the policy that was in force when the budget was reserved.
     """
 
@@ -183,6 +185,7 @@ class LedgerFacts:
     seeded_noise: bool
     attempt: int
     recorded: Mapping[str, tuple[str, ...]]
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

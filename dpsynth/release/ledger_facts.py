@@ -24,6 +24,7 @@ from dpsynth.release.documents import Refusal
 from dpsynth.release.entries import attempts, of_same_data
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.family import budget_section, chain_notes
+from dpsynth.release.figures import PURPOSE, bought
 
 
 def ledger_facts(
@@ -40,7 +41,7 @@ def ledger_facts(
 
     Raises:
         Refusal: `commit_missing` if the slice has no such budget, reservation or commit, or two of them;
-            `events_malformed` if the committed events or guarantee cannot be read.
+            `events_malformed` if the committed events or guarantee cannot be read; `figure_malformed`.
     """
     entries = [entry for entry in slice_facts.entries if entry.budget_id == budget_id]
     budget = slice_facts.budgets.get(budget_id)
@@ -48,6 +49,9 @@ def ledger_facts(
     commit = _only(entries, Kind.COMMIT, reservation_id)
     if budget is None or reserve is None or commit is None:
         raise Refusal("commit_missing", "The ledger has no commit that paid for this draft.",
+                      "A draft that was never charged cannot be released.")  # fmt: skip
+    if reserve.body.get("purpose") == PURPOSE:
+        raise Refusal("commit_missing", "The commit that this draft names paid for a figure, not for rows.",
                       "A draft that was never charged cannot be released.")  # fmt: skip
     tree, guarantee = committed(commit)
     earlier = [entry for entry in entries if before is None or entry.seq < before]
@@ -80,6 +84,7 @@ def ledger_facts(
         guarantee=guarantee,
         seeded_noise=any(event.noise != "exact" for event in tree.events) or _inner_seeded(tree),
         attempt=max(attempts((entry for entry in tries if before is None or entry.seq < before), draft)),
+        figures=bought(earlier, draft),
         recorded={
             kind.value: tuple(
                 str(entry.body.get("document"))

@@ -3,8 +3,8 @@
 Figures computed from real records are functions of those records and carry no noise, so publishing them
 would undo the guarantee that they judge (rule 7 of the design; Ganev and De Cristofaro, "ReconSyn", 2023,
 rebuild outliers from such metrics). What is published: verdicts, limits, controls, one of two classes per
-attack and of four per quality figure, and everything about canaries, which are public random rows and
-nobody's data.
+attack and of four per quality figure, everything about canaries, which are public random rows and nobody's
+data, and noisy counts that were bought with epsilon, as the ledger holds them.
 
 A field that is not written here does not leave; a test compares the output with the list.
 """
@@ -49,7 +49,8 @@ def public_decision(decision: Decision) -> dict[str, JSON]:
 def public_evidence(evidence: Evidence) -> dict[str, JSON]:
     """Verdicts, limits, controls, coarse classes and canary figures of complete evidence."""
     draft, attack, quality, ledger = evidence.draft, evidence.attack, evidence.quality, evidence.ledger
-    return {
+    figures = () if ledger is None else ledger.figures
+    shown: dict[str, JSON] = {
         "schema": EVIDENCE_SCHEMA,
         "draft": None if draft is None else draft.draft,
         "draft_digest": None if draft is None else draft.draft_digest,
@@ -63,6 +64,8 @@ def public_evidence(evidence: Evidence) -> dict[str, JSON]:
         ),
         "quality": [] if quality is None else _quality(quality.report),
     }
+    # bought with epsilon: noisy, and the ledger holds them with their cost
+    return shown | ({"figures": [figure.to_json() for figure in figures]} if figures else {})
 
 
 def _finding(found: Finding) -> dict[str, JSON]:

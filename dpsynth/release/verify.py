@@ -39,6 +39,7 @@ from dpsynth.release.documents import JSON, Refusal, digest, parse_json
 from dpsynth.release.dsse import open_envelope
 from dpsynth.release.evidence import Evidence, LedgerFacts
 from dpsynth.release.family import budget_as_of, budget_section, chain_notes, is_plain
+from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.keys import read_public_key
 from dpsynth.release.layout import LEDGER, MEMBERS, STATEMENT, root
 from dpsynth.release.ledger_facts import check_charge, committed, ledger_facts
@@ -50,8 +51,9 @@ from dpsynth.release.statement import Predicate, Statement, read_statement
 from dpsynth.release.verification import Check, VerificationReport
 
 TOLERANCE: Final = Decimal("1e-4")
-_FROM_LEDGER: Final = ("epsilon_per_release", "epsilon_total", "recipient", "noise_exact", "attempts")
-_LATER_RULES: Final = frozenset({"recipient"})  # decisions of the first build lack them; asked here from the ledger
+_FROM_LEDGER: Final = ("epsilon_per_release", "epsilon_total", "recipient", "noise_exact", "attempts",
+                       "published_figures")  # fmt: skip
+_LATER_RULES: Final = frozenset({"recipient", "published_figures"})  # not in old decisions; asked here of the ledger
 
 
 def verify(
@@ -103,7 +105,11 @@ def verify(
         guarantee=verifier.guarantee,
         privacy=verifier.card.privacy,
         budget=budget_section(verifier.slice, verifier.statement.predicate.budget_id),
-        warnings=(*warnings, *chain_notes(verifier.slice)),
+        warnings=(
+            *warnings,
+            *chain_notes(verifier.slice),
+            *figure_notes(verifier.guarantee.epsilon, verifier.facts.figures),
+        ),
     )
 
 
@@ -333,6 +339,9 @@ class Verifier:
         facts = commit.body.get("facts")
         if card.prior_sha256 != (facts.get("prior_sha256") if isinstance(facts, Mapping) else None):
             raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
+        if self.evidence.get("figures", []) != [figure.to_json() for figure in self.facts.figures]:
+            raise Refusal("figures_mismatch", "evidence.json does not show the figures that the ledger sold, as it "
+                          "sold them.")  # fmt: skip
         if self.evidence.get("attempt") != self.facts.attempt:
             raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
 
@@ -373,6 +382,9 @@ class Verifier:
             raise Refusal("guarantee_wrong", f"The committed events cost epsilon {computed.epsilon}, not "
                           f"{recorded.epsilon} as claimed.")  # fmt: skip
         check_charge(self.slice, commit)
+        for entry in self.slice.commits:
+            if entry.hash in {figure.commit for figure in self.facts.figures}:
+                self._figure(entry)
         stated, ceiling = self.card.privacy, None
         if stated is not None:
             if (flattered := flattery(stated, privacy_section(found))) is not None:
@@ -381,6 +393,20 @@ class Verifier:
         if self.card.guarantee_in_words != recorded.sentence(ceiling):
             raise Refusal("guarantee_mismatch", "The card's sentence is not that of its guarantee.")
         self.guarantee = recorded
+
+    def _figure(self, commit: Entry) -> None:
+        """A figure's price follows from the event that made it, in the unit and relation of the rows."""
+        if any(
+            one.commit == commit.hash and one.draft_digest != self._claims.draft_digest for one in self.facts.figures
+        ):
+            raise Refusal("other_draft", "A figure in the ledger is about other rows under this draft's name.")
+        tree, recorded = committed(commit)
+        own = report(tree, recorded.delta).guarantee
+        if (tree.relation, tree.unit) != (self.facts.guarantee.relation, self.facts.guarantee.unit):
+            raise Refusal("relation_or_unit", "A figure was paid for in another relation or unit than the rows.")
+        if abs(own.epsilon - recorded.epsilon) > TOLERANCE * max(own.epsilon, recorded.epsilon):
+            raise Refusal("guarantee_wrong", f"A figure cost epsilon {own.epsilon}, not {recorded.epsilon} as charged.")
+        check_charge(self.slice, commit)
 
     def _not_recalled(self) -> None:
         if any(entry.body.get("release") == self._claims.release for entry in self.slice.of(Kind.RECALL)):

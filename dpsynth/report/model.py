@@ -88,10 +88,22 @@ class ReportModel(Front):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """A noisy figure that epsilon was paid for: what it is, estimate with bounds, cost, and the entry that paid."""
+
+    title: str
+    value: str
+    bounds: str
+    cost: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublicModel(Front):
-    """The public edition: classes instead of figures."""
+    """The public edition: classes instead of figures, but for those that were bought."""
 
     grades: tuple[Grade, ...]
+    bought: tuple[Bought, ...]
 
 
 def untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tuple[Words, ...]:
@@ -287,4 +299,21 @@ def assemble_public(
         attacks_verdict=worst, proved=proved, absent=(), draft=draft, events=events,
         warnings=warnings, verify=verify, title=title,
     )  # fmt: skip
-    return PublicModel(grades=grades, **front)
+    return PublicModel(grades=grades, bought=bought_view(evidence.get("figures") or ()), **front)
+
+
+def bought_view(figures: Sequence[Document]) -> tuple[Bought, ...]:
+    """Each noisy excess of the figures that were bought, in points of a per cent."""
+    titles = {"exact": "Copied rows", "exact_or_near": "Rows copied but for at most one column"}
+    with reading("evidence"):
+        return tuple(
+            Bought(
+                title=titles[name],
+                value=f"{100 * float(said['estimate']):+.2f}",
+                bounds=f"{100 * float(said['ci_low']):+.2f} to {100 * float(said['ci_high']):+.2f}",
+                cost=clean(figure["epsilon"]),
+                commit=clean(figure["commit"]),
+            )
+            for figure in figures
+            for name, said in figure["excess"].items()
+        )

@@ -157,6 +157,7 @@ _RULES: Final[Mapping[str, str]] = {
     "noise_exact": "The noise is exact and from the operating system",
     "epsilon_per_release": "Epsilon of this release",
     "epsilon_total": "Epsilon of all releases of this data",
+    "published_figures": "Published counts show no copies beyond the limit",
     "delta": "Delta",
     "attempts": "Number of attempts",
     "attacks_required": "All required attacks have run",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from attacks import AttackReport
     from dpsynth.data.table import Table
     from dpsynth.quality.report import QualityReport
+    from dpsynth.release.figures import Figure
     from dpsynth.release.verification import VerificationReport
     from dpsynth.workspace.workspace import Workspace
 
@@ -250,6 +251,20 @@ class Draft:
         with self.workspace.ledger(write=True) as ledger:
             self._record(ledger, "quality", report.to_json())
         return report
+
+    def buy_figure(self, statistic: str = "copies", *, epsilon: Decimal | str | float) -> Figure:
+        """Noisy counts about this draft and the real rows that may be published, for epsilon of the draft's budget.
+
+        Args:
+            statistic: `copies`: of how many people, trained on or held out, the rows hold a copy.
+            epsilon: cost, in the budget's relation and unit; charged beside what the draft cost.
+
+        Raises:
+            BudgetRefused: the budget is short; nothing was read.
+        """
+        from dpsynth.workspace.figures import buy
+
+        return buy(self, statistic, epsilon=epsilon)
 
     def gate(self) -> Decision:
         """Judge the recorded evidence by the policy in force; the ledger keeps the answer."""

@@ -1,7 +1,8 @@
-"""The room of private rows: the one place that opens a registered data set, and the two doors out of it.
+"""The room of private rows: the one place that opens a registered data set, and the three doors out of it.
 
     prepare      read, checked and split; what the checks say is for the operator (`dpsynth.schema.checks`)
     to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
+    to_count     both parts, for a noisy histogram      for a ReadCapability, which this uses up
     to_compare   both parts, for attacks and quality      for a reservation that was committed
 
 So no model is fitted to registered data unless a live reservation on that very data, for that very plan, has paid for
@@ -78,6 +79,21 @@ class PrivateRows:
         self._check(ledger)
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
         return bounded(self._parts.train, self.unit, bound_key)
+
+    def to_count(self, ledger: Ledger, capability: ReadCapability, plan: EventTree) -> Split:
+        """Both parts, for a histogram of units that leaves with the noise that was paid for.
+
+        Args:
+            ledger: which handed out the capability.
+            capability: of `Ledger.check_token`; used up, whatever comes of it.
+            plan: the events that will run.
+
+        Raises:
+            CapabilityRefused, ReservationRefused: as `to_fit`.
+        """
+        self._check(ledger)
+        ledger.redeem(capability, commitment=self.commitment, plan=plan)
+        return self._parts
 
     def to_compare(self, ledger: Ledger, budget_id: str, reservation_id: str) -> Split:
         """Both parts, for figures about a draft that was paid for.

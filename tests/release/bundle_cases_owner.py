@@ -27,6 +27,7 @@ from tests.release.bundle_tools import (
     resign,
     write,
 )
+from tests.release.figure_world import CLEAN, COPIED, buy, figure
 from tests.release.world import TERMS, World, attack_report, make_world, ready_world, render
 
 
@@ -337,3 +338,44 @@ def epsilon_embellished_in_the_card(world: World, folder: Path) -> Path:
 @case("owner", "guarantee", "guarantee_mismatch")
 def sentence_embellished_in_the_card(world: World, folder: Path) -> Path:
     return tampered(world, folder, "card.yaml", b"For any one record", b"For any one family")
+
+
+@case("owner", "draft", "figures_mismatch")
+def bought_figure_left_out(world: World, folder: Path) -> Path:
+    """Epsilon was spent and the answer was not liked."""
+    other = ready_world(folder.parent / "selective")
+    buy(other)
+    return forced(other, folder, world.signer, refused=False, tamper=lambda m: _evidence(m, lambda e: e.pop("figures")))
+
+
+@case("owner", "draft", "figures_mismatch")
+def bought_figure_flattered(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "flattering")
+    buy(other)
+
+    def flatter(evidence: Any) -> None:
+        evidence["figures"][0]["counts"][0] = 0
+
+    return forced(other, folder, world.signer, refused=False, tamper=lambda m: _evidence(m, flatter))
+
+
+@case("owner", "draft", "figures_mismatch")
+def figure_that_nobody_paid_for(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "unpaid")
+    free = [figure(CLEAN).to_json()]
+    return forced(
+        other, folder, world.signer, refused=False, tamper=lambda m: _evidence(m, lambda e: e.update(figures=free))
+    )
+
+
+@case("owner", "policy", "policy_published_figures")
+def copies_that_a_bought_figure_shows_shipped_anyway(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "blind")
+    buy(other, COPIED)
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+def _evidence(members: dict[str, bytes], change: Callable[[Any], Any]) -> None:
+    body = json.loads(members["evidence.json"])
+    change(body)
+    members["evidence.json"] = pretty(body)

@@ -20,6 +20,7 @@ from dpsynth.release.policy import Policy, default_policy
 from dpsynth.release.rules import load_rules
 from dpsynth.release.rules.protocol import Finding
 from tests.conformance.rule import changed, with_attack, with_draft, with_ledger, with_quality
+from tests.release.figure_world import COPIED, figure
 
 
 def paths(value, prefix=()):
@@ -147,6 +148,7 @@ def test_every_ledger_fact_counts(evidence):
             "granted_delta": evidence.ledger.granted_delta / 100,
             "charged_epsilon": evidence.ledger.charged_epsilon * 100,
             "charged_delta": evidence.ledger.charged_delta * 100,
+            "figures": (figure(COPIED),),
         }.get(field.name, f"{value}x")
         decision = gate(with_ledger(evidence, **{field.name: other}), default_policy()).decision
         assert (decision == "ship") == (field.name in printed_only), field.name

@@ -22,6 +22,7 @@ from tests.conformance.rule import (
     with_ledger,
     with_quality,
 )
+from tests.release.figure_world import figure
 
 
 def test_table_and_folder_agree():
@@ -151,6 +152,25 @@ class TestEpsilonTotal(RuleConformance):
 
     def tighten(self, policy):
         return changed(policy, "guarantee", max_epsilon_total="2.9")
+
+
+class TestPublishedFigures(RuleConformance):
+    name = "published_figures"
+
+    def spoil(self, evidence, policy):
+        yield "exact copies", with_ledger(evidence, figures=(figure((900, 0, 6100, 6, 2, 2992)),)), policy
+        yield "near ones", with_ledger(evidence, figures=(figure((2, 900, 6100, 6, 2, 2992)),)), policy
+        clean = figure((20, 10, 7000, 6, 2, 2992))
+        yield "one of two", with_ledger(evidence, figures=(clean, figure((900, 0, 6100, 6, 2, 2992)))), policy
+
+    def test_no_copies_and_noise_alone_pass(self, evidence):
+        for counts in ((20, 10, 7000, 6, 2, 2992), (40, -30, 12, -9, 5, 60)):
+            judged = with_ledger(evidence, figures=(figure(counts),))
+            assert self.ask(judged, default_policy()).passed
+
+    def test_its_answer_is_public(self, evidence):
+        judged = with_ledger(evidence, figures=(figure((900, 0, 6100, 6, 2, 2992)),))
+        assert not self.ask(judged, default_policy()).confidential
 
 
 class TestDelta(RuleConformance):

@@ -267,8 +267,10 @@ ROOMS: dict[str, dict[str, str]] = {
         "workspace/private.py": "the room itself",
         "workspace/synthesis.py": "a fit, behind a capability",
         "workspace/draft.py": "attacks and quality, behind a commit",
+        "workspace/figures.py": "a noisy histogram, behind a capability",
     },
     "to_fit": {"workspace/private.py": "the door", "workspace/synthesis.py": "the fit"},
+    "to_count": {"workspace/private.py": "the door", "workspace/figures.py": "a histogram that noise is added to"},
     "to_compare": {"workspace/private.py": "the door", "workspace/draft.py": "figures that stay confidential"},
     "_parts": {"workspace/private.py": "the rows"},
     "fit_model": {

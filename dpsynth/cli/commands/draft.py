@@ -10,6 +10,7 @@ import typer
 from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, to_copy
 
 if TYPE_CHECKING:
+    from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Draft
 
 
@@ -50,6 +51,13 @@ def _paid_by(draft: Draft) -> str:
 def attack(
     draft: DraftId,
     suite: Annotated[str, typer.Option(help="quick or standard")] = "standard",
+    publish_attacks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="epsilon=E",
+            help="buy noisy counts of copied people for the public report; a draft that was attacked is not again",
+        ),
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,9 +68,34 @@ def attack(
 
     terminal = Terminal(as_json=as_json)
     made = Workspace.open(workspace).draft(draft)
+    if publish_attacks is not None:
+        _publish(terminal, made, suite, publish_attacks)
+        return
     with terminal.progress() as progress:
         report = made.attack(suite, progress=progress)
     show_attacks(terminal, f"Attacks on {draft}", report.to_json())
+
+
+def _publish(terminal: Terminal, draft: Draft, suite: str, asked: str) -> None:
+    """Attack unless that was done, then buy the figure."""
+    word, _, number = asked.rpartition("=")
+    if word not in ("", "epsilon"):
+        raise typer.BadParameter(f"expected epsilon=E, got {asked!r}", param_hint="--publish-attacks")
+    if draft.documents.attack is None:
+        with terminal.progress() as progress:
+            draft.attack(suite, progress=progress)
+    figure = draft.buy_figure("copies", epsilon=number)
+    document = figure.to_json()
+    terminal.table(
+        f"Bought for epsilon {figure.epsilon}: copies among people in training minus held-out ones (public)",
+        ["figure", ">excess", ">lower bound", ">upper bound"],
+        [
+            [name.replace("_", " "), *(f"{said[part]:+.4f}" for part in ("estimate", "ci_low", "ci_high"))]
+            for name, said in figure.shown().items()
+        ],
+    )
+    terminal.say(f"Ledger entry {figure.commit[:16]}: epsilon {figure.epsilon} charged to the budget of {draft.name}.")
+    terminal.result({"draft": draft.name, "published": document})
 
 
 def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:

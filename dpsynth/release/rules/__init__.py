@@ -22,6 +22,7 @@ RULES: Final[Mapping[str, str]] = {
     "noise_exact": "dpsynth.release.rules.noise_exact:RULE",
     "epsilon_per_release": "dpsynth.release.rules.epsilon_per_release:RULE",
     "epsilon_total": "dpsynth.release.rules.epsilon_total:RULE",
+    "published_figures": "dpsynth.release.rules.published_figures:RULE",
     "recipient": "dpsynth.release.rules.recipient:RULE",
     "delta": "dpsynth.release.rules.delta:RULE",
     "attempts": "dpsynth.release.rules.attempts:RULE",

@@ -1,10 +1,11 @@
-"""Epsilon of this release, as the ledger priced it, within the policy's limit."""
+"""Epsilon of this release, as the ledger priced it, within the policy's limit: rows and figures together."""
 
 from __future__ import annotations
 
 from typing import Final, final
 
 from dpsynth.release.evidence import Evidence
+from dpsynth.release.figures import together
 from dpsynth.release.policy import Policy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
 
@@ -18,7 +19,8 @@ class EpsilonPerRelease:
 
     def check(self, evidence: Evidence, policy: Policy) -> Finding:
         """See `Rule`."""
-        epsilon = need(evidence.ledger, "the ledger's commit").guarantee.epsilon
+        ledger = need(evidence.ledger, "the ledger's commit")
+        epsilon = together(ledger.guarantee.epsilon, ledger.figures)
         limit = policy.guarantee.max_epsilon_per_release
         return finding(
             self, value=epsilon, limit=limit, passed=epsilon <= limit,

@@ -1,0 +1,115 @@
+"""Figures that were bought: their cost stands beside them, none can be added, changed or left out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from accounting import DiscreteGaussian, DiscreteLaplace
+from dpsynth.core.noise import unsafe_SeededNoise
+from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
+from dpsynth.release.documents import Refusal
+from dpsynth.release.export import Documents, gather
+from dpsynth.release.figures import LIKENESSES, PURPOSE, figure_of
+from dpsynth.release.public_view import public_evidence
+from dpsynth.release.verify import verify
+from tests.release.figure_world import CLEAN, COPIED, buy, figure
+from tests.release.world import EVENTS, ready_world
+
+
+@pytest.fixture
+def world(tmp_path):
+    return ready_world(tmp_path)
+
+
+def released(world):
+    world.release(world.home / "bundle")
+    return world.home / "bundle"
+
+
+def test_a_bought_figure_stands_in_the_public_evidence_as_the_ledger_holds_it_and_verifies(world):
+    commit = buy(world)
+    bundle = released(world)
+    report = verify(bundle, world.signer.public_bytes)
+    assert report.ok, str(report)
+    shown = json.loads((bundle / "evidence.json").read_text())["figures"]
+    assert [row["commit"] for row in shown] == [commit] and shown[0]["counts"] == list(CLEAN)
+    slice_ = json.loads((bundle / "ledger.json").read_text())
+    paid = next(e["body"] for e in slice_["entries"] if e.get("hash") == commit)
+    assert paid["facts"]["counts"] == list(CLEAN)
+    event = paid["events"]["events"][0]
+    assert (event["type"], event["scale"], event["l1_sensitivity"]) == ("discrete_laplace", "10", "1")
+    assert any("rows and figures together cost epsilon" in note for note in report.warnings)
+
+
+def test_a_figure_is_no_attempt_and_no_draft_can_be_made_under_it(world):
+    before = gather(world.documents, world.ledger, world.vault).ledger.attempt
+    buy(world)
+    assert gather(world.documents, world.ledger, world.vault).ledger.attempt == before
+    run = world.ledger.reserve(world.budget_id, EVENTS, delta="1e-9", run_id="sly", purpose=PURPOSE)
+    world.ledger.commit(run.id, EVENTS)
+    body = {**world.documents.draft, "reservation_id": run.id, "run_id": "sly"}
+    assert gather(Documents(draft=body), world.ledger, world.vault).ledger is None
+
+
+def test_rows_and_figures_together_must_fit_the_policy(world):
+    buy(world, scale="0.5")  # epsilon 2 beside about 0.4
+    decision = world.judge()
+    found = next(rule for rule in decision.rules if rule.name == "epsilon_per_release")
+    assert float(found.value) > 2.0 and found.passed == (float(found.value) <= 3.0)
+
+
+def test_copies_that_a_figure_demonstrates_keep_the_draft_inside(world):
+    buy(world, COPIED)
+    decision = world.judge()
+    assert decision.decision == "regenerate"
+    assert [rule.name for rule in decision.failed] == ["published_figures"]
+
+
+def test_nothing_changes_for_a_draft_without_figures(world):
+    assert "figures" not in public_evidence(gather(world.documents, world.ledger, world.vault))
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["other cells", "too few counts", "a float", "an unknown field", "gaussian", "two events", "small sensitivity"],
+)
+def test_a_commit_that_holds_no_checkable_figure_is_refused(world, what):
+    told = {
+        "other cells": {"cells": ["a"] * 6},
+        "too few counts": {"counts": [1]},
+        "a float": {"counts": ["1.5"] * 6},
+        "an unknown field": {"exact_counts": "9"},
+    }.get(what, {})
+    events = {
+        "gaussian": (DiscreteGaussian(sigma="40", l2_sensitivity="1"),),
+        "two events": (DiscreteLaplace(scale="20", l1_sensitivity="1"),) * 2,
+    }.get(what)
+    if what == "small sensitivity":
+        with pytest.raises(Exception, match="sensitivity"):
+            buy(world, events=(DiscreteLaplace(scale="20", l1_sensitivity="0"),))
+        return
+    commit = buy(world, events=events, **told)
+    entry = next(e for e in world.ledger.entries(world.budget_id) if e.hash == commit)
+    with pytest.raises(Refusal, match="not one that this version can check"):
+        figure_of(entry)
+    assert gather(world.documents, world.ledger, world.vault).ledger is None  # and the gate does not ship
+
+
+def test_bounds_cover_the_truth_and_noise_is_in_them():
+    """Excess of 2 points among 3,000 and 1,300 people, noise of scale 10: one-sided misses at most 7 %, each side."""
+    rng, noise, worlds = np.random.default_rng(5), unsafe_SeededNoise(5), 1500
+    low = high = 0
+    for _ in range(worlds):
+        train, held = rng.multinomial(3000, [0.05, 0.02, 0.93]), rng.multinomial(1300, [0.03, 0.02, 0.95])
+        noisy = np.concatenate([train, held]) + sample_discrete_laplace(6, scale="10", noise=noise)
+        _, lower, upper = figure(tuple(int(n) for n in noisy)).excess(("exact",))
+        low, high = low + (lower > 0.02), high + (upper < 0.02)
+    assert 0.02 < low / worlds < 0.07 and 0.02 < high / worlds < 0.07
+
+
+def test_few_people_give_no_bound_at_all():
+    for kinds in LIKENESSES.values():
+        assert figure((3, 2, 30, 1, 0, 12)).excess(kinds) == (0.0, -1.0, 1.0)
