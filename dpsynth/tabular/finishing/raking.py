@@ -89,9 +89,9 @@ def raked(
         for at, table in enumerate(tables):
             held = np.bincount(cells[at], weights=own, minlength=table.shares.size)
             ratio = np.where(held > 0, table.shares.ravel() / np.maximum(held, 1e-300), 1.0)
-            ratio = np.clip(ratio, LEAST, MOST)
-            grown[at] = np.clip(grown[at] * ratio, 1 / FARTHEST, FARTHEST)
-            own *= ratio[cells[at]]
+            further = np.clip(grown[at] * np.clip(ratio, LEAST, MOST), 1 / FARTHEST, FARTHEST)
+            own *= (further / grown[at])[cells[at]]
+            grown[at] = further
             own /= own.sum()
     made = (
         RakedTable(columns=table.columns, shares=table.shares, factors=factors.reshape(table.shares.shape))
