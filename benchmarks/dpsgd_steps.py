@@ -90,9 +90,9 @@ class Attending(nn.Module):
         self.mix = nn.ModuleList([nn.Linear(width, width) for _ in range(layers)])
         self.up = nn.ModuleList([nn.Linear(width, 2 * width) for _ in range(layers)])
         self.down = nn.ModuleList([nn.Linear(2 * width, width) for _ in range(layers)])
-        self.first = nn.ModuleList([nn.LayerNorm(width) for _ in range(layers)])
-        self.second = nn.ModuleList([nn.LayerNorm(width) for _ in range(layers)])
-        self.last = nn.LayerNorm(width)
+        self.first = nn.ModuleList([nn.LayerNorm(width, elementwise_affine=False) for _ in range(layers)])
+        self.second = nn.ModuleList([nn.LayerNorm(width, elementwise_affine=False) for _ in range(layers)])
+        self.last = nn.LayerNorm(width, elementwise_affine=False)
         self.out = nn.ModuleList([nn.Linear(width, size) for size in SIZES])
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

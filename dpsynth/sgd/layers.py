@@ -51,8 +51,11 @@ class Dense:
 
     def __call__(self, x: Tensor) -> Tensor:
         """x: (rows, slots, n) -> (rows, slots, k)."""
+        import torch
+
         self._input = x.detach()
-        self.output = x @ self._weight + self._bias
+        flat = torch.addmm(self._bias, x.reshape(-1, x.shape[-1]), self._weight)
+        self.output = flat.view(*x.shape[:-1], flat.shape[-1])
         return self.output
 
     def squared_norms(self, index: Tensor | None) -> Tensor:
@@ -64,43 +67,15 @@ class Dense:
         self._input, self.slope = kept(self._input, rows), kept(self.slope, rows)
 
     def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        """One matrix product."""
-        g = (self.slope * factors[:, None, None]).flatten(0, 1)
-        return {self._names[0]: self._input.flatten(0, 1).T @ g, self._names[1]: g.sum(0)}
-
-
-@final
-class Scale:
-    """Layer norm's own factor and shift at every slot, after rows' slots are standardised each on its own."""
-
-    output: Tensor
-    slope: Tensor
-
-    def __init__(self, parameters: Mapping[str, Tensor], *, weight: str, bias: str) -> None:
-        self._weight, self._bias, self._names = parameters[weight], parameters[bias], (weight, bias)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x: (rows, slots, n) -> same."""
-        import torch
-
-        flat = torch.nn.functional.layer_norm(x, x.shape[-1:])
-        self._input = flat.detach()
-        self.output = torch.addcmul(self._bias, flat, self._weight)
-        return self.output
-
-    def squared_norms(self, index: Tensor | None) -> Tensor:
-        """Sums over slots and rows of a unit, then squares."""
-        a, g = of_units(self._input, index), of_units(self.slope, index)
-        return norms.scale(a, g) + norms.bias(g)
-
-    def keep(self, rows: Tensor) -> None:
-        """Zero input and slope of the other rows."""
-        self._input, self.slope = kept(self._input, rows), kept(self.slope, rows)
-
-    def weighted_sum(self, factors: Tensor) -> dict[str, Tensor]:
-        """Sums over slots and rows."""
-        g = self.slope * factors[:, None, None]
-        return {self._names[0]: (self._input * g).sum((0, 1)), self._names[1]: g.sum((0, 1))}
+        """One matrix product, and one with a vector; factors go to the narrower side."""
+        a, g = self._input, self.slope
+        each = factors.repeat_interleave(a.shape[1])
+        bias = each @ g.flatten(0, 1)
+        if a.shape[2] < g.shape[2]:
+            a = a * factors[:, None, None]
+        else:
+            g = g * factors[:, None, None]
+        return {self._names[0]: a.flatten(0, 1).T @ g.flatten(0, 1), self._names[1]: bias}
 
 
 @final

@@ -11,8 +11,8 @@ a longer sequence and nothing else.
 
 >>> import torch
 >>> a, g = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0]]])
->>> dense(a, g).item(), bias(g).item(), scale(a, a).item()
-(45.0, 9.0, 17.0)
+>>> dense(a, g).item(), bias(g).item()
+(45.0, 9.0)
 
 Not guaranteed: more digits than the tensors have. The Gram form loses relative accuracy where a unit's positions cancel
 each other; `bookkeeping` bounds how many rows may meet in it.
@@ -57,11 +57,6 @@ def dense_with_bias(a: Tensor, g: Tensor) -> Tensor:
 def bias(g: Tensor) -> Tensor:
     """Squared norm of the gradient of what is added at every position; g: (units, positions, k). Shape (units,)."""
     return g.sum(1).square().sum(1)
-
-
-def scale(a: Tensor, g: Tensor) -> Tensor:
-    """Squared norm of the gradient of an elementwise factor `y = x * w` (layer norm); both (units, positions, n)."""
-    return (a * g).sum(1).square().sum(1)
 
 
 def gram(x: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ class Attending(Reference):
         for name, n, k in (("attend", 1, 3), ("mix", 1, 1), ("up", 1, 2), ("down", 2, 1)):
             self.add_module(name, nn.ModuleList([nn.Linear(n * width, k * width) for _ in range(layers)]))
         for name in ("first", "second"):
-            self.add_module(name, nn.ModuleList([nn.LayerNorm(width) for _ in range(layers)]))
-        self.last = nn.LayerNorm(width)
+            self.add_module(name, nn.ModuleList([nn.LayerNorm(width, elementwise_affine=False) for _ in range(layers)]))
+        self.last = nn.LayerNorm(width, elementwise_affine=False)
         self.out = nn.ModuleList([nn.Linear(width, size) for size in self.sizes])
 
     def forward(self, rows):
@@ -129,10 +129,6 @@ class Attending(Reference):
             for name in ("attend", "mix", "up", "down"):
                 made[f"{name}.{at}.weight"] = (f"{name}_{at}", ..., True)
                 made[f"{name}.{at}.bias"] = (f"{name}_{at}_bias", ..., False)
-            for name in ("first", "second"):
-                made[f"{name}.{at}.weight"] = (f"{name}_{at}_scale", ..., False)
-                made[f"{name}.{at}.bias"] = (f"{name}_{at}_shift", ..., False)
-        made |= {"last.weight": ("last_scale", ..., False), "last.bias": ("last_shift", ..., False)}
         for i, size in enumerate(self.sizes):
             own = slice(self.codes_at[i], self.codes_at[i] + size)
             made[f"out.{i}.weight"] = ("out", (slice(None), own), True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from dpsynth.sgd import arrays
 from dpsynth.sgd.opacus_network import OpacusNetwork
 from dpsynth.tabular.networks.log_linear import LogLinear
 from dpsynth.tabular.networks.made import Made
-from dpsynth.tabular.networks.protocol import NETWORKS, network
+from dpsynth.tabular.networks.protocol import NETWORKS, NUMPY, network, sampler
 from dpsynth.tabular.networks.transformer import Transformer
 from tests.conformance.network import SIZES, NetworkConformance, clipped, made_rows
 from tests.sgd.reference_networks import Attending, Layered, assembled, like, one_by_one
@@ -134,8 +136,7 @@ def test_a_sampler_has_the_networks_own_conditionals(kind, sizes):
     """Log probabilities along drawn rows add up to minus the loss."""
     made, reference = pair(kind, sizes)
     rows = made_rows(40, 1, sizes)
-    sampler = network(kind).sampler(made.state())
-    prefix, total = sampler.begin(len(rows)), np.zeros(len(rows))
+    prefix, total = sampler(made.state()).begin(len(rows)), np.zeros(len(rows))
     for at, size in enumerate(sizes):
         logits = np.array(prefix.logits(), dtype=np.float64)
         assert logits.shape == (len(rows), size)
@@ -181,3 +182,19 @@ def test_options_that_make_no_network_are_refused(kind, options):
 def test_unknown_options_are_refused_by_name(kind):
     with pytest.raises(ParameterError, match="no option 'depth'"):
         network(kind).fresh(columns_of(SIZES), np.random.default_rng(0), depth=3)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_saved_network_draws_where_there_is_no_pytorch(kind, monkeypatch):
+    from dpsynth.sgd import torch_present
+
+    state = pair(kind, SIZES)[0].state()
+    monkeypatch.setattr(torch_present, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    prefix = sampler(state).begin(5)
+    for size in SIZES:
+        assert prefix.logits().shape == (5, size)
+        prefix.append(np.zeros(5, dtype=np.uint8))
+    if kind not in NUMPY:
+        with pytest.raises(ParameterError, match="needs PyTorch"):
+            network(kind)

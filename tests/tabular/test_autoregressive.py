@@ -8,6 +8,7 @@ import pytest
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.schema.derive import derive
+from dpsynth.tabular import SavedModel
 from dpsynth.tabular.autoregressive import Autoregressive
 from dpsynth.tabular.saved.saving import from_bytes, to_bytes
 from tests.conformance.generator import GeneratorConformance, without_noise_kind
@@ -33,7 +34,8 @@ def test_a_fit_with_another_network_spends_its_plan_and_its_file_draws_the_same_
     domains, spent = derive(mixed_table(600), MIXED, plan.settings.derive, noise=noise)
     model = made.fit(mixed_table(600), MIXED, domains, plan, noise=noise, spent=spent)
     assert without_noise_kind(model.events.events) == plan.tree.events
-    again = from_bytes(to_bytes(model))
+    saved = SavedModel(model=model, guarantee=plan.guarantee, schema_digest=MIXED.digest())
+    again = from_bytes(to_bytes(saved)).model
     assert again.state.kind == network
     one, two = (of.sample(300, np.random.default_rng(2)) for of in (model, again))
     assert one.equals(two)

@@ -27,7 +27,7 @@ from dpsynth.tabular.constraints.enforcement import Enforcement
 from dpsynth.tabular.finishing.raking import RakedTable, drawn_by_weight, log_factors, raked
 from dpsynth.tabular.forests.tree import Vector
 from dpsynth.tabular.networks.drawing import draw_rows, fill_rows
-from dpsynth.tabular.networks.protocol import NetworkState, Sampler, network
+from dpsynth.tabular.networks.protocol import NetworkState, Sampler, sampler
 
 OVER = 4
 """Rows in the pool for each row that is kept."""
@@ -175,7 +175,7 @@ class ColumnModel:
         }
 
     def _sampler(self) -> Sampler:
-        return network(self.state.kind).sampler(self.state)
+        return sampler(self.state)
 
     def _named(self, codes: NDArray[np.integer[Any]]) -> Codes:
         numbers = {name: at for at, name in enumerate(self.order)}

@@ -119,9 +119,22 @@ def network(kind: str) -> type[ColumnNetwork]:
     Raises:
         ParameterError: unknown name, or it needs PyTorch, which is not installed.
     """
+    if kind in NETWORKS and kind not in NUMPY:
+        require_torch()
+    return _named(kind)
+
+
+def sampler(state: NetworkState) -> Sampler:
+    """Ready to draw; needs no PyTorch, whatever trained it.
+
+    Raises:
+        ParameterError: unknown kind, or arrays of other shapes than sizes and options prescribe.
+    """
+    return _named(state.kind).sampler(state)
+
+
+def _named(kind: str) -> type[ColumnNetwork]:
     if kind not in NETWORKS:
         raise ParameterError(f"Unknown network {kind!r}.", f"Use one of {', '.join(sorted(NETWORKS))}.")
-    if kind not in NUMPY:
-        require_torch()
     module, attribute = NETWORKS[kind].split(":")
     return cast("type[ColumnNetwork]", getattr(import_module(module), attribute))

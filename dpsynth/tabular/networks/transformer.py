@@ -3,7 +3,8 @@
 Slot i of a row holds the features of column i - 1 times that column's own table of vectors, plus the slot's own
 vector; blocks of causal self-attention and a rectified layer follow (Vaswani et al. 2017; norm first, Xiong et al.
 2020); slot i feeds the logits of column i alone, so no softmax runs over other columns' codes. Output weights start at
-zero: training starts from independent columns with the released shares.
+zero: training starts from independent columns with the released shares. Layer norm has no weights of its own: the
+next layer's would absorb them, and each would cost noise.
 
 Norms: dense layers by slots-by-slots Gram matrices or the small sum itself, whichever is cheaper (`norms`); tables of
 vectors and output weights column by column, since a column meets one slot (`layers`, `bookkeeping`).
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError
 from dpsynth.sgd import norms
 from dpsynth.sgd.bookkeeping import clipped_sum
-from dpsynth.sgd.layers import Dense, Layer, Scale, Taped, kept, taped
+from dpsynth.sgd.layers import Dense, Layer, Taped, kept, taped
 from dpsynth.tabular.networks.layout import Layout
 from dpsynth.tabular.networks.protocol import Columns, NetworkState
 from dpsynth.tabular.networks.transformer_sampler import TransformerSampler
@@ -46,9 +47,6 @@ def shapes(sizes: tuple[int, ...], inputs: int, options: Mapping[str, int]) -> d
             made |= {f"{name}_{at}": (n, k), f"{name}_{at}_bias": (k,)}
         for name, n, k in (("up", width, 2 * width), ("down", 2 * width, width)):
             made |= {f"{name}_{at}": (n, k), f"{name}_{at}_bias": (k,)}
-        for name in ("first", "second"):
-            made |= {f"{name}_{at}_scale": (width,), f"{name}_{at}_shift": (width,)}
-    made |= {"last_scale": (width,), "last_shift": (width,)}
     return made | {"out": (width, sum(sizes)), "bias": (sum(sizes),)}
 
 
@@ -108,9 +106,8 @@ class Transformer:
 
         layers: list[Layer] = []
 
-        def scale(name: str, x: Tensor) -> Tensor:
-            layers.append(layer := Scale(held, weight=f"{name}_scale", bias=f"{name}_shift"))
-            return layer(x)
+        def norm(x: Tensor) -> Tensor:
+            return torch.nn.functional.layer_norm(x, x.shape[-1:])
 
         def dense(name: str, x: Tensor) -> Tensor:
             layers.append(layer := Dense(held, weight=name, bias=f"{name}_bias"))
@@ -118,12 +115,12 @@ class Transformer:
 
         heads, shape = self.options["heads"], x.shape
         for at in range(self.options["layers"]):
-            split = dense(f"attend_{at}", scale(f"first_{at}", x)).view(*shape[:2], 3, heads, -1)
+            split = dense(f"attend_{at}", norm(x)).view(*shape[:2], 3, heads, -1)
             query, key, value = split.permute(2, 0, 3, 1, 4)
             mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
             x = x + dense(f"mix_{at}", mixed.transpose(1, 2).reshape(shape))
-            x = x + dense(f"down_{at}", torch.relu(dense(f"up_{at}", scale(f"second_{at}", x))))
-        return scale("last", x), layers
+            x = x + dense(f"down_{at}", torch.relu(dense(f"up_{at}", norm(x))))
+        return norm(x), layers
 
     def _logits(self, held: Mapping[str, Tensor], top: Tensor) -> Tensor:
         import torch
@@ -189,9 +186,7 @@ def _first(
     """First value of a parameter; what writes into the stream is scaled down by depth (Radford et al. 2019)."""
     if name == "bias":
         return columns.log_shares
-    if name.endswith("_scale"):
-        return np.ones(shape, dtype=np.float32)
-    if name == "out" or name.endswith(("_bias", "_shift")):
+    if name == "out" or name.endswith("_bias"):
         return np.zeros(shape, dtype=np.float32)
     deviation = 0.5 if name in ("vectors", "slots") else shape[0] ** -0.5
     if name.startswith(("mix", "down")):

@@ -62,7 +62,7 @@ class TransformerPrefix:
         """The newest slot through all blocks; x: (rows, width)."""
         rows, width = x.shape
         for at in range(self._layers):
-            split = self._dense(f"attend_{at}", self._norm(f"first_{at}", x)).reshape(rows, 3, self._heads, -1)
+            split = self._dense(f"attend_{at}", _norm(x)).reshape(rows, 3, self._heads, -1)
             query = split[:, 0] * np.float32((width / self._heads) ** -0.5)
             self._keys[at][:, :, self._column], self._values[at][:, :, self._column] = split[:, 1], split[:, 2]
             known = slice(self._column + 1)
@@ -71,14 +71,14 @@ class TransformerPrefix:
             weights /= weights.sum(axis=2, keepdims=True)
             mixed = np.matmul(weights[:, :, None], self._values[at][:, :, known]).reshape(rows, width)
             x = x + self._dense(f"mix_{at}", mixed)
-            inner = np.maximum(self._dense(f"up_{at}", self._norm(f"second_{at}", x)), 0.0)
+            inner = np.maximum(self._dense(f"up_{at}", _norm(x)), 0.0)
             x = x + self._dense(f"down_{at}", inner)
-        self._top = self._norm("last", x)
+        self._top = _norm(x)
 
     def _dense(self, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(x @ self._arrays[name] + self._arrays[f"{name}_bias"])
 
-    def _norm(self, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        centred = x - x.mean(axis=1, keepdims=True)
-        spread = np.sqrt((centred * centred).mean(axis=1, keepdims=True) + EPSILON)
-        return np.asarray(centred / spread * self._arrays[f"{name}_scale"] + self._arrays[f"{name}_shift"])
+
+def _norm(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = x - x.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + EPSILON))

@@ -25,7 +25,7 @@ from dpsynth.tabular.columns.parts import SIZES
 from dpsynth.tabular.finishing.raking import FARTHEST
 from dpsynth.tabular.forests.forest_model import ForestModel
 from dpsynth.tabular.networks.column_model import ColumnModel
-from dpsynth.tabular.networks.protocol import network
+from dpsynth.tabular.networks.protocol import sampler
 from dpsynth.tabular.records.record_model import RecordModel
 from dpsynth.tabular.records.residuals import LARGEST
 from dpsynth.tabular.saved.model_codec import MAX_CODES, MAX_COLUMNS
@@ -153,7 +153,7 @@ def _check_network(model: ColumnModel) -> None:
     for array in state.arrays.values():
         _require(bool(np.isfinite(array).all()), "its network holds a number that is not finite")
     try:
-        network(state.kind).sampler(state)
+        sampler(state)
     except ParameterError as error:
         _require(False, error.message.rstrip("."))
     for table in model.tables:
