@@ -65,6 +65,7 @@ class Kind(StrEnum):
     COMMIT = "commit"
     ABORT = "abort"
     EXPIRE = "expire"
+    UNPROTECTED = "unprotected"
     ATTEMPT = "attempt"
     ATTACK = "attack"
     QUALITY = "quality"
@@ -78,7 +79,16 @@ GLOBAL_KINDS = frozenset(
     {Kind.LEDGER_CREATE, Kind.KEY_ADD, Kind.KEY_REVOKE, Kind.KEY_ROTATE, Kind.POLICY, Kind.CHECKPOINT}
 )  # published whole in every slice
 RECORD_KINDS = frozenset(
-    {Kind.ATTEMPT, Kind.ATTACK, Kind.QUALITY, Kind.DECISION, Kind.REVIEW, Kind.RELEASE, Kind.RECALL}
+    {
+        Kind.UNPROTECTED,
+        Kind.ATTEMPT,
+        Kind.ATTACK,
+        Kind.QUALITY,
+        Kind.DECISION,
+        Kind.REVIEW,
+        Kind.RELEASE,
+        Kind.RECALL,
+    }
 )  # about one budget, no effect on its balance
 APPENDABLE = RECORD_KINDS | GLOBAL_KINDS - {Kind.LEDGER_CREATE, Kind.KEY_ROTATE}
 

@@ -329,7 +329,7 @@ class Ledger(LedgerWriter):
         """Record something that moves no budget: an attempt, a decision, a release, a key.
 
         Args:
-            kind: attempt, attack, quality, decision, review, release or recall, whose body names its
+            kind: unprotected, attempt, attack, quality, decision, review, release or recall, whose body names its
                 `budget_id`; or policy, checkpoint, key.add (key_id, public_key, role "release" | "review")
                 or key.revoke (key_id, reason), which every slice shows in full.
             body: JSON without floats; published with slices, so no confidential figure belongs here.

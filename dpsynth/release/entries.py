@@ -1,5 +1,6 @@
 """What the release layer writes into the ledger, and how it reads it back.
 
+    unprotected  a baseline is about to be fitted to the rows themselves; run, and the id that opens the rows
     attempt   a draft was sealed              commitment of draft.json; salted digest of its condition, if it has one
     attack    an attack report was made       commitment of attack.json, verdict
     quality   a quality report was made       commitment of quality.json
@@ -53,10 +54,12 @@ def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
         if entry.kind is Kind.RELEASE and released != draft and runs_of.get(released) != runs_of.get(draft, ""):
             drafts = runs = 0
         given_up = entry.kind is Kind.ABORT and entry.body.get("data_was_read") is not False
-        drafts += given_up or entry.kind in {Kind.COMMIT, Kind.EXPIRE}
+        drafts += given_up or entry.kind in {Kind.COMMIT, Kind.EXPIRE, Kind.UNPROTECTED}
         reservation, rows = entry.body.get("reservation_id"), entry.body.get("draft_digest")
         if entry.kind is Kind.COMMIT:
             first_due.add(reservation)
+        if entry.kind is Kind.UNPROTECTED:
+            first_due.add(entry.body.get("read_id"))
         if entry.kind is Kind.ATTEMPT and rows not in known:
             drafts += reservation not in first_due  # else it is the draft that the commit was counted for
             first_due.discard(reservation)

@@ -98,7 +98,8 @@ class DraftDocument(Closed):
     `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
-    later; `prior_sha256` names the public rows that the fit began with, if there were any.
+    later; `prior_sha256` names the public rows that the fit began with, if there were any. Without a `guarantee` a
+    baseline made it: `reservation_id` is then the `read_id` of the ledger's `unprotected` entry, and no gate ships it.
     """
 
     schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
@@ -116,7 +117,7 @@ class DraftDocument(Closed):
     row_total: int = Field(ge=1)
     columns: tuple[str, ...] = Field(min_length=1)
     constraints: tuple[str, ...] = ()
-    guarantee: dict[str, Any]
+    guarantee: dict[str, Any] | None
     events_digest: Hex64
     canaries: CanaryFacts
     seeds: dict[str, Hex64] = Field(min_length=1)
@@ -125,9 +126,9 @@ class DraftDocument(Closed):
     prior_sha256: Hex64 | None = None
 
     @property
-    def claimed(self) -> Guarantee:
-        """The guarantee that the draft claims; the ledger decides whether it has it."""
-        return Guarantee.from_json(self.guarantee)
+    def claimed(self) -> Guarantee | None:
+        """The guarantee that the draft claims, None for none; the ledger decides whether it has it."""
+        return None if self.guarantee is None else Guarantee.from_json(self.guarantee)
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON, as written to `draft.json`."""
@@ -156,6 +157,7 @@ class LedgerFacts:
         recorded: for "attempt", "attack" and "quality": keyed commitments recorded for this draft, oldest first.
         seeded_noise: an event of the commit was drawn from a seed.
         figures: noisy counts about this draft that were bought, oldest first.
+        unprotected: the commit holds no event, names a baseline, or the run read the data without protection.
         reserved_policy: digest of the policy that was in force when the budget was reserved.
     """
 
@@ -183,6 +185,7 @@ class LedgerFacts:
     events_digest: str
     guarantee: Guarantee
     seeded_noise: bool
+    unprotected: bool
     attempt: int
     recorded: Mapping[str, tuple[str, ...]]
     figures: tuple[Figure, ...] = ()

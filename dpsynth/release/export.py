@@ -145,8 +145,9 @@ def judge(documents: Documents, ledger: ReleaseLedger, vault: Vault, policy: Pol
     """Ask the gate, and record its decision in the ledger whatever it is."""
     evidence = gather(documents, ledger, vault)
     decision = gate(evidence, policy)
-    if evidence.draft is not None and evidence.ledger is not None:
-        record_decision(ledger, evidence.draft, decision)
+    draft = evidence.draft
+    if draft is not None and (evidence.ledger is not None or draft.guarantee is None):
+        record_decision(ledger, draft, decision)
     return decision
 
 

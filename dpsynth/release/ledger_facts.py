@@ -25,6 +25,7 @@ from dpsynth.release.entries import attempts, of_same_data
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.family import budget_section, chain_notes
 from dpsynth.release.figures import PURPOSE, bought
+from dpsynth.tabular import BASELINES
 
 
 def ledger_facts(
@@ -82,6 +83,7 @@ def ledger_facts(
         commit_hash=commit.hash,
         events_digest=tree.digest(),
         guarantee=guarantee,
+        unprotected=_unprotected(slice_facts, commit, tree, str(reserve.body.get("run_id")), draft),
         seeded_noise=any(event.noise != "exact" for event in tree.events) or _inner_seeded(tree),
         attempt=max(attempts((entry for entry in tries if before is None or entry.seq < before), draft)),
         figures=bought(earlier, draft),
@@ -120,6 +122,14 @@ def check_charge(slice_facts: SliceFacts, commit: Entry) -> None:
     if undercharged(charge, tree, guarantee, composition):
         raise Refusal("charge_wrong", f"The committed events cost more {composition.currency.value} or delta than the "
                       f"{charge} that the budget was charged.")  # fmt: skip
+
+
+def _unprotected(slice_facts: SliceFacts, commit: Entry, tree: EventTree, run_id: str, draft: str) -> bool:
+    """Whether the ledger itself says that nothing protected the data in this run."""
+    facts = commit.body.get("facts")
+    made_by = facts.get("generator") if isinstance(facts, Mapping) else None
+    reads = {entry.body.get("run_id") for entry in slice_facts.of(Kind.UNPROTECTED)}
+    return not tree.events or made_by in BASELINES or not reads.isdisjoint({run_id, draft})
 
 
 def _inner_seeded(tree: EventTree) -> bool:

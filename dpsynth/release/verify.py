@@ -49,11 +49,11 @@ from dpsynth.release.public_view import DECISION_SCHEMA, EVIDENCE_SCHEMA
 from dpsynth.release.rules import RULES, load_rule
 from dpsynth.release.statement import Predicate, Statement, read_statement
 from dpsynth.release.verification import Check, VerificationReport
+from dpsynth.tabular import BASELINES
 
 TOLERANCE: Final = Decimal("1e-4")
-_FROM_LEDGER: Final = ("epsilon_per_release", "epsilon_total", "recipient", "noise_exact", "attempts",
-                       "published_figures")  # fmt: skip
-_LATER_RULES: Final = frozenset({"recipient", "published_figures"})  # not in old decisions; asked here of the ledger
+_LATER_RULES: Final = ("guarantee_given", "recipient", "published_figures")  # not in old decisions; asked here
+_FROM_LEDGER: Final = (*_LATER_RULES, "epsilon_per_release", "epsilon_total", "noise_exact", "attempts")
 
 
 def verify(
@@ -366,6 +366,8 @@ class Verifier:
             raise Refusal("budget_mismatch", "report.html is not about this budget as it stood.")
 
     def _guarantee(self) -> None:
+        if self._claims.generator.name in BASELINES:
+            raise Refusal("no_guarantee", "The rows are of a baseline, which protects nobody.", "Do not use them.")
         commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
         tree, recorded = committed(commit)
         for name, claimed in (("statement", self._claims.guarantee), ("card", self.card.guarantee)):

@@ -1,7 +1,7 @@
 """Generators of synthetic tables: fitted to noisy counts of a private table, sampled without it.
 
 `GENERATORS` is the whole list: name -> "module:class". Strings keep imports lazy; a test holds the table against the
-folder.
+folder. `BASELINES` are other libraries' generators without any guarantee, to compare with; none of them can be shipped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dpsynth.tabular.aim import AIM
     from dpsynth.tabular.auto import Auto
     from dpsynth.tabular.autoregressive import Autoregressive
+    from dpsynth.tabular.baselines.protocol import Baseline, BaselineModel
     from dpsynth.tabular.gibbs import Gibbs
     from dpsynth.tabular.independent import Independent
     from dpsynth.tabular.mst import MST
@@ -29,10 +30,17 @@ GENERATORS = {
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",
 }
+BASELINES = {
+    "sdv-ctgan": "dpsynth.tabular.baselines.sdv:SDV",
+    "sdv-gaussian-copula": "dpsynth.tabular.baselines.sdv:SDV",
+    "sdv-tvae": "dpsynth.tabular.baselines.sdv:SDV",
+}
 _NAMES = {
     "AIM": GENERATORS["aim"],
     "Auto": GENERATORS["auto"],
     "Autoregressive": GENERATORS["autoregressive"],
+    "Baseline": "dpsynth.tabular.baselines.protocol:Baseline",
+    "BaselineModel": "dpsynth.tabular.baselines.protocol:BaselineModel",
     "MST": GENERATORS["mst"],
     "Generator": "dpsynth.tabular.protocol:Generator",
     "Gibbs": GENERATORS["gibbs"],
@@ -45,16 +53,20 @@ _NAMES = {
 }
 __all__ = [
     "AIM",
+    "BASELINES",
     "GENERATORS",
     "MST",
     "Auto",
     "Autoregressive",
+    "Baseline",
+    "BaselineModel",
     "Generator",
     "Gibbs",
     "Independent",
     "Model",
     "Plan",
     "SavedModel",
+    "baseline",
     "generator",
     "load",
     "save",
@@ -67,9 +79,26 @@ def generator(name: str) -> Generator:
     Raises:
         ParameterError: unknown name.
     """
+    if name in BASELINES:
+        raise ParameterError(
+            f"{name!r} protects nobody, so it is no generator that could be planned or priced.",
+            "Use `dpsynth.tabular.baseline(name)`, on public data or to compare with.",
+        )
     if name not in GENERATORS:
         raise ParameterError(f"Unknown generator {name!r}.", f"Use one of {', '.join(sorted(GENERATORS))}.")
     made: Generator = _load(GENERATORS[name])()
+    return made
+
+
+def baseline(name: str) -> Baseline:
+    """The baseline of that name with its library's default settings; it has no guarantee.
+
+    Raises:
+        ParameterError: unknown name.
+    """
+    if name not in BASELINES:
+        raise ParameterError(f"Unknown baseline {name!r}.", f"Use one of {', '.join(sorted(BASELINES))}.")
+    made: Baseline = _load(BASELINES[name])(name=name)
     return made
 
 

@@ -108,8 +108,8 @@ class Draft:
         return self._record_of_data.unit
 
     @property
-    def guarantee(self) -> Guarantee:
-        """What was reserved for it, in relation and unit."""
+    def guarantee(self) -> Guarantee | None:
+        """What was reserved for it, in relation and unit; None for a baseline's."""
         return self.document.claimed
 
     @property
@@ -120,10 +120,11 @@ class Draft:
 
     @property
     def ledger_entry(self) -> str:
-        """The commit that paid for it, as "seq:hash"."""
+        """The commit that paid for it, or the entry that says that nothing protected it, as "seq:hash"."""
         with self.workspace.ledger() as ledger:
             for entry in ledger.entries(self.document.budget_id):
-                if entry.kind is Kind.COMMIT and entry.body.get("reservation_id") == self.document.reservation_id:
+                about = {Kind.COMMIT: "reservation_id", Kind.UNPROTECTED: "read_id"}.get(entry.kind, "")
+                if entry.body.get(about) == self.document.reservation_id:
                     return f"{entry.seq}:{entry.hash}"
         raise WorkspaceError(f"The ledger has no commit for '{self.name}'.", "Restore the ledger; do not release this.")
 
@@ -342,7 +343,9 @@ class Draft:
         rows = Table.from_arrow(sealed.drop_columns([CANARY_COIN]))
         kept = np.flatnonzero(possible(self, rows))
         coins = sealed.column(CANARY_COIN).to_numpy()[kept]
-        return attacks.Canaries(rows=rows.take(kept).to_pandas(), included=coins, delta=float(self.guarantee.delta))
+        promised = self.guarantee
+        delta = {} if promised is None else {"delta": float(promised.delta)}  # else the attacks' own
+        return attacks.Canaries(rows=rows.take(kept).to_pandas(), included=coins, **delta)
 
     def _record(self, ledger: Any, kind: Any, report: dict[str, Any], verdict: str = "") -> None:
         """Bind a report to this draft, store it, and enter its commitment into the ledger."""

@@ -1,13 +1,15 @@
-"""The room of private rows: the one place that opens a registered data set, and the three doors out of it.
+"""The room of private rows: the one place that opens a registered data set, and the doors out of it.
 
     prepare      read, checked and split; what the checks say is for the operator (`dpsynth.schema.checks`)
     to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
     to_count     both parts, for a noisy histogram      for a ReadCapability, which this uses up
     to_compare   both parts, for attacks and quality      for a reservation that was committed
+    to_fit_unprotected   the training rows, for a baseline      for an `unprotected` entry that has no draft yet
 
 So no model is fitted to registered data unless a live reservation on that very data, for that very plan, has paid for
-it; and no real row is compared with a draft that the ledger does not know. What leaves by the second door leads to
-confidential figures, which are bound to the draft and recorded, never released.
+it, or the ledger says that it was read without protection; and no real row is compared with a draft that the ledger
+does not know. What `to_compare` hands out leads to confidential figures, which are bound to the draft and
+recorded, never released; what `to_fit_unprotected` does, to a draft that no gate ships.
 
     checked rows = open_source(workspace, record, schema=...).rows
 
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
+from accounting.ledger.entry import Kind
 from accounting.ledger.errors import CapabilityRefused
 from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
@@ -95,6 +98,35 @@ class PrivateRows:
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
         return self._parts
 
+    def to_fit_unprotected(self, ledger: Ledger, budget_id: str, read_id: str, *, bound_key: bytes) -> Table:
+        """The training rows for a baseline, of each unit no more than its bound; once for an entry.
+
+        Args:
+            ledger: the workspace's.
+            budget_id: a budget of this data.
+            read_id: of an entry of kind `unprotected` on it.
+            bound_key: as for `to_fit`.
+
+        Raises:
+            CapabilityRefused: the ledger does not say so, or the entry's draft is sealed already.
+        """
+        self._check(ledger)
+        here = ledger.budget(budget_id).commitment == self.commitment
+        if not here or self._reads(ledger, budget_id, read_id) is not False:
+            raise CapabilityRefused(
+                "The ledger does not say that this data is about to be read without protection.",
+                "Record it first; each entry is worth one fit.",
+            )
+        return bounded(self._parts.train, self.unit, bound_key)
+
+    @staticmethod
+    def _reads(ledger: Ledger, budget_id: str, read_id: str) -> bool | None:
+        """None if no `unprotected` entry has this id; else whether its draft is sealed already."""
+        known = [entry for entry in ledger.entries(budget_id) if read_id in entry.body.values()]
+        if not any(entry.kind is Kind.UNPROTECTED for entry in known):
+            return None
+        return any(entry.kind is Kind.ATTEMPT for entry in known)
+
     def to_compare(self, ledger: Ledger, budget_id: str, reservation_id: str) -> Split:
         """Both parts, for figures about a draft that was paid for.
 
@@ -102,11 +134,12 @@ class PrivateRows:
             CapabilityRefused: no commit of this reservation on this data is in the workspace's ledger.
         """
         self._check(ledger)
-        paid = ledger.budget(budget_id).commitment == self.commitment and any(
+        paid = any(
             run.reservation_id == reservation_id and run.status is Status.COMMITTED
             for run in ledger.reservations(budget_id)
         )
-        if not paid:
+        known = paid or self._reads(ledger, budget_id, reservation_id) is not None
+        if ledger.budget(budget_id).commitment != self.commitment or not known:
             raise CapabilityRefused(
                 "The ledger has no commit on this data for this draft, so its rows are compared with nothing.",
                 "Restore the ledger, or synthesize again.",

@@ -56,6 +56,8 @@ def internal_report(draft: Draft) -> str:
 
     folder = draft.folder
     stored = {kind: read_json(p) if (p := folder / f"{kind}.json").is_file() else None for kind in _STEPS}
+    if draft.guarantee is None:
+        return render_internal(_without_guarantee(draft, stored))
     with draft.workspace.ledger() as ledger:
         known = verify_slice(ledger.slice(draft.document.budget_id), ledger_key=ledger.public_key)
     facts = ledger_facts(
@@ -74,6 +76,19 @@ def internal_report(draft: Draft) -> str:
         **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
     return render_internal(model)
+
+
+def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> Any:
+    from dpsynth.report import assemble
+
+    return assemble(
+        decision=stored["decision"],
+        attacks=_report(stored["attack"]),
+        quality=_report(stored["quality"]),
+        draft=draft.document.to_json(),
+        warnings=("These rows have NO guarantee: a baseline made them, to compare with. They can never be released.",),
+        title=f"Draft {draft.name}",
+    )
 
 
 _STEPS = ("attack", "quality", "decision")

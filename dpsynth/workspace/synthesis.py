@@ -172,7 +172,7 @@ def _seal(
     sealed = workspace.vault.seal(draft_id, encode_parquet(sample), {"kind": "rows"})
     planted = fitted.canaries.planted if fitted.canaries else 0
     if fitted.canaries is not None:
-        workspace.vault.seal(f"{draft_id}-canaries", _canary_bytes(fitted.canaries), {"kind": "canaries"})
+        workspace.vault.seal(f"{draft_id}-canaries", canary_bytes(fitted.canaries), {"kind": "canaries"})
     if can_be_saved(fitted.model):
         saved = SavedModel(model=fitted.model, guarantee=plan.guarantee, schema_digest=source.schema.digest())
         workspace.vault.seal(f"{draft_id}-model", to_bytes(saved), {"kind": "model"})
@@ -207,7 +207,8 @@ def _seal(
     )
 
 
-def _canary_bytes(canaries: PlantedCanaries) -> bytes:
+def canary_bytes(canaries: PlantedCanaries) -> bytes:
+    """Canaries with their coins, as they are sealed."""
     coins = array_of(canaries.included, pa.bool_())
     return encode_parquet(canaries.rows.append_column(CANARY_COIN, coins))
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from accounting.ledger import Balance
     from dpsynth.release.policy import Policy
     from dpsynth.schema.model import Schema
+    from dpsynth.tabular.baselines.protocol import Baseline
     from dpsynth.tabular.conditions.given import Given
     from dpsynth.tabular.protocol import Generator
     from dpsynth.workspace.draft import Draft
@@ -354,6 +355,20 @@ class Workspace:
             progress=progress,
             warn=warn,
         )
+
+    def synthesize_unprotected(
+        self, data: str | Path | DatasetRecord, baseline: Baseline | str, *, rows: int | None,
+        budget: str | None = None, canaries: int = CANARIES, progress: Progress = silent, warn: Warn = _quiet,
+        **options: Any,
+    ) -> Draft:  # fmt: skip
+        """Fit a baseline, which protects nobody, and seal its rows as a draft that no gate ships; nothing is charged.
+
+        The ledger says so before a row is read. `rows` must be given; `options`: schema, target; as for `synthesize`.
+        """
+        from dpsynth.workspace.unprotected import synthesize_unprotected
+
+        run = {"rows": rows, "purpose": budget, "canaries": canaries, "progress": progress, "warn": warn}
+        return synthesize_unprotected(self, self.find(data), baseline, **run, **options)  # type: ignore[arg-type]
 
     def sample(
         self,

@@ -158,6 +158,37 @@ def seeded_noise(world: World, folder: Path) -> Path:
     return forced(other, folder, world.signer, change=ship_anyway)
 
 
+@case("owner", "guarantee", "no_guarantee")
+def rows_of_a_baseline_under_a_paid_commit(world: World, folder: Path) -> Path:
+    """The commit is real, but of a run whose rows were not sealed: those of a baseline were."""
+    other = make_world(folder.parent / "baseline")
+    other.synthesize("draft-1", generator={"name": "sdv-ctgan", "version": "sdv 2.0.0", "third_party": True})
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_guarantee_given")
+def commit_of_no_events_at_all(world: World, folder: Path) -> Path:
+    """Nothing spent costs epsilon 0, which would read as perfect privacy."""
+    other = make_world(folder.parent / "free")
+    other.synthesize("draft-1", events=EventTree(events=(), **TERMS))
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
+@case("owner", "policy", "policy_guarantee_given")
+def run_that_the_ledger_knows_as_unprotected(world: World, folder: Path) -> Path:
+    other = make_world(folder.parent / "unprotected")
+    entry = {"run_id": "run-draft-1", "read_id": "read-1", "generator": "sdv-tvae", "reason": "to compare"}
+    other.ledger.append("unprotected", {"budget_id": other.budget_id, **entry})
+    other.synthesize("draft-1")
+    other.attack()
+    other.evaluate()
+    return forced(other, folder, world.signer, change=ship_anyway)
+
+
 @case("owner", "policy", "policy_epsilon_per_release")
 def epsilon_above_the_policy(world: World, folder: Path) -> Path:
     other = make_world(folder.parent / "large", epsilon="9")

@@ -13,6 +13,7 @@ from accounting import NeighboringRelation, PrivacyUnit
 from accounting.ledger.entry import Entry
 from attacks.report import NegativeControlRecord, PositiveControlRecord
 from dpsynth.quality.report import PairQuality
+from dpsynth.release.gate import gate
 from dpsynth.release.policy import default_policy
 from tests.conformance.rule import (
     RuleConformance,
@@ -96,6 +97,29 @@ class TestRelationAndUnit(RuleConformance):
 
     def tighten(self, policy):
         return changed(policy, "guarantee", units=["user"])
+
+
+class TestGuaranteeGiven(RuleConformance):
+    name = "guarantee_given"
+    needs = ("ledger",)
+
+    def spoil(self, evidence, policy):
+        baseline = evidence.draft.generator.model_copy(update={"name": "sdv-ctgan"})
+        yield "a draft without a guarantee", with_draft(evidence, guarantee=None), policy
+        yield "a draft of a baseline", with_draft(evidence, generator=baseline), policy
+        yield "a run without protection", with_ledger(evidence, unprotected=True), policy
+
+    def test_no_policy_switches_it_off(self, evidence):
+        """The laxest values that a policy file can hold."""
+        lax = default_policy()
+        lax = changed(lax, "guarantee", max_epsilon_per_release=10**9, max_epsilon_total=10**9, max_delta=1,
+                      max_delta_times_rows=10**9, allow_seeded_noise=True, units=["record", "user"],
+                      relations=["add_remove", "replace_one", "zero_out"])  # fmt: skip
+        lax = changed(lax, "attempts", max_attempts=1000)
+        lax = changed(lax, "quality", required=False)
+        for label, spoilt, _ in self.spoil(evidence, lax):
+            assert gate(spoilt, lax).decision == "reject", label
+            assert gate(replace(spoilt, ledger=None), lax).decision == "reject" or "draft" not in label
 
 
 class TestNoiseExact(RuleConformance):

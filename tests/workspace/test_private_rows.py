@@ -268,7 +268,9 @@ ROOMS: dict[str, dict[str, str]] = {
         "workspace/synthesis.py": "a fit, behind a capability",
         "workspace/draft.py": "attacks and quality, behind a commit",
         "workspace/figures.py": "a noisy histogram, behind a capability",
+        "workspace/unprotected.py": "a baseline, behind an entry that says so",
     },
+    "to_fit_unprotected": {"workspace/private.py": "the door", "workspace/unprotected.py": "the baseline's fit"},
     "to_fit": {"workspace/private.py": "the door", "workspace/synthesis.py": "the fit"},
     "to_count": {"workspace/private.py": "the door", "workspace/figures.py": "a histogram that noise is added to"},
     "to_compare": {"workspace/private.py": "the door", "workspace/draft.py": "figures that stay confidential"},
@@ -282,6 +284,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "schema/checks.py": "itself",
         "workspace/private.py": "the room",
         "workspace/public.py": "data declared public",
+        "workspace/baselines.py": "data declared public, for a baseline",
         "cli/commands/data.py": "schema draft: names and types, warnings for the operator",
     },
     "read": {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpsynth.cli.commands.options import (
+    EPSILON,
     AsJson,
     Delta,
-    Epsilon,
     MaxPerUnit,
     SchemaFile,
     SharePurpose,
@@ -18,7 +18,7 @@ from dpsynth.cli.commands.options import (
     WorkspaceDir,
     to_copy,
 )
-from dpsynth.cli.commands.words import budget_fields
+from dpsynth.cli.commands.words import budget_fields, promise
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -50,12 +50,15 @@ def draft(
 
 def synthesize(
     data: Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")],
-    epsilon: Epsilon,
+    epsilon: Annotated[str | None, EPSILON] = None,
     delta: Delta = "1e-6",
     generator: Annotated[
         str,
         typer.Option(
-            "--generator", "-g", help="auto (by the schema), gibbs (most accurate), aim, mst (fastest) or independent"
+            "--generator",
+            "-g",
+            help="auto (by the schema), gibbs (most accurate), aim, mst (fastest) or independent; "
+            "or a baseline without privacy: sdv-gaussian-copula, sdv-ctgan, sdv-tvae",
         ),
     ] = "auto",
     schema: SchemaFile = None,
@@ -79,18 +82,39 @@ def synthesize(
     save_model: Annotated[
         Path | None, typer.Option("--save-model", help="with --public: keep the model in a file, to sample again")
     ] = None,
+    unprotected: Annotated[
+        bool, typer.Option("--unprotected", help="private data and a baseline: read it without any protection")
+    ] = False,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a generator under the budget, and seal its rows as a draft."""
     from dpsynth.cli.terminal import Terminal
+    from dpsynth.tabular import BASELINES
 
     terminal = Terminal(as_json=as_json)
-    made_by = _starting_from(generator, prior)
     if public != (output is not None):
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
     if public and purpose is not None:
         raise typer.BadParameter("--purpose names a budget, and data declared public draws on none")
+    if generator in BASELINES:
+        from dpsynth.cli.commands import unprotected as baselines
+
+        refused = {"--prior": prior, "--save-model": save_model}
+        baselines.check_flags(epsilon=epsilon, unprotected=unprotected, public=public, refused=refused)
+        if output is not None:
+            baselines.synthesize_public(terminal, data, output, generator, schema, target, rows)
+            return
+        baselines.synthesize_private(
+            terminal, data, generator, workspace=workspace, schema=schema, target=target, unit=unit,
+            max_per_unit=max_per_unit, rows=rows, purpose=purpose, canaries=canaries,
+        )  # fmt: skip
+        return
+    if unprotected:
+        raise typer.BadParameter(f"--unprotected is for baselines ({', '.join(BASELINES)}); {generator!r} protects")
+    if epsilon is None:
+        raise typer.BadParameter("missing: how much may be learned of one person, such as 1", param_hint="--epsilon")
+    made_by = _starting_from(generator, prior)
     if save_model is not None and not public:
         raise typer.BadParameter("--save-model needs --public; the model of a private draft is sealed with it")
     if public and output is not None:
@@ -120,7 +144,7 @@ def synthesize(
     facts = made.document
     paid = made.budget
     terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed. Paid by the budget of '{paid.label}'.")
-    terminal.say(made.guarantee.sentence())
+    terminal.say(promise(made))
     steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
     terminal.say(f"Next: {' && '.join(steps)}")
     terminal.result(
@@ -128,7 +152,7 @@ def synthesize(
             "draft": made.name,
             "generator": facts.generator.name,
             "rows": facts.rows,
-            "guarantee": made.guarantee.to_json(),
+            "guarantee": facts.guarantee,
             "ledger_entry": made.ledger_entry,
             "budget": budget_fields(paid),
             "output": None,

@@ -34,7 +34,7 @@ def demo(
         {
             "draft": made.draft.name,
             "decision": made.decision.decision,
-            "guarantee": made.draft.guarantee.to_json(),
+            "guarantee": made.draft.document.guarantee,
             "bundle": str(made.release.bundle) if made.release else None,
             "verified": verified,
             "report": str(made.report),
@@ -47,14 +47,14 @@ def demo(
 
 def _summary(terminal: Terminal, made: Demonstration) -> None:
     """Verdict, guarantee, budget bar, worst attack, paths."""
-    from dpsynth.cli.commands.words import figure, worst_first
+    from dpsynth.cli.commands.words import figure, promise, worst_first
 
     decision = made.decision.decision
     terminal.say()
     terminal.say(f"Verdict    {decision.upper()}", style="bold green" if decision == "ship" else "bold red")
     for found in made.decision.failed:
         terminal.say(f"           {found.name}: {found.reason}")
-    terminal.say(f"Guarantee  {made.draft.guarantee.sentence()}")
+    terminal.say(f"Guarantee  {promise(made.draft)}")
     balance = made.workspace.balance(made.draft.document.dataset)
     spent, granted = balance.epsilon.spent, balance.epsilon.granted
     full = round(_BAR * float(spent / granted))

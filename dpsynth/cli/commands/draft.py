@@ -22,7 +22,14 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     terminal = Terminal(as_json=as_json)
     drafts = list(Workspace.open(workspace).drafts())
     rows = [
-        [d.name, _paid_by(d), f.generator.name, str(d.guarantee.epsilon), d.status, d.condition or "all"]
+        [
+            d.name,
+            _paid_by(d),
+            f.generator.name,
+            (f.guarantee or {}).get("epsilon", "none"),
+            d.status,
+            d.condition or "all",
+        ]
         for d in drafts
         for f in [d.document]
     ]

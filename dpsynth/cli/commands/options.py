@@ -20,7 +20,8 @@ SchemaFile = Annotated[
     Path | None,
     typer.Option("--schema", help="what is public about the columns (see: dpsynth schema draft)"),
 ]
-Epsilon = Annotated[str, typer.Option("--epsilon", "-e", help="privacy loss, for example 1")]
+EPSILON = typer.Option("--epsilon", "-e", help="privacy loss, for example 1")
+Epsilon = Annotated[str, EPSILON]
 Delta = Annotated[str, typer.Option("--delta", "-d", help="chance that epsilon does not hold, for example 1e-6")]
 UnitColumn = Annotated[
     str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")

@@ -64,7 +64,7 @@ def sample(
             "draft": made.name,
             "of": source,
             "rows": made.document.rows,
-            "guarantee": made.guarantee.to_json(),
+            "guarantee": made.document.guarantee,
             "ledger_entry": made.ledger_entry,
             "budget": budget_fields(paid),
             "output": None,

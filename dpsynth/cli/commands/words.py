@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accounting.ledger.records import BudgetRecord
     from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace import Draft
 
 _ORDER = {"fail": 0, "inconclusive": 1, "pass": 2}
 
@@ -24,6 +25,11 @@ def figure(value: object) -> str:
 def budget_fields(paid: BudgetRecord) -> dict[str, Any]:
     """Which budget paid for a draft: the `budget` of `synthesize --json` and `sample --json`."""
     return {"id": paid.budget_id, "purpose": paid.purpose, "recipient": paid.recipient.value}
+
+
+def promise(draft: Draft) -> str:
+    """What a draft's guarantee says, in a sentence."""
+    return "No guarantee." if draft.guarantee is None else draft.guarantee.sentence()
 
 
 def worst_first(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ RULES: Final[Mapping[str, str]] = {
     "policy_reserved": "dpsynth.release.rules.policy_reserved:RULE",
     "guarantee_recorded": "dpsynth.release.rules.guarantee_recorded:RULE",
     "relation_and_unit": "dpsynth.release.rules.relation_and_unit:RULE",
+    "guarantee_given": "dpsynth.release.rules.guarantee_given:RULE",
     "noise_exact": "dpsynth.release.rules.noise_exact:RULE",
     "epsilon_per_release": "dpsynth.release.rules.epsilon_per_release:RULE",
     "epsilon_total": "dpsynth.release.rules.epsilon_total:RULE",

@@ -20,8 +20,9 @@ class GuaranteeRecorded:
         """See `Rule`."""
         draft = need(evidence.draft, "draft.json")
         ledger = need(evidence.ledger, "the ledger's commit")
+        claimed = need(draft.claimed, "the draft's guarantee")
         claims = {
-            "guarantee": (draft.claimed, ledger.guarantee),
+            "guarantee": (claimed, ledger.guarantee),
             "events": (draft.events_digest, ledger.events_digest),
             "budget": (draft.budget_id, ledger.budget_id),
             "reservation": (draft.reservation_id, ledger.reservation_id),
@@ -31,7 +32,7 @@ class GuaranteeRecorded:
         }
         wrong = [name for name, (claimed, recorded) in claims.items() if claimed != recorded]
         return finding(
-            self, value=draft.claimed.epsilon, limit=ledger.guarantee.epsilon, passed=not wrong,
+            self, value=claimed.epsilon, limit=ledger.guarantee.epsilon, passed=not wrong,
             ok="The draft claims what the ledger recorded.",
             failed=f"Draft and ledger contradict each other on: {', '.join(wrong)}. Synthesize a new draft.",
         )  # fmt: skip

@@ -19,7 +19,7 @@ class RelationAndUnit:
     def check(self, evidence: Evidence, policy: Policy) -> Finding:
         """See `Rule`."""
         ledger = need(evidence.ledger, "the ledger's commit")
-        claimed = need(evidence.draft, "draft.json").claimed
+        claimed = need(need(evidence.draft, "draft.json").claimed, "the draft's guarantee")
         relation, unit = claimed.relation.value, claimed.unit.to_json()
         same = (ledger.relation, ledger.unit) == (relation, unit)
         allowed = relation in policy.guarantee.relations and claimed.unit.kind in policy.guarantee.units
