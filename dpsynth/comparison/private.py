@@ -192,7 +192,7 @@ def _paid(
             "cpu_s": round(time.process_time() - spent, 3),
             "wall_s": round(time.perf_counter() - began, 3),
             "peak_mib": None,
-            "guarantee": draft.guarantee.to_json(),
+            "guarantee": draft.document.guarantee,
             "ledger_entry": draft.ledger_entry,
         }
         write_json(kept.cell(key), found)

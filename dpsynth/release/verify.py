@@ -367,7 +367,7 @@ class Verifier:
 
     def _guarantee(self) -> None:
         if self._claims.generator.name in BASELINES:
-            raise Refusal("no_guarantee", "The rows are of a baseline, which protects nobody.", "Do not use them.")
+            raise Refusal("no_guarantee", "A baseline made the rows, and protects nobody.")
         commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
         tree, recorded = committed(commit)
         for name, claimed in (("statement", self._claims.guarantee), ("card", self.card.guarantee)):
@@ -398,9 +398,8 @@ class Verifier:
 
     def _figure(self, commit: Entry) -> None:
         """A figure's price follows from the event that made it, in the unit and relation of the rows."""
-        if any(
-            one.commit == commit.hash and one.draft_digest != self._claims.draft_digest for one in self.facts.figures
-        ):
+        ours = self._claims.draft_digest
+        if any(one.commit == commit.hash and one.draft_digest != ours for one in self.facts.figures):
             raise Refusal("other_draft", "A figure in the ledger is about other rows under this draft's name.")
         tree, recorded = committed(commit)
         own = report(tree, recorded.delta).guarantee

@@ -101,6 +101,8 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
         )
     workspace, document = draft.workspace, draft.document
     record, terms = workspace.registry.get(document.dataset), draft.guarantee
+    if terms is None:
+        raise ParameterError("A baseline's draft never leaves, so no figure is bought for it.", "Attack it instead.")
     try:
         asked = Decimal(str(epsilon))
     except InvalidOperation:
