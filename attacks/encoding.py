@@ -87,7 +87,8 @@ def kind_of(series: pd.Series) -> str:
     return "text"
 
 
-def _numbers(series: pd.Series) -> NDArray[np.float64]:
+def numbers_of(series: pd.Series) -> NDArray[np.float64]:
+    """A column of numbers, booleans or times as float64, missing as NaN."""
     if kind_of(series) == "time":
         return np.asarray(np.where(series.isna(), np.nan, series.astype("int64").to_numpy(dtype=np.float64)))
     return np.asarray(pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
@@ -142,7 +143,7 @@ def encode(frames: Mapping[str, pd.DataFrame], *, scale_on: str) -> tuple[dict[s
         kinds = {kind_of(part) for part in parts} - {"missing"}
         is_number = bool(kinds) and kinds <= {"number", "boolean", "time"} and kinds != {"boolean"}
         if is_number:
-            values = np.concatenate([_numbers(part) for part in parts])
+            values = np.concatenate([numbers_of(part) for part in parts])
             code, levels = pd.factorize(values, use_na_sentinel=True)
             block = _numeric_points(values, *_unit_range(values[scale_rows]))
             ranks.append(_midranks(values[scale_rows], levels))

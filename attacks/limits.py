@@ -81,6 +81,10 @@ _PUBLIC = {
     "text.embedding.tail": Limit(value=0.10, planted=0.35),
     "text.identifiers": Limit(value=0.05, planted=0.35),
     "text.contamination": Limit(value=0.01, planted=1.00),
+    "shadow.auc": Limit(value=0.60, planted=0.50),
+    "shadow.tpr": Limit(value=0.10, planted=0.50),
+    "likelihood.auc": Limit(value=0.55, planted=0.35),
+    "likelihood.tpr": Limit(value=0.015, planted=0.10),
     "canary.auc": Limit(value=0.75, planted=1.00),
 }
 _RESTRICTED = {
@@ -129,6 +133,10 @@ _RESTRICTED = {
     "text.embedding.tail": Limit(value=0.20, planted=0.50),
     "text.identifiers": Limit(value=0.10, planted=0.50),
     "text.contamination": Limit(value=0.05, planted=1.00),
+    "shadow.auc": Limit(value=0.65, planted=0.75),
+    "shadow.tpr": Limit(value=0.20, planted=0.75),
+    "likelihood.auc": Limit(value=0.60, planted=0.50),
+    "likelihood.tpr": Limit(value=0.04, planted=0.20),
     "canary.auc": Limit(value=0.80, planted=1.00),
 }
 DEFAULT_LIMITS: Mapping[str, Limits] = MappingProxyType(

@@ -26,7 +26,7 @@ from attacks.protocol import PlantKind
 from attacks.verdict import Verdict, worst
 
 SCHEMA = "dpsynth.attacks/1"
-NegativeKind = Literal["reference_rows", "fresh_coins", "decoys"]
+NegativeKind = Literal["reference_rows", "fresh_coins", "decoys", "redrawn_coins", "reference_model"]
 _RANK = {"fail": 0, "inconclusive": 1, "pass": 2}
 
 

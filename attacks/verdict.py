@@ -51,6 +51,7 @@ class Measurement:
         positive: the planted leak that was caught, or the last one tried.
         drift: 0, or how far members and holdout differ in how isolated they are among holdout rows (twice the
             distance of that AUC from one half), where the difference is significant.
+        remedy: what would settle the question, where that is not more holdout rows.
     """
 
     endpoint: Endpoint
@@ -61,6 +62,7 @@ class Measurement:
     control: Effect | None
     positive: PositiveControl | None
     drift: float = 0.0
+    remedy: str | None = None
 
     @property
     def bar(self) -> float:
@@ -101,7 +103,9 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
     limit, chance = m.limit.value, m.endpoint.chance
     confounded = m.control is not None and m.control.lower(strict) > limit
     verdict: Verdict = "inconclusive"
-    if m.effect is None:
+    if m.effect is None and m.remedy is not None:
+        reason = f"Too few trials. {m.remedy}"
+    elif m.effect is None:
         reason = (
             f"Too few people: a verdict needs {MIN_GROUP} members and {MIN_GROUP} nonmembers in the stratum at least, "
             f"and about {needed(m)} holdout rows to pass at this limit."
@@ -143,6 +147,8 @@ def _plants(m: Measurement) -> str:
 
 
 def _not_below(m: Measurement) -> str:
+    if m.remedy is not None:
+        return f"The upper bound is not below the limit. {m.remedy}"
     have = m.nonmembers if m.endpoint.stratum == "all" else m.nonmembers / EXPOSED_SHARE
     if have >= needed(m):
         return (
@@ -161,8 +167,10 @@ def _no_power(m: Measurement) -> str:
     if m.positive is not None and m.positive.caught:
         return (
             f"No power: {_plants(m)} of {m.limit.planted:.1%} of the people must be caught, the smallest share "
-            f"caught was {m.positive.fraction:.1%}. More holdout rows or finer columns are needed."
+            f"caught was {m.positive.fraction:.1%}. {m.remedy or 'More holdout rows or finer columns are needed.'}"
         )
+    if m.remedy is not None:
+        return f"No power: not even copies of everybody fail. {m.remedy}"
     return (
         "No power: Not even copies of everybody would exceed the limit. Either there are too few people or columns, or "
         "people have twins on both sides (several rows of one person and no unit column), or the value is known of "

@@ -1,0 +1,171 @@
+"""What trains and judges a shadow attack, and the planted leaks that it must catch.
+
+An attack is a way to turn a release into numbers (`features`); everything else is the same for all: a classifier for
+each target, trained on the first worlds, whose scores on the others become effects. The positive control adds to every
+release copies of a share of the very rows that it was made from, and trains and judges anew.
+
+>>> [attack.name for attack in built()]
+['shadow_counts', 'shadow_summaries']
+
+Not guaranteed: a generator may leak less plainly than by copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from attacks.coded import Codebook, Coded
+from attacks.controls import CAUGHT_SHARE, LADDER, PositiveControl
+from attacks.limits import Limits
+from attacks.membership_classifier import Matrix, train
+from attacks.protocol import Endpoint, ThreatModel
+from attacks.shadow_evidence import Coins, effect_of
+from attacks.shadow_plan import ShadowPlan
+from attacks.shadow_worlds import STRATA, Worlds, rng_of
+from attacks.statistics import Effect, FloatArray
+from attacks.verdict import FAMILY_ALPHA
+
+FPR = 0.05
+
+SHADOW_ATTACKS: Mapping[str, str] = MappingProxyType(
+    {
+        "shadow_counts": "attacks.shadow.count_queries:CountQueries",
+        "shadow_summaries": "attacks.shadow.summaries:Summaries",
+    }
+)
+
+
+class ShadowAttack(Protocol):
+    """What a release tells of a target: the same features of every release."""
+
+    @property
+    def name(self) -> str:
+        """Unique name; it seeds the attack's random numbers."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever features would."""
+
+    @property
+    def threat(self) -> ThreatModel:
+        """Who is assumed to attack."""
+
+    def features(
+        self,
+        releases: list[Coded],
+        target: Coded,
+        reference: Coded,
+        rng: np.random.Generator,
+        cache: dict[str, Matrix],
+        /,
+    ) -> Matrix:
+        """Features, shape (releases, features); `cache` is shared by the targets of one set of releases."""
+
+
+def built() -> list[ShadowAttack]:
+    """The attacks, each with its default settings."""
+    made = []
+    for path in SHADOW_ATTACKS.values():
+        module, _, attribute = path.partition(":")
+        factory: Any = getattr(import_module(module), attribute)
+        made.append(factory())
+    return made
+
+
+def endpoints() -> tuple[Endpoint, ...]:
+    """The questions asked of each attack."""
+    return tuple(
+        endpoint
+        for stratum in STRATA
+        for endpoint in (
+            Endpoint(name="auc", score="", statistic="auc", stratum=stratum, limit_id="shadow.auc", planted="random"),
+            Endpoint(
+                name=f"tpr_excess@fpr={FPR:g}",
+                score="",
+                statistic="tpr_excess",
+                stratum=stratum,
+                limit_id="shadow.tpr",
+                fpr=FPR,
+                planted="random",
+            ),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Trains on the first worlds and judges on the others."""
+
+    worlds: Worlds
+    book: Codebook
+    plan: ShadowPlan
+
+    def judge(self, attack: ShadowAttack, releases: list[Coded], coins: Coins) -> tuple[FloatArray, float]:
+        """Scores of all targets in the judging worlds, and the mean AUC on training worlds that were not seen."""
+        targets, reference = self.book.code(self.worlds.targets), self.book.code(self.worlds.training)
+        cut, cache = self.plan.shadows, dict[str, Matrix]()
+        scores, aucs = np.empty((len(releases) - cut, len(targets))), []
+        for at in range(len(targets)):
+            rng = rng_of(self.worlds.seed, attack.name, at)
+            features = attack.features(releases, targets.take(np.array([at])), reference, rng, cache)
+            features = np.nan_to_num(features, posinf=0.0, neginf=0.0)
+            trained = train(features[:cut], coins[:cut, at], rng)
+            scores[:, at] = trained.score(features[cut:])
+            aucs.append(trained.auc)
+        return scores, float(np.mean(aucs))
+
+    def members(self, endpoint: Endpoint) -> list[int]:
+        """Numbers of the targets of the endpoint's stratum."""
+        return [at for at, stratum in enumerate(self.worlds.strata) if stratum == endpoint.stratum]
+
+    def coins(self, coins: Coins, endpoint: Endpoint) -> Coins:
+        """Coins of the stratum's targets in the judging worlds."""
+        return coins[self.plan.shadows :][:, self.members(endpoint)]
+
+    def effect(self, endpoint: Endpoint, scores: FloatArray, coins: Coins) -> Effect | None:
+        """The endpoint's effect."""
+        return effect_of(endpoint, scores[:, self.members(endpoint)], self.coins(coins, endpoint), self.plan.placed)
+
+    def planted(self, releases: list[Coded], share: float, rng: np.random.Generator) -> list[Coded]:
+        """The releases with copies of that share of the rows that each was made from."""
+        targets = self.book.code(self.worlds.targets)
+        pools = self.book.code(self.worlds.training), self.book.code(self.worlds.evaluation)
+        found = []
+        for world, release in enumerate(releases):
+            pool = pools[0] if world < self.worlds.shadows else pools[1]
+            fitted = pool.take(self.worlds.drawn(world)).joined(targets.take(np.flatnonzero(self.worlds.coins[world])))
+            found.append(release.joined(fitted.take(np.flatnonzero(rng.random(len(fitted)) < share))))
+        return found
+
+
+def plant(
+    bench: Bench, releases: list[Coded], bars: Limits, plan: ShadowPlan, trials: int
+) -> dict[tuple[str, Endpoint], PositiveControl]:
+    """The smallest planted share that each endpoint of each attack catches, or the last one tried."""
+    found: dict[tuple[str, Endpoint], PositiveControl] = {}
+    level = FAMILY_ALPHA / plan.endpoints
+    pending = [(attack, endpoint) for attack in built() for endpoint in endpoints()]
+    for share in LADDER:
+        able = [(a, e) for a, e in pending if share >= e.share_to_reach(bars[e.limit_id].value)]
+        detected = {(a.name, e): 0 for a, e in able}
+        made = 0
+        while made < trials and able and any(made - hits <= (1 - CAUGHT_SHARE) * trials for hits in detected.values()):
+            planted = bench.planted(releases, share, rng_of(bench.worlds.seed, "plant", round(1000 * share), made))
+            for attack in {a.name: a for a, _ in able}.values():
+                scores, _ = bench.judge(attack, planted, bench.worlds.coins)
+                for own, endpoint in able:
+                    if own.name == attack.name:
+                        effect = bench.effect(endpoint, scores, bench.worlds.coins)
+                        fails = effect is not None and effect.lower(level) > bars[endpoint.limit_id].value
+                        detected[attack.name, endpoint] += fails
+            made += 1
+        for key, hits in detected.items() if made else ():
+            found[key] = PositiveControl(kind="random", fraction=share, detected=hits, trials=trials)
+        pending = [(a, e) for a, e in pending if (a.name, e) not in found or not found[a.name, e].caught]
+    return found
