@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from attacks.statistics import FloatArray, auc_delong
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
-TREES = 100
+TREES = 60
 Matrix = NDArray[np.float64]
 
 

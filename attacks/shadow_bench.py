@@ -1,7 +1,8 @@
 """What trains and judges a shadow attack, and the planted leaks that it must catch.
 
 An attack is a way to turn a release into numbers (`features`); everything else is the same for all: a classifier for
-each target, trained on the first worlds, whose scores on the others become effects. The positive control adds to every
+each target, trained on the first worlds, whose scores on the others become effects. For each target the attack is used
+that does best on training worlds. The positive control adds to every
 release copies of a share of the very rows that it was made from, and trains and judges anew.
 
 >>> [attack.name for attack in built()]
@@ -24,7 +25,7 @@ from attacks.coded import Codebook, Coded
 from attacks.controls import CAUGHT_SHARE, LADDER, PositiveControl
 from attacks.limits import Limits
 from attacks.membership_classifier import Matrix, train
-from attacks.protocol import Endpoint, ThreatModel
+from attacks.protocol import Endpoint
 from attacks.shadow_evidence import Coins, effect_of
 from attacks.shadow_plan import ShadowPlan
 from attacks.shadow_worlds import STRATA, Worlds, rng_of
@@ -47,14 +48,6 @@ class ShadowAttack(Protocol):
     @property
     def name(self) -> str:
         """Unique name; it seeds the attack's random numbers."""
-
-    @property
-    def version(self) -> str:
-        """Changes whenever features would."""
-
-    @property
-    def threat(self) -> ThreatModel:
-        """Who is assumed to attack."""
 
     def features(
         self,
@@ -106,19 +99,25 @@ class Bench:
     book: Codebook
     plan: ShadowPlan
 
-    def judge(self, attack: ShadowAttack, releases: list[Coded], coins: Coins) -> tuple[FloatArray, float]:
-        """Scores of all targets in the judging worlds, and the mean AUC on training worlds that were not seen."""
+    def judge(self, releases: list[Coded], coins: Coins) -> FloatArray:
+        """Scores of all targets in the judging worlds, shape (worlds, targets).
+
+        For each target every attack is trained, and the one that does best on training worlds that its classifier did
+        not see is used.
+        """
         targets, reference = self.book.code(self.worlds.targets), self.book.code(self.worlds.training)
         cut, cache = self.plan.shadows, dict[str, Matrix]()
-        scores, aucs = np.empty((len(releases) - cut, len(targets))), []
+        scores = np.empty((len(releases) - cut, len(targets)))
         for at in range(len(targets)):
-            rng = rng_of(self.worlds.seed, attack.name, at)
-            features = attack.features(releases, targets.take(np.array([at])), reference, rng, cache)
-            features = np.nan_to_num(features, posinf=0.0, neginf=0.0)
-            trained = train(features[:cut], coins[:cut, at], rng)
-            scores[:, at] = trained.score(features[cut:])
-            aucs.append(trained.auc)
-        return scores, float(np.mean(aucs))
+            target, best = targets.take(np.array([at])), -np.inf
+            for attack in built():
+                rng = rng_of(self.worlds.seed, attack.name, at)
+                features = attack.features(releases, target, reference, rng, cache)
+                features = np.nan_to_num(features, posinf=0.0, neginf=0.0)
+                trained = train(features[:cut], coins[:cut, at], rng)
+                if trained.auc > best:
+                    best, scores[:, at] = trained.auc, trained.score(features[cut:])
+        return scores
 
     def members(self, endpoint: Endpoint) -> list[int]:
         """Numbers of the targets of the endpoint's stratum."""
@@ -146,26 +145,21 @@ class Bench:
 
 def plant(
     bench: Bench, releases: list[Coded], bars: Limits, plan: ShadowPlan, trials: int
-) -> dict[tuple[str, Endpoint], PositiveControl]:
-    """The smallest planted share that each endpoint of each attack catches, or the last one tried."""
-    found: dict[tuple[str, Endpoint], PositiveControl] = {}
-    level = FAMILY_ALPHA / plan.endpoints
-    pending = [(attack, endpoint) for attack in built() for endpoint in endpoints()]
+) -> dict[Endpoint, PositiveControl]:
+    """The smallest planted share that each endpoint catches, or the last one tried."""
+    found: dict[Endpoint, PositiveControl] = {}
+    level, pending = FAMILY_ALPHA / plan.endpoints, list(endpoints())
     for share in LADDER:
-        able = [(a, e) for a, e in pending if share >= e.share_to_reach(bars[e.limit_id].value)]
-        detected = {(a.name, e): 0 for a, e in able}
+        detected = {e: 0 for e in pending if share >= e.share_to_reach(bars[e.limit_id].value)}
         made = 0
-        while made < trials and able and any(made - hits <= (1 - CAUGHT_SHARE) * trials for hits in detected.values()):
+        while made < trials and any(made - hits <= (1.0 - CAUGHT_SHARE) * trials for hits in detected.values()):
             planted = bench.planted(releases, share, rng_of(bench.worlds.seed, "plant", round(1000 * share), made))
-            for attack in {a.name: a for a, _ in able}.values():
-                scores, _ = bench.judge(attack, planted, bench.worlds.coins)
-                for own, endpoint in able:
-                    if own.name == attack.name:
-                        effect = bench.effect(endpoint, scores, bench.worlds.coins)
-                        fails = effect is not None and effect.lower(level) > bars[endpoint.limit_id].value
-                        detected[attack.name, endpoint] += fails
+            scores = bench.judge(planted, bench.worlds.coins)
+            for endpoint in detected:
+                effect = bench.effect(endpoint, scores, bench.worlds.coins)
+                detected[endpoint] += effect is not None and effect.lower(level) > bars[endpoint.limit_id].value
             made += 1
-        for key, hits in detected.items() if made else ():
-            found[key] = PositiveControl(kind="random", fraction=share, detected=hits, trials=trials)
-        pending = [(a, e) for a, e in pending if (a.name, e) not in found or not found[a.name, e].caught]
+        for endpoint, hits in detected.items() if made else ():
+            found[endpoint] = PositiveControl(kind="random", fraction=share, detected=hits, trials=trials)
+        pending = [e for e in pending if e not in found or not found[e].caught]
     return found

@@ -4,7 +4,8 @@ A quarter of the judging worlds places what needs placing (the middle of each ta
 positive rate, what a target's hits are expected to be); the others count.
 
     auc           mean over the stratum's targets of the AUC between worlds with and without them; targets of one world
-                  share its release, so the variance is that of worlds (DeLong, clustered after Obuchowski 1997)
+                  share its release, so the variance is that of worlds (DeLong, clustered after Obuchowski 1997), and
+                  never below what it is without a leak: few worlds would else underestimate it and raise false alarms
     tpr_excess    TPR - FPR at that cut: coin by coin, twice the hit with the sign of the coin, less its expectation,
                   has this mean whatever the cut; averaged over a world's targets, worlds are independent: exact
                   (`betting`)
@@ -19,7 +20,6 @@ Not guaranteed: the AUC's bounds are asymptotic. The others are exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from attacks.betting import BettingMean
 from attacks.dp_audit.one_run import one_run_bound
 from attacks.dp_audit.two_world import MIN_RUNS, two_world_bound
+from attacks.evidence import MIN_GROUP
 from attacks.protocol import Endpoint
 from attacks.statistics import Effect, FloatArray, NormalEffect, conservative_cut
 
@@ -48,7 +49,6 @@ class ShadowEpsilon:
         delta: see above.
         alpha: of both together.
         coins: how many were guessed upon.
-        attack: whose scores; chosen by the worlds that trained it.
     """
 
     value: float
@@ -58,7 +58,6 @@ class ShadowEpsilon:
     delta: float
     alpha: float
     coins: int
-    attack: str
 
 
 def effect_of(endpoint: Endpoint, scores: FloatArray, coins: Coins, placed: int) -> Effect | None:
@@ -70,9 +69,16 @@ def effect_of(endpoint: Endpoint, scores: FloatArray, coins: Coins, placed: int)
         coins: same shape.
         placed: worlds, the first ones, that place the cut.
     """
+    if min(int(coins.sum()), int((~coins).sum())) < MIN_GROUP:
+        return None
     if endpoint.statistic == "auc":
         return _mean_auc(scores, coins)
     return _tpr_excess(centred(scores, placed), coins, placed, endpoint.fpr or 0.0)
+
+
+def auc_error(worlds: int, targets: int) -> float:
+    """Standard error, without a leak, of the mean AUC of `targets` over so many judging worlds; no estimate of it."""
+    return math.sqrt((worlds + 1.0) / 3.0 / worlds / worlds / targets)
 
 
 def centred(scores: FloatArray, placed: int) -> FloatArray:
@@ -98,7 +104,7 @@ def _mean_auc(scores: FloatArray, coins: Coins) -> Effect | None:
     estimate = float(np.mean(aucs))
     return NormalEffect(
         estimate=estimate,
-        se=max(error, 2.0 / worlds if estimate in (0.0, 1.0) else 0.0),
+        se=max(error, auc_error(worlds, len(aucs))),
         method="delong_clustered",
         smallest=0.0,
         largest=1.0,
@@ -123,7 +129,6 @@ def epsilon_of(
     *,
     delta: float,
     alpha: float,
-    attack: str,
     rng: np.random.Generator,
 ) -> ShadowEpsilon:
     """Both bounds from the scores of all targets in the judging worlds; arguments as for `effect_of`."""
@@ -143,10 +148,4 @@ def epsilon_of(
         delta=delta,
         alpha=alpha,
         coins=pooled.m,
-        attack=attack,
     )
-
-
-def best_attack(names: Sequence[str], aucs: Sequence[float]) -> int:
-    """The attack that did best on the worlds that trained it; the first of equals."""
-    return max(range(len(names)), key=lambda at: aucs[at])

@@ -2,10 +2,10 @@
 
 Half of the fits train the attack, the rest judge it: a quarter of these places the cuts, three quarters count.
 
->>> print(ShadowPlan(fits=400, each=4, endpoints=12, auc_limit=0.6, delta=1e-6))
+>>> print(ShadowPlan(fits=400, each=4, endpoints=6, auc_limit=0.6, delta=1e-6))
 400 fits: 200 train the attack, 200 judge it (50 place the cuts, 150 count), on 12 targets
 a generator without leak passes AUC 0.6 in about 100 % of audits
-a copied share of 34 % of the targets' stratum, or an AUC of 0.67, fails in four of five
+a copied share of 33 % of the targets' stratum, or an AUC of 0.67, fails in four of five
 no leak can show an epsilon above 5.81 at delta 1e-06
 >>> fits_needed(each=4, margin=0.1)
 104
@@ -22,6 +22,7 @@ from scipy.special import ndtr, ndtri
 
 from attacks.dp_audit.one_run import ladder, one_run_epsilon
 from attacks.errors import AttackParameterError
+from attacks.shadow_evidence import auc_error
 from attacks.shadow_worlds import STRATA
 from attacks.verdict import FAMILY_ALPHA
 
@@ -101,7 +102,7 @@ class ShadowPlan:
 
     @property
     def _error(self) -> float:
-        return _auc_error(self.judged, self.each)
+        return auc_error(self.judged, self.each)
 
     def __str__(self) -> str:
         return "\n".join(
@@ -116,11 +117,6 @@ class ShadowPlan:
                 f"no leak can show an epsilon above {self.ceiling:.2f} at delta {self.delta:g}",
             )
         )
-
-
-def _auc_error(judged: int, each: int) -> float:
-    """Standard error of the mean AUC of `each` targets over the judging fits, without leak."""
-    return math.sqrt(1.0 / (3.0 * judged * each))
 
 
 def fits_needed(*, each: int, margin: float) -> int:

@@ -5,8 +5,8 @@ in all of them: categories equal, numbers equal or within a window of 1, 5 or 20
 (drawn once a query). Counts of few columns see a private generator's marginals move, counts of many see copies
 (Houssiau et al. 2022, TAPAS, arXiv 2211.06550; Meeus et al. 2023, arXiv 2306.10308).
 
->>> CountQueries().threat.access
-'black_box'
+>>> CountQueries().queries
+200
 
 Not guaranteed: structure that no count of agreeing rows shows.
 """
@@ -20,7 +20,6 @@ import numpy as np
 
 from attacks.coded import Coded
 from attacks.membership_classifier import Matrix
-from attacks.protocol import ThreatModel
 
 WINDOWS = (0.0, 0.01, 0.05, 0.20)
 
@@ -35,10 +34,6 @@ class CountQueries:
     """
 
     name: ClassVar[str] = "shadow_counts"
-    version: ClassVar[str] = "1"
-    threat: ClassVar[ThreatModel] = ThreatModel(
-        access="black_box", knowledge="one full record, rows of the population, the generator"
-    )
     queries: int = 200
 
     def features(

@@ -18,7 +18,6 @@ import numpy as np
 
 from attacks.coded import Coded
 from attacks.membership_classifier import Matrix
-from attacks.protocol import ThreatModel
 
 BINS = 10
 VALUES = 20
@@ -31,10 +30,6 @@ class Summaries:
     """Naive, histogram and correlation features."""
 
     name: ClassVar[str] = "shadow_summaries"
-    version: ClassVar[str] = "1"
-    threat: ClassVar[ThreatModel] = ThreatModel(
-        access="black_box", knowledge="one full record, rows of the population, the generator"
-    )
 
     def features(
         self, releases: list[Coded], target: Coded, reference: Coded, rng: np.random.Generator, cache: dict[str, Matrix]

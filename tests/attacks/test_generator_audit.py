@@ -1,0 +1,224 @@
+"""Shadow attacks on procedures: a memoriser is caught, one that ignores its rows is not, and work is never lost."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import attacks
+from attacks import membership_classifier, shadow_bench
+from attacks.coded import Codebook
+from attacks.errors import AttackInputError, AttackParameterError
+from attacks.generator_audit import plan_audit
+from attacks.shadow_bench import SHADOW_ATTACKS, built
+from attacks.shadow_plan import ShadowPlan
+from attacks.suite import SUITES
+from tests.attacks.worlds import independent, people
+
+SMALL = {"fits": 120, "rows": 80, "each": 3, "delta": 1e-6}
+POPULATION = people(700, np.random.default_rng(7))
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    """Enough for tables of eighty rows, and twice as fast."""
+    monkeypatch.setattr(membership_classifier, "TREES", 30)
+
+
+def memoriser(rows, seed):
+    return rows.sample(len(rows), replace=True, random_state=seed)
+
+
+class Ignorant:
+    """Rows of a stranger: whoever is in the table, the release is the same in law."""
+
+    def __init__(self, population):
+        self.population = population
+
+    def __call__(self, rows, seed):
+        return independent(self.population, 90, np.random.default_rng(seed))
+
+
+IGNORANT = Ignorant(people(400, np.random.default_rng(8)))
+
+
+def test_a_memorising_generator_is_caught_in_every_stratum_and_shows_an_epsilon():
+    found = attacks.audit_generator(memoriser, POPULATION, trials=0, **SMALL)
+    assert found.verdict == "fail"
+    counts = found.report.attacks
+    assert {row.stratum for row in counts if row.verdict == "fail"} == {"tail", "rare", "all"}
+    assert 0.7 < found.epsilon.value <= max(found.epsilon.ceiling, found.epsilon.single)
+    assert all(row.threat.startswith("black_box") and row.confidentiality == "internal" for row in counts)
+
+
+def test_a_generator_that_ignores_its_rows_passes_and_its_planted_leaks_are_caught(monkeypatch):
+    monkeypatch.setattr(shadow_bench, "LADDER", (0.2, 0.5))
+    limits = {"shadow.auc": 0.65, "shadow.tpr": 0.25}
+    found = attacks.audit_generator(IGNORANT, POPULATION, limits=limits, fits=260, rows=80, each=4, trials=1)
+    assert found.verdict == "pass", str(found)
+    counts = found.report.attacks
+    assert all(row.positive_control.detected == 1 and row.detectable <= 0.5 for row in counts)
+    assert all(row.negative_control.kind == "redrawn_coins" and row.negative_control.passed for row in counts)
+    assert found.epsilon.value < 0.5
+
+
+def test_procedures_that_ignore_their_rows_hardly_ever_fail():
+    verdicts = [
+        attacks.audit_generator(IGNORANT, POPULATION, fits=60, rows=60, each=2, trials=0, seed=seed).verdict
+        for seed in range(4)
+    ]
+    assert "fail" not in verdicts
+
+
+def test_without_auxiliary_rows_a_memoriser_is_caught_from_a_release_alone():
+    found = attacks.audit_generator(memoriser, POPULATION, knowledge="release", trials=0, **SMALL)
+    assert found.verdict == "fail" and found.knowledge == "release"
+    assert all("a release" in row.threat for row in found.report.attacks)
+    given = attacks.audit_generator(
+        memoriser, POPULATION, knowledge="release", release=memoriser(POPULATION[:500], 3), trials=0, **SMALL
+    )
+    assert given.verdict == "fail"
+
+
+def test_auxiliary_rows_train_and_real_rows_judge():
+    seen = []
+
+    def fit(rows, seed):
+        seen.append(rows)
+        return rows
+
+    real, other = POPULATION[:350], POPULATION[350:].assign(city="Elba")
+    attacks.audit_generator(fit, real, other, fits=40, rows=60, each=1, trials=0)
+    assert len(seen) == 40
+    strangers = [(rows["city"] == "Elba").sum() for rows in seen]
+    assert all(count == 60 for count in strangers[:20]) and not any(strangers[20:])
+    sizes = {len(rows) for rows in seen}
+    assert sizes <= {60, 61, 62, 63} and len(sizes) > 1
+
+
+def test_a_run_that_was_cut_off_goes_on_and_gives_the_same(tmp_path):
+    made, told = [], []
+
+    def fit(rows, seed):
+        if len(made) == 25 and not told:
+            told.append("cut off")
+            raise KeyboardInterrupt
+        made.append(seed)
+        return memoriser(rows, seed)
+
+    settings = {"fits": 60, "rows": 60, "each": 1, "trials": 0, "folder": tmp_path, "identity": "memoriser 1"}
+    with pytest.raises(KeyboardInterrupt):
+        attacks.audit_generator(fit, POPULATION, **settings)
+    kept = len(list(tmp_path.glob("*/*.npz")))
+    assert 20 <= kept <= 25
+    (next(iter(tmp_path.glob("*/*.npz")))).write_bytes(b"cut off while it was written")
+    resumed = attacks.audit_generator(fit, POPULATION, **settings)
+    assert len(made) == 60 + 25 - kept + 1
+    whole = attacks.audit_generator(memoriser, POPULATION, **{**settings, "folder": None})
+    assert [row.estimate for row in resumed.report.attacks] == [row.estimate for row in whole.report.attacks]
+    assert oct(next(tmp_path.iterdir()).stat().st_mode)[-3:] == "700"
+    attacks.audit_generator(fit, POPULATION, **{**settings, "identity": "memoriser 2"})
+    assert len(made) > 120
+
+
+def test_processes_give_what_one_process_gives():
+    settings = {"fits": 40, "rows": 60, "each": 1, "trials": 0}
+
+    def fit(rows, seed):  # a function of a function goes by value, so that workers need not find this file
+        return rows.sample(len(rows), replace=True, random_state=seed)
+
+    alone, many = (attacks.audit_generator(fit, POPULATION, jobs=jobs, **settings) for jobs in (1, 2))
+    assert [row.estimate for row in alone.report.attacks] == [row.estimate for row in many.report.attacks]
+    assert alone.epsilon == many.epsilon
+
+
+def test_a_backend_of_joblib_is_used_where_one_is_set():
+    import joblib
+
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        found = attacks.audit_generator(memoriser, POPULATION, fits=40, rows=60, each=2, trials=0)
+    assert {row.estimate is None for row in found.report.attacks} <= {True, False}
+
+
+def test_the_budget_is_told_before_the_first_fit():
+    told = []
+
+    def fit(rows, seed):
+        told.append("fit")
+        return rows
+
+    attacks.audit_generator(
+        fit, POPULATION, fits=40, rows=60, each=1, trials=0, progress=lambda name, *_rest: told.append(name)
+    )
+    assert told[:4] == ["budget"] * 4 and told[4:6] == ["shadow fits", "fit"]
+
+
+def test_a_larger_budget_shows_more():
+    small, large = plan_audit(fits=60), plan_audit(fits=600)
+    assert small.passes < large.passes and small.ceiling < large.ceiling and small.auc_caught > large.auc_caught
+    assert small.shadows + small.placed + small.counted == small.fits
+
+
+def test_every_attack_file_is_in_the_table_and_shadow_is_in_no_suite():
+    root = Path(attacks.__file__).parent
+    files = {p for p in (root / "shadow").glob("*.py") if p.name != "__init__.py"}
+    assert files == {root.parent / (p.partition(":")[0].replace(".", "/") + ".py") for p in SHADOW_ATTACKS.values()}
+    for path in SHADOW_ATTACKS.values():
+        module, _, name = path.partition(":")
+        assert callable(getattr(import_module(module), name))
+    assert not {attack.name for attack in built()} & {name for suite in SUITES.values() for name in suite.attacks}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"fits": 10}, AttackParameterError, "Expected 40 fits"),
+        ({"delta": 1.0}, AttackParameterError, "Expected delta"),
+        ({"knowledge": "everything"}, AttackParameterError, "Expected knowledge"),
+        ({"limits": {"shadow.auc": 0.6}}, AttackParameterError, "No limit is given"),
+        ({"folder": Path("x")}, AttackParameterError, "nothing says which procedure"),
+        ({"auxiliary": POPULATION}, AttackInputError, "the split is broken"),
+        ({"each": 80}, AttackInputError, "fewer rows than there are targets|too few rows"),
+        ({"quasi_identifiers": ("nothing",)}, AttackInputError, "A role names the column"),
+        ({"fit": lambda rows, seed: rows.drop(columns="age")}, AttackInputError, "without the column 'age'"),
+        ({"fit": lambda rows, seed: rows[:0]}, AttackInputError, "without rows"),
+        ({"fit": lambda rows, seed: None}, AttackInputError, "returned a NoneType"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused(change, error, words):
+    settings = {"fit": memoriser, "auxiliary": None, "fits": 40, "rows": 60, "each": 1, "trials": 0, **change}
+    with pytest.raises(error, match=words):
+        attacks.audit_generator(settings.pop("fit"), POPULATION, settings.pop("auxiliary"), **settings)
+
+
+def test_a_budget_too_small_says_how_many_fits_would_do():
+    found = attacks.audit_generator(IGNORANT, POPULATION, fits=40, rows=60, each=1, trials=0)
+    reasons = {row.reason for row in found.report.attacks}
+    assert found.verdict == "inconclusive"
+    assert all("fits" in reason and "holdout rows" not in reason for reason in reasons), reasons
+
+
+def test_the_document_is_a_report_with_epsilon_and_budget():
+    found = attacks.audit_generator(memoriser, POPULATION, fits=40, rows=60, each=1, trials=0)
+    document = found.to_json()
+    assert document["schema"] == "dpsynth.generator_audit/1" and document["verdict"] == found.verdict
+    assert document["epsilon"]["confidentiality"] == "internal" and document["plan"]["fits"] == 40
+    assert document["epsilon_lower_bound"] is None  # what is public of a release never holds a figure of real rows
+    assert "epsilon is at least" in str(found)
+    assert isinstance(found.plan, ShadowPlan)
+
+
+def test_values_that_no_real_row_has_and_other_storage_are_coded_alike():
+    table = pd.DataFrame(
+        {"n": [1, 2, None], "c": ["a", None, "b"], "t": pd.to_datetime(["2020-01-01", None, "2021-01-01"])}
+    )
+    book = Codebook.of([table])
+    again = book.code(table.astype({"c": "category", "n": "Float64"})[["t", "c", "n"]])
+    plain = book.code(table)
+    np.testing.assert_array_equal(again.numbers, plain.numbers)
+    np.testing.assert_array_equal(again.categories, plain.categories)
+    assert book.code(table.assign(c="z")).categories.ravel().tolist() == [-2, -2, -2]
