@@ -25,6 +25,8 @@ _LAZY = {
     "TextCanaries": "attacks.text.canaries",
     "audit": "attacks.auditing",
     "audit_generator": "attacks.generator_audit",
+    "audit_likelihood": "attacks.rmia",
+    "plan_audit": "attacks.generator_audit",
     "audit_text": "attacks.text.auditing",
     "canaries_needed": "attacks.power",
     "make_canaries": "attacks.canary",

@@ -85,6 +85,7 @@ _PUBLIC = {
     "shadow.tpr": Limit(value=0.10, planted=0.50),
     "likelihood.auc": Limit(value=0.55, planted=0.35),
     "likelihood.tpr": Limit(value=0.015, planted=0.10),
+    "likelihood.tail": Limit(value=0.10, planted=0.35),
     "canary.auc": Limit(value=0.75, planted=1.00),
 }
 _RESTRICTED = {
@@ -137,6 +138,7 @@ _RESTRICTED = {
     "shadow.tpr": Limit(value=0.20, planted=0.75),
     "likelihood.auc": Limit(value=0.60, planted=0.50),
     "likelihood.tpr": Limit(value=0.04, planted=0.20),
+    "likelihood.tail": Limit(value=0.20, planted=0.50),
     "canary.auc": Limit(value=0.80, planted=1.00),
 }
 DEFAULT_LIMITS: Mapping[str, Limits] = MappingProxyType(

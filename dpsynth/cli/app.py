@@ -12,7 +12,21 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from dpsynth.cli.commands import budget, compare, data, demo, draft, judge, keys, ledger, run, sample, verify, workspace
+from dpsynth.cli.commands import (
+    budget,
+    compare,
+    data,
+    demo,
+    draft,
+    judge,
+    keys,
+    ledger,
+    procedure,
+    run,
+    sample,
+    verify,
+    workspace,
+)
 from dpsynth.cli.exit_codes import exit_code
 from dpsynth.core.errors import DpsynthError
 
@@ -33,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, workspace, data, sample, compare, budget, draft, judge, run, verify, ledger, keys):
+for module in (demo, workspace, data, sample, compare, budget, draft, judge, procedure, run, verify, ledger, keys):
     module.add_to(app)
 
 

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accounting.relation import PrivacyUnit
 from dpsynth import __version__
+from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.data.options import ReadOptions
 from dpsynth.data.read import conformed
@@ -26,6 +28,8 @@ from dpsynth.pipeline import fit_model
 from dpsynth.schema.checks import column_options
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
+from dpsynth.tabular.forests.forest_model import ForestModel
+from dpsynth.tabular.forests.likelihood import log_density
 from dpsynth.tabular.protocol import Model, Plan
 
 if TYPE_CHECKING:
@@ -59,10 +63,15 @@ class Procedure:
         """What one fit spends at most."""
         return generator_named(self.generator).plan(self.schema, PrivacyUnit(), epsilon=self.epsilon, delta=self.delta)
 
+    def table(self, rows: pd.DataFrame) -> Table:
+        """The rows with the types of the schema."""
+        return conformed(
+            Table.from_pandas(rows[list(self.schema.modelled)]), ReadOptions(columns=column_options(self.schema))
+        )
+
     def model(self, rows: pd.DataFrame) -> Model:
         """One fit, with noise from the operating system."""
-        table = Table.from_pandas(rows[list(self.schema.modelled)])
-        table = conformed(table, ReadOptions(columns=column_options(self.schema)))
+        table = self.table(rows)
         made_by, plan = generator_named(self.generator), self.plan()
         return fit_model(table, self.schema, made_by, plan, noise=SystemNoise()).model
 
@@ -71,3 +80,39 @@ class Procedure:
         model = self.model(rows)
         made: pd.DataFrame = model.sample(max(model.rows, 1), np.random.default_rng(seed)).to_pandas()
         return made
+
+    def likelihood(self, rows: pd.DataFrame, seed: int) -> ModelLikelihood:
+        """One fit as `attacks.audit_likelihood` takes it.
+
+        Raises:
+            ParameterError: the generator's models give no likelihoods.
+        """
+        del seed
+        return ModelLikelihood(model=self.model(rows), procedure=self)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLikelihood:
+    """A fitted model that says how likely rows are; what `attacks.rmia` calls a `Likelihood`.
+
+    Forests (`independent`, `mst`) are exact. A model of another kind takes part if it has a method
+    `log_density(rows: pyarrow.Table) -> float64 (rows,)`.
+    """
+
+    model: Model
+    procedure: Procedure
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, ForestModel) and not hasattr(self.model, "log_density"):
+            raise ParameterError(
+                f"Models of {self.model.generator!r} give no likelihoods.", "Attack the generator's releases instead."
+            )
+
+    def log_density(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Natural log of the probability of each row, float64 (rows,)."""
+        table = self.procedure.table(rows).to_arrow()
+        if isinstance(self.model, ForestModel):
+            return log_density(self.model, table)
+        told: Any = self.model
+        return np.asarray(told.log_density(table), dtype=np.float64)
