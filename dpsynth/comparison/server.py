@@ -11,6 +11,7 @@ Jobs come from the process that started it, nobody else; they hold class names, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -24,13 +25,11 @@ from typing import Any
 def serve() -> None:
     """Answer jobs until there are none."""
     from dpsynth.comparison.cell import run
-    from dpsynth.core.progress import silent
-    from dpsynth.tabular.records.compiling import compile_moves
 
-    compile_moves(silent)
     answers = os.dup(sys.stdout.fileno())
     while line := sys.stdin.readline():
         job: dict[str, Any] = json.loads(line)
+        _load(job["generator"])
         ended, alive = os.pipe()  # the child holds `alive` as long as it lives
         child = os.fork()
         if child == 0:
@@ -43,6 +42,21 @@ def serve() -> None:
         _, status = os.waitpid(child, 0)
         os.close(ended)
         os.write(answers, f"{json.dumps({'code': os.waitstatus_to_exitcode(status)})}\n".encode())
+
+
+def _load(generator: dict[str, Any] | None) -> None:
+    """Import what a run needs, here and once; the moves of record tables are compiled if its module moves records."""
+    if generator is None:
+        return
+    from importlib import import_module
+
+    with contextlib.suppress(ImportError):  # the run itself says so
+        import_module(generator["class"].partition(":")[0])
+    if "dpsynth.tabular.records.record_fit" in sys.modules:
+        from dpsynth.core.progress import silent
+        from dpsynth.tabular.records.compiling import compile_moves
+
+        compile_moves(silent)
 
 
 def _child(run: Any, job: dict[str, Any]) -> None:

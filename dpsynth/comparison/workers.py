@@ -22,6 +22,9 @@ from dpsynth.core.errors import DpsynthError
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
+JOBS_PER_SERVER = 4
+"""Runs that are worth the start of one more server, which is about two seconds of loading libraries."""
+
 
 def answers(jobs: Sequence[dict[str, Any]], *, workers: int) -> Iterator[tuple[dict[str, Any], str | None]]:
     """Run all jobs.
@@ -37,7 +40,7 @@ def answers(jobs: Sequence[dict[str, Any]], *, workers: int) -> Iterator[tuple[d
     done: queue.SimpleQueue[tuple[dict[str, Any], str | None]] = queue.SimpleQueue()
     for job in jobs:
         waiting.put(job)
-    servers = [_start() for _ in range(min(workers, len(jobs)))]
+    servers = [_start() for _ in range(min(workers, -(-len(jobs) // JOBS_PER_SERVER)))]
     try:
         for server in servers:
             threading.Thread(target=_hand_out, args=(server, waiting, done), daemon=True).start()

@@ -92,6 +92,7 @@ def test_private_data_without_the_budget_is_exit_code_6(tmp_path: Path, capsys: 
     assert (found["budget"]["runs"], found["budget"]["currency"]) == (1, "epsilon")
 
 
+@pytest.mark.slow  # as tests/comparison/test_public.py, through the command line
 def test_a_run_that_failed_is_exit_code_1_and_the_rest_is_there(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
