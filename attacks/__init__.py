@@ -31,8 +31,10 @@ _LAZY = {
     "canaries_needed": "attacks.power",
     "make_canaries": "attacks.canary",
     "make_text_canaries": "attacks.text.canaries",
+    "read_canaries": "attacks.text.canary_file",
     "run": "attacks.suite",
     "two_world": "attacks.dp_audit.two_world",
+    "write_canaries": "attacks.text.canary_file",
 }
 
 __all__ = list(_LAZY)

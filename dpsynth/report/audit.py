@@ -73,7 +73,9 @@ LIMITS: Final[tuple[Words, ...]] = (
         "marked canary-only may be shown to others.",
     ),
 )
-QUESTIONS: Final = ("Membership", "Singling out", "Linkability", "Attribute inference", "Canary audit")
+QUESTIONS: Final = (
+    "Membership", "Singling out", "Linkability", "Attribute inference", "Identifiers", "Contamination", "Canary audit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,32 @@ _ATTACKS: Final[Mapping[str, Words]] = {
         title="Membership by half a record",
         meaning="Do members lie nearer to the release in some of the columns than people who were not in the data?",
     ),
+    "text_verbatim": Words(
+        title="Wordings repeated",
+        meaning="Does the release repeat stretches of members' texts more often than of others'?",
+    ),
+    "text_near_duplicate": Words(
+        title="Edited copies of texts", meaning="Is a text of the release an edited text of a member?"
+    ),
+    "text_ngram": Words(
+        title="Membership by word pairs",
+        meaning="Would a model of the release rather have written members' texts than others'?",
+    ),
+    "text_overlap": Words(
+        title="Membership by shared phrases",
+        meaning="Does the release hold phrases of members that the population lacks?",
+    ),
+    "text_embedding": Words(
+        title="Membership by meaning",
+        meaning="Are members' texts nearer in meaning to the release than others' are?",
+    ),
+    "text_identifiers": Words(
+        title="Identifiers replayed",
+        meaning="Does the release hold card numbers, accounts, addresses or phones of members?",
+    ),
+    "contamination": Words(
+        title="Benchmark items", meaning="Does the release hold items that a model will be tested on?"
+    ),
     "attribute_inference": Words(
         title="Attribute inference",
         meaning="Does the release betray a member's secret beyond what it says of everybody?",
@@ -265,6 +291,9 @@ _CRITERIA: Final[Mapping[str, str]] = {  # beginning of a limit's id -> what it 
     "inference": "Attribute inference",
     "membership": "Membership",
     "canary": "Canary audit",
+    "text.identifiers": "Identifiers",
+    "text.contamination": "Contamination",
+    "text": "Membership",
 }
 
 

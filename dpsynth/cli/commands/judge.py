@@ -12,8 +12,6 @@ from dpsynth.cli.commands.options import AsJson, SchemaFile, WorkspaceDir
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dpsynth.cli.commands.tables import Tables
-
 Holdout = Annotated[Path, typer.Option("--holdout", help="real rows that the synthesizer never saw")]
 VERDICT_CODE = {"pass": 0, "inconclusive": 3, "fail": 4}
 
@@ -32,6 +30,15 @@ def audit(
     suite: Annotated[str, typer.Option(help="quick, standard or full")] = "standard",
     tier: Annotated[str, typer.Option(help="limits for `public` or `restricted` release")] = "public",
     schema: SchemaFile = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="column (or JSON field) of texts; files of lines need none")
+    ] = None,
+    benchmark: Annotated[
+        Path | None, typer.Option(help="items that no release may hold: texts in a file like the others")
+    ] = None,
+    canaries: Annotated[
+        Path | None, typer.Option(help="text canaries that were planted, as attacks.write_canaries wrote them")
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(help="write the report as one HTML page; internal, not for release")
     ] = None,
@@ -39,11 +46,12 @@ def audit(
     seed: Annotated[int, typer.Option(help="of folds, targets and plantings")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Attack any synthesizer's output: pass (exit 0), inconclusive (3) or fail (4)."""
+    """Attack any synthesizer's table, texts or both: pass (exit 0), inconclusive (3) or fail (4)."""
     import time
 
     import attacks
     from dpsynth.cli.commands.tables import read_alike
+    from dpsynth.cli.commands.texts import Asked, audit_column, audit_lines, is_lines
     from dpsynth.cli.commands.words import show_attacks
     from dpsynth.cli.terminal import Terminal
 
@@ -51,27 +59,39 @@ def audit(
     files = {"real": real, "synthetic": synthetic, "holdout": holdout}
     if html is not None and not html.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {html.parent} to write the page to", param_hint="--html")
-    tables = read_alike(terminal, files, schema, unit=unit)
-    roles = {
-        "sensitive": tuple(sensitive or tables.schema.sensitive),
-        "quasi_identifiers": tuple(quasi_identifier or tables.schema.quasi_identifiers),
-        "unit": unit or tables.schema.unit,
-    }
+    asked = Asked(column=text_column, benchmark=benchmark, canaries=canaries)
+    lines = any(is_lines(path) for path in files.values())
+    if text_column is None and not lines and (benchmark is not None or canaries is not None):
+        raise typer.BadParameter("benchmark items and canaries are texts: name the column", param_hint="--text-column")
     start = time.perf_counter()
-    with terminal.progress() as progress:
-        report = attacks.audit(
-            *(tables[name] for name in files),
-            **roles,
-            suite=suite,
-            limits=tier,
-            seed=seed,
-            jobs=jobs,
-            progress=progress,
-        )
+    roles: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    if lines:
+        if unit or sensitive or quasi_identifier:
+            raise typer.BadParameter("columns with roles need tables: CSV or Parquet", param_hint="real")
+        with terminal.progress() as progress:
+            report, sizes = audit_lines(files, asked, limits=tier, seed=seed, progress=progress)
+        columns = [text_column or "texts"]
+    else:
+        tables = read_alike(terminal, files, schema, unit=unit, text=text_column)
+        roles = {
+            "sensitive": tuple(sensitive or tables.schema.sensitive),
+            "quasi_identifiers": tuple(quasi_identifier or tables.schema.quasi_identifiers),
+            "unit": unit or tables.schema.unit,
+        }
+        how: dict[str, Any] = {"suite": suite, "limits": tier, "seed": seed, "jobs": jobs}
+        with terminal.progress() as progress:
+            if text_column is not None:
+                report = audit_column(tables.frames, asked, roles=roles, progress=progress, **how)
+            else:
+                report = attacks.audit(*(tables[name] for name in files), **roles, **how, progress=progress)
+        sizes, columns = {name: len(tables[name]) for name in files}, list(tables["real"].columns)
+        warnings = tables.warnings
     document = report.to_json()
     if html is not None:
         settings = {"Tier of limits": tier, **roles, "Cost": _cost(time.perf_counter() - start, jobs)}
-        html.write_text(_page(document, files, tables, settings), "utf-8")
+        facts = {"Text column": text_column, "Columns": ", ".join(columns), **settings}
+        html.write_text(_page(document, files, sizes, facts, warnings), "utf-8")
     show_attacks(terminal, "Audit", document)
     if html is not None:
         terminal.say(f"Report {html} (internal: keep it where the real rows are)")
@@ -88,7 +108,11 @@ def _cost(seconds: float, jobs: int) -> str:
 
 
 def _page(
-    document: Mapping[str, Any], files: Mapping[str, Path], tables: Tables, settings: Mapping[str, object]
+    document: Mapping[str, Any],
+    files: Mapping[str, Path],
+    sizes: Mapping[str, int],
+    settings: Mapping[str, object],
+    warnings: tuple[str, ...],
 ) -> str:
     """The HTML page of an audit, with what identifies the files and repeats the run."""
     import hashlib
@@ -100,15 +124,12 @@ def _page(
     facts: dict[str, object] = {}
     for name, path in files.items():
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        facts[titles[name]] = f"{path.name}, {len(tables[name]):,} rows, SHA-256 {digest}"
-    facts["Columns"] = ", ".join(tables["real"].columns)
+        facts[titles[name]] = f"{path.name}, {sizes[name]:,} rows, SHA-256 {digest}"
     for key, value in settings.items():
         said = ", ".join(value) if isinstance(value, tuple) else value
         facts[key.replace("_", " ").capitalize()] = said or "none declared"
     facts["Version"] = f"dpsynth {dpsynth.__version__}"
-    return render_audit(
-        assemble_audit(document, title=files["synthetic"].name, settings=facts, warnings=tables.warnings)
-    )
+    return render_audit(assemble_audit(document, title=files["synthetic"].name, settings=facts, warnings=warnings))
 
 
 def evaluate(

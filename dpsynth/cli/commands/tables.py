@@ -42,7 +42,12 @@ def widest(first: str, others: Sequence[str]) -> str:
 
 
 def read_alike(
-    terminal: Terminal, files: Mapping[str, Path], schema: Path | None = None, *, unit: str | None = None
+    terminal: Terminal,
+    files: Mapping[str, Path],
+    schema: Path | None = None,
+    *,
+    unit: str | None = None,
+    text: str | None = None,
 ) -> Tables:
     """The files as frames, all read with the types of the first one or of the schema.
 
@@ -51,13 +56,14 @@ def read_alike(
         files: paths by name; the first one decides.
         schema: what is public about the columns.
         unit: column that says whose row it is; kept where a file has it.
+        text: column of free text; read as it stands in every file.
 
     Raises:
         DataError: a file cannot be read, lacks a column, or holds values of another type.
         SchemaError: the schema cannot be read.
     """
     from dpsynth.core.errors import DataError
-    from dpsynth.data.options import ReadOptions
+    from dpsynth.data.options import ColumnOptions, ReadOptions
     from dpsynth.data.read import DEFAULTS, read
     from dpsynth.data.warning import listed
     from dpsynth.schema.checks import column_options
@@ -77,8 +83,13 @@ def read_alike(
         raise DataError(
             f"The {first} file has no column {listed([unit])}.", "Name the column that says whose row it is."
         )
-    columns = [column for column in known.modelled if column != unit]
+    if text is not None and text not in plain[first].columns:
+        raise DataError(f"The {first} file has no column {listed([text])}.", "Name its text column.")
+    columns = [column for column in known.modelled if column not in (unit, text)]
     options = column_options(known)
+    if text is not None:
+        columns.append(text)
+        options[text] = ColumnOptions(type="string")
     for name, table in plain.items():
         absent = [column for column in columns if column not in table.columns]
         if absent and len(absent) == len(columns):
@@ -96,6 +107,8 @@ def read_alike(
             notes.append(f"{name}: the column {listed(extra)} is not in the {first} file and was left out.")
     if drafted:
         for column in columns:
+            if column == text:
+                continue
             kinds = [plain[name].types[column] for name in files]
             if widest(kinds[0], kinds[1:]) != kinds[0]:
                 options[column] = replace(options[column], type="float")
