@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError
 from dpsynth.sgd import norms
 from dpsynth.sgd.bookkeeping import clipped_sum
+from dpsynth.sgd.device import check_precision
 from dpsynth.sgd.layers import kept
 from dpsynth.tabular.networks.layout import Layout
 from dpsynth.tabular.networks.protocol import Columns, NetworkState
@@ -76,6 +77,7 @@ class Made:
             "hidden_in": torch.from_numpy(first).to(device) * self._masks["hidden_in"],
             "hidden_out": torch.zeros((hidden, layout.outputs), device=device),
         }
+        check_precision(self.parameters)
 
     @classmethod
     def fresh(cls, columns: Columns, rng: np.random.Generator, *, device: str = "cpu", **options: int) -> Self:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError
 from dpsynth.sgd import norms
 from dpsynth.sgd.bookkeeping import clipped_sum
+from dpsynth.sgd.device import check_precision
 from dpsynth.sgd.layers import Dense, Layer, Taped, kept, taped
 from dpsynth.tabular.networks.layout import Layout
 from dpsynth.tabular.networks.protocol import Columns, NetworkState
@@ -77,6 +78,7 @@ class Transformer:
         seen = (layout.of_input < layout.count - 1)[:, None].expand(-1, self.options["width"]).contiguous()
         self.live: Mapping[str, Tensor] = {"vectors": seen}
         self.parameters["vectors"].mul_(seen)
+        check_precision(self.parameters)
 
     @classmethod
     def fresh(cls, columns: Columns, rng: np.random.Generator, *, device: str = "cpu", **options: int) -> Self:
