@@ -12,11 +12,11 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
 from dpsynth.release.documents import Refusal
 from dpsynth.release.export import Documents, gather
-from dpsynth.release.figures import LIKENESSES, PURPOSE, figure_of
+from dpsynth.release.figures import LIKENESSES, figure_of
 from dpsynth.release.public_view import public_evidence
 from dpsynth.release.verify import verify
 from tests.release.figure_world import CLEAN, COPIED, buy, figure
-from tests.release.world import EVENTS, ready_world
+from tests.release.world import ready_world
 
 
 @pytest.fixture
@@ -46,12 +46,23 @@ def test_a_bought_figure_stands_in_the_public_evidence_as_the_ledger_holds_it_an
 
 def test_a_figure_is_no_attempt_and_no_draft_can_be_made_under_it(world):
     before = gather(world.documents, world.ledger, world.vault).ledger.attempt
-    buy(world)
+    commit = buy(world)
     assert gather(world.documents, world.ledger, world.vault).ledger.attempt == before
-    run = world.ledger.reserve(world.budget_id, EVENTS, delta="1e-9", run_id="sly", purpose=PURPOSE)
-    world.ledger.commit(run.id, EVENTS)
-    body = {**world.documents.draft, "reservation_id": run.id, "run_id": "sly"}
+    entry = next(e for e in world.ledger.entries(world.budget_id) if e.hash == commit)
+    body = {**world.documents.draft, "reservation_id": entry.body["reservation_id"], "run_id": "figure"}
     assert gather(Documents(draft=body), world.ledger, world.vault).ledger is None
+
+
+@pytest.mark.parametrize("adds_up", ["basic", "zcdp"])
+def test_a_figure_is_charged_in_the_currency_of_the_filter(tmp_path, adds_up):
+    world = ready_world(tmp_path, adds_up=adds_up)
+    before = world.ledger.balance(world.budget_id).loss.spent
+    buy(world)
+    spent = world.ledger.balance(world.budget_id).loss.spent - before
+    assert float(spent) == pytest.approx(0.1 if adds_up == "basic" else 0.1**2 / 2, rel=1e-2)
+    figures = gather(world.documents, world.ledger, world.vault).ledger.figures
+    assert float(figures[0].epsilon) == pytest.approx(0.1, rel=1e-2)
+    assert verify(released(world), world.signer.public_bytes).ok
 
 
 def test_rows_and_figures_together_must_fit_the_policy(world):
