@@ -19,7 +19,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,9 @@ from dpsynth.quality.report import (
 )
 from dpsynth.quality.tails import BANDS, BandScore, TailTally, resolution_limit
 from dpsynth.quality.utility import train_synthetic_test_real
+
+if TYPE_CHECKING:
+    from dpsynth.quality.comparators.score import Comparators
 
 MAX_PAIRS = 200
 _AGAINST = {
@@ -293,6 +296,7 @@ def evaluate(
     schema: DeclaredKinds | None = None,
     target: str | None = None,
     sigma: float | None = None,
+    comparators: Comparators | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> QualityReport:
@@ -306,6 +310,8 @@ def evaluate(
             from the pandas types.
         target: column to predict for utility (TSTR against TRTR); None skips utility.
         sigma: standard deviation, in rows, of the noise on each measured count, for the resolution limit.
+        comparators: DP models to train on the real rows beside TSTR and TRTR; each draw is a release, free on public
+            data only (`dpsynth.quality.comparators`).
         seed: of halves, permutation and bootstrap; the report is reproducible from it.
         progress: receives the steps `fidelity` and `utility`.
 
@@ -337,7 +343,9 @@ def evaluate(
     if target is not None:
         ordered = {t: f.rename(columns=str)[list(plain.columns)] for t, f in frames.items()}
         kinds = dict(zip(plain.columns, plain.kinds, strict=True))
-        utility, scores = train_synthetic_test_real(ordered, kinds=kinds, target=target, rng=rng, progress=progress)
+        utility, scores = train_synthetic_test_real(
+            ordered, kinds=kinds, target=target, rng=rng, comparators=comparators, progress=progress
+        )
         metrics += scores
     metrics.sort(key=_badness, reverse=True)
     return QualityReport(

@@ -128,6 +128,20 @@ class Resolution(_Document):
     rows: float
 
 
+class Comparator(_Document):
+    """A DP model trained on the real table: one score of it over all draws; epsilon a draw, in its relation."""
+
+    model: str
+    score: str
+    epsilon: str
+    relation: Literal["add_remove"]
+    draws: tuple[float, ...]
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    confidentiality: Literal["internal"] = "internal"
+
+
 class Utility(_Document):
     """Train on synthetic, test on real (TSTR) against train on real, test on real (TRTR)."""
 
@@ -135,6 +149,7 @@ class Utility(_Document):
     task: Literal["classification", "regression"]
     learner: str
     classes: int | None
+    comparators: tuple[Comparator, ...] = ()
     confidentiality: Literal["internal"] = "internal"
 
 

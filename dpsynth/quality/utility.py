@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,10 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import DataError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.quality.coding import Kind, as_float
-from dpsynth.quality.report import Metric, Utility
+from dpsynth.quality.report import Comparator, Metric, Utility
+
+if TYPE_CHECKING:
+    from dpsynth.quality.comparators.score import Comparators
 
 MAX_CLASSES = 20
 LEARNER = "HistGradientBoosting, 100 iterations, native categories"
@@ -254,6 +257,7 @@ def train_synthetic_test_real(
     kinds: Mapping[str, Kind],
     target: str,
     rng: np.random.Generator,
+    comparators: Comparators | None = None,
     progress: Progress = silent,
 ) -> tuple[Utility, list[Metric]]:
     """TSTR against TRTR on one target.
@@ -263,6 +267,7 @@ def train_synthetic_test_real(
         kinds: column -> how it is read, target included.
         target: the column to predict.
         rng: for the bootstrap.
+        comparators: DP models to train on the real rows; skipped where the target is a number.
         progress: receives the steps of `utility`.
 
     Returns:
@@ -290,6 +295,16 @@ def train_synthetic_test_real(
             value, reference = (score(p, y, even) for p in predictions)
             draws = _bootstrap(score, (predictions[0], predictions[1]), y, rng)
             metrics += _metrics(name, better, value, reference, task.chance[name], draws)
+        rivals: tuple[Comparator, ...] = ()
+        if comparators is not None and task.classes is not None:
+            progress("utility", 2, 3, "private models")
+            rivals = comparators.run(
+                kept,
+                kinds=inputs,
+                target=target,
+                classes=task.classes,
+                scored=lambda shares: {name: score(shares, y, even) for name, (score, _) in task.scores.items()},
+            )
     progress("utility", 3, 3)
     classes = None if task.classes is None else int(task.classes.size)
     about = Utility(
@@ -297,6 +312,7 @@ def train_synthetic_test_real(
         task="regression" if classes is None else "classification",
         learner=LEARNER,
         classes=classes,
+        comparators=rivals,
     )
     return about, metrics
 

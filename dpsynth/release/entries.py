@@ -22,7 +22,7 @@ from accounting.ledger.entry import Entry, Kind
 from accounting.ledger.records import BudgetRecord
 from dpsynth.release.documents import JSON, digest
 from dpsynth.release.evidence import DraftDocument
-from dpsynth.release.figures import figure_runs
+from dpsynth.release.figures import runs_without_rows
 from dpsynth.release.gate import Decision
 from dpsynth.release.public_view import public_decision
 
@@ -39,11 +39,11 @@ def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
 
     A run that read data and was given up counts like a draft: somebody may have looked at it. So does each further
     draft from the model of one commit: it costs no budget, but it is another try. A release of that very model does not
-    start the count anew, or a table could leave in pieces, each of them the first attempt. Figures that were bought are
-    no try: no draft can be made under their reservations.
+    start the count anew, or a table could leave in pieces, each of them the first attempt. Figures that were bought
+    and private models are no try: no draft can be made under their reservations.
     """
     entries = list(entries)
-    figures = figure_runs(entries)
+    figures = runs_without_rows(entries)
     entries = [entry for entry in entries if entry.body.get("reservation_id") not in figures]
     runs_of = {e.body.get("draft"): e.body.get("reservation_id") for e in entries if e.kind is Kind.ATTEMPT}
     drafts = runs = 0

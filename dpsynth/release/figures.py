@@ -39,6 +39,8 @@ from dpsynth.release.fields import Closed, Hex64, Name
 
 SCHEMA: Final = "dpsynth.figure/1"
 PURPOSE: Final = "figures"
+COMPARATORS: Final = "comparators"
+NO_ROWS: Final = frozenset({PURPOSE, COMPARATORS})  # purposes of runs under which no draft can be made
 """Purpose of the reservation. A draft cannot be made under it, and what it pays for is no attempt."""
 PARTS: Final = ("train", "holdout")
 CELLS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -165,6 +167,15 @@ def figure_runs(entries: Iterable[Entry]) -> frozenset[object]:
         entry.body.get("reservation_id")
         for entry in entries
         if entry.kind is Kind.RESERVE and entry.body.get("purpose") == PURPOSE
+    )
+
+
+def runs_without_rows(entries: Iterable[Entry]) -> frozenset[object]:
+    """Reservations under which no draft can be made: for figures, and for private models to compare with."""
+    return frozenset(
+        entry.body.get("reservation_id")
+        for entry in entries
+        if entry.kind is Kind.RESERVE and entry.body.get("purpose") in NO_ROWS
     )
 
 

@@ -24,7 +24,7 @@ from dpsynth.release.documents import Refusal
 from dpsynth.release.entries import attempts, of_same_data
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.family import budget_section, chain_notes
-from dpsynth.release.figures import PURPOSE, bought
+from dpsynth.release.figures import NO_ROWS, bought
 from dpsynth.tabular import BASELINES
 
 
@@ -51,8 +51,8 @@ def ledger_facts(
     if budget is None or reserve is None or commit is None:
         raise Refusal("commit_missing", "The ledger has no commit that paid for this draft.",
                       "A draft that was never charged cannot be released.")  # fmt: skip
-    if reserve.body.get("purpose") == PURPOSE:
-        raise Refusal("commit_missing", "The commit that this draft names paid for a figure, not for rows.",
+    if reserve.body.get("purpose") in NO_ROWS:
+        raise Refusal("commit_missing", "The commit that this draft names paid for a figure or a model, not for rows.",
                       "A draft that was never charged cannot be released.")  # fmt: skip
     tree, guarantee = committed(commit)
     earlier = [entry for entry in entries if before is None or entry.seq < before]

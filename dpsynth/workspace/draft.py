@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from accounting.relation import PrivacyUnit
     from attacks import AttackReport
     from dpsynth.data.table import Table
+    from dpsynth.quality.comparators.score import Comparators
     from dpsynth.quality.report import QualityReport
     from dpsynth.release.figures import Figure
     from dpsynth.release.verification import VerificationReport
@@ -223,8 +224,13 @@ class Draft:
             self._record(ledger, "attack", report.to_json(), verdict=report.verdict)
         return report
 
-    def evaluate(self, *, progress: Progress = silent) -> QualityReport:
-        """Measure quality beside what real data scores, and record the report."""
+    def evaluate(self, *, comparators: Comparators | None = None, progress: Progress = silent) -> QualityReport:
+        """Measure quality beside what real data scores, and record the report.
+
+        Args:
+            comparators: private models trained on the real rows, which are charged (`workspace.comparators`).
+            progress: called as steps finish.
+        """
         from dpsynth.quality import evaluate
         from dpsynth.quality.report import too_few
         from dpsynth.workspace.resampling import comparable, condition
@@ -240,15 +246,26 @@ class Draft:
             # a condition may leave one class: no utility then, where an error would tell so of private rows
             if target and condition(self) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
                 target = None
-            report = evaluate(
-                real,
-                self._rows_frame(),
-                holdout,
-                schema=source.schema,
-                target=target,
-                sigma=_pair_sigma(model),
-                progress=progress,
-            )
+            released = self._rows_frame()
+
+            def measure(paid: Comparators | None) -> QualityReport:
+                return evaluate(
+                    real,
+                    released,
+                    holdout,
+                    schema=source.schema,
+                    target=target,
+                    sigma=_pair_sigma(model),
+                    comparators=paid,
+                    progress=progress,
+                )
+
+            if comparators is None:
+                report = measure(None)
+            else:
+                from dpsynth.workspace.comparators import beside
+
+                report = beside(self, comparators, released, measure)
         with self.workspace.ledger(write=True) as ledger:
             self._record(ledger, "quality", report.to_json())
         return report

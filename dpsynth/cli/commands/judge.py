@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,6 +140,14 @@ def evaluate(
     holdout: Annotated[Path | None, typer.Option("--holdout", help="real rows that it never saw")] = None,
     target: Annotated[str | None, typer.Option(help="the column that models predict")] = None,
     schema: SchemaFile = None,
+    comparators: Annotated[
+        bool, typer.Option("--comparators", help="private models on the real rows too; each draw of each is charged")
+    ] = False,
+    epsilon: Annotated[
+        str | None, typer.Option("--epsilon", "-e", help="of each draw; default the draft's own")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="draws of each private model; default 5")] = None,
+    public: Annotated[bool, typer.Option("--public", help="the real files are public: comparators are free")] = False,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -147,12 +156,22 @@ def evaluate(
     from dpsynth.cli.terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
+    if comparators:
+        from dpsynth.workspace.comparators import asked, declared_bounds
+    elif epsilon is not None or draws is not None or public:
+        raise typer.BadParameter("--epsilon, --draws and --public are about --comparators")
+    if comparators and draft is None and not public:
+        raise typer.BadParameter(
+            "--comparators train on the real rows, and files have no budget: say --public if the data is, or evaluate "
+            "a draft of a workspace"
+        )
     if draft is not None:
         from dpsynth.workspace import Workspace
 
         made = Workspace.open(workspace).draft(draft)
+        rivals = asked(epsilon, draws, made) if comparators else None
         with terminal.progress() as progress:
-            report = made.evaluate(progress=progress)
+            report = made.evaluate(comparators=rivals, progress=progress)
         show_quality(terminal, f"Quality of {draft}", report.to_json())
         return
     if real is None or synthetic is None or holdout is None:
@@ -162,9 +181,11 @@ def evaluate(
 
     files = {"real": real, "synthetic": synthetic, "holdout": holdout}
     tables = read_alike(terminal, files, schema)
+    free = replace(asked(epsilon, draws), bounds=declared_bounds(tables.schema)) if comparators else None
     with terminal.progress() as progress:
         report = measure(
             *(tables[name][list(tables.schema.modelled)] for name in files),
+            comparators=free,
             schema=tables.schema,
             target=target or tables.schema.target,
             progress=progress,

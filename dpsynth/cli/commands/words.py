@@ -79,4 +79,15 @@ def show_quality(terminal: Terminal, title: str, document: Mapping[str, Any]) ->
         ["figure", "group", ">synthetic", ">real holdout", ">floor", ">no dependence"],
         quality_rows(document),
     )
+    rivals = (document.get("utility") or {}).get("comparators") or ()
+    if rivals:
+        terminal.table(
+            "Private models trained on the real rows (diffprivlib; epsilon of each draw, add/remove)",
+            ["model", "score", ">epsilon", ">mean", ">95 % low", ">high", "draws"],
+            [
+                [one["model"], one["score"], one["epsilon"], *(figure(one[k]) for k in ("mean", "ci_low", "ci_high")),
+                 ", ".join(map(figure, one["draws"]))]
+                for one in rivals
+            ],
+        )  # fmt: skip
     terminal.result(document)
