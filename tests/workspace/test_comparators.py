@@ -22,7 +22,9 @@ def test_private_models_are_paid_for_and_a_budget_that_is_short_refuses_them(tmp
         tries = attempts(ledger.entries(), draft.name)
     report = draft.evaluate(comparators=asked("0.1", 2, draft))
     assert {one.model for one in report.utility.comparators} == {"logistic", "naive_bayes", "trees"}
-    assert float(ws.balance("claims").epsilon.spent - before) == pytest.approx(0.6, rel=1e-3)  # 3 models, 2 draws of 0.1
+    assert float(ws.balance("claims").epsilon.spent - before) == pytest.approx(
+        0.6, rel=1e-3
+    )  # 3 models, 2 draws of 0.1
     assert kinds(ws)[-4:] == ["reserve", "access", "commit", "quality"]
     with ws.ledger() as ledger:
         assert attempts(ledger.entries(), draft.name) == tries
