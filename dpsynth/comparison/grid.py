@@ -112,8 +112,7 @@ def gives_guarantee(made: Any) -> bool:
 def _named(name: str) -> Any:
     from dpsynth import tabular
 
-    baselines = getattr(tabular, "BASELINES", {})
-    return tabular.baseline(name) if name in baselines else tabular.generator(name)
+    return tabular.baseline(name) if name in tabular.BASELINES else tabular.generator(name)
 
 
 def epsilons_of(values: Sequence[Decimal | float | int | str] | Decimal | float | int | str) -> tuple[Decimal, ...]:

@@ -63,7 +63,7 @@ def _line(axes: Any, at: Sequence[float], series: Series, number: int) -> bool:
     marker, colour, style = _STYLES[number % len(_STYLES)]
     label = series.label if len(series.label) <= _LONG else series.label[: _LONG - 1] + "\u2026"
     if series.flat is not None:
-        axes.axhline(series.flat.mean, color=colour, linewidth=1.3, linestyle=":", label=f"{label}, no guarantee")
+        axes.axhline(series.flat.mean, color=colour, linewidth=1.3, linestyle=":", label=label)
         return series.flat.low > 0
     present = [(x, spread) for x, spread in zip(at, series.at, strict=False) if spread is not None]
     for x, spread in present:

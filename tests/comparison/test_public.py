@@ -148,6 +148,16 @@ def test_a_target_of_one_class_on_a_side_is_refused() -> None:
         compare(["mst"], frame, epsilon=1, target="y", public=True)
 
 
+@pytest.mark.slow
+def test_a_baseline_of_another_library_is_named_like_a_generator() -> None:
+    pytest.importorskip("sdv")
+    found = compare(["sdv-gaussian-copula", "mst"], DRAWN, epsilon=[1, 3], seeds=1, workers=1)
+    assert not found.failed
+    assert [(c["generator"], c["epsilon"]) for c in found.cells] == [
+        ("sdv-gaussian-copula", None), ("mst", "1"), ("mst", "3"),
+    ]  # fmt: skip
+
+
 SCRIPT = """
 import dpsynth as dp
 from dpsynth.simulation import network

@@ -61,11 +61,11 @@ def test_figures_are_means_over_seeds_with_their_range() -> None:
 
 def test_each_chart_has_its_table_and_the_page_is_one_inert_file() -> None:
     page = render_comparison(assemble_comparison(document()))
-    assert page.count("<svg viewBox") == page.count('<table class="tight spread">') == 7
+    assert page.count("<svg viewBox") == page.count('<table class="stack spread">') == 7
     assert "<script" not in page and "://" not in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert "0.1234" in page and "0.2000" in page and "0.1000–0.3000" in page
+    assert "0.1234" in page and "0.2000" in page and "0.100–0.300" in page
     assert 'class="watermark"' not in page
     assert page == render_comparison(assemble_comparison(document()))
 
