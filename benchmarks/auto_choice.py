@@ -10,7 +10,8 @@ as it is, and each of its columns with its target, as a table of two columns. A 
 Rows are private, so tables of all sizes count together; what is left is columns and epsilon. Another generator
 displaces the default where its losses sum to 2 % less on the tables that both ran on, and it is better on so many of
 them that chance would give as many in one case of a hundred (sign test): a hundred comparisons are made. Runs are kept
-in SCRATCH, so a study that was stopped goes on, and `--kept` adds up what is there. `--write` puts the table into the package, with its provenance.
+in SCRATCH, so a study that was stopped goes on, and `--kept` adds up what is there. `--write` puts the
+table into the package, with its provenance.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
     more                    what `auto_choice.json` says for the nearest number of columns and epsilon
 
 The table ships with the package. It was measured on simulated populations and embedded public tables, never on a
-private one (benchmarks/auto_choice.py; its provenance stands in the file): `gibbs`, unless another generator was clearly
-better, and as measured none was.
-The rule reads schema and epsilon alone, so it costs nothing, and two tables of one schema get the same generator. The
-number of rows would matter more, but is private. See docs/concepts/marginal-generators.md, "Which generator?".
+private one (benchmarks/auto_choice.py; its provenance stands in the file): `gibbs`, unless another generator was
+clearly better, and as measured none was. The rule reads schema and epsilon alone, so it costs nothing, and two tables
+of one schema get the same generator. The number of rows would matter more, but is private. See
+docs/concepts/marginal-generators.md, "Which generator?".
 
 The plan, the model and everything that is written of them carry the name of the generator that was chosen.
 
