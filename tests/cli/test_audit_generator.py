@@ -80,7 +80,7 @@ def test_more_shown_than_charged_is_a_failure(files, capsys, monkeypatch):
         return rows
 
     monkeypatch.setattr(module.Procedure, "__call__", copies)
-    words = [*PRICE[:1], "0.2", *PRICE[2:], "--fits", "160", "--rows", "60", "--targets", "2"]
+    words = [*PRICE[:1], "0.2", *PRICE[2:], "--fits", "120", "--rows", "60", "--targets", "2"]
     code, document, said = run(capsys, files / "people.csv", *words, "--schema", files / "schema.yaml")
     assert (code, document["verdict"]) == (4, "fail")
     assert document["epsilon"]["value"] > document["charged"]["epsilon"]

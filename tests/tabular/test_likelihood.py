@@ -41,6 +41,17 @@ def test_probabilities_of_all_rows_add_up_to_one_and_are_the_shares_of_a_sample(
     assert np.abs(shares - probability).sum() < 0.03
 
 
+def test_values_that_share_a_code_share_its_probability():
+    names = [f"v{at}" for at in range(30)]
+    rare = Schema.from_dict({"columns": {"c": {"kind": "categorical", "values": names, "nullable": False}}})
+    rng = np.random.default_rng(9)
+    rows = pd.DataFrame({"c": rng.choice(names, 400, p=np.r_[[0.4, 0.3], np.full(28, 0.3 / 28)])})
+    model = Procedure(schema=rare, generator="independent", epsilon="0.5", delta="1e-6").model(rows)
+    assert model.binnings["c"].size < len(names)
+    probability = np.exp(log_density(model, pa.table({"c": names})))
+    assert probability.sum() == pytest.approx(1.0, abs=1e-6)
+
+
 def test_a_wide_column_has_the_probability_of_its_interval_spread_evenly():
     model = Procedure(schema=WIDE, generator="mst", epsilon="10", delta="1e-6").model(rows_of(2000, 3, wide=True))
     asked = rows_of(1, 4, wide=True)
