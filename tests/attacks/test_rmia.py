@@ -71,7 +71,7 @@ def test_references_may_be_given():
 
 class Uneven(Histogram):
     def log_density(self, rows):
-        return super().log_density(rows) + 6.0 * (rows.a.to_numpy() % 2)
+        return super().log_density(rows) + 12.0 * (rows.a.to_numpy() % 2)
 
 
 def test_rows_that_are_likely_for_everybody_are_no_members_for_that():
