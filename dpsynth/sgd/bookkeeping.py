@@ -32,6 +32,10 @@ MEETING = 16
 """Rows of a unit up to which the Gram form is used: cheaper than single sums, and float32 keeps the norm to 1e-4."""
 
 
+CANCELLED = 64.0
+"""Below this part of its rows' norms added up, a unit's Gram norm is not trusted: 64^2 roundings are 2^-11 of it."""
+
+
 class Tape(Protocol):
     """What one pass over rows left behind."""
 
@@ -92,6 +96,7 @@ def clipped_sum(
         tape, own = record(rows[inside]), units[inside] - first
         for numbers, index in by_size(own):
             found[first + numbers] = torch.sqrt(tape.squared_norms(index))
+        _settle(tape, found[first:last], own, clip)
         _add(total, _clipped(tape, found[first:last], clip, own))
     return total, found
 
@@ -139,6 +144,25 @@ def _alone(record: Callable[[Tensor], Tape], rows: Tensor, physical: int) -> dic
         block = rows[start : start + physical]
         _add(total, record(block).weighted_sum(block.new_ones(len(block)).float()))
     return total
+
+
+def _settle(tape: Tape, norms: Tensor, own: Tensor, clip: float) -> None:
+    """Norms of units whose rows cancel each other, again from the unit's own sum; in place.
+
+    Gram products round in proportion to the squared sum S^2 of the rows' norms, so a norm far below S may be wrong by
+    more than the margin of the clip. It matters only where the clip is far below S too.
+    """
+    import torch
+
+    rows = torch.sqrt(tape.squared_norms(None))
+    together = torch.zeros_like(norms).index_add_(0, own, rows)
+    doubtful = (norms < together / CANCELLED) & (clip < together / CANCELLED)
+    if not bool(doubtful.any()):
+        return
+    tape.keep(torch.isfinite(norms)[own])
+    for unit in doubtful.nonzero().squeeze(1).tolist():
+        gradient = tape.weighted_sum((own == unit).to(torch.float32))
+        norms[unit] = torch.sqrt(torch.stack([part.square().sum() for part in gradient.values()]).sum())
 
 
 def _clipped(tape: Tape, norms: Tensor, clip: float, own: Tensor | None = None) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,8 +163,6 @@ def test_a_fresh_network_is_independent_columns_with_the_released_shares(kind):
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_arrays_of_other_shapes_are_refused(kind):
-    from dataclasses import replace
-
     state = pair(kind, SIZES)[0].state()
     with pytest.raises(ParameterError, match="do not fit"):
         network(kind).sampler(replace(state, arrays={**state.arrays, "bias": state.arrays["bias"][:-1]}))
@@ -198,3 +197,19 @@ def test_a_saved_network_draws_where_there_is_no_pytorch(kind, monkeypatch):
     if kind not in NUMPY:
         with pytest.raises(ParameterError, match="needs PyTorch"):
             network(kind)
+
+
+@pytest.mark.parametrize("kind", ["made", "transformer"])
+def test_rows_of_a_unit_that_cancel_each_other_do_not_slip_through_a_small_clip(kind):
+    """One row of every code under a nearly uniform model: the sum is a thousandth of what goes in."""
+    columns = replace(columns_of((16,)), shares=(np.full(16, 1 / 16),))
+    made = network(kind).fresh(columns, np.random.default_rng(0))
+    made.parameters["bias"].add_(torch.linspace(-1, 1, 16) * 1e-4)
+    rows = torch.cat([torch.arange(16)[:, None], torch.zeros(3, 1, dtype=torch.int64)])
+    units = torch.tensor([0] * 16 + [1] * 3)
+    reference = like(Layered(columns) if kind == "made" else Attending(columns, 64, 2, 4), made)
+    _, true = one_by_one(reference, rows, units, 1e-4)
+    _, norms = clipped(made, rows, units, 1e-4)
+    alone, _ = clipped(made, rows[:16], units[:16], 1e-4)
+    assert true[0] > 1e-4 and float(((norms - true) / true).abs().max()) < 1e-3
+    assert sum(float((tensor.double() ** 2).sum()) for tensor in alone.values()) ** 0.5 <= 1e-4
