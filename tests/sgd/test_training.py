@@ -94,6 +94,7 @@ def noises(of, repeats=20_000, seed=5):
 def test_noise_is_sigma_times_clip_on_live_coordinates_and_exactly_zero_elsewhere():
     drawn = noises(schedule())
     assert np.all(drawn[:, 1] == 0.0)
+    assert spread_p_value(drawn[:, [0, 2, 3]], 6.0) > ALPHA
     for at in (0, 2, 3):
         assert spread_p_value(drawn[:, at], 6.0) > ALPHA
         assert stats.kstest(drawn[:, at] / 6.0, "norm").pvalue > ALPHA
