@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.sgd.bookkeeping import CANCELLED
 from dpsynth.sgd.clipping import clip_factors
 from dpsynth.tabular.networks.features import all_features
 from dpsynth.tabular.networks.protocol import Columns, NetworkState
@@ -83,7 +84,7 @@ class LogLinear:
             norms = self._row_norms(rows, slopes)
             factors = clip_factors(norms, clip)
         else:
-            norms = self._unit_norms(inputs, slopes, units)
+            norms = self._unit_norms(rows, inputs, slopes, units)
             factors = clip_factors(norms, clip)[units]
         slopes *= factors
         slopes[:, factors == 0] = 0.0
@@ -142,8 +143,8 @@ class LogLinear:
         norms: Floats = np.sqrt(squared)
         return norms
 
-    def _unit_norms(self, inputs: Floats, slopes: Floats, units: NDArray[np.int64]) -> Floats:
-        """Norms of the units' summed gradients, shape (units,)."""
+    def _unit_norms(self, rows: NDArray[np.int64], inputs: Floats, slopes: Floats, units: NDArray[np.int64]) -> Floats:
+        """Norms of the units' summed gradients, shape (units,); from the sum itself where rows cancel each other."""
         sizes = np.bincount(units)
         starts = np.cumsum(sizes) - sizes
         norms = np.zeros(len(sizes), dtype=np.float32)
@@ -153,7 +154,8 @@ class LogLinear:
             held = place[None, :] < sizes[small][:, None]
             at = np.where(held, starts[small][:, None] + place, 0)
             norms[small] = self._gram_norms(inputs[at], np.where(held, slopes[:, at], np.float32(0.0)))
-        for unit in np.flatnonzero(sizes > GRAM_ROWS).tolist():
+        together = np.bincount(units, self._row_norms(rows, slopes))
+        for unit in np.flatnonzero((sizes > GRAM_ROWS) | (norms < together / CANCELLED)).tolist():
             own = slice(int(starts[unit]), int(starts[unit] + sizes[unit]))
             gradient = self._outer(inputs[own], slopes[:, own])
             norms[unit] = math.sqrt(float((gradient**2).sum()) + float((slopes[:, own].sum(axis=1) ** 2).sum()))
