@@ -26,6 +26,7 @@ GENERATORS = {
     "aim": "dpsynth.tabular.aim:AIM",
     "auto": "dpsynth.tabular.auto:Auto",
     "autoregressive": "dpsynth.tabular.autoregressive:Autoregressive",
+    "dpctgan": "dpsynth.tabular.dpctgan:DPCTGAN",
     "gibbs": "dpsynth.tabular.gibbs:Gibbs",
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",

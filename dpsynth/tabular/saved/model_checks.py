@@ -24,6 +24,8 @@ from dpsynth.tabular.columns.oneway import OneWay
 from dpsynth.tabular.columns.parts import SIZES
 from dpsynth.tabular.finishing.raking import FARTHEST
 from dpsynth.tabular.forests.forest_model import ForestModel
+from dpsynth.tabular.gan.latent_model import LatentModel
+from dpsynth.tabular.gan.latent_rows import FARTHEST as FARTHEST_FACTOR
 from dpsynth.tabular.networks.column_model import ColumnModel
 from dpsynth.tabular.networks.protocol import sampler
 from dpsynth.tabular.records.record_model import RecordModel
@@ -58,9 +60,13 @@ def check_model(model: Model) -> None:
         _check_columns(model.domains, model.binnings)
         _check_network(model)
         _check_constraints(model, {name: binning.size + 1 for name, binning in model.binnings.items()})
+    elif isinstance(model, LatentModel):
+        _check_columns(model.domains, model.binnings)
+        _check_latent(model)
+        _check_constraints(model, {name: binning.size + 1 for name, binning in model.binnings.items()})
 
 
-def _check_constraints(model: ForestModel | RecordModel | ColumnModel, shapes: Mapping[str, int]) -> None:
+def _check_constraints(model: ForestModel | RecordModel | ColumnModel | LatentModel, shapes: Mapping[str, int]) -> None:
     try:
         model.enforced.over(model.binnings, shapes)
     except ParameterError as error:
@@ -162,6 +168,17 @@ def _check_network(model: ColumnModel) -> None:
         _require(table.shares.shape == tuple(state.sizes[at] for at in table.columns), "it has tables of other sizes")
         _check_masses(model.order[0], table.shares)
         _require(bool((table.factors > 0).all() and (table.factors <= FARTHEST).all()), "it has impossible factors")
+
+
+def _check_latent(model: LatentModel) -> None:
+    law = model.law
+    _require(len(law.sizes) == len(model.domains), "its network is of other columns")
+    for name, size in zip(model.domains, law.sizes, strict=True):
+        own = model.binnings[name].size
+        _require(size in (own, own + 1), f"column {name!r} has another size in the network")
+    _check_masses(next(iter(model.domains)), law.shares)
+    least, most = float(law.factors.min()), float(law.factors.max())
+    _require(least > 0 and most <= FARTHEST_FACTOR, "it has impossible factors")
 
 
 def _check_admitted(model: RecordModel) -> None:

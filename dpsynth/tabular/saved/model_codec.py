@@ -46,6 +46,8 @@ KINDS: Mapping[str, str] = {
     "forest": "dpsynth.tabular.forests.tree:Forest",
     "forest_model": "dpsynth.tabular.forests.forest_model:ForestModel",
     "grid_domain": "dpsynth.schema.domain:GridDomain",
+    "latent_model": "dpsynth.tabular.gan.latent_model:LatentModel",
+    "latent_rows": "dpsynth.tabular.gan.latent_rows:LatentRows",
     "network_state": "dpsynth.tabular.networks.protocol:NetworkState",
     "one_way": "dpsynth.tabular.columns.oneway:OneWay",
     "part_counts": "dpsynth.tabular.columns.parts:PartCounts",
