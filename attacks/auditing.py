@@ -20,7 +20,7 @@ from attacks.canary import Canaries
 from attacks.limits import Limit
 from attacks.protocol import Attack, QueryAttack, Roles
 from attacks.report import AttackReport
-from attacks.suite import Progress, run, silent
+from attacks.suite import Progress, Suite, run, silent
 
 
 def audit(
@@ -32,7 +32,7 @@ def audit(
     quasi_identifiers: Sequence[str] = (),
     unit: str | None = None,
     canaries: Canaries | None = None,
-    suite: str | Sequence[Attack | QueryAttack] = "standard",
+    suite: str | Suite | Sequence[Attack | QueryAttack] = "standard",
     limits: str | Mapping[str, Limit | float] | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -48,7 +48,7 @@ def audit(
         quasi_identifiers: columns that others know of a person and that identify only together.
         unit: column that says whose row it is, if one person has several.
         canaries: if some were planted before training.
-        suite: `quick`, `standard`, `full`, or attacks of your own.
+        suite: `quick`, `standard`, `full`, a `Suite`, or attacks of your own.
         limits: tier or limits by id.
         seed: of folds, targets and plantings.
         progress: receives (name, done, total, detail).

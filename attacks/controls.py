@@ -5,7 +5,7 @@ or of those in an exposed tenth (`tail`, `rare`, `group`), and the identical att
 endpoint has caught a share if it fails the planted release in at least eight of ten plantings; the smallest share
 caught is the endpoint's power in plain words: "would have seen copies of 1 % of the people".
 
-Negative control. The reference rows themselves play the release: real rows that were never trained on. Whatever the
+Negative control. Holdout rows of the other folds play the release: real rows that were never trained on. Whatever the
 endpoint reads there is the split's doing and not a leak, so it is added to the limit before a failure is called, and
 an endpoint that fails its negative control says nothing about the release.
 
@@ -52,10 +52,10 @@ class PositiveControl:
 def negative_scores(
     attack: Attack | QueryAttack, endpoints: Sequence[Endpoint], cohorts: Sequence[Cohort], rng: np.random.Generator
 ) -> list[dict[str, FloatArray]]:
-    """The attack's scores when the reference rows are the release."""
+    """The attack's scores when the other folds' holdout rows are the release."""
     scores, keys = [], [e.score for e in endpoints]
     for cohort in cohorts:
-        view = cohort.view.with_release(cohort.view.reference)
+        view = cohort.view.with_release(cohort.view.reference if cohort.unseen is None else cohort.unseen)
         scores.append(look(attack, cohort, view, keys, rng))
     return scores
 

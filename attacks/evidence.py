@@ -1,15 +1,15 @@
 """Joining blind scores to membership: from one number a target to one effect an endpoint.
 
-This is the only place where scores meet labels. A cut at a false positive rate is placed on the *other* fold's
-nonmembers, so the rate seen on this fold's nonmembers is honest and its noise is part of the interval; the two folds
-are then pooled.
+This is the only place where scores meet labels. A point of the ROC curve is read from all folds' scores with the error
+of its cut (`roc_point`). Where a cut is asked for by itself (`tpr_excess`), it is placed on the *other* folds'
+nonmembers, so that the rate seen on this fold's nonmembers is honest and its noise is part of the interval.
 
 >>> cohort = Cohort(view=None, is_member=np.array([True, False]), strata={})
 >>> [part.tolist() for part in cohort.split(np.array([0.9, 0.1]), "all")]
 [[0.9], [0.1]]
 
 Not guaranteed: the folds share reference rows, which leaves a small dependence between them;
-`benchmarks/attacks_ladder.py` measures the error rates that result.
+`tests/attacks/test_coverage.py` measures what the intervals hold.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks.encoding import Encoded
 from attacks.errors import AttackParameterError
 from attacks.protocol import Attack, AttackView, Endpoint, Queries, QueryAttack, Roles, WithFigures
+from attacks.roc_point import RocPoint
 from attacks.statistics import (
     Effect,
     FloatArray,
@@ -38,11 +40,15 @@ MIN_GROUP = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """One fold as the harness knows it: what the attack sees, who is a member, and who is in which exposed tenth."""
+    """One fold as the harness knows it: what the attack sees, who is a member, and who is in which exposed tenth.
+
+    `unseen` are real rows that were never trained on and are no targets, for the negative control.
+    """
 
     view: AttackView
     is_member: NDArray[np.bool_]
     strata: Mapping[str, NDArray[np.bool_]]
+    unseen: Encoded | None = None
 
     def split(self, scores: FloatArray, stratum: str) -> tuple[FloatArray, FloatArray]:
         """Scores of the stratum's members and of its nonmembers."""
@@ -191,6 +197,8 @@ def measure(
         return None
     if endpoint.statistic == "auc":
         return auc_delong(members, nonmembers)
+    if endpoint.statistic == "roc_excess":
+        return RocPoint.of(members, nonmembers, endpoint.fpr or 0.0)
     if endpoint.statistic == "mean_excess":
         easy_m, easy_n = np.zeros(len(members)), np.zeros(len(nonmembers))
         if endpoint.covariate is not None:

@@ -26,6 +26,7 @@ from attacks.targets import EXPOSURES, Fold, exposed, isolation, one_row_a_unit,
 
 DRIFT_ALPHA = 1e-3
 DRIFT_TOLERATED = 0.025
+DRIFT_TARGETS = 5_000
 POSITIONS = ("members", "nonmembers", "release")
 
 
@@ -40,6 +41,7 @@ class Population:
     roles: Roles
     folds: tuple[Fold, ...]
     isolations: tuple[FloatArray, ...]
+    drifted: float
     strata: tuple[Mapping[str, NDArray[np.bool_]], ...]
 
     def candidates(self, kind: PlantKind) -> Encoded:
@@ -48,19 +50,6 @@ class Population:
             return self.members
         rows = [f.members[s[kind][: len(f.members)]] for f, s in zip(self.folds, self.strata, strict=True)]
         return self.members.take(np.concatenate(rows))
-
-    def drift(self) -> float:
-        """How far members and holdout differ in isolation: 2 |AUC - 1/2|, or 0 where that may be chance.
-
-        Under a random split isolation among reference rows knows nothing of membership. A difference that is
-        significant at 1e-3 and whose bound is at least 0.025 from one half tells of another time, place or filter.
-        """
-        sides = [
-            (values[: len(f.members)], values[len(f.members) :])
-            for f, values in zip(self.folds, self.isolations, strict=True)
-        ]
-        members, nonmembers = (np.concatenate(side) for side in zip(*sides, strict=True))
-        return drift_between(members, nonmembers)
 
     def cohorts(self, max_targets: int | None, rng: np.random.Generator) -> tuple[Cohort, ...]:
         """The folds with at most `max_targets` members and as many nonmembers over all, in random order."""
@@ -102,7 +91,7 @@ class Population:
         view = AttackView(
             release=self.release,
             targets=everyone.take(rows),
-            reference=self.nonmembers.take(fold.reference),
+            reference=_reference(self.members, self.nonmembers, fold),
             isolation=self.isolations[f][rows],
             layout=self.layout,
             roles=self.roles,
@@ -112,7 +101,29 @@ class Population:
             view=view,
             is_member=rows < len(fold.members),
             strata={name: mask[rows] for name, mask in self.strata[f].items()},
+            unseen=self.nonmembers.take(fold.unseen),
         )
+
+
+def _reference(members: Encoded, nonmembers: Encoded, fold: Fold) -> Encoded:
+    ours = fold.reference < len(members)
+    theirs = nonmembers.take(fold.reference[~ours] - len(members))
+    return joined(members.take(fold.reference[ours]), theirs)
+
+
+def _drift(members: Encoded, nonmembers: Encoded, folds: tuple[Fold, ...], layout: Layout, roles: Roles) -> float:
+    """How far members and holdout differ in isolation among holdout rows: 2 |AUC - 1/2|, or 0 where that may be chance.
+
+    Under a random split that isolation knows nothing of membership. A difference that is significant at 1e-3 and
+    whose bound is at least 0.025 from one half tells of another time, place or filter.
+    """
+    found: tuple[list[FloatArray], list[FloatArray]] = [], []
+    for fold in folds:
+        unseen = nonmembers.take(fold.unseen)
+        for side, (table, rows) in enumerate(((members, fold.members), (nonmembers, fold.nonmembers))):
+            targets = table.take(rows[: DRIFT_TARGETS // len(folds)])
+            found[side].append(isolation(targets, unseen, layout, roles))
+    return drift_between(*(np.concatenate(side) for side in found))
 
 
 def drift_between(members: FloatArray, nonmembers: FloatArray) -> float:
@@ -155,7 +166,7 @@ def prepare(
     isolations, masks = [], []
     for fold in folds:
         targets = joined(encoded["members"].take(fold.members), encoded["nonmembers"].take(fold.nonmembers))
-        reference = encoded["nonmembers"].take(fold.reference)
+        reference = _reference(encoded["members"], encoded["nonmembers"], fold)
         isolations.append(isolation(targets, reference, layout, roles))
         values = {"tail": isolations[-1]}
         values |= {name: EXPOSURES[name](targets, reference, layout, roles) for name in strata if name not in values}
@@ -166,5 +177,6 @@ def prepare(
         roles=roles,
         folds=folds,
         isolations=tuple(isolations),
+        drifted=_drift(encoded["members"], encoded["nonmembers"], folds, layout, roles),
         strata=tuple(masks),
     )

@@ -7,8 +7,9 @@ alone keeps the membership and joins it to the scores afterwards. So no attack c
 adding one is one file: a `name`, a `threat`, `endpoints` and `score`. A `QueryAttack` makes predicates from the release
 instead (`queries`) and sees no target at all; the harness asks them of a table of members and of one of nonmembers.
 
-The people are cut in five folds. Fold f attacks its own members and nonmembers and takes the *other* folds' nonmembers
-as reference, so that every holdout row is a target once and reference four times, never both in one view.
+The people are cut in five folds. Fold f attacks its own members and nonmembers; its reference is drawn from the *other*
+folds without a look at who is a member, so that nobody is target and reference in one view, and scores are
+exchangeable between members and nonmembers whom nothing betrays.
 
 >>> ThreatModel(access="no_box", knowledge="one full record").access
 'no_box'
@@ -35,7 +36,7 @@ PlantKind = Literal["random", "tail", "rare", "group", "canaries", "paraphrases"
 EXPOSED: tuple[Stratum, ...] = ("tail", "rare", "group")
 NEIGHBOURS = 5
 DENSITY_ROWS = 8192
-Statistic = Literal["auc", "tpr_excess", "rate_excess", "mean_excess", "singled_excess"]
+Statistic = Literal["auc", "roc_excess", "tpr_excess", "rate_excess", "mean_excess", "singled_excess"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +67,11 @@ class Endpoint:
     Attributes:
         name: as printed, such as `tpr_excess@fpr=0.01`.
         score: key of the score array that it reads.
-        statistic: how scores become one effect.
+        statistic: how scores become one effect; `roc_excess` reads the ROC curve at `fpr`, `tpr_excess` takes the rates
+            at a cut that other nonmembers placed, for scores that are tied for nearly everybody.
         stratum: `all` targets, or one of the exposed tenths of `attacks.targets`: `tail`, `rare`, `group`.
         limit_id: the key of its limit in the policy.
-        fpr: false positive rate of the cut, for `tpr_excess`.
+        fpr: false positive rate of the cut, for `roc_excess` and `tpr_excess`.
         covariate: key of a score array that is blind to the release and explains which targets are easy, for
             `mean_excess`.
         among: key of a score array that is blind to the release and 1 for the targets that are asked about; None for
@@ -130,7 +132,7 @@ class AttackView:
         release: the synthetic rows.
         planted: rows added to the release by a positive control, else None; part of the release for the attack.
         targets: people to attack, members and nonmembers in random order.
-        reference: real rows known not to be in the training data, disjoint from the targets.
+        reference: real rows of the same population, in training or not, disjoint from the targets.
         isolation: float64 (targets,), mean distance to the five nearest reference rows.
         layout: meaning of codes and dimensions.
         roles: declared column roles.

@@ -57,6 +57,8 @@ ATTACKS: Mapping[str, str] = MappingProxyType(
 """Attack by name."""
 PER_SECRET = ("attribute_inference", "attribute_forest", "reconstruction")
 """Attacks that are built once for each sensitive column."""
+HALVED_COLUMNS = 12
+"""Fewest columns of which a half is taken to name a person: with fewer, `subspace` is not asked by a named suite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +84,16 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "canaries": Suite(attacks=(), strata=(), trials=10, max_targets=None),
         "quick": Suite(attacks=("verbatim", "nearest_neighbour"), strata=("all", "tail"), trials=5, max_targets=4_000),
         "standard": Suite(
-            attacks=("verbatim", "nearest_neighbour", "attribute_inference"),
+            attacks=("verbatim", "nearest_neighbour", "subspace", "attribute_inference"),
             strata=("all", "tail"),
             trials=10,
             max_targets=None,
-            omitted=("inference.attribute.tail", "inference.attribute.scarce"),
+            omitted=(
+                "membership.subspace.tpr",
+                "membership.subspace.tail",
+                "inference.attribute.tail",
+                "inference.attribute.scarce",
+            ),
         ),
         "full": Suite(attacks=tuple(ATTACKS), strata=("all", *EXPOSED), trials=10, max_targets=None),
     }
@@ -97,8 +104,8 @@ def silent(name: str, done: int, total: int, detail: str) -> None:
     """Progress that says nothing."""
 
 
-def build(suite: Suite, roles: Roles) -> tuple[list[Attack | QueryAttack], list[NotApplicable]]:
-    """The suite's attacks for these roles, and those that have nothing to attack."""
+def build(suite: Suite, roles: Roles, columns: int) -> tuple[list[Attack | QueryAttack], list[NotApplicable]]:
+    """The suite's attacks for these roles and so many columns, and those that have nothing to attack."""
     attacks: list[Attack | QueryAttack] = []
     absent = []
     for name in suite.attacks:
@@ -106,6 +113,9 @@ def build(suite: Suite, roles: Roles) -> tuple[list[Attack | QueryAttack], list[
         factory: Any = getattr(import_module(module), attribute)
         if name == "record_linkage" and not roles.quasi_identifiers:
             absent.append(NotApplicable(name=name, reason="No quasi-identifier is declared to look a person up by."))
+        elif name == "subspace" and columns < HALVED_COLUMNS:
+            reason = f"Half of fewer than {HALVED_COLUMNS} columns tells nobody from others."
+            absent.append(NotApplicable(name=name, reason=reason))
         elif name not in PER_SECRET:
             attacks.append(factory())
         elif roles.sensitive:
@@ -116,7 +126,7 @@ def build(suite: Suite, roles: Roles) -> tuple[list[Attack | QueryAttack], list[
 
 
 def run(
-    suite: str | Sequence[Attack | QueryAttack] = "standard",
+    suite: str | Suite | Sequence[Attack | QueryAttack] = "standard",
     *,
     release: pd.DataFrame,
     members: pd.DataFrame | None,
@@ -131,7 +141,8 @@ def run(
     """Attacks a release and decides.
 
     Args:
-        suite: `quick`, `standard`, or attacks of your own.
+        suite: `quick`, `standard`, `full`, a `Suite`, or attacks of your own. Without trials no leak is planted: a
+            leak fails all the same, and nothing can pass.
         release: synthetic rows.
         members: rows that the generator was trained on (canaries not among them). None if there are too few to compare:
             every endpoint on real rows is then asked, and inconclusive.
@@ -152,7 +163,7 @@ def run(
     """
     roles = roles or Roles()
     bars = resolve_limits(limits)
-    settings, attacks, absent = _resolve(suite, roles)
+    settings, attacks, absent = _resolve(suite, roles, sum(column != roles.unit for column in release))
     endpoints = [(attack, tuple(e for e in attack.endpoints(roles) if settings.asks(e))) for attack in attacks]
     family = sum(len(asked) for _, asked in endpoints) + (canaries is not None)
     for limit_id in [e.limit_id for _, asked in endpoints for e in asked] + ["canary.auc"] * (canaries is not None):
@@ -201,12 +212,14 @@ def run(
 
 
 def _resolve(
-    suite: str | Sequence[Attack | QueryAttack], roles: Roles
+    suite: str | Suite | Sequence[Attack | QueryAttack], roles: Roles, columns: int
 ) -> tuple[Suite, list[Attack | QueryAttack], list[NotApplicable]]:
+    if isinstance(suite, Suite):
+        return suite, *build(suite, roles, columns)
     if isinstance(suite, str):
         if suite not in SUITES:
             raise AttackParameterError(f"There is no suite {suite!r}.", f"Use one of {', '.join(SUITES)}.")
-        return SUITES[suite], *build(SUITES[suite], roles)
+        return SUITES[suite], *build(SUITES[suite], roles, columns)
     return Suite(attacks=(), strata=("all", *EXPOSED), trials=10, max_targets=None), list(suite), []
 
 
@@ -254,11 +267,11 @@ def _attack(
     keys = wanted(attack, asked, people.roles)
     scores = [look(attack, c, c.view, keys, rng) for c in cohorts]
     counts = {e: denominators(e, cohorts, scores) for e in asked}
-    drift = people.drift()
+    drift = people.drifted
     effects: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     baseline: dict[Endpoint, Effect | None] = dict.fromkeys(asked)
     positive = {}
-    if all(len(c.view.reference) for c in folds):
+    if all(len(c.view.reference) and len(f.unseen) for c, f in zip(folds, people.folds, strict=True)):
         controls = negative_scores(attack, asked, folds, rng)
         effects = {e: measure(e, cohorts, scores) for e in asked}
         baseline = {e: measure(e, folds, controls) for e in asked}

@@ -125,10 +125,7 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
             "Split them at random."
         )
     elif m.effect.upper(strict) < chance - (limit - chance):
-        reason = (
-            "The release is closer to the holdout than to the training rows: the two tables may be swapped, or the "
-            "holdout was used for training."
-        )
+        reason = _backwards(m)
     elif m.positive is not None and m.positive.kind == "paraphrases" and not m.positive.caught:
         reason = _no_power(m)
     elif m.effect.upper(FAMILY_ALPHA) >= limit:
@@ -139,6 +136,19 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
         verdict = "pass"
         reason = f"The upper bound is below the limit, and {_plants(m)} of {m.positive.fraction:.1%} were caught."
     return Decision(verdict=verdict, reason=reason, alpha=alpha, confounded=confounded)
+
+
+def _backwards(m: Measurement) -> str:
+    if m.endpoint.statistic in ("auc", "roc_excess", "tpr_excess"):
+        found = "The release is closer to the holdout than to the training rows"
+    elif m.endpoint.statistic == "mean_excess":
+        found = "Secrets of holdout rows are guessed better than those of training rows"
+    else:
+        found = "The release finds holdout rows more often than training rows"
+    return (
+        f"{found}, by more than the limit: the two tables may be swapped, the holdout may have been used for training, "
+        "or the attack favours the smaller group. Check the split."
+    )
 
 
 def _plants(m: Measurement) -> str:

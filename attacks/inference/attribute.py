@@ -52,7 +52,7 @@ class AttributeInference:
 
     column: str
     name: str
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 4_000
 
@@ -136,15 +136,20 @@ def scarce(view: AttackView, column: str) -> FloatArray:
 
 
 def _distinct(rows: Encoded, dims: NDArray[np.intp], at: int, layout: Layout) -> _Key:
-    """Groups rows by the known columns; the guess is the most frequent category or the median number."""
+    """Groups rows by the known columns; the guess is the most frequent category or the median number.
+
+    Of two numbers in the middle it is the one nearer to the middle of the column, which negation does not change.
+    """
     known = np.delete(rows.codes, at, axis=1)
     _, first, group = np.unique(known, axis=0, return_index=True, return_inverse=True)
     group, secret, ranks = group.ravel(), rows.codes[:, at], layout.ranks[at]
     if ranks is not None:
         order = np.lexsort((np.where(secret < 0, 2.0, ranks[secret]), group))
         sizes = np.bincount(group)
-        middle = np.concatenate([[0], np.cumsum(sizes)[:-1]]) + (sizes - 1) // 2
-        return _Key(rows.points[first][:, dims], secret[order[middle]])
+        start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        low, high = (secret[order[start + place]] for place in ((sizes - 1) // 2, sizes // 2))
+        off = [np.where(side < 0, 1.0, np.abs(ranks[side] - 0.5)) for side in (low, high)]
+        return _Key(rows.points[first][:, dims], np.where(off[1] < off[0] - 1e-12, high, low))
     pairs, counts = np.unique(np.stack([group, secret], axis=1), axis=0, return_counts=True)
     order = np.lexsort((counts, pairs[:, 0]))
     last = np.searchsorted(pairs[order, 0], np.arange(len(first)), side="right") - 1
@@ -155,5 +160,5 @@ def _right(guess: NDArray[np.int32], truth: NDArray[np.int32], ranks: FloatArray
     if ranks is None:
         return np.asarray(guess == truth, dtype=np.float64)
     present = (guess >= 0) & (truth >= 0)
-    near = np.abs(ranks[guess] - ranks[truth]) <= RANK_TOLERANCE
+    near = np.abs(ranks[guess] - ranks[truth]) <= RANK_TOLERANCE + 1e-9
     return np.asarray(np.where(present, near, guess == truth), dtype=np.float64)

@@ -39,7 +39,7 @@ class AttributeForest:
 
     column: str
     name: str
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 4_000
 

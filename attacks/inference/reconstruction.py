@@ -48,7 +48,7 @@ class Reconstruction:
 
     column: str
     name: str
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 10_000
 

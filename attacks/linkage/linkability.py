@@ -61,7 +61,7 @@ class Linkability:
     """Whether the release links the two parts of a member's record better than those of a holdout row."""
 
     name: str = "linkability"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 10_000
 

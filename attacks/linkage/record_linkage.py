@@ -43,7 +43,7 @@ class RecordLinkage:
     """Excess of members at risk of being linked rightly by their quasi-identifiers."""
 
     name: str = "record_linkage"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 10_000
 
@@ -138,5 +138,5 @@ def _agreement(
 def _agree(one: NDArray[np.int32], two: NDArray[np.int32], ranks: FloatArray | None) -> NDArray[np.bool_]:
     if ranks is None:
         return np.asarray(one == two)
-    near = np.abs(ranks[one] - ranks[two]) <= RANK_TOLERANCE
+    near = np.abs(ranks[one] - ranks[two]) <= RANK_TOLERANCE + 1e-9
     return np.where((one >= 0) & (two >= 0), near, one == two)

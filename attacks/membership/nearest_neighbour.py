@@ -39,7 +39,7 @@ class NearestNeighbour:
     """Membership inference from calibrated distances."""
 
     name: str = "nearest_neighbour"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 10_000
 
@@ -51,7 +51,7 @@ class NearestNeighbour:
             Endpoint(
                 name="tpr_excess@fpr=0.01",
                 score="closeness",
-                statistic="tpr_excess",
+                statistic="roc_excess",
                 stratum="all",
                 limit_id=f"{base}.tpr",
                 fpr=0.01,
@@ -60,7 +60,7 @@ class NearestNeighbour:
                 Endpoint(
                     name="tpr_excess@fpr=0.05",
                     score="closeness",
-                    statistic="tpr_excess",
+                    statistic="roc_excess",
                     stratum=stratum,
                     limit_id=f"{base}.{stratum}",
                     fpr=0.05,

@@ -48,7 +48,7 @@ class Subspace:
     """Membership inference from calibrated distances in two parts of the columns."""
 
     name: str = "subspace"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = 10_000
 
@@ -62,7 +62,7 @@ class Subspace:
                 Endpoint(
                     name=f"tpr_excess@fpr={fpr}",
                     score="closeness",
-                    statistic="tpr_excess",
+                    statistic="roc_excess",
                     stratum=stratum,
                     limit_id=f"{base}.{limit}",
                     fpr=fpr,

@@ -74,7 +74,7 @@ class TextPopulation:
         view = TextView(
             release=self.release,
             targets=everyone.take(rows),
-            reference=self.nonmembers.take(fold.reference),
+            reference=self.nonmembers.take(fold.unseen),
             shared=self.shared,
         )
         strata: Mapping[str, NDArray[np.bool_]] = {TAIL: self.tails[f][rows]}
@@ -98,7 +98,7 @@ def prepare_texts(
         view = TextView(
             release=theirs,
             targets=joined(ours.take(fold.members), theirs.take(fold.nonmembers)),
-            reference=theirs.take(fold.reference),
+            reference=theirs.take(fold.unseen),
         )
         surprises.append(surprise(view))
     return TextPopulation(

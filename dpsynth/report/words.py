@@ -161,13 +161,21 @@ _ENDPOINTS: Final[Mapping[str, str]] = {
     "tpr_excess": "members found beyond chance",
     "match_excess": "copies of members beyond those of others",
     "success_gap": "right guesses beyond those for others",
+    "link_excess": "members' halves joined beyond chance",
+    "singled_excess": "members described alone beyond others, of all descriptions",
+    "at_risk_excess": "members linked to their own row beyond others",
 }
 
 
 def endpoint_words(name: str) -> str:
     """What an attack's value is: `tpr_excess@fpr=0.01` is "members found beyond chance, at 1 % false alarms"."""
-    base, _, rate = name.partition("@fpr=")
+    base, _, among = name.partition("@")
     label = _ENDPOINTS.get(base, base.replace("_", " "))
+    if among == "scarce":
+        return f"{label}, where the secret is scarce"
+    if base == "at_risk_excess":
+        return f"{label}, at a risk above {among}"
+    rate = among.removeprefix("fpr=")
     try:
         return f"{label}, at {100 * float(rate):.3g} % false alarms" if rate else label
     except ValueError:

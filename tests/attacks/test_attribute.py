@@ -95,7 +95,7 @@ def test_standard_asks_one_question_a_secret_and_full_seven_more():
 
     def asked(suite):
         found = [
-            e.limit_id for a in build(SUITES[suite], roles)[0] for e in a.endpoints(roles) if SUITES[suite].asks(e)
+            e.limit_id for a in build(SUITES[suite], roles, 12)[0] for e in a.endpoints(roles) if SUITES[suite].asks(e)
         ]
         return sorted(limit for limit in found if limit.startswith("inference"))
 

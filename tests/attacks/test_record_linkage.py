@@ -90,10 +90,10 @@ def test_a_planted_row_that_the_release_has_already_changes_no_risk():
 
 
 def test_without_quasi_identifiers_it_is_listed_as_not_applicable():
-    built, absent = build(SUITES["full"], Roles(sensitive=("job",)))
+    built, absent = build(SUITES["full"], Roles(sensitive=("job",)), 12)
     assert "record_linkage" not in {a.name for a in built}
     assert "record_linkage" in {a.name for a in absent}
-    built, absent = build(SUITES["full"], Roles(quasi_identifiers=QUASI))
+    built, absent = build(SUITES["full"], Roles(quasi_identifiers=QUASI), 12)
     assert "record_linkage" in {a.name for a in built}
     assert "record_linkage" not in {a.name for a in absent}
 

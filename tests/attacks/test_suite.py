@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -62,6 +63,42 @@ def test_a_leak_of_one_percent_on_coarse_rows_is_named_as_below_what_is_seen():
     report = attacks.audit(members, leaking(members, 0.01, rng), holdout, suite="quick")
     assert report.verdict != "fail"
     assert min(r.detectable for r in report.attacks) > 0.01
+
+
+def wide(rows: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Six numbers and six categories, the least that is halved."""
+    numbers = {f"n{at}": rng.normal(size=rows).round(2) for at in range(6)}
+    return pd.DataFrame({**numbers, **{f"c{at}": rng.choice(list("abcde"), rows) for at in range(6)}})
+
+
+def test_standard_sees_a_wide_table_whose_every_number_was_shifted():
+    rng = np.random.default_rng(13)
+    members, holdout = split(wide(3000, rng), rng, (0.6, 0.4))
+    hidden = members.assign(**{f"n{at}": members[f"n{at}"] + 3.0 for at in range(6)})
+    verdicts = {(r.name, r.endpoint): r.verdict for r in attacks.audit(members, hidden, holdout).attacks}
+    assert verdicts["subspace", "auc"] == "fail"
+    clean = attacks.audit(members, independent(members, 1800, rng), holdout)
+    assert next(r for r in clean.attacks if r.name == "subspace").verdict == "pass"
+
+
+def test_half_of_a_narrow_table_is_not_asked_for():
+    rng = np.random.default_rng(14)
+    table = wide(900, rng).drop(columns="c5")
+    for suite in ("standard", "full"):
+        report = attacks.audit(table[:500], table[:500], table[500:].reset_index(drop=True), suite=suite)
+        assert not any(r.name == "subspace" for r in report.attacks)
+        assert "fewer than 12 columns" in {i.name: i.reason for i in report.not_applicable}["subspace"]
+
+
+def test_without_plantings_a_leak_fails_all_the_same_and_nothing_passes():
+    rng = np.random.default_rng(15)
+    members, holdout = split(people(2000, rng), rng, (0.6, 0.4))
+    blind = replace(SUITES["quick"], trials=0)
+    asked, full = (attacks.audit(members, members, holdout, suite=suite) for suite in (blind, "quick"))
+    assert [(r.verdict, r.estimate) for r in asked.attacks] == [(r.verdict, r.estimate) for r in full.attacks]
+    assert asked.verdict == "fail"
+    clean = attacks.audit(members, independent(members, 900, rng), holdout, suite=blind)
+    assert {r.verdict for r in clean.attacks} == {"inconclusive"}
 
 
 def test_swapping_members_and_holdout_of_a_copy_does_not_pass():

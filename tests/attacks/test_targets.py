@@ -9,7 +9,7 @@ import pytest
 import attacks
 from attacks.encoding import encode
 from attacks.protocol import EXPOSED, Roles
-from attacks.targets import EXPOSED_SHARE, EXPOSURES, exposed, rare_combination, small_group
+from attacks.targets import EXPOSED_SHARE, EXPOSURES, exposed, rare_combination, small_group, split_folds
 from tests.attacks.worlds import independent, people, split
 
 
@@ -20,6 +20,16 @@ def encoded(frame: pd.DataFrame, reference: pd.DataFrame):
 
 def test_every_stratum_has_a_selector():
     assert set(EXPOSURES) == set(EXPOSED)
+
+
+def test_the_reference_of_a_fold_knows_no_label_and_holds_no_target():
+    members, nonmembers = 700, 300
+    for fold in split_folds(members, nonmembers, np.random.default_rng(0)):
+        assert len(fold.reference) == len(fold.unseen) == 240
+        assert not set(fold.reference) & {*fold.members, *(fold.nonmembers + members)}
+        assert not set(fold.unseen) & set(fold.nonmembers)
+        share = (fold.reference < members).mean()  # of 560 members and 240 nonmembers; five standard deviations
+        assert abs(share - 0.7) < 5 * np.sqrt(0.7 * 0.3 / 240)
 
 
 def test_rarest_pair_of_common_values_is_found():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,28 @@ def test_more_rows_are_advised_only_where_rows_are_what_is_lacking(rows, said):
     [decision] = decide([measured])
     assert decision.verdict == "inconclusive"
     assert said in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("statistic", "said"),
+    [
+        ("auc", "closer to the holdout"),
+        ("mean_excess", "Secrets of holdout rows are guessed better"),
+        ("rate_excess", "finds holdout rows more often"),
+    ],
+)
+def test_an_attack_that_does_better_on_the_holdout_says_what_it_did_better(statistic, said):
+    endpoint = replace(ASKED, statistic=statistic)
+    effect = NormalEffect(estimate=endpoint.chance - 0.3, se=0.01, method="normal")
+    limit = Limit(value=endpoint.chance + 0.05, planted=0.1)
+    [decision] = decide(
+        [Measurement(
+            endpoint=endpoint, limit=limit, members=900, nonmembers=600, effect=effect, control=None, positive=CAUGHT
+        )]
+    )  # fmt: skip
+    assert decision.verdict == "inconclusive"
+    assert said in decision.reason
+    assert "swapped" in decision.reason
 
 
 def test_failing_is_corrected_for_the_family():

@@ -17,7 +17,7 @@ from dpsynth.release.policy import Policy, default_policy, default_policy_text, 
 
 def test_default_policy_holds_the_public_limit_of_all_that_standard_asks():
     standard = SUITES["standard"]
-    attacks, _ = build(standard, Roles(sensitive=("secret",)))
+    attacks, _ = build(standard, Roles(sensitive=("secret",)), 12)
     asked = {e.limit_id for attack in attacks for e in attack.endpoints(Roles()) if standard.asks(e)}
     limits = {name: DEFAULT_LIMITS["public"][name].value for name in {*asked, "canary.auc"}}
     assert default_policy().attack_limits() == limits

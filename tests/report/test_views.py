@@ -124,6 +124,11 @@ def test_names_become_words_and_unknown_names_stay_readable() -> None:
     assert attack_words("<b>").title == "<b>"
     assert endpoint_words("tpr_excess@fpr=0.001") == "members found beyond chance, at 0.1 % false alarms"
     assert endpoint_words("odd@fpr=x") == "odd (x)"
+    assert endpoint_words("success_gap@scarce") == "right guesses beyond those for others, where the secret is scarce"
+    assert (
+        endpoint_words("at_risk_excess@0.09") == "members linked to their own row beyond others, at a risk above 0.09"
+    )
+    assert endpoint_words("singled_excess") == "members described alone beyond others, of all descriptions"
     assert rule_words("epsilon_total") == "Epsilon of all releases of this data"
 
 
