@@ -51,7 +51,7 @@ class NearestNeighbour:
             Endpoint(
                 name="tpr_excess@fpr=0.01",
                 score="closeness",
-                statistic="roc_excess",
+                statistic="tpr_excess",
                 stratum="all",
                 limit_id=f"{base}.tpr",
                 fpr=0.01,
