@@ -301,6 +301,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "workspace/datasets.py": "register: column names",
         "tabular/records/public_prior.py": "a prior that is declared public",
         "cli/commands/tables.py": "audit and evaluate on anybody's data: reports, no release",
+        "cli/commands/texts.py": "audit of anybody's texts: a report, no release",
     },
 }
 
