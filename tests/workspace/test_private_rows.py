@@ -285,6 +285,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "pipeline.py": "itself",
         "workspace/synthesis.py": "on rows that a capability opened",
         "workspace/public.py": "on data declared public",
+        "workspace/procedure.py": "an audit of a generator on anybody's rows: a report, no release",
     },
     "prepare": {
         "schema/checks.py": "itself",
