@@ -72,6 +72,19 @@ def access_fields(books: Books, reservation_id: str, token: str) -> Fields:
     return _about(reservation)
 
 
+def check_read_before(books: Books, reservation_id: str, token: str) -> None:
+    """Return if the reservation is open and was read with this token.
+
+    Raises:
+        ReservationRefused: it is not, or was not.
+    """
+    reservation = open_reservation(books, reservation_id)
+    if not hmac.compare_digest(reservation.token_hash, token_hash(reservation_id, token)):
+        raise ReservationRefused("The token does not belong to this reservation.", "Reserve, then read.")
+    if not reservation.accessed:
+        raise ReservationRefused("The reservation was never read, so there is no run to go on.", "Use its token.")
+
+
 def commit_fields(
     books: Books,
     reservation_id: str,

@@ -40,7 +40,7 @@ from accounting.ledger.capability import Capabilities, ReadCapability
 from accounting.ledger.chain import no_genesis
 from accounting.ledger.composition import Composition, FilterName
 from accounting.ledger.entry import JSON, SCHEMA, Entry, Kind, Row, seal, stamp
-from accounting.ledger.errors import BudgetRefused
+from accounting.ledger.errors import BudgetRefused, CapabilityRefused
 from accounting.ledger.evidence.checkpoint import Checkpoint, sign_head
 from accounting.ledger.pricing import price_run
 from accounting.ledger.rotation import rotation_fields
@@ -270,6 +270,32 @@ class Ledger(LedgerWriter):
         """
         self._capabilities.take(capability, commitment=commitment, plan_digest=plan.digest())
         bodies.open_reservation(self._read(), capability.reservation_id)
+
+    def redeem_again(self, reservation_id: str, token: str, *, commitment: str, plan: EventTree) -> None:
+        """Return if an interrupted run may read on: its reservation is open and was read under this very token.
+
+        No entry is written: the read was recorded, the price is held, and only one commit can close it. That nothing is
+        released twice is the caller's proof (`dpsynth.workspace.interrupted`).
+
+        Args:
+            reservation_id: an open reservation.
+            token: which `check_token` used up.
+            commitment: of the data that would be read.
+            plan: the events that would run.
+
+        Raises:
+            ReservationRefused: closed, never read, or the token is not its own.
+            CapabilityRefused: it is for other data or another plan.
+        """
+        books = self._read()
+        bodies.check_read_before(books, reservation_id, token)
+        run = books.reservations[reservation_id]
+        of = books.budgets[run.budget_id].commitment, EventTree.from_json(run.plan).digest()
+        if of != (commitment, plan.digest()):
+            raise CapabilityRefused(
+                "The reservation is for another data set or another plan than the run that would go on.",
+                "Go on with the settings that it was reserved for.",
+            )
 
     def commit(self, reservation_id: str, events: EventTree, *, facts: Mapping[str, JSON] | None = None) -> Entry:
         """Charge what ran and free the rest of the reservation.

@@ -6,7 +6,8 @@ here is bytes and the contract. Samples and noise of the remaining steps are fre
 checkpoint are run again: their sums were never kept, so the run as it ends holds each step once, and its event counts
 `steps` and no more.
 
-A checkpoint belongs to one run: `label` binds it to schedule and shapes, and a store to one reservation.
+A checkpoint belongs to one run: `label` binds it to the schedule and to the untrained network, whose biases come from
+that run's own measurements, and a store binds it to one reservation.
 
 >>> memory = Memory()
 >>> memory.save(b"state"); memory.load()

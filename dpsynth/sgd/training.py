@@ -132,7 +132,8 @@ def train(
         raise ParameterError("Expected the released number of units to be at least 1.")
     copies = {name: arrays.on_cpu(parameter) for name, parameter in network.parameters.items()}
     optimiser = Adam(copies, rate=rate, steps=schedule.steps)
-    step = _resume(network, optimiser, schedule, checkpoints)
+    label = "" if checkpoints is None else _label(network, schedule)
+    step = _resume(network, optimiser, label, checkpoints)
     sampler = PoissonSampler(units.count, schedule.probability, noise)
     normals = GaussianNoise(noise)
     while step < schedule.steps:
@@ -143,7 +144,7 @@ def train(
         step += 1
         progress("train", step, schedule.steps)
         if checkpoints is not None and every and step % every == 0 and step < schedule.steps:
-            checkpoints.save(pack(_label(network, schedule), step, _state(optimiser)))
+            checkpoints.save(pack(label, step, _state(optimiser)))
     optimiser.average()
     _put_back(network, optimiser)
     if not all(arrays.finite(parameter) for parameter in network.parameters.values()):
@@ -211,10 +212,16 @@ def _put_back(network: Network, optimiser: Adam) -> None:
 
 
 def _label(network: Network, schedule: Schedule) -> str:
-    """What a checkpoint must agree with: the schedule and the shapes of the parameters; public facts."""
-    shapes = sorted((name, tuple(parameter.shape)) for name, parameter in network.parameters.items())
-    facts = (str(schedule.probability), schedule.steps, str(schedule.sigma), str(schedule.clip), shapes)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+    """What a checkpoint must agree with: the schedule and the untrained network, whose biases are released shares.
+
+    A state that was trained from other measurements is refused: both would be released, and only one was paid for.
+    """
+    facts = (str(schedule.probability), schedule.steps, str(schedule.sigma), str(schedule.clip))
+    hasher = hashlib.sha256(repr(facts).encode())
+    for name, parameter in sorted(network.parameters.items()):
+        array = arrays.on_cpu(parameter)
+        hasher.update(repr((name, array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes())
+    return hasher.hexdigest()
 
 
 def _state(optimiser: Adam) -> dict[str, NDArray[Any]]:
@@ -224,12 +231,12 @@ def _state(optimiser: Adam) -> dict[str, NDArray[Any]]:
     return saved
 
 
-def _resume(network: Network, optimiser: Adam, schedule: Schedule, checkpoints: Checkpoints | None) -> int:
+def _resume(network: Network, optimiser: Adam, label: str, checkpoints: Checkpoints | None) -> int:
     """Steps that were taken already; their state is put in place."""
     saved = checkpoints.load() if checkpoints is not None else None
     if saved is None:
         return 0
-    step, found = unpack(saved, _label(network, schedule))
+    step, found = unpack(saved, label)
     for name, array in optimiser.parameters.items():
         array[...] = found[f"parameter/{name}"]
         for part, held in optimiser.state[name].items():

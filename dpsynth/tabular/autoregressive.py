@@ -32,11 +32,13 @@ from numpy.typing import NDArray
 from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ParameterError, SchemaError
-from dpsynth.core.noise import NoiseSource
+from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress, silent
+from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
+from dpsynth.sgd.checkpoint import Checkpoints
 from dpsynth.sgd.device import device
 from dpsynth.sgd.training import Units, train
 from dpsynth.tabular.allocation import Shares
@@ -98,6 +100,8 @@ class Autoregressive:
         steps: how many; by the recipe of epsilon if left out.
         pairs_per_column: pair tables measured after training for each column.
         device: where it is trained: auto, cpu, cuda, or a GPU by number such as cuda:1.
+        checkpoints: where the state of training is kept; a workspace hands in a sealed one.
+        every: steps between two states.
     """
 
     name: ClassVar[str] = "autoregressive"
@@ -110,6 +114,8 @@ class Autoregressive:
     steps: int | None = None
     pairs_per_column: float = 1.0
     device: str = "auto"
+    checkpoints: Checkpoints | None = field(default=None, repr=False, compare=False)
+    every: int = 50
 
     def plan(
         self, schema: Schema, unit: PrivacyUnit, *, epsilon: Decimal | str | float, delta: Decimal | str | float
@@ -165,6 +171,8 @@ class Autoregressive:
         columns = columns_of(head.binnings, order, head.total)
         rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
         made = network(self.network).fresh(columns, rng, device=self._place(), **self.options)
+        if isinstance(noise, ReplayedNoise):
+            noise = SystemNoise()  # up to here a run that goes on repeats itself, from here on nothing is repeated
         events = head.events
         if plan.settings.training is not None:
             events = (*events, self._train(made, table, head, order, columns, plan, noise, progress))
@@ -229,6 +237,8 @@ class Autoregressive:
             rate=self.rate,
             noise=noise,
             progress=progress,
+            checkpoints=self.checkpoints,
+            every=self.every,
         )
 
 

@@ -2,6 +2,7 @@
 
     prepare      read, checked and split; what the checks say is for the operator (`dpsynth.schema.checks`)
     to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
+    to_resume    the same rows again                     for the reservation of an interrupted run, with its token
     to_count     both parts, for a noisy histogram      for a ReadCapability, which this uses up
     to_compare   both parts, for attacks and quality      for a reservation that was committed
     to_fit_unprotected   the training rows, for a baseline      for an `unprotected` entry that has no draft yet
@@ -81,6 +82,24 @@ class PrivateRows:
         """
         self._check(ledger)
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
+        return bounded(self._parts.train, self.unit, bound_key)
+
+    def to_resume(self, ledger: Ledger, reservation_id: str, token: str, plan: EventTree, *, bound_key: bytes) -> Table:
+        """The training rows again, the same ones, for a run that was interrupted after it read them.
+
+        Args:
+            ledger: the workspace's.
+            reservation_id: of the run; open, and read before.
+            token: its own, used up.
+            plan: the events that will have run.
+            bound_key: the same as for `to_fit`.
+
+        Raises:
+            CapabilityRefused: it is for other data or another plan, or the ledger is not the workspace's.
+            ReservationRefused: closed, never read, or the token is not its own.
+        """
+        self._check(ledger)
+        ledger.redeem_again(reservation_id, token, commitment=self.commitment, plan=plan)
         return bounded(self._parts.train, self.unit, bound_key)
 
     def to_count(self, ledger: Ledger, capability: ReadCapability, plan: EventTree) -> Split:

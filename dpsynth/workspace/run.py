@@ -205,6 +205,7 @@ def _draft(
         canaries=wanted.canaries,
         progress=progress,
         warn=warn,
+        resume=None,
     )
     write_json(memory, {"draft": draft.name})
     return draft

@@ -7,13 +7,15 @@
 5. sample as many rows as the released total says, seal them, the canaries and the model
 6. record the attempt, write draft.json
 
-An error or an interruption after step 2 leaves the reservation, and the reservation counts as spent.
+An error or an interruption after step 2 leaves the reservation, and the reservation counts as spent. A run whose
+generator keeps its state goes on under it (`interrupted`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +28,7 @@ import dpsynth
 from accounting.ledger import Ledger, Reservation, ReservationRecord
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from dpsynth.core.errors import DpsynthError, ParameterError
-from dpsynth.core.noise import SystemNoise
+from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.data.arrow_numpy import array_of
 from dpsynth.pipeline import Fitted, PlantedCanaries, fit_model
@@ -42,6 +44,7 @@ from dpsynth.tabular.protocol import Generator, Plan
 from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
 from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.interrupted import Resumable, SealedRun, nothing_to_resume, request, waiting
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, open_source
@@ -65,6 +68,7 @@ def synthesize(
     canaries: int,
     progress: Progress,
     warn: Callable[[str], None],
+    resume: bool | None = False,
 ) -> Draft:
     """See `Workspace.synthesize`."""
     from dpsynth.workspace.draft import Draft
@@ -80,24 +84,39 @@ def synthesize(
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
-        run_id = f"{record.name}-{next_number(workspace, record, runs_on(ledger, record)):04d}"
+        asked = request(made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries)
+        runs = runs_on(ledger, record)
+        found = None if resume is False else waiting(
+            workspace, runs, budget.budget_id, record.commitment, plan, asked
+        )  # fmt: skip
+        if resume and found is None:
+            raise nothing_to_resume()
+        if found is None:
+            run_id, read_before = f"{record.name}-{next_number(workspace, record, runs):04d}", False
+            try:
+                reservation = ledger.reserve(
+                    budget.budget_id,
+                    plan.tree,
+                    delta=delta,
+                    run_id=run_id,
+                    purpose="synthesis",
+                    policy_digest=policy.digest(),
+                )
+            except LedgerExceeded as short:
+                raise BudgetExceeded(short, record.name) from None
+            kept = SealedRun.of(workspace, reservation.id, record.commitment)
+            if isinstance(made_by, Resumable):
+                kept.begin(reservation, asked)
+        else:
+            kept, reservation, run = found
+            run_id, read_before = run.run_id, run.accessed
         try:
-            reservation = ledger.reserve(
-                budget.budget_id,
-                plan.tree,
-                delta=delta,
-                run_id=run_id,
-                purpose="synthesis",
-                policy_digest=policy.digest(),
-            )
-        except LedgerExceeded as short:
-            raise BudgetExceeded(short, record.name) from None
-        try:
-            fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress)
+            fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress, kept, read_before)
         except KeyboardInterrupt:
-            raise Interrupted(reservation) from None
+            raise Interrupted(reservation, resumable=isinstance(made_by, Resumable)) from None
         except BaseException:
             ledger.abort(reservation.id, "the fit failed", data_was_read=True)
+            kept.destroy()
             raise
         model = fitted.model
         facts = {"run_id": run_id, "generator": model.generator}
@@ -105,6 +124,7 @@ def synthesize(
         facts |= {} if prior is None else {"prior_sha256": prior}
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
+        kept.destroy()
         seed = os.urandom(32)
         sample = model.sample(rows or max(model.rows, 1), np.random.default_rng(np.frombuffer(seed, np.uint64)))
         document = _seal(
@@ -127,11 +147,12 @@ class Interrupted(DpsynthError):
 
     exit_code = 130
 
-    def __init__(self, reservation: Reservation) -> None:
+    def __init__(self, reservation: Reservation, *, resumable: bool = False) -> None:
+        again = "Ask for the same with --resume and it goes on; or close it" if resumable else "Close it"
         super().__init__(
             f"Interrupted. The reservation {reservation.id} of epsilon {reservation.guarantee.epsilon} stands and "
             "counts as spent: noise may have been drawn from the data.",
-            f"Close it with a reason: dpsynth ledger expire {reservation.id} --reason TEXT",
+            f"{again} with a reason: dpsynth ledger expire {reservation.id} --reason TEXT",
         )
 
 
@@ -144,11 +165,20 @@ def _fit(
     plan: Plan,
     canaries: int,
     progress: Progress,
+    kept: SealedRun,
+    read_before: bool,
 ) -> Fitted:
-    capability = ledger.check_token(reservation.id, reservation.token)
     key = workspace.secret(f"bound/{reservation.id}")
-    train = source.rows.to_fit(ledger, capability, plan.tree, bound_key=key)
-    return fit_model(train, source.schema, generator, plan, noise=SystemNoise(), canaries=canaries, progress=progress)
+    if read_before:
+        train = source.rows.to_resume(ledger, reservation.id, reservation.token, plan.tree, bound_key=key)
+    else:
+        capability = ledger.check_token(reservation.id, reservation.token)
+        train = source.rows.to_fit(ledger, capability, plan.tree, bound_key=key)
+    noise: NoiseSource = SystemNoise()
+    if isinstance(generator, Resumable):
+        settled: Any = generator  # a dataclass, as every generator is
+        generator, noise = replace(settled, checkpoints=kept), kept.noise
+    return fit_model(train, source.schema, generator, plan, noise=noise, canaries=canaries, progress=progress)
 
 
 def _seal(

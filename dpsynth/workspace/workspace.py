@@ -319,6 +319,7 @@ class Workspace:
         canaries: int = CANARIES,
         progress: Progress = silent,
         warn: Warn = _quiet,
+        resume: bool | None = False,
     ) -> Draft:
         """Reserve, fit, commit, sample, seal.
 
@@ -334,6 +335,7 @@ class Workspace:
             canaries: public random rows to draw; about half are planted for the canary audit.
             progress: called as steps finish.
             warn: called with what the reader noticed, for the operator only.
+            resume: go on with this very request where it was interrupted, or fail; None: if it was, else anew.
 
         Raises:
             BudgetRefused: no budget, or too little of it; nothing was read by a mechanism.
@@ -354,6 +356,7 @@ class Workspace:
             canaries=canaries,
             progress=progress,
             warn=warn,
+            resume=resume,
         )
 
     def synthesize_unprotected(

@@ -213,7 +213,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_and_counts_every_step_on
     of = schedule(steps=10)
     with pytest.raises(Interrupted):
         run(network, codes, of, checkpoints=kept, every=4, progress=interrupted_at(7))
-    resumed, heard = log_linear(9), []
+    resumed, heard = log_linear(), []
     event = run(resumed, codes, of, seed=2, checkpoints=kept, every=4, progress=lambda *said: heard.append(said[1]))
     assert heard == [5, 6, 7, 8, 9, 10] and event == of.event("seeded")
 
@@ -241,6 +241,16 @@ def test_a_checkpoint_of_another_schedule_is_refused():
     kept.save(b"garbage")
     with pytest.raises(ModelError, match="cannot be read"):
         run(log_linear(), codes, schedule(), checkpoints=kept)
+
+
+def test_a_checkpoint_trained_from_other_measurements_is_refused_for_both_would_be_released():
+    codes, kept = rows_of(50), Memory()
+    with pytest.raises(Interrupted):
+        run(log_linear(), codes, schedule(), checkpoints=kept, every=1, progress=interrupted_at(3))
+    other = log_linear()
+    other.parameters["bias"][0] += np.float32(1e-3)
+    with pytest.raises(ModelError, match="another run"):
+        run(other, codes, schedule(), checkpoints=kept)
 
 
 def test_a_checkpoint_holds_no_rows_and_no_losses():

@@ -85,6 +85,9 @@ def synthesize(
     unprotected: Annotated[
         bool, typer.Option("--unprotected", help="private data and a baseline: read it without any protection")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with this very request where it was interrupted; autoregressive")
+    ] = False,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -115,6 +118,8 @@ def synthesize(
     if epsilon is None:
         raise typer.BadParameter("missing: how much may be learned of one person, such as 1", param_hint="--epsilon")
     made_by = _starting_from(generator, prior)
+    if resume and public:
+        raise typer.BadParameter("--resume goes on with a run that a budget paid for; --public has none")
     if save_model is not None and not public:
         raise typer.BadParameter("--save-model needs --public; the model of a private draft is sealed with it")
     if public and output is not None:
@@ -140,6 +145,7 @@ def synthesize(
             canaries=canaries,
             progress=progress,
             warn=terminal.warn,
+            resume=resume,
         )
     facts = made.document
     paid = made.budget
