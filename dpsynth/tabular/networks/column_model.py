@@ -1,7 +1,8 @@
 """A trained network with its released tables: what `autoregressive` returns.
 
 Its law is the network's, times the factors of raking (`finishing.raking`). Rows are drawn `OVER` times too many, raked
-onto the released tables and drawn by weight. Under a condition the evidence's probability is a weight like the factors,
+onto the released tables, drawn by weight and moved towards the pool's pair tables (`finishing.moving`). Under a
+condition they are drawn by weight alone: the evidence's probability is a weight like the factors,
 so conditions hold exactly and their law is right as the pool grows; gaps are filled by the best of `CANDIDATES` rows.
 """
 
@@ -24,6 +25,7 @@ from dpsynth.tabular.conditions.conditional import Codes
 from dpsynth.tabular.conditions.given import Given
 from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.constraints.enforcement import Enforcement
+from dpsynth.tabular.finishing.moving import Mover
 from dpsynth.tabular.finishing.raking import RakedTable, drawn_by_weight, log_factors, raked
 from dpsynth.tabular.forests.tree import Vector
 from dpsynth.tabular.networks.drawing import draw_rows, fill_rows
@@ -95,6 +97,7 @@ class ColumnModel:
     def draw_codes(self, rows: int, evidence: Mapping[str, Vector], rng: np.random.Generator) -> Iterator[Codes]:
         """See `conditional.CodeModel`."""
         numbered, sampler = self._numbered(evidence), self._sampler()
+        mover = Mover(self.state.sizes, rng)
         for start in range(0, rows, ROWS):
             own = min(ROWS, rows - start)
             pool, weights = draw_rows(sampler, self.state.sizes, max(OVER * own, FEWEST), rng, numbered)
@@ -103,9 +106,10 @@ class ColumnModel:
                 if not np.isfinite(weights).any():
                     raise conditional.nothing_meets(evidence)
                 masses = np.exp(weights - weights.max())
+                yield self._named(pool[drawn_by_weight(masses, own, rng)])
             else:
                 masses, _ = raked(pool, self.tables, sweeps=SWEEPS)
-            yield self._named(pool[drawn_by_weight(masses, own, rng)])
+                yield self._named(mover.moved(drawn_by_weight(masses, own, rng), pool, masses))
 
     def fill_codes(self, known: Mapping[str, NDArray[np.int64]], rng: np.random.Generator) -> Codes:
         """See `conditional.CodeModel`."""

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.tabular.finishing.moving import Mover, pair_tables, with_constant
 from dpsynth.tabular.finishing.raking import RakedTable, drawn_by_weight, log_factors, raked
 from dpsynth.tabular.finishing.shrinking import shrunk
+from dpsynth.tabular.records.pair_tables import PairTables
 
 
 def table(columns, shares):
@@ -89,3 +91,36 @@ def test_rows_are_drawn_by_weight_up_to_rounding():
 def test_a_table_of_other_columns_is_refused():
     with pytest.raises(ParameterError, match="different columns"):
         RakedTable(columns=(0, 1), shares=np.ones(3), factors=np.ones(3))
+
+
+def test_weighted_pair_tables_of_equal_weights_are_plain_counts():
+    codes = pool(3_000)
+    counted = PairTables((3, 4, 1))
+    counted.add(with_constant(codes))
+    assert np.allclose(pair_tables(codes, np.ones(len(codes)), (3, 4)).flat, counted.flat)
+
+
+def test_moved_rows_carry_less_than_half_of_the_noise_that_drawing_gave_them():
+    codes, rng = pool(40_000), np.random.default_rng(5)
+    weights = rng.uniform(0.5, 1.5, len(codes))
+    weights /= weights.sum()
+    wanted = pair_tables(codes, weights * 4_000, (3, 4)).flat
+    drawn = rng.choice(len(codes), 4_000, p=weights)
+    moved = Mover((3, 4), rng).moved(drawn, codes, weights)
+
+    def off(rows):
+        return np.abs(pair_tables(rows, np.ones(len(rows)), (3, 4)).flat - wanted).sum()
+
+    assert moved.shape == (4_000, 2)
+    assert off(moved) < 0.5 * off(codes[drawn])
+
+
+def test_cells_too_rare_for_one_block_appear_in_one_of_several():
+    """A cell worth a quarter of a row in a block, in 16 blocks: 4 rows are owed, and a block alone rounds them off."""
+    codes = np.zeros((4_000, 2), dtype=np.uint8)
+    codes[:1, :] = 1
+    weights = np.ones(4_000) / 4_000
+    rng = np.random.default_rng(6)
+    mover = Mover((2, 2), rng)
+    blocks = [mover.moved(np.arange(1_000) + 1_000, codes, weights) for _ in range(16)]
+    assert 2 <= sum(int((block[:, 0] == 1).sum()) for block in blocks) <= 6
