@@ -14,6 +14,7 @@ Not guaranteed: two unseen values of a category are told apart.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,11 @@ class Codebook:
             seen = pd.concat([_plain(part) for part in parts], ignore_index=True)
             values.append(pd.Index(seen.dropna().unique()))
         return cls(numeric=tuple(numeric), categorical=tuple(categorical), values=tuple(values))
+
+    def digest(self) -> str:
+        """SHA-256 of names and values in their order: what was coded by another book is other numbers."""
+        said = repr((self.numeric, self.categorical, [list(known) for known in self.values]))
+        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
     def code(self, table: Any) -> Coded:
         """A table with these columns, in any order; one with a method `to_pandas` is converted.

@@ -58,7 +58,7 @@ def run_fits(
         AttackParameterError: a folder, and no identity.
         AttackInputError: a fit returned something else than its columns, or no row at all.
     """
-    place = None if folder is None else _place(folder, worlds, identity or getattr(fit, "identity", None))
+    place = None if folder is None else _place(folder, worlds, book, identity or getattr(fit, "identity", None))
     done = {} if place is None else _kept(place, len(worlds))
     left = [world for world in range(len(worlds)) if world not in done]
     found, start = len(done), time.perf_counter()
@@ -97,13 +97,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _place(folder: Path, worlds: Worlds, identity: str | None) -> Path:
+def _place(folder: Path, worlds: Worlds, book: Codebook, identity: str | None) -> Path:
     if not identity:
         raise AttackParameterError(
             "Fits are to be kept in a folder, but nothing says which procedure they are of.",
             "Pass identity=..., a text that changes whenever the procedure does.",
         )
-    digest = hashlib.sha256(f"{identity}\0{worlds.digest()}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{identity}\0{worlds.digest()}\0{book.digest()}".encode()).hexdigest()
     place = folder / digest[:32]
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     return place

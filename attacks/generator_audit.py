@@ -16,9 +16,10 @@ fits, as if the generator had not looked at who was in.
 >>> found.verdict, found.epsilon.value > 1
 ('fail', True)
 
-Not guaranteed: that the best attack was tried, or the worst record. A bound on epsilon of 0 confirms nothing. Without
-auxiliary rows (`knowledge="release"`) the shadows are made from a release, which lacks what the generator loses: the
-bounds hold as before, the attack is weaker, and a pass says less.
+Not guaranteed: that the best attack was tried, or the worst record; that a fit which finds out that it is audited (it
+is called hundreds of times, on small tables that share rows) does in earnest what it does here. A bound on epsilon of 0
+confirms nothing. Without auxiliary rows (`knowledge="release"`) the shadows are made from a release, which lacks what
+the generator loses: the bounds hold as before, the attack is weaker, and a pass says less.
 """
 
 from __future__ import annotations
@@ -161,8 +162,14 @@ def audit_generator(
 
     Raises:
         AttackInputError: tables that cannot be compared or overlap, too few rows, or a fit that returns no table.
-        AttackParameterError: too small a budget, an unknown limit, a folder without identity.
+        AttackParameterError: too small a budget, an unknown limit, a folder without identity, or without the release
+            that the shadows are made from.
     """
+    if folder is not None and knowledge == "release" and release is None:
+        raise AttackParameterError(
+            "Fits of an attacker who has a release are to be kept, but each run would make another release.",
+            "Pass the release, so that a run that is cut off finds the shadows that were made from it.",
+        )
     bars, plan = _bars(limits), plan_audit(fits=fits, each=each, delta=delta, limits=limits)
     for line in str(plan).splitlines():
         progress("budget", 0, fits, line)

@@ -1,7 +1,7 @@
 """Does the attack suite tell leaks from harmless releases? Verdict counts over seeds, release by release.
 
-    python -m benchmarks.attacks_ladder --data fair --seeds 20
-    python -m benchmarks.attacks_ladder --data adult --rows 20000 --seeds 20 --json ladder.json
+    python benchmarks/attacks_ladder.py --data fair --seeds 20
+    python benchmarks/attacks_ladder.py --data adult --rows 20000 --seeds 20 --json ladder.json
 
 Each seed splits the table anew into members, holdout and spare rows that nobody trains on, builds the releases below
 and runs the `standard` suite on each. What is expected: a leak fails (where the suite says that it can see it), a

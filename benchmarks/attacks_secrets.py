@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from attacks_ladder import load, split
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from attacks.evidence import measure
@@ -28,7 +29,6 @@ from attacks.inference.forest import forest_score
 from attacks.inference.reconstruction import reconstruction_score
 from attacks.population import prepare
 from attacks.protocol import Roles
-from benchmarks.attacks_ladder import load, split
 
 Frame = pd.DataFrame
 KEPT = {

@@ -70,3 +70,20 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str, allowed: tuple
     probe = f"{code}\nimport sys\nprint(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert set(out.split()) <= set(allowed), f"{code} imports {out}"
+
+
+def test_benchmarks_run_as_scripts_and_our_tests_cannot_be_hidden() -> None:
+    """A dependency installs packages named `benchmarks` and `tests`: what is imported by these names must be ours."""
+    import tests
+
+    assert Path(str(tests.__file__)).parent == ROOT / "tests"
+    told = [ROOT / "README.md", ROOT / "Makefile", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.py")]
+    assert [path.name for path in told if "-m benchmarks" in path.read_text("utf-8")] == []
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        text = path.read_text("utf-8")
+        nodes = list(ast.walk(ast.parse(text)))
+        names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        names |= {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+        firsts = {name.partition(".")[0] for name in names}
+        assert "benchmarks" not in firsts, f"{path.name}: import the file beside it by its own name"
+        assert "tests" not in firsts or "sys.path.insert(0, " in text, f"{path.name}: the checkout must come first"

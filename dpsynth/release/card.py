@@ -17,6 +17,7 @@ from accounting.report import report
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
 from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts, SamplingFacts
 from dpsynth.release.fields import Hex64, Name
+from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy
 from dpsynth.release.privacy import ceiling_of, privacy_section
@@ -89,6 +90,7 @@ class Card(_Closed):
 def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decision: Decision, policy: Policy) -> Card:
     """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
     privacy = privacy_section(report(ledger.events, ledger.guarantee.delta))
+    sampled = () if draft.sampling is None else (draft.sampling.words(),)
     return Card.model_validate(
         {
             "release": release,
@@ -113,7 +115,7 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "decision": decision.decision,
             "policy": {"name": policy.name, "digest": policy.digest()},
             "csv": CSV_NOTE,
-            "limits": LIMITS if draft.sampling is None else (draft.sampling.words(), *LIMITS),
+            "limits": (*figure_notes(ledger.guarantee.epsilon, ledger.figures), *sampled, *LIMITS),
             "sampling": None if draft.sampling is None else draft.sampling.model_dump(),
             "prior_sha256": draft.prior_sha256,
         }

@@ -51,6 +51,8 @@ CHANGE: Final[Mapping[NeighboringRelation, int]] = MappingProxyType(
 )
 """L1 norm of the largest change of a histogram of units between neighbours."""
 ALPHA: Final = 0.05
+MAX_SCALE: Final = Decimal("1e9")
+MAX_COUNT: Final = 2**53
 
 
 class Figure(Closed):
@@ -66,7 +68,7 @@ class Figure(Closed):
     draft_digest: Hex64
     cells: tuple[str, ...]
     counts: tuple[int, ...]
-    scale: Decimal = Field(gt=0)
+    scale: Decimal = Field(gt=0, le=MAX_SCALE)
     epsilon: Decimal = Field(gt=0)
     commit: Hex64
 
@@ -74,6 +76,8 @@ class Figure(Closed):
     def _cells_are_known(self) -> Figure:
         if self.cells != CELLS[self.statistic] or len(self.counts) != len(self.cells):
             raise ValueError("not the cells of this statistic")
+        if any(abs(count) > MAX_COUNT for count in self.counts):
+            raise ValueError("counts are those of no table")
         return self
 
     def to_json(self) -> dict[str, JSON]:
@@ -96,7 +100,7 @@ class Figure(Closed):
         Caffo 2000) plus that of the noise. Minus one to one where the noise drowns the number of people.
         """
         q = math.exp(-1.0 / float(self.scale))
-        noise = 2.0 * q / (1.0 - q) ** 2
+        noise = 2.0 * q / math.expm1(-1.0 / float(self.scale)) ** 2
         share, variance = [], 0.0
         for part in PARTS:
             own = {cell.partition("/")[2]: n for cell, n in zip(self.cells, self.counts, strict=True)
@@ -191,5 +195,6 @@ def notes(epsilon: Decimal, figures: Iterable[Figure]) -> list[str]:
         return []
     return [
         f"Beside its rows the bundle publishes {len(figures)} noisy histogram{'s' * (len(figures) > 1)} of people; "
-        f"rows and figures together cost epsilon {format(together(epsilon, figures).normalize(), 'f')}."
+        f"rows and figures together cost epsilon {format(together(epsilon, figures).normalize(), 'f')}. What is said "
+        "of the rows' epsilon and of an attacker's ceiling is of the rows alone."
     ]

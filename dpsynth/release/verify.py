@@ -339,9 +339,11 @@ class Verifier:
         facts = commit.body.get("facts")
         if card.prior_sha256 != (facts.get("prior_sha256") if isinstance(facts, Mapping) else None):
             raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
-        if self.evidence.get("figures", []) != [figure.to_json() for figure in self.facts.figures]:
-            raise Refusal("figures_mismatch", "evidence.json does not show the figures that the ledger sold, as it "
-                          "sold them.")  # fmt: skip
+        figures = self.facts.figures
+        if self.evidence.get("figures", []) != [figure.to_json() for figure in figures]:
+            raise Refusal("figures_mismatch", "evidence.json does not show the figures as the ledger sold them.")
+        if not set(figure_notes(self.facts.guarantee.epsilon, figures)).issubset(card.limits):
+            raise Refusal("figures_mismatch", "The card does not say what rows and figures cost together.")
         if self.evidence.get("attempt") != self.facts.attempt:
             raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
 
@@ -442,9 +444,6 @@ def _report(checks: list[Check], *, warnings: tuple[str, ...]) -> VerificationRe
     """The answer after a failure; what was not reached is not ok."""
     reached = {check.name for check in checks}
     names = ["key", *(name for name, _, _ in Verifier.steps(Verifier.__new__(Verifier)))]
-    skipped = [
-        Check(name=name, ok=False, code="not_reached", reason="Not reached: an earlier check failed.")
-        for name in names
-        if name not in reached
-    ]
+    why = "Not reached: an earlier check failed."
+    skipped = [Check(name=name, ok=False, code="not_reached", reason=why) for name in names if name not in reached]
     return VerificationReport(ok=False, checks=(*checks, *skipped), guarantee=None, warnings=warnings)

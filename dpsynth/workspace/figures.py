@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from accounting.event import DiscreteLaplace, EventTree
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
+from accounting.ledger.records import Status
 from accounting.relation import NeighboringRelation
-from dpsynth.core.errors import ParameterError
+from dpsynth.core.errors import ParameterError, WorkspaceError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.mechanisms.discrete_laplace import discrete_laplace
 from dpsynth.release.figures import CELLS, CHANGE, PURPOSE, Figure, facts_of, figure_of
@@ -42,7 +43,9 @@ from dpsynth.workspace.private import open_source
 from dpsynth.workspace.resampling import model_of
 
 if TYPE_CHECKING:
+    from accounting.ledger.ledger import Ledger
     from dpsynth.data.table import Table
+    from dpsynth.release.evidence import DraftDocument
     from dpsynth.schema.domain import Domain
     from dpsynth.workspace.draft import Draft
 
@@ -50,6 +53,7 @@ STATISTICS: Final[Mapping[str, str]] = MappingProxyType({"copies": "dpsynth.work
 VERSION: Final = "1"
 DELTA: Final = Decimal("1e-15")
 """Delta of the reservation: discrete Laplace noise needs none, the ledger's terms want one."""
+LEAST: Final = Decimal("0.0001")
 _STEP: Final = Decimal("1e-8")
 
 
@@ -68,14 +72,31 @@ def noise_scale(epsilon: Decimal, relation: NeighboringRelation) -> Decimal:
     Raises:
         ParameterError: epsilon is not a number in (0, 10], or histograms have no known change in this relation.
     """
-    if not (epsilon.is_finite() and 0 < epsilon <= 10):
-        raise ParameterError("Expected an epsilon above 0 and at most 10 for a figure.", "Ask for 0.1, for example.")
+    if not (epsilon.is_finite() and LEAST <= epsilon <= 10):
+        raise ParameterError(
+            f"Expected an epsilon above 0 and at most 10 for a figure, and no less than {LEAST}: below, noise is all.",
+            "Ask for 0.1, for example.",
+        )
     if relation not in CHANGE:
         raise ParameterError(
             f"Figures are not sold under {relation.value}: how much a histogram changes is not shown for it.",
             "Use a budget under add_remove or replace_one.",
         )
     return (CHANGE[relation] / epsilon).quantize(_STEP, rounding=ROUND_CEILING).normalize()
+
+
+def _check_paid(ledger: Ledger, document: DraftDocument) -> None:
+    """The budget to be charged is the one whose commit paid for the rows; `draft.json` is plain text and may say other.
+
+    Raises:
+        WorkspaceError: else the figure would be charged where no bundle of these rows shows it.
+    """
+    paid = {run.reservation_id for run in ledger.reservations(document.budget_id) if run.status is Status.COMMITTED}
+    if document.reservation_id not in paid:
+        raise WorkspaceError(
+            f"The budget that '{document.draft}' names has no commit that paid for it.",
+            "Restore draft.json; do not release this.",
+        )
 
 
 def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | float) -> Figure:
@@ -114,6 +135,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
         relation=terms.relation, unit=terms.unit, events=(DiscreteLaplace(scale=scale, l1_sensitivity=Decimal(change)),)
     )
     with workspace.ledger(write=True) as ledger:
+        _check_paid(ledger, document)
         number = 1 + sum(run.purpose == PURPOSE for run in ledger.reservations(document.budget_id))
         try:
             run = ledger.reserve(

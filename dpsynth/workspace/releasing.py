@@ -16,6 +16,7 @@ from dpsynth.core.progress import Progress
 from dpsynth.release.documents import digest
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.export import ReportInputs, export, judge
+from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.privacy import privacy_section
 from dpsynth.workspace.draft import Release
@@ -120,5 +121,5 @@ def _ledger_view(facts: LedgerFacts, privacy: Mapping[str, Any] | None) -> dict[
         "privacy": privacy,
         "ledger": {"entry": facts.commit_seq, "hash": facts.commit_hash, "ledger_id": facts.ledger_id},
         "events": facts.events.to_json(),
-        "warnings": facts.notes,
+        "warnings": (*facts.notes, *figure_notes(facts.guarantee.epsilon, facts.figures)),
     }

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from accounting import DiscreteGaussian, EventTree, Signer
 from accounting.ledger import Ledger
 from accounting.ledger.entry import Entry, Head, Kind, seal, stamp
 from dpsynth.release import Documents, record_attempt, record_recall
 from dpsynth.release.bundle import write_members
-from dpsynth.release.documents import pretty
+from dpsynth.release.documents import pretty, to_yaml
 from dpsynth.release.entries import record_decision
 from dpsynth.release.export import _compose, _on_record, _signed, gather
 from dpsynth.release.gate import gate
@@ -397,6 +399,19 @@ def figure_that_nobody_paid_for(world: World, folder: Path) -> Path:
     return forced(
         other, folder, world.signer, refused=False, tamper=lambda m: _evidence(m, lambda e: e.update(figures=free))
     )
+
+
+@case("owner", "draft", "figures_mismatch")
+def card_that_is_silent_about_what_figures_cost(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "silent")
+    buy(other, CLEAN)
+
+    def hush(members: dict[str, bytes]) -> None:
+        card = yaml.safe_load(members["card.yaml"])
+        card["limits"] = [line for line in card["limits"] if "figures together cost" not in line]
+        members["card.yaml"] = to_yaml(card)
+
+    return forced(other, folder, world.signer, refused=False, tamper=hush)
 
 
 @case("owner", "policy", "policy_published_figures")

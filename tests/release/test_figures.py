@@ -10,6 +10,7 @@ import pytest
 from accounting import DiscreteGaussian, DiscreteLaplace
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
+from dpsynth.release.card import read_card
 from dpsynth.release.documents import Refusal
 from dpsynth.release.export import Documents, gather
 from dpsynth.release.figures import LIKENESSES, figure_of
@@ -41,7 +42,9 @@ def test_a_bought_figure_stands_in_the_public_evidence_as_the_ledger_holds_it_an
     assert paid["facts"]["counts"] == list(CLEAN)
     event = paid["events"]["events"][0]
     assert (event["type"], event["scale"], event["l1_sensitivity"]) == ("discrete_laplace", "10", "1")
-    assert any("rows and figures together cost epsilon" in note for note in report.warnings)
+    (note,) = [note for note in report.warnings if "rows and figures together cost epsilon" in note]
+    assert note in read_card((bundle / "card.yaml").read_bytes()).limits
+    assert "rows and figures together cost epsilon" in (bundle / "README.txt").read_text("utf-8")
 
 
 def test_a_figure_is_no_attempt_and_no_draft_can_be_made_under_it(world):
@@ -77,6 +80,21 @@ def test_copies_that_a_figure_demonstrates_keep_the_draft_inside(world):
     decision = world.judge()
     assert decision.decision == "regenerate"
     assert [rule.name for rule in decision.failed] == ["published_figures"]
+
+
+def test_buying_more_does_not_rescue_a_draft_that_a_figure_condemned(world):
+    buy(world, (465, 20, 6515, 6, 2, 2992))  # beyond the limit of 5 % at the first figure's level, by little
+    found = [next(r for r in world.judge().rules if r.name == "published_figures")]
+    for _ in range(4):
+        buy(world, CLEAN, scale="1000")
+        found.append(next(r for r in world.judge().rules if r.name == "published_figures"))
+    assert not any(rule.passed for rule in found) and len({rule.value for rule in found}) == 1
+
+
+def test_noise_beyond_all_reason_is_refused_and_the_widest_that_is_sold_gives_no_bound(world):
+    assert figure(CLEAN, scale="1e9").excess(("exact",)) == (0.0, -1.0, 1.0)
+    buy(world, scale="1e20")  # whose bounds floats could not tell
+    assert gather(world.documents, world.ledger, world.vault).ledger is None
 
 
 def test_nothing_changes_for_a_draft_without_figures(world):

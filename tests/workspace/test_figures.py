@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from accounting.event import EventTree
 from accounting.ledger.entry import Kind
 from accounting.relation import NeighboringRelation, PrivacyUnit
-from dpsynth.core.errors import BudgetRefused, ParameterError
+from dpsynth.core.errors import BudgetRefused, ParameterError, WorkspaceError
 from dpsynth.data.table import Table
 from dpsynth.release.figures import CELLS, PARTS, PURPOSE
-from dpsynth.workspace import Workspace
+from dpsynth.workspace import Draft, Workspace
 from dpsynth.workspace import figures as door
 from dpsynth.workspace.copies import EXACT, NEAR, histogram, likeness
 from dpsynth.workspace.figures import STATISTICS, buy, noise_scale
@@ -91,7 +91,7 @@ def test_the_scale_never_gives_more_than_the_epsilon_that_was_asked():
     for text in ("0.1", "0.3", "0.7", "1", "9.99"):
         for relation, change in ((NeighboringRelation.ADD_REMOVE, 1), (NeighboringRelation.REPLACE_ONE, 2)):
             assert change / noise_scale(Decimal(text), relation) <= Decimal(text)
-    for text in ("0", "-1", "nan", "inf", "11"):
+    for text in ("0", "-1", "nan", "inf", "11", "1e-170", "0.00009"):
         with pytest.raises(ParameterError, match="above 0 and at most 10"):
             noise_scale(Decimal(text), NeighboringRelation.ADD_REMOVE)
     with pytest.raises(ParameterError, match="not sold under zero_out"):
@@ -151,6 +151,21 @@ def test_a_short_budget_sells_nothing_and_counts_nothing(draft, monkeypatch):
     before = len(entries(draft))
     with pytest.raises(BudgetRefused):
         draft.buy_figure("copies", epsilon="3")
+    assert len(entries(draft)) == before
+
+
+def test_a_figure_is_charged_where_the_rows_were_and_nowhere_else(draft):
+    """`draft.json` is plain text: with another share in it, a bundle of the rows would not show the figure."""
+    record = draft.workspace.registry.get(draft.document.dataset)
+    with draft.workspace.ledger(write=True) as ledger:
+        share = ledger.create_budget(
+            dataset=record.name, unit=record.unit, relation=NeighboringRelation.ADD_REMOVE, epsilon="0.1",
+            delta="1e-6", parent=draft.document.budget_id, purpose="aside",
+        )  # fmt: skip
+    moved = Draft(draft.workspace, draft.document.model_copy(update={"budget_id": share}))
+    before = len(entries(draft))
+    with pytest.raises(WorkspaceError, match="no commit that paid"):
+        moved.buy_figure("copies", epsilon="0.01")
     assert len(entries(draft)) == before
 
 

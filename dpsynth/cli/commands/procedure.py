@@ -53,6 +53,9 @@ def audit_generator(
     knowledge: Annotated[
         Knowledge, typer.Option(help="auxiliary, or release: the attacker has no real row but the target's")
     ] = Knowledge.auxiliary,
+    release: Annotated[
+        Path | None, typer.Option(help="the release of --knowledge release; default one is made without the targets")
+    ] = None,
     fits: Annotated[int, typer.Option(min=1, help="budget of --attack shadow")] = 400,
     rows: Annotated[int, typer.Option(min=1, help="rows of each fit of --attack shadow")] = 1000,
     targets: Annotated[int, typer.Option(min=1, help="records of a kind: isolated, rare, random")] = 4,
@@ -73,7 +76,12 @@ def audit_generator(
     from dpsynth.workspace.procedure import Procedure
 
     terminal = Terminal(as_json=as_json)
-    files = {"real": data} if auxiliary is None else {"real": data, "auxiliary": auxiliary}
+    if release is not None and (knowledge is not Knowledge.release or attack is not Attack.shadow):
+        raise typer.BadParameter("a release is what --knowledge release knows", param_hint="--release")
+    if folder is not None and knowledge is Knowledge.release and release is None:
+        raise typer.BadParameter("fits are kept for a release that is given: --release FILE", param_hint="--folder")
+    given = {"real": data, "auxiliary": auxiliary, "release": release}
+    files = {name: path for name, path in given.items() if path is not None}
     tables = read_alike(terminal, files, schema)
     frames = {name: _people(terminal, tables[name], tables.schema, seed) for name in files}
     procedure = Procedure(schema=tables.schema, generator=generator, epsilon=epsilon, delta=delta)
@@ -89,6 +97,7 @@ def audit_generator(
                 frames["real"],
                 frames.get("auxiliary"),
                 knowledge=knowledge.value,
+                release=frames.get("release"),
                 fits=fits,
                 rows=rows,
                 each=targets,

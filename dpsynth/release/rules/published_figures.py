@@ -3,6 +3,9 @@
 If the lower bounds show more copies of trained than of held-out people than the policy tolerates, the draft does not
 leave. Counts are noisy and paid for, so value and limit are no secret, unlike those of the exact attacks. Where nothing
 was bought there is nothing to judge: the exact attacks decide as ever.
+
+The k-th figure, in the ledger's order, is judged at the share 1 / (k (k + 1)) of the level, which add up to one:
+whoever buys more cannot dilute the level of a figure that condemned the draft.
 """
 
 from __future__ import annotations
@@ -29,8 +32,11 @@ class PublishedFigures:
         """See `Rule`."""
         figures = need(evidence.ledger, "the ledger's commit").figures
         limit = policy.attacks.limits.get(LIMIT_ID, Decimal("0.05"))
-        asked = len(figures) * len(LIKENESSES)
-        bounds = [figure.excess(kinds, ALPHA / asked)[1] for figure in figures for kinds in LIKENESSES.values()]
+        bounds = [
+            figure.excess(kinds, ALPHA / (number * (number + 1) * len(LIKENESSES)))[1]
+            for number, figure in enumerate(figures, start=1)
+            for kinds in LIKENESSES.values()
+        ]
         worst = round(max(bounds), 6) if bounds else None
         return finding(
             self, value=worst, limit=limit, passed=worst is None or Decimal(str(worst)) <= limit,
