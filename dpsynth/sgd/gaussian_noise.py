@@ -1,9 +1,9 @@
 """Gaussian noise for sums of gradients: float64 normals from cryptographic words, never from a framework's generator.
 
-Words come from an AES-256 keystream in counter mode under a key that the operating system draws for this object (a
-seeded source gives its own words, and its runs are marked). Two words make two normals (Box and Muller 1958): the
-radius from 53 bits of one, never zero, the angle from 53 bits of the other. Sums are formed in float64 before the
-result is rounded to a network's float32.
+Words come from an AES-256 keystream in counter mode under a key that the operating system draws for this object in
+this process (a seeded source gives its own words, and its runs are marked). Two words make two normals (Box and Muller
+1958): the radius from 53 bits of one, never zero, the angle from 53 bits of the other. Sums are formed in float64 before
+the result is rounded to a network's float32.
 
 >>> from dpsynth.core.noise import SystemNoise
 >>> GaussianNoise(SystemNoise()).normals(3).dtype
@@ -39,11 +39,7 @@ class GaussianNoise:
     def __init__(self, noise: NoiseSource) -> None:
         self._noise = noise
         self._stream: Any = None
-        if noise.kind == "exact":
-            from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
-            cipher = Cipher(algorithms.AES256(os.urandom(32)), modes.CTR(os.urandom(16)))
-            self._stream = cipher.encryptor()
+        self._process = 0
 
     def normals(self, n: int) -> NDArray[np.float64]:
         """`n` independent standard normals, float64, shape (n,)."""
@@ -55,6 +51,11 @@ class GaussianNoise:
         return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:n]
 
     def _words(self, n: int) -> NDArray[np.uint64]:
-        if self._stream is None:
+        if self._noise.kind != "exact":
             return self._noise.uint64(n)
+        if self._process != os.getpid():  # a forked child would repeat its parent's noise
+            from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+            cipher = Cipher(algorithms.AES256(os.urandom(32)), modes.CTR(os.urandom(16)))
+            self._stream, self._process = cipher.encryptor(), os.getpid()
         return np.frombuffer(self._stream.update(bytes(8 * n)), dtype=np.uint64)

@@ -207,6 +207,21 @@ class GeneratorConformance:
         ratios = np.array([user[1] / record[1] for record, user in pairs if min(user[0], record[0]) >= 400])
         assert len(ratios) and np.all((ratios > 2.5) & (ratios < 3.6))
 
+    def test_steps_draw_and_clip_units_with_all_their_rows(self, monkeypatch):
+        if self.make().plan(MIXED, USER, epsilon=self.epsilon, delta=self.delta).settings.training is None:
+            return
+        seen, real = [], training_module.clipped_total
+
+        def summed(network, units, *rest):
+            seen.append(units)
+            return real(network, units, *rest)
+
+        monkeypatch.setattr(training_module, "clipped_total", summed)
+        self.run(mixed_table(120 * USER.max_records), unit=USER)
+        assert seen and all(units.count == 120 and units.order is not None for units in seen)
+        of_rows = seen[0].order.reshape(120, -1) // USER.max_records
+        assert np.array_equal(of_rows[:, 0], np.arange(120)) and np.ptp(of_rows, axis=1).max() == 0
+
     def test_sensitivities_are_the_bound_on_rows_of_a_unit(self):
         plan = self.make().plan(OPEN, USER, epsilon="1", delta="1e-6")
         assert {event.l2_sensitivity for event in counted(plan.tree.events)} == {Decimal(3)}

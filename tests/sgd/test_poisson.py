@@ -55,6 +55,29 @@ def test_the_threshold_never_exceeds_the_rate(text):
     assert 0 <= exact - threshold(Decimal(text)) < 1
 
 
+class Words:
+    """Given words in turn."""
+
+    kind = "exact"
+
+    def __init__(self, *words):
+        self.words, self.asked = np.array(words, dtype=np.uint64), []
+
+    def uint64(self, n):
+        self.asked.append(n)
+        drawn, self.words = self.words[:n], self.words[n:]
+        return drawn
+
+
+def test_words_below_the_threshold_include_their_unit_and_no_others_do_each_step_anew():
+    below = threshold(Decimal("0.3"))
+    source = Words(below - 1, below, below + 1, 0, 2**64 - 1, *[below, below - 1, 2**63, 2**64 - 1, 0])
+    sampler = PoissonSampler(5, Decimal("0.3"), source)
+    assert sampler.draw().tolist() == [0, 3]
+    assert sampler.draw().tolist() == [1, 4]
+    assert source.asked == [5, 5]
+
+
 def test_a_rate_of_one_takes_everybody_and_blocks_join():
     assert PoissonSampler(7, Decimal(1), unsafe_SeededNoise(1)).draw().tolist() == list(range(7))
     drawn = PoissonSampler(BLOCK + 50, Decimal("0.9"), unsafe_SeededNoise(1)).draw()

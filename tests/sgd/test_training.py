@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from decimal import Decimal
 
 import numpy as np
@@ -120,6 +121,28 @@ def test_two_streams_of_the_system_differ():
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
+
+
+def test_a_forked_process_does_not_repeat_the_noise_of_its_parent():
+    stream = GaussianNoise(SystemNoise())
+    stream.normals(2)
+    answer, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(tell, stream.normals(4).tobytes())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = np.frombuffer(os.read(answer, 32))
+    assert len(theirs) == 4 and not np.isin(theirs, stream.normals(64)).any()
+
+
+def test_a_large_sum_rounds_by_less_than_the_margin_of_the_clip():
+    codes = rows_of(40_000)
+    network, everyone = log_linear(), np.arange(len(codes))
+    whole = clipped_total(network, Units.of(codes), everyone, 0.5)
+    without = clipped_total(network, Units.of(codes), everyone[1:], 0.5)  # every block after it is another one
+    change = sum(float(((whole[name] - without[name]) ** 2).sum()) for name in whole) ** 0.5
+    assert change <= 0.5
 
 
 def test_without_noise_and_with_a_huge_clip_gradients_are_plain_autograds():
