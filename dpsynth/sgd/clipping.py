@@ -1,9 +1,9 @@
 """How much of each unit's gradient enters a sum: all of it up to a norm, none of it if it is not a number.
 
 The claimed sensitivity is `clip`. Norms are computed in float32, so gradients are scaled to `clip * (1 - 2^-10)`:
-rounding (below 1e-5 of a norm, a test holds it) cannot carry a unit past the claim. A unit that comes or goes also moves
-the rounding of the float32 sums of all blocks after its own: by 1e-4 of the clip at 250,000 units in one sample, measured
-on made-up rows, and as the square root of their number, so the margin has room for some ten millions.
+rounding (below 1e-5 of a norm, a test holds it) cannot carry a unit past the claim. A unit that comes or goes also
+moves the rounding of the float32 sums of all blocks after its own: by 1e-4 of the clip at 250,000 units in one sample
+(measured on made-up rows), as the square root of their number; the margin has room for some ten millions.
 
 A gradient whose norm is not finite gets the factor 0, and its owner replaces its entries by 0 before they are summed,
 since 0 times NaN is NaN: what one unit adds then depends on that unit and the parameters alone.

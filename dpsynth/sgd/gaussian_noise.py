@@ -1,9 +1,9 @@
 """Gaussian noise for sums of gradients: float64 normals from cryptographic words, never from a framework's generator.
 
 Words come from an AES-256 keystream in counter mode under a key that the operating system draws for this object in
-this process (a seeded source gives its own words, and its runs are marked). Two words make two normals (Box and Muller
-1958): the radius from 53 bits of one, never zero, the angle from 53 bits of the other. Sums are formed in float64 before
-the result is rounded to a network's float32.
+this process (a seeded source gives its own words, and its runs are marked). Two words make two normals (Box and
+Muller 1958): the radius from 53 bits of one, never zero, the angle from 53 bits of the other. Sums are formed in
+float64 before the result is rounded to a network's float32.
 
 >>> from dpsynth.core.noise import SystemNoise
 >>> GaussianNoise(SystemNoise()).normals(3).dtype

@@ -222,6 +222,19 @@ class GeneratorConformance:
         of_rows = seen[0].order.reshape(120, -1) // USER.max_records
         assert np.array_equal(of_rows[:, 0], np.arange(120)) and np.ptp(of_rows, axis=1).max() == 0
 
+    def test_steps_divide_by_a_released_number_and_not_by_that_of_the_rows(self, monkeypatch):
+        if self.make().plan(MIXED, RECORD, epsilon="0.5", delta=self.delta).settings.training is None:
+            return
+        sizes, real = [], training_module.noisy_mean
+
+        def divided(network, total, schedule, size, normals):
+            sizes.append(size)
+            return real(network, total, schedule, size, normals)
+
+        monkeypatch.setattr(training_module, "noisy_mean", divided)
+        _, model = self.run(mixed_table(333), epsilon="0.5")
+        assert model.rows != 333 and {round(size) for size in sizes} == {model.rows}
+
     def test_sensitivities_are_the_bound_on_rows_of_a_unit(self):
         plan = self.make().plan(OPEN, USER, epsilon="1", delta="1e-6")
         assert {event.l2_sensitivity for event in counted(plan.tree.events)} == {Decimal(3)}
