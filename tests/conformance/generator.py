@@ -33,6 +33,7 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
+from dpsynth.sgd.poisson import PoissonSampler, threshold
 from dpsynth.tabular import GENERATORS, SavedModel, generator
 from dpsynth.tabular.conditions.given import Between
 from dpsynth.tabular.saved.saving import from_bytes, to_bytes
@@ -221,6 +222,27 @@ class GeneratorConformance:
         assert seen and all(units.count == 120 and units.order is not None for units in seen)
         of_rows = seen[0].order.reshape(120, -1) // USER.max_records
         assert np.array_equal(of_rows[:, 0], np.arange(120)) and np.ptp(of_rows, axis=1).max() == 0
+
+    def test_samples_are_drawn_at_the_planned_rate_over_all_units_and_clipped_at_the_planned_norm(self, monkeypatch):
+        schedule = self.make().plan(MIXED, RECORD, epsilon=self.epsilon, delta=self.delta).settings.training
+        if schedule is None:
+            return
+        draws, clips = [], []
+        draw, real = PoissonSampler.draw, training_module.clipped_total
+
+        def drawn(sampler):
+            draws.append((sampler._below, sampler._units))
+            return draw(sampler)
+
+        def summed(network, units, sample, clip, *rest):
+            clips.append(clip)
+            return real(network, units, sample, clip, *rest)
+
+        monkeypatch.setattr(PoissonSampler, "draw", drawn)
+        monkeypatch.setattr(training_module, "clipped_total", summed)
+        self.run(mixed_table(120))
+        assert draws == [(threshold(schedule.probability), 120)] * schedule.steps
+        assert clips == [float(schedule.clip)] * schedule.steps
 
     def test_steps_divide_by_a_released_number_and_not_by_that_of_the_rows(self, monkeypatch):
         if self.make().plan(MIXED, RECORD, epsilon="0.5", delta=self.delta).settings.training is None:
