@@ -5,8 +5,9 @@ p(row) = product over columns of p(column | columns before), columns of few code
 1. all 1-ways (`oneway`), from which cells are merged into codes and the network's biases follow;
 2. noisy gradient steps (`dpsynth.sgd`): Poisson samples of units, each unit's gradient clipped to `columns / 2` (about
    the norm of an untrained network's gradient, whose block i sees i inputs), Gaussian noise, Adam with a cosine;
-3. a planned number of pair tables, chosen by dependence among the model's own rows (post-processing), each of
-   sensitivity k. Tables are shrunk towards the model and its rows are raked onto them (`finishing`).
+3. a planned number of pair tables, of pairs that the model's own rows say are worth their noise (post-processing), each
+   of sensitivity k. Tables are shrunk towards the model and made to agree with 1-ways; rows are raked onto them and
+   moved (`finishing`).
 
 Steps and their rate follow from epsilon and the number of columns alone, their noise from the price of all events
 together. What a step spends does not depend on what its sample holds. Under a user-level unit all rows of a unit join a
@@ -48,7 +49,7 @@ from dpsynth.tabular.head import MeasuredColumns, measure_columns
 from dpsynth.tabular.networks.column_model import ColumnModel
 from dpsynth.tabular.networks.drawing import draw_rows
 from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
-from dpsynth.tabular.networks.pool_tables import Pair, dependent_pairs, measured_pairs, targets
+from dpsynth.tabular.networks.pool_tables import Pair, measured_pairs, targets, worth_measuring
 from dpsynth.tabular.networks.protocol import NUMPY, ColumnNetwork, Columns, network
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.training_plan import trained_plan
@@ -107,7 +108,7 @@ class Autoregressive:
     name: ClassVar[str] = "autoregressive"
     network: str = "log_linear"
     options: Mapping[str, int] = field(default_factory=dict)
-    codes: int = 48
+    codes: int = 32
     probability: Decimal = Decimal("0.0625")
     rate: float = 0.02
     clip: Decimal | None = None
@@ -181,15 +182,16 @@ class Autoregressive:
         rows = min(POOL, max(4 * round(head.total), 5_000))
         pool, _ = draw_rows(sampler, columns.sizes, rows, rng)
         tables: dict[Pair, NDArray[np.float64]] = {}
-        sigma = 1.0
+        sigmas: dict[Pair, float] = {}
         if (scales := plan.settings.trained) is not None:
-            pairs = dependent_pairs(pool, columns.sizes, scales.count)
+            slots = worth_measuring(pool, columns.sizes, head.total, scales)
             tables, measured = measured_pairs(
-                table, head.binnings, order, columns.sizes, pairs, scales, plan.settings.max_records, noise
+                table, head.binnings, order, columns.sizes, slots, scales, plan.settings.max_records, noise
             )
-            events, sigma = (*events, measured), float(scales.sigma)
+            events = (*events, measured)
+            sigmas = {pair: float(scales.sigma) / math.sqrt(taken) for pair, taken in slots.items()}
             progress("measure pairs", scales.count, scales.count)
-        _, finished = raked(pool, targets(pool, columns.sizes, head.binnings, order, tables, sigma, head.total))
+        _, finished = raked(pool, targets(pool, columns.sizes, head.binnings, order, tables, sigmas, head.total))
         model = ColumnModel(
             generator=self.name,
             domains=head.domains,
