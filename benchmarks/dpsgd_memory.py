@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/dpsgd_memory.py [--json FILE]
 
-A process makes a table of `rows` rows and 15 columns in memory, notes its peak, fits `autoregressive` (20 steps at
-sampling probability q) and draws as many rows block by block without keeping them. What its peak grew by, less one byte
+A process makes a table of `rows` rows and 15 columns in memory, notes its peak, fits `autoregressive` (5 steps at
+sampling probability q) and draws 200,000 rows block by block without keeping them. What its peak grew by, less one byte
 for each cell (the codes, which training must hold), is `beyond`. Exit 1 if ten times the rows, or eight times the
 batch, add more than `ALLOWED` MiB to it.
 """
@@ -30,7 +30,7 @@ from dpsynth.schema.model import Schema
 from dpsynth.tabular.autoregressive import Autoregressive
 
 CASES = ((100_000, "0.0625"), (1_000_000, "0.0625"), (1_000_000, "0.5"))
-COLUMNS, VALUES, STEPS = 15, 16, 20
+COLUMNS, VALUES, STEPS, DRAWN = 15, 16, 5, 200_000
 ALLOWED = 64.0
 
 
@@ -64,7 +64,7 @@ def growth(rows: int, probability: str) -> dict[str, float]:
     generator = Autoregressive(steps=STEPS, probability=Decimal(probability))
     plan = generator.plan(schema, PrivacyUnit(), epsilon="1", delta="1e-9")
     model = fit_model(table, schema, generator, plan, noise=SystemNoise()).model
-    drawn = sum(block.num_rows for block in model.batches(rows, np.random.default_rng(0)))
+    drawn = sum(block.num_rows for block in model.batches(DRAWN, np.random.default_rng(0)))
     after, codes = peak(), rows * COLUMNS / 2**20
     return {
         "drawn": drawn,
