@@ -11,7 +11,8 @@ reservation and the data's commitment as associated data) and replaced as a whol
   after the last state nothing was kept.
 
 So each event of the plan happened once in what is released. The file is destroyed once the run is committed or aborted;
-a reservation that a person closed opens nothing, and its file goes at the next run.
+a reservation that a person closed opens nothing, and its file goes at the data's next run, as does one of a process
+that was killed in between.
 
 Not guaranteed: that the disk forgets what was deleted; the file needs the vault's key to be read. Two processes that
 go on at once do the work twice, and one of them cannot commit.
@@ -99,7 +100,7 @@ class SealedRun:
             "noise": os.urandom(32).hex(),
         }
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self.save(b"")
+        self._write(b"")
 
     def opened(self, run: ReservationRecord, plan: Plan, asked: str) -> Reservation | None:
         """The reservation that the file is of; None if there is no file, or it is of another request.
@@ -126,7 +127,11 @@ class SealedRun:
         return self._read() or None
 
     def save(self, state: bytes) -> None:
-        """Replace the file as a whole."""
+        """Replace the file as a whole; not if it was destroyed meanwhile, since another process has committed then."""
+        if self._path.exists():
+            self._write(state)
+
+    def _write(self, state: bytes) -> None:
         head = json.dumps(self._facts).encode()
         plain = len(head).to_bytes(4, "big") + head + state
         if len(plain) > LIMIT:
@@ -164,7 +169,7 @@ class SealedRun:
 def waiting(
     workspace: Workspace, runs: Iterable[ReservationRecord], budget_id: str, commitment: str, plan: Plan, asked: str
 ) -> tuple[SealedRun, Reservation, ReservationRecord] | None:
-    """The last interrupted run of this request; files of runs that are closed go.
+    """The last interrupted run of this request.
 
     Args:
         workspace: in which the runs were.
@@ -177,11 +182,20 @@ def waiting(
     found = None
     for run in runs:
         sealed = SealedRun.of(workspace, run.reservation_id, commitment)
-        if run.status is not Status.OPEN:
-            sealed.destroy()
-        elif run.budget_id == budget_id and (reservation := sealed.opened(run, plan, asked)) is not None:
+        if (
+            run.status is Status.OPEN
+            and run.budget_id == budget_id
+            and (reservation := sealed.opened(run, plan, asked)) is not None
+        ):
             found = sealed, reservation, run
     return found
+
+
+def forget_closed(workspace: Workspace, runs: Iterable[ReservationRecord], commitment: str) -> None:
+    """Destroy what is kept of runs that are closed: their noise must not be found again."""
+    for run in runs:
+        if run.status is not Status.OPEN:
+            SealedRun.of(workspace, run.reservation_id, commitment).destroy()
 
 
 def nothing_to_resume() -> WorkspaceError:

@@ -44,7 +44,7 @@ from dpsynth.tabular.protocol import Generator, Plan
 from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
 from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.interrupted import Resumable, SealedRun, nothing_to_resume, request, waiting
+from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, nothing_to_resume, request, waiting
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, open_source
@@ -86,6 +86,7 @@ def synthesize(
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
         asked = request(made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries)
         runs = runs_on(ledger, record)
+        forget_closed(workspace, runs, record.commitment)
         found = None if resume is False else waiting(
             workspace, runs, budget.budget_id, record.commitment, plan, asked
         )  # fmt: skip

@@ -146,6 +146,20 @@ def test_a_closed_reservation_does_not_go_on_and_its_state_is_destroyed(ws: Work
     assert not list((ws.layout.root / "interrupted").iterdir())
 
 
+def test_of_two_processes_that_go_on_one_commits_and_no_key_of_noise_is_left(ws: Workspace) -> None:
+    stopped(ws, 7)
+    winners = []
+
+    def other(name, done, total, detail=""):
+        if name == "train" and done == 12:
+            winners.append(ws.synthesize("rows", MADE_BY, **ASKED, resume=True))
+
+    with pytest.raises(ReservationRefused, match="committed"):
+        ws.synthesize("rows", MADE_BY, **ASKED, resume=True, progress=other)
+    assert len(winners) == 1
+    assert not list((ws.layout.root / "interrupted").iterdir())
+
+
 def test_the_state_is_sealed_to_its_reservation_and_holds_no_plain_text(ws: Workspace) -> None:
     stopped(ws, 7)
     (path,) = (ws.layout.root / "interrupted").iterdir()
