@@ -200,7 +200,7 @@ def _attack(
     generic: Any = attack  # evidence and controls read of a view what rows and texts have in common
     scores = [look(generic, c, c.view, [e.score for e in asked], rng) for c in cohorts]
     effects = {e: measure(e, cohorts, scores) for e in asked}
-    measured = all(len(c.view.reference) for c in cohorts)
+    measured = all(len(c.view.reference) and len(f.unseen) for c, f in zip(cohorts, people.folds, strict=True))
     controls = negative_scores(generic, asked, cohorts, rng) if measured else []
     positive = {}
     if measured:

@@ -34,7 +34,7 @@ class EmbeddingMembership:
 
     embedding: Embedding | None = None
     name: str = "text_embedding"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = TEXT_THREAT
     max_targets: int | None = None
     _encoders: list[Remembered] = field(default_factory=list, repr=False, compare=False)

@@ -72,7 +72,7 @@ class NgramMembership:
     """Membership inference by the likelihood ratio of two 2-gram models."""
 
     name: str = "text_ngram"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = TEXT_THREAT
     max_targets: int | None = None
 

@@ -30,7 +30,7 @@ class CalibratedOverlap:
     """Membership inference by 4-grams of the release that the population lacks."""
 
     name: str = "text_overlap"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = TEXT_THREAT
     max_targets: int | None = None
 

@@ -71,15 +71,18 @@ class TextPopulation:
         h = rng.permutation(len(fold.nonmembers))[:most] + len(fold.members)
         rows = rng.permutation(np.concatenate([m, h]))
         everyone = joined(self.members.take(fold.members), self.nonmembers.take(fold.nonmembers))
+        ours = fold.reference < len(self.members)  # a reference that knows no label, see `split_folds`
+        theirs = self.nonmembers.take(fold.reference[~ours] - len(self.members))
         view = TextView(
             release=self.release,
             targets=everyone.take(rows),
-            reference=self.nonmembers.take(fold.unseen),
+            reference=joined(self.members.take(fold.reference[ours]), theirs),
             shared=self.shared,
         )
         strata: Mapping[str, NDArray[np.bool_]] = {TAIL: self.tails[f][rows]}
         # Evidence and controls use of a view what rows and texts have in common (see `view`).
-        return Cohort(view=cast("Any", view), is_member=rows < len(fold.members), strata=strata)
+        unseen = cast("Any", self.nonmembers.take(fold.unseen))
+        return Cohort(view=cast("Any", view), is_member=rows < len(fold.members), strata=strata, unseen=unseen)
 
 
 def prepare_texts(

@@ -31,7 +31,7 @@ class TextView:
     Attributes:
         release: the synthetic texts.
         targets: texts to attack, members and nonmembers in random order.
-        reference: real texts known not to be in the training data, disjoint from the targets.
+        reference: real texts of the same population, in training or not, disjoint from the targets.
         planted: texts added to the release by a positive control, else None.
         cache: what depends on targets, reference and the original release only.
         shared: what depends on the original release only; one for all folds.

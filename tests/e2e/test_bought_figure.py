@@ -54,6 +54,7 @@ def test_a_figure_is_bought_charged_shown_and_verified(
     assert code == 0 and any("rows and figures together cost epsilon 1." in note for note in verified["warnings"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Copied rows" in page and figure["commit"][:16] in page
+    assert "rows and figures together cost epsilon 1." in page
 
 
 @pytest.mark.slow

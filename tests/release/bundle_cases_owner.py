@@ -401,6 +401,13 @@ def figure_that_nobody_paid_for(world: World, folder: Path) -> Path:
     )
 
 
+@case("owner", "guarantee", "other_draft")
+def figure_of_other_rows_under_this_name(world: World, folder: Path) -> Path:
+    other = ready_world(folder.parent / "borrowed")
+    buy(other, CLEAN, draft_digest="11" * 32)
+    return forced(other, folder, world.signer, refused=False)
+
+
 @case("owner", "draft", "figures_mismatch")
 def card_that_is_silent_about_what_figures_cost(world: World, folder: Path) -> Path:
     other = ready_world(folder.parent / "silent")

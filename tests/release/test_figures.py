@@ -103,7 +103,16 @@ def test_nothing_changes_for_a_draft_without_figures(world):
 
 @pytest.mark.parametrize(
     "what",
-    ["other cells", "too few counts", "a float", "an unknown field", "gaussian", "two events", "small sensitivity"],
+    [
+        "other cells",
+        "too few counts",
+        "a float",
+        "an unknown field",
+        "gaussian",
+        "two events",
+        "seeded noise",
+        "small sensitivity",
+    ],
 )
 def test_a_commit_that_holds_no_checkable_figure_is_refused(world, what):
     told = {
@@ -115,6 +124,7 @@ def test_a_commit_that_holds_no_checkable_figure_is_refused(world, what):
     events = {
         "gaussian": (DiscreteGaussian(sigma="40", l2_sensitivity="1"),),
         "two events": (DiscreteLaplace(scale="20", l1_sensitivity="1"),) * 2,
+        "seeded noise": (DiscreteLaplace(scale="10", l1_sensitivity="1", noise="seeded"),),
     }.get(what)
     if what == "small sensitivity":
         with pytest.raises(Exception, match="sensitivity"):

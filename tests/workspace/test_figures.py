@@ -65,6 +65,13 @@ def test_adding_or_removing_one_person_moves_one_count_by_one_whatever_their_row
     assert change.sum() == 1 and change.max() == 1
 
 
+def test_a_person_is_what_the_most_alike_of_their_rows_is():
+    """In whatever order: a copied row among others must not be overlooked."""
+    for rows in ([(1, 1, 1), (2, 2, 2)], [(2, 2, 2), (1, 1, 1)], [(1, 1, 1), (1, 1, 2), (2, 2, 2)]):
+        assert counted([(False, rows)], [(1, 1, 1)], by_unit=True).tolist() == [1, 0, 0, 0, 0, 0]
+        assert counted([(True, rows)], [(1, 1, 0)], by_unit=True).tolist() == [0, 0, 0, 0, 1, 0]
+
+
 @settings(max_examples=40, deadline=None)
 @given(people=PEOPLE, release=st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=6), data=st.data())
 def test_adding_or_removing_one_row_moves_one_count_and_replacing_one_moves_two(people, release, data):
@@ -167,6 +174,18 @@ def test_a_figure_is_charged_where_the_rows_were_and_nowhere_else(draft):
     with pytest.raises(WorkspaceError, match="no commit that paid"):
         moved.buy_figure("copies", epsilon="0.01")
     assert len(entries(draft)) == before
+
+
+def test_rows_under_a_condition_get_no_figure_and_more_rows_of_the_model_get_their_own(draft):
+    sold = len(entries(draft))
+    some = draft.workspace.sample(draft, given={"a": 1})
+    before = len(entries(draft))
+    with pytest.raises(ParameterError, match="under a condition"):
+        some.buy_figure("copies", epsilon="0.01")
+    assert len(entries(draft)) == before > sold
+    more = draft.workspace.sample(draft, rows=50)
+    figure = more.buy_figure("copies", epsilon="0.01")
+    assert (figure.draft, figure.draft_digest) == (more.name, more.document.draft_digest) != (draft.name, "")
 
 
 @pytest.mark.parametrize(("statistic", "epsilon"), [("mean_age", "0.1"), ("copies", "much"), ("copies", "-1")])

@@ -63,10 +63,23 @@ class World:
     def fit(self, capability: Any, run: Any, ledger: Any = None) -> Any:
         return self.rows.to_fit(ledger or self.ledger, capability, run.plan, bound_key=bytes(32))
 
+    def count(self, capability: Any, run: Any, ledger: Any = None) -> Any:
+        return self.rows.to_count(ledger or self.ledger, capability, run.plan)
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
+
+
+def test_a_live_reservation_opens_both_parts_for_a_figure_once_and_never_also_a_fit(world: World) -> None:
+    run = world.reserve()
+    capability = world.capability(run)
+    parts = world.count(capability, run)
+    assert parts.train.unsafe_num_rows + parts.holdout.unsafe_num_rows == 300
+    for again in (world.count, world.fit):
+        with pytest.raises(CapabilityRefused, match="used before"):
+            again(capability, run)
 
 
 def test_a_live_reservation_opens_the_training_rows_once(world: World) -> None:
@@ -123,11 +136,12 @@ BYPASSES: dict[str, tuple[Callable[[World], tuple[Any, Any]], str]] = {
 }
 
 
+@pytest.mark.parametrize("door", ["fit", "count"])
 @pytest.mark.parametrize(("made", "said"), BYPASSES.values(), ids=BYPASSES.keys())
-def test_a_bypass_opens_nothing(world: World, made: Callable[[World], tuple[Any, Any]], said: str) -> None:
+def test_a_bypass_opens_nothing(world: World, made: Callable[[World], tuple[Any, Any]], said: str, door: str) -> None:
     capability, run = made(world)
     with pytest.raises(CapabilityRefused, match=said):
-        world.fit(capability, run)
+        getattr(world, door)(capability, run)
 
 
 def test_a_token_is_worth_one_capability(world: World) -> None:
