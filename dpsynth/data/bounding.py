@@ -56,6 +56,29 @@ def keep_at_most(table: pa.Table, unit: str, max_records: int, key: bytes) -> ND
     return np.sort(order[rank < max_records])
 
 
+def first_of_each(table: pa.Table, unit: str, order: str, max_records: int, key: bytes) -> NDArray[np.int64]:
+    """Positions of the first `max_records` rows of each unit, units together, each unit's rows in their order.
+
+    Rows of one unit at the same place stand by their keyed hash, so the order of the file does not matter. Which rows
+    of a unit are kept, and how they stand to each other, depends on that unit's rows and the key alone.
+
+    Args:
+        table: canonical columns; neither `unit` nor `order` has nulls.
+        unit: name of the column of units.
+        order: name of a column of numbers, dates or times.
+        max_records: k >= 1.
+        key: 16 to 64 bytes.
+    """
+    codes = values_of(pc.dictionary_encode(table.column(unit)).combine_chunks().indices).astype(np.int64)
+    places = values_of(table.column(order))
+    sorted_rows = np.lexsort((row_hashes(table, key), places, codes))
+    ordered = codes[sorted_rows]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
+    rank = np.arange(len(ordered)) - np.repeat(first, np.diff(np.r_[first, len(ordered)]))
+    kept: NDArray[np.int64] = sorted_rows[rank < max_records]
+    return kept
+
+
 def row_hashes(table: pa.Table, key: bytes) -> NDArray[np.uint64]:
     """A keyed 64-bit hash of each row's content, equal for equal rows; shape (rows,)."""
     if len(key) not in KEY_BYTES:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.arrow_numpy import array_of, values_of
 from dpsynth.data.arrow_types import KIND_OF, canonical
-from dpsynth.data.bounding import keep_at_most
+from dpsynth.data.bounding import first_of_each, keep_at_most
 from dpsynth.data.warning import DataWarning, listed, shown
 
 BLOCK = 1 << 20
@@ -180,6 +180,32 @@ class Table:
                 "Remove those rows or give each a unit of its own.",
             )
         return self.take(keep_at_most(self._arrow, unit_column, max_records, key))
+
+    def in_order(self, unit_column: str, order: str, max_records: int, key: bytes) -> Table:
+        """The first `max_records` rows of each unit, units together, each unit's rows in their order.
+
+        Ties are broken by keyed hash. As with `bounded`, adding or removing one unit changes that unit's rows alone.
+
+        Args:
+            unit_column: the column that names the person (or other unit); without missing cells.
+            order: a column of numbers, dates or times; without missing cells.
+            max_records: k >= 1.
+            key: 16 to 64 secret bytes, one for each reservation.
+        """
+        if max_records < 1:
+            raise ParameterError(f"Expected max_records={max_records} >= 1 (rows kept a unit).")
+        for role, name in (("unit", unit_column), ("order", order)):
+            if self.column(name).null_count:
+                raise DataError(
+                    f"The {role} column {shown(name)} has missing cells, so their rows have no place among a person's.",
+                    "Remove those rows.",
+                )
+        if self.types[order] not in ("integer", "float", "date", "datetime"):
+            raise DataError(
+                f"The order column {shown(order)} holds {self.types[order]} cells.",
+                "Order by numbers, dates or times; text would put 10 before 9.",
+            )
+        return self.take(first_of_each(self._arrow, unit_column, order, max_records, key))
 
     def value_counts(self, column: str, codec: Codec | None = None) -> ValueCounts:
         """Distinct values (or, with a codec, distinct codes) of a column and their exact counts."""

@@ -10,6 +10,7 @@
                             that were read as text: the reader has warned of those)
     a target of one class   no utility can be measured
     a unit with gaps        rows without a person, for whom no bound on contribution would hold
+    an order with gaps      rows of which nobody knows when they were
     outside the domain      cells outside a closed public domain without `other`, missing ones where `nullable: false`
 
 The refusals read exact private data, and so does the warning of broken constraints. They are for the operator: nothing
@@ -78,6 +79,7 @@ def prepare(
     *,
     target: str | None = None,
     unit: str | None = None,
+    order: str | None = None,
     options: ReadOptions = DEFAULTS,
     to_edit: bool = False,
 ) -> Prepared:
@@ -88,6 +90,7 @@ def prepare(
         schema: what is public; None drafts one from names and types.
         target: the column to be predicted; replaces the schema's.
         unit: the column of the privacy unit; replaces the schema's.
+        order: the column that orders a unit's rows; replaces the schema's.
         options: of the reader; a schema's kinds, formats and words for missing are added.
         to_edit: the schema is for a person to edit, so columns that a run would refuse are warnings.
 
@@ -99,10 +102,10 @@ def prepare(
         options = replace(options, columns={**options.columns, **column_options(schema)})
     table = conformed(source, options) if isinstance(source, Table) else read(source, options=options)
     if schema is None:
-        schema = draft(table, target=target, unit=unit)
+        schema = draft(table, target=target, unit=unit, order=order)
     else:
         check_columns(table, schema)
-        schema = with_roles(schema, target=target, unit=unit)
+        schema = with_roles(schema, target=target, unit=unit, order=order)
     table = table.select([n for n in table.columns if not schema.columns[n].drop])
     check_domains(table, schema)
     unfit = unfit_columns(table, schema)
@@ -211,6 +214,11 @@ def check_fit_for_synthesis(table: Table, schema: Schema, heaviest: tuple[int, i
         raise DataError(
             f"The unit column {shown(schema.unit)} has missing cells, so their rows belong to nobody.",
             "Remove those rows or give each a unit of its own.",
+        )
+    if schema.order is not None and table.column(schema.order).null_count:
+        raise DataError(
+            f"The order column {shown(schema.order)} has missing cells, so their rows have no place among a person's.",
+            "Remove those rows, or order by another column.",
         )
     times, rows = heaviest
     if times >= MOST_ONE_ROW * rows:

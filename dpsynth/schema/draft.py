@@ -15,6 +15,7 @@ is a fact about the data; a declared schema removes it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -37,13 +38,16 @@ KIND: Mapping[str, str] = MappingProxyType(
 TARGET_NAME = "target"
 
 
-def draft(table: Table, *, target: str | None = None, unit: str | None = None) -> Schema:
+def draft(
+    table: Table, *, target: str | None = None, unit: str | None = None, order: str | None = None
+) -> Schema:
     """A schema in which everything but names, kinds and the given roles is unknown.
 
     Args:
         table: names, types and declared decimal places are used.
         target: the column to be predicted; by default the one called `target`, if any.
         unit: the column that names the person.
+        order: the column that says which of a person's rows comes first.
     """
     columns: dict[str, dict[str, Any]] = {}
     for name in table.columns:
@@ -51,19 +55,21 @@ def draft(table: Table, *, target: str | None = None, unit: str | None = None) -
         if 0 < table.decimals.get(name, 0) <= MAX_DECIMALS:
             spec["precision"] = table.decimals[name]
         columns[name] = spec
-    if target is None and TARGET_NAME in columns and unit != TARGET_NAME:
+    if target is None and TARGET_NAME in columns and TARGET_NAME not in (unit, order):
         target = TARGET_NAME
-    return with_roles(Schema.from_dict({"columns": columns}), target=target, unit=unit)
+    return with_roles(Schema.from_dict({"columns": columns}), target=target, unit=unit, order=order)
 
 
-def with_roles(schema: Schema, *, target: str | None = None, unit: str | None = None) -> Schema:
-    """The schema with these columns as target and unit, in place of any that it had."""
-    if target is not None and target == unit:
-        raise SchemaError(f"Column {shown(target)} cannot be both target and unit.", "Choose two columns.")
+def with_roles(
+    schema: Schema, *, target: str | None = None, unit: str | None = None, order: str | None = None
+) -> Schema:
+    """The schema with these columns as target, unit and order, in place of any that it had."""
+    named = [(role, name) for role, name in (("target", target), ("unit", unit), ("order", order)) if name is not None]
+    for (role, name), (other, same) in itertools.combinations(named, 2):
+        if name == same:
+            raise SchemaError(f"Column {shown(name)} cannot be both {role} and {other}.", "Choose two columns.")
     changes: dict[str, dict[str, Any]] = {}
-    for role, name in (("target", target), ("unit", unit)):
-        if name is None:
-            continue
+    for role, name in named:
         if name not in schema.columns:
             raise SchemaError(
                 f"The {role} {shown(name)} is not a column of the table.", f"It has {listed(schema.columns)}."

@@ -50,7 +50,7 @@ from dpsynth.data.warning import listed, shown
 from dpsynth.schema.constraints import MAX_CONSTRAINTS, Constraint
 
 Kind = Literal["categorical", "boolean", "integer", "float", "date", "datetime"]
-Role = Literal["target", "sensitive", "quasi_identifier", "identifier", "unit"]
+Role = Literal["target", "sensitive", "quasi_identifier", "identifier", "unit", "order"]
 Value = StrictStr | StrictInt
 Bound = int | float | date | datetime
 BoundField = Annotated[
@@ -62,7 +62,9 @@ BoundField = Annotated[
 MAX_VALUES = 100_000
 MAX_DECIMALS = 12
 EXACT_FLOAT_TICKS = 2**52
-NOT_MODELLED: frozenset[str | None] = frozenset({"identifier", "unit"})
+NOT_MODELLED: frozenset[str | None] = frozenset({"identifier", "unit", "order"})
+ORDERS = ("integer", "float", "date", "datetime")
+"""Kinds that can say which of a person's rows comes first; text would put 10 before 9."""
 
 
 class ColumnSpec(BaseModel):
@@ -80,7 +82,9 @@ class ColumnSpec(BaseModel):
         missing: words that mean "missing" in this column, beside the empty cell.
         hierarchy: categorical text only: prefix lengths at which the codes have a meaning, such as [3] for ICD-9 or
             [2, 3, 4] for NAICS; rare codes are counted at the longest prefix that is not rare.
-        role: what the column is for; at most one target and one unit in a schema.
+        role: what the column is for; at most one target, one unit and one order in a schema. An `order` says which of a
+            person's rows comes first; it is read, never modelled.
+        constant: every row of one person has the same cell, such as a birth year; of use where there is an order.
         nullable: whether cells may be missing; False is a public fact, and then no synthetic cell is.
         drop: leave the column out.
     """
@@ -98,6 +102,7 @@ class ColumnSpec(BaseModel):
     hierarchy: Annotated[tuple[Annotated[StrictInt, Field(ge=1, le=100)], ...], Field(max_length=8)] = ()
     role: Role | None = None
     nullable: StrictBool = True
+    constant: StrictBool = False
     drop: StrictBool = False
 
     @field_validator("min", "max", mode="before")
@@ -139,6 +144,10 @@ class ColumnSpec(BaseModel):
             raise ValueError("`precision` of a datetime is at most 6 (microseconds)")
         if self.format is not None and self.kind not in ("date", "datetime"):
             raise ValueError(f"`format` belongs to date and datetime columns, not to {self.kind}")
+        if self.role == "order" and self.kind not in ORDERS:
+            raise ValueError(f"rows are ordered by a number, a date or a time, not by a {self.kind} column")
+        if self.constant and not self.modelled:
+            raise ValueError("`constant` belongs to columns that are modelled")
         return self
 
     def _range_is_exact(self) -> None:
@@ -173,12 +182,14 @@ class Schema(BaseModel):
 
     @model_validator(mode="after")
     def _one_target_one_unit(self) -> Self:
-        for role in ("target", "unit"):
+        for role in ("target", "unit", "order"):
             names = [n for n, c in self.columns.items() if c.role == role]
             if len(names) > 1:
                 raise ValueError(f"columns {listed(names)} all have the role {role}; one may")
         if self.target is not None and self.columns[self.target].drop:
             raise ValueError(f"the target {shown(self.target)} is dropped")
+        if self.order is not None and self.columns[self.order].drop:
+            raise ValueError(f"the order {shown(self.order)} is dropped")
         if not self.modelled:
             raise ValueError("no column is left to model")
         return self
@@ -193,7 +204,7 @@ class Schema(BaseModel):
 
     @property
     def modelled(self) -> tuple[str, ...]:
-        """Columns that a generator sees: neither dropped nor identifier nor unit."""
+        """Columns that a generator sees: neither dropped nor identifier, unit or order."""
         return tuple(n for n, c in self.columns.items() if c.modelled)
 
     @property
@@ -205,6 +216,16 @@ class Schema(BaseModel):
     def unit(self) -> str | None:
         """The column that names the person (or other privacy unit), if any."""
         return next((n for n, c in self.columns.items() if c.role == "unit"), None)
+
+    @property
+    def order(self) -> str | None:
+        """The column that says which of a unit's rows comes first, if any: then generators make whole units."""
+        return next((n for n, c in self.columns.items() if c.role == "order"), None)
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """Columns that are the same in all rows of a unit."""
+        return tuple(n for n, c in self.columns.items() if c.constant)
 
     @property
     def sensitive(self) -> tuple[str, ...]:
@@ -220,7 +241,7 @@ class Schema(BaseModel):
         """SHA-256 (hex) of the canonical JSON; comments in the YAML do not change it, nor do later fields unused."""
         document = self.model_dump(mode="json")
         columns = document["columns"].items()
-        unused = {"hierarchy": [], "nullable": True}
+        unused = {"hierarchy": [], "nullable": True, "constant": False}
         said = [[name, {k: v for k, v in spec.items() if k not in unused or v != unused[k]}] for name, spec in columns]
         meant = {"version": self.version, "columns": said}
         if self.constraints:

@@ -115,6 +115,8 @@ def _fields(spec: ColumnSpec) -> list[str]:
         lines.append(f"role: {spec.role}")
     if not spec.nullable:
         lines.append("nullable: false")
+    if spec.constant:
+        lines.append("constant: true")
     if spec.drop:
         lines.append("drop: true")
     return lines

@@ -84,6 +84,7 @@ class Shares:
         halves: tables of the target and every other of many columns, cut in two, where noise is large; taken off alike.
         training: left for noisy gradient steps, whose noise the planner solves.
         trained: tables measured after training.
+        lengths: for the histogram of people by their number of rows; only generators of whole people have it.
         trained_per_column: such tables for each column, no more than there are pairs.
     """
 
@@ -96,6 +97,7 @@ class Shares:
     training: float = 0.0
     trained: float = 0.0
     trained_per_column: float = 1.0
+    lengths: float = 0.0
 
     def triples_at(self, noise: float) -> float:
         """The share of triples at a level of noise, as in `at`."""
@@ -210,6 +212,8 @@ class Allocation:
         halves: tables of the target and halves of another column, before the rounds; None if there are none.
         training: noisy gradient steps after the 1-ways, whose sensitivity is their clip whatever k is; None if none.
         trained: pair tables chosen from the trained model's own rows; None if there are none.
+        lengths: sigma of the histogram of units by their number of rows, whose L2 sensitivity is 1 whatever k is; None
+            if rows are made and not people.
     """
 
     max_records: int
@@ -223,11 +227,12 @@ class Allocation:
     halves: TableNoise | None = None
     training: Schedule | None = None
     trained: TableNoise | None = None
+    lengths: Decimal | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
         """The worst case in time order: derivation, each column's queries, halves, rounds, triples, the filter.
 
-        Of a network: derivation, each column's queries, steps, tables.
+        Of a network: derivation, each column's queries, numbers of rows, steps, tables.
         """
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
@@ -245,6 +250,8 @@ class Allocation:
             events.append(DiscreteGaussian(sigma=part.pair_sigma, l2_sensitivity=change, count=part.pairs))
         if self.triples is not None:
             events.append(DiscreteGaussian(sigma=self.triples.sigma, l2_sensitivity=change, count=self.triples.count))
+        if self.lengths is not None:
+            events.append(DiscreteGaussian(sigma=self.lengths, l2_sensitivity=Decimal(1)))
         if self.training is not None:
             events.append(self.training.event())
         if self.trained is not None:
@@ -292,7 +299,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         trained = TableNoise(count=count, sigma=_sigma(shares.trained * rho / count, max_records))
     oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
     if columns > 1:
-        oneway -= shares.training + shares.trained
+        oneway -= shares.training + shares.trained + shares.lengths
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -321,6 +328,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         triples=triples,
         halves=halves,
         trained=trained,
+        lengths=_sigma(shares.lengths * rho, 1) if shares.lengths else None,
     )
 
 

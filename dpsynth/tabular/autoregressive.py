@@ -11,7 +11,8 @@ p(row) = product over columns of p(column | columns before), columns of few code
 
 Steps and their rate follow from epsilon and the number of columns alone, their noise from the price of all events
 together. What a step spends does not depend on what its sample holds. Under a user-level unit all rows of a unit join a
-sample together and are clipped together: k multiplies the noise of tables, not that of steps.
+sample together and are clipped together: k multiplies the noise of tables, not that of steps. Where the schema has an order,
+whole people are made (`sequences`).
 
 Cost: 25 to 50 times the rows through one masked linear map; memory the codes, one block of 1024 rows and the network.
 The log-linear network is numpy; others need PyTorch, about 180 MiB more.
@@ -52,6 +53,8 @@ from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
 from dpsynth.tabular.networks.pool_tables import Pair, measured_pairs, targets, worth_measuring
 from dpsynth.tabular.networks.protocol import NUMPY, ColumnNetwork, Columns, network
 from dpsynth.tabular.protocol import Plan
+from dpsynth.tabular.sequences.fitting import LENGTHS, check_order, fit_people
+from dpsynth.tabular.sequences.people_model import PeopleModel
 from dpsynth.tabular.training_plan import trained_plan
 
 POOL = 200_000
@@ -135,6 +138,13 @@ class Autoregressive:
             trained=recipe.tables,
             trained_per_column=self.pairs_per_column,
         )
+        if schema.order is not None:
+            check_order(schema, unit)
+            if self.network != "log_linear":
+                raise ParameterError(
+                    f"The {self.network} network makes single rows, not people.", "Use network log_linear."
+                )
+            shares = Shares(training=1.0 - recipe.histogram - LENGTHS, lengths=LENGTHS)
         return trained_plan(
             self.name,
             schema,
@@ -157,13 +167,26 @@ class Autoregressive:
         noise: NoiseSource,
         progress: Progress = silent,
         spent: tuple[Event, ...] = (),
-    ) -> ColumnModel:
-        """Measure 1-ways, train, measure pairs of the model's choice, rake."""
+    ) -> ColumnModel | PeopleModel:
+        """Measure 1-ways, train, measure pairs of the model's choice, rake; of people as `sequences.fitting` says."""
         unit = plan.tree.unit
         if plan.settings.training is not None and unit.column is not None and unit.column not in table.columns:
             raise SchemaError(
                 f"The unit column {unit.column!r} is not in the table, so rows of one unit cannot be clipped together.",
                 "Keep the column in the table; it is not modelled.",
+            )
+        if schema.order is not None:
+            return fit_people(
+                table,
+                schema,
+                domains,
+                plan,
+                self.name,
+                codes=self.codes,
+                rate=self.rate,
+                noise=noise,
+                progress=progress,
+                spent=spent,
             )
         head = measure_columns(
             table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent

@@ -46,6 +46,7 @@ def calibrated_plan(
         ParameterError: a target outside its range.
     """
     target, failure = checked_target(unit, epsilon, delta)
+    check_rows(schema, generator)
 
     def build(rho: float) -> EventTree:
         settings = allocate(schema, unit.max_records, rho=rho, delta=float(failure), shares=shares)
@@ -55,6 +56,19 @@ def calibrated_plan(
     rho, guarantee = calibrate(build, epsilon=target, delta=failure, bracket=(guess / 2, guess * 2))
     settings = allocate(schema, unit.max_records, rho=rho, delta=float(failure), shares=shares)
     return Plan(generator=generator, tree=build(rho), guarantee=guarantee, settings=settings)
+
+
+def check_rows(schema: Schema, generator: str) -> None:
+    """Refuse an order of a person's rows where rows are made one by one: they would be nobody's.
+
+    Raises:
+        ParameterError: the schema has an order.
+    """
+    if schema.order is not None:
+        raise ParameterError(
+            f"{generator!r} makes single rows, and column {schema.order!r} orders the rows of a person.",
+            "Use --generator autoregressive for whole people, or give the column another role.",
+        )
 
 
 def rho_guess(epsilon: float, delta: float) -> float:

@@ -26,7 +26,7 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.schedule import Schedule
 from dpsynth.tabular.allocation import Allocation, Shares, allocate, five_digits
-from dpsynth.tabular.planning import calibrated_plan, checked_target
+from dpsynth.tabular.planning import calibrated_plan, check_rows, checked_target
 from dpsynth.tabular.protocol import Plan
 
 LARGEST = 1000.0
@@ -63,6 +63,8 @@ def trained_plan(
         ParameterError: a target outside its range, or beyond reach in so many steps.
     """
     target, failure = checked_target(unit, epsilon, delta)
+    if not shares.lengths:
+        check_rows(schema, generator)
     if len(schema.modelled) < 2:
         return calibrated_plan(generator, schema, unit, epsilon=epsilon, delta=delta, shares=shares)
     rho = rho_of(float(target), float(failure))

@@ -334,7 +334,7 @@ class Draft:
     def _fitted_rows(self) -> Table:
         """The rows that the generator saw: of each unit no more than its bound, by the reservation's own key."""
         key = self.workspace.secret(f"bound/{self.document.reservation_id}")
-        return bounded(self._source.parts.train, self.unit, key)
+        return bounded(self._source.parts.train, self.unit, key, self._source.schema.order)
 
     def _people(self, table: Table) -> pd.DataFrame:
         """Rows for the attacks, with the column that says whose they are: a person counts once."""

@@ -53,12 +53,15 @@ class PrivateRows:
         commitment: of the content that was read.
         unit: whose rows belong together, and how many of one are kept.
         ledger: id and first public key of the workspace's ledger, which alone can vouch for a read.
+        order: column that says which of a unit's rows comes first, if any.
     """
 
-    __slots__ = ("_parts", "commitment", "ledger", "unit")
+    __slots__ = ("_parts", "commitment", "ledger", "order", "unit")
 
-    def __init__(self, parts: Split, *, commitment: str, unit: PrivacyUnit, ledger: tuple[str, bytes]) -> None:
-        self._parts, self.commitment, self.unit, self.ledger = parts, commitment, unit, ledger
+    def __init__(
+        self, parts: Split, *, commitment: str, unit: PrivacyUnit, ledger: tuple[str, bytes], order: str | None
+    ) -> None:
+        self._parts, self.commitment, self.unit, self.ledger, self.order = parts, commitment, unit, ledger, order
 
     def __repr__(self) -> str:
         return "PrivateRows(sealed)"
@@ -82,7 +85,7 @@ class PrivateRows:
         """
         self._check(ledger)
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
-        return bounded(self._parts.train, self.unit, bound_key)
+        return bounded(self._parts.train, self.unit, bound_key, self.order)
 
     def to_resume(self, ledger: Ledger, reservation_id: str, token: str, plan: EventTree, *, bound_key: bytes) -> Table:
         """The training rows again, the same ones, for a run that was interrupted after it read them.
@@ -136,7 +139,7 @@ class PrivateRows:
                 "The ledger does not say that this data is about to be read without protection.",
                 "Record it first; each entry is worth one fit.",
             )
-        return bounded(self._parts.train, self.unit, bound_key)
+        return bounded(self._parts.train, self.unit, bound_key, self.order)
 
     @staticmethod
     def _reads(ledger: Ledger, budget_id: str, read_id: str) -> bool | None:
@@ -190,6 +193,7 @@ def open_source(
     *,
     schema: Schema | str | Path | None,
     target: str | None = None,
+    order: str | None = None,
 ) -> Checked:
     """Read a registered data set, check it against its schema, split it.
 
@@ -199,7 +203,7 @@ def open_source(
     declared = schema if schema is not None else record.schema
     if isinstance(declared, str | Path):
         declared = Schema.from_yaml(Path(declared))
-    found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column)
+    found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column, order=order)
     parts = split(
         found.table,
         holdout_share=HOLDOUT_SHARE,
@@ -208,7 +212,7 @@ def open_source(
     )
     with workspace.ledger() as ledger:
         own = ledger.ledger_id, ledger.public_key
-    rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit, ledger=own)
+    rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit, ledger=own, order=found.schema.order)
     return Checked(schema=found.schema, rows=rows, warnings=found.warnings)
 
 
@@ -221,6 +225,13 @@ def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str |
     return drafted(workspace.load(record), target=target, unit=record.unit.column)
 
 
-def bounded(table: Table, unit: PrivacyUnit, key: bytes) -> Table:
-    """Of each unit no more rows than its bound; the table itself where one row is one unit."""
-    return table if unit.column is None else table.bounded(unit.column, unit.max_records, key)
+def bounded(table: Table, unit: PrivacyUnit, key: bytes, order: str | None) -> Table:
+    """Of each unit no more rows than its bound; the table itself where one row is one unit.
+
+    Under an order the first rows of each unit, units together and in order; else some, by keyed hash.
+    """
+    if unit.column is None:
+        return table
+    if order is None:
+        return table.bounded(unit.column, unit.max_records, key)
+    return table.in_order(unit.column, order, unit.max_records, key)

@@ -25,6 +25,7 @@ from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.saved.saving import SavedModel, load
+from dpsynth.workspace.private import bounded as kept_rows
 
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
@@ -118,7 +119,7 @@ def synthesize_public(
     noise = SystemNoise()
     table = found.table
     if of.column is not None:
-        table = table.bounded(of.column, of.max_records, noise.uint64(4).tobytes())
+        table = kept_rows(table, of, noise.uint64(4).tobytes(), found.schema.order)
     model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
     return PublicSample(
         number=rows or max(model.rows, 1),

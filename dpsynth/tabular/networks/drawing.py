@@ -48,12 +48,12 @@ def draw_rows(
         own = codes[start : start + BLOCK]
         prefix = sampler.begin(len(own))
         for column in range(len(sizes)):
-            masses = _masses(prefix.logits())
+            masses = masses_of(prefix.logits())
             if evidence is not None and column in evidence:
                 whole = masses.sum(axis=1)
                 masses = masses * evidence[column].astype(np.float32)
                 weights[start : start + BLOCK] += _log(masses.sum(axis=1) / whole)
-            own[:, column] = _drawn(masses, rng)
+            own[:, column] = code_of_each(masses, rng)
             if column + 1 < len(sizes):
                 prefix.append(own[:, column])
     return codes, weights
@@ -84,7 +84,7 @@ def fill_rows(
         own, given = codes[start : start + BLOCK], known[start : start + BLOCK]
         prefix = sampler.begin(len(own))
         for column, size in enumerate(sizes):
-            masses = _masses(prefix.logits())
+            masses = masses_of(prefix.logits())
             whole = masses.sum(axis=1)
             held = given[:, column] >= 0
             code = np.clip(given[:, column], 0, size - 1)
@@ -92,19 +92,20 @@ def fill_rows(
             weights[start : start + BLOCK][held] += _log(likely[held])
             if never[column] >= 0 and size > 1:
                 masses[:, never[column]] = 0.0
-            own[:, column] = np.where(held, code, _drawn(masses, rng))
+            own[:, column] = np.where(held, code, code_of_each(masses, rng))
             if column + 1 < len(sizes):
                 prefix.append(own[:, column])
     return codes, weights
 
 
-def _masses(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def masses_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unnormalised probabilities, the largest of each row 1."""
     masses: NDArray[np.float32] = logits - logits.max(axis=1, keepdims=True)
     np.exp(masses, out=masses)
     return masses
 
 
-def _drawn(masses: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
+def code_of_each(masses: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
     """One code of each row in proportion to its masses; one without mass is never drawn, unless none has any."""
     upper = np.cumsum(masses, axis=1)
     points = rng.random(len(masses), dtype=np.float32) * upper[:, -1]

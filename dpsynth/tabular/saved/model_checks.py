@@ -31,6 +31,7 @@ from dpsynth.tabular.networks.protocol import sampler
 from dpsynth.tabular.records.record_model import RecordModel
 from dpsynth.tabular.records.residuals import LARGEST
 from dpsynth.tabular.saved.model_codec import MAX_CODES, MAX_COLUMNS
+from dpsynth.tabular.sequences.people_model import PeopleModel
 
 if TYPE_CHECKING:
     from dpsynth.tabular.protocol import Model
@@ -60,6 +61,9 @@ def check_model(model: Model) -> None:
         _check_columns(model.domains, model.binnings)
         _check_network(model)
         _check_constraints(model, {name: binning.size + 1 for name, binning in model.binnings.items()})
+    elif isinstance(model, PeopleModel):
+        _check_columns(model.domains, model.binnings)
+        _check_people(model)
     elif isinstance(model, LatentModel):
         _check_columns(model.domains, model.binnings)
         _check_latent(model)
@@ -179,6 +183,23 @@ def _check_latent(model: LatentModel) -> None:
     _check_masses(next(iter(model.domains)), law.shares)
     least, most = float(law.factors.min()), float(law.factors.max())
     _require(least > 0 and most <= FARTHEST_FACTOR, "it has impossible factors")
+
+
+def _check_people(model: PeopleModel) -> None:
+    state = model.state
+    _require(sorted(model.order) == sorted(model.domains), "its network is of other columns")
+    _require(len(state.sizes) == len(model.order), "its network is of another number of columns")
+    for name, size in zip(model.order, state.sizes, strict=True):
+        own = model.binnings[name].size
+        _require(size in (own, own + 1), f"column {name!r} has another size in the network")
+    names = {model.unit, model.position}
+    _require(len(names) == 2 and not names & set(model.domains), "its people have no column of their own")
+    _require(model.unit == model.events.unit.column, "its people are not the units of its guarantee")
+    _require(state.most == model.events.unit.max_records, "its people have more rows than its guarantee protects")
+    _require(1 <= model.people <= MAX_ROWS, "its number of people is impossible")
+    _require(model.lengths.shape == (state.most,), "its people have impossible numbers of rows")
+    _check_masses(model.order[0], model.lengths)
+    _require(abs(float(model.lengths.sum()) - 1.0) < 1e-6, "its shares of people do not add up to one")
 
 
 def _check_admitted(model: RecordModel) -> None:

@@ -52,8 +52,10 @@ KINDS: Mapping[str, str] = {
     "one_way": "dpsynth.tabular.columns.oneway:OneWay",
     "part_counts": "dpsynth.tabular.columns.parts:PartCounts",
     "raked_table": "dpsynth.tabular.finishing.raking:RakedTable",
+    "people_model": "dpsynth.tabular.sequences.people_model:PeopleModel",
     "record_model": "dpsynth.tabular.records.record_model:RecordModel",
     "sweep": "dpsynth.tabular.records.chains:Sweep",
+    "transition_state": "dpsynth.tabular.sequences.transitions:TransitionState",
 }
 """Name in the file -> class; the only classes that a file can make."""
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "dpsynth.model/1"
 MAGIC = b"dpsmodel"
-MODELS = ("column_model", "forest_model", "latent_model", "record_model")
+MODELS = ("column_model", "forest_model", "latent_model", "people_model", "record_model")
 MAX_BYTES = 2**31
 MAX_HEADER = 2**28
 MAX_ARRAYS = 200_000
