@@ -46,6 +46,7 @@ from dpsynth.quality.report import (
     Rows,
     Utility,
 )
+from dpsynth.quality.sequences import People, sequence_metrics, without_people
 from dpsynth.quality.tails import BANDS, BandScore, TailTally, resolution_limit
 from dpsynth.quality.utility import train_synthetic_test_real
 
@@ -297,6 +298,7 @@ def evaluate(
     target: str | None = None,
     sigma: float | None = None,
     comparators: Comparators | None = None,
+    people: People | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> QualityReport:
@@ -312,6 +314,8 @@ def evaluate(
         sigma: standard deviation, in rows, of the noise on each measured count, for the resolution limit.
         comparators: DP models to train on the real rows beside TSTR and TRTR; each draw is a release, free on public
             data only (`dpsynth.quality.comparators`).
+        people: whose rows, in which order, if the tables hold whole people: they then have those columns, which count
+            in figures of people alone (`dpsynth.quality.sequences`).
         seed: of halves, permutation and bootstrap; the report is reproducible from it.
         progress: receives the steps `fidelity` and `utility`.
 
@@ -325,7 +329,8 @@ def evaluate(
     """
     if sigma is not None and not (np.isfinite(sigma) and sigma >= 0):
         raise ParameterError("Expected sigma >= 0 and finite.", "Give the noise's standard deviation in rows.")
-    frames = {"real": real, "synthetic": synthetic, "holdout": holdout}
+    whole = {"real": real, "synthetic": synthetic, "holdout": holdout}
+    frames = whole if people is None else {name: without_people(frame, people) for name, frame in whole.items()}
     declared = {str(name): str(spec.kind) for name, spec in schema.columns.items()} if schema else None
     rng = np.random.Generator(np.random.PCG64(seed))
     plain = code_tables(frames, declared=declared)
@@ -347,6 +352,8 @@ def evaluate(
             ordered, kinds=kinds, target=target, rng=rng, comparators=comparators, progress=progress
         )
         metrics += scores
+    if people is not None:
+        metrics += sequence_metrics(whole, people, rng=np.random.Generator(np.random.PCG64(seed)))
     metrics.sort(key=_badness, reverse=True)
     return QualityReport(
         schema=QualityReport.SCHEMA,

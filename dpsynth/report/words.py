@@ -36,6 +36,13 @@ _METRICS: Final[Mapping[str, Words]] = {
     "invented_mass": Words(
         title="Invented combinations", meaning="share of rows in pairs of values that no real row has"
     ),
+    "rows_per_person_tvd": Words(title="Rows per person", meaning="distance of shares of people with 1, 2, 3, … rows"),
+    "rows_per_person_mean_error": Words(title="Rows per person, mean", meaning="relative error of the mean"),
+    "transition_tvd_mean": Words(
+        title="Transitions, mean", meaning="distance of tables of a cell and the same person's next one"
+    ),
+    "transition_tvd_max": Words(title="Transitions, worst", meaning="in the column that fits worst"),
+    "constant_kept": Words(title="Constant columns kept", meaning="share of people in whom none of them changes"),
     "constraint_violations": Words(
         title="Rows that break a constraint",
         meaning="share of rows; none of a sample, by design",

@@ -38,9 +38,7 @@ KIND: Mapping[str, str] = MappingProxyType(
 TARGET_NAME = "target"
 
 
-def draft(
-    table: Table, *, target: str | None = None, unit: str | None = None, order: str | None = None
-) -> Schema:
+def draft(table: Table, *, target: str | None = None, unit: str | None = None, order: str | None = None) -> Schema:
     """A schema in which everything but names, kinds and the given roles is unknown.
 
     Args:

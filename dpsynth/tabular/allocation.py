@@ -85,6 +85,7 @@ class Shares:
         training: left for noisy gradient steps, whose noise the planner solves.
         trained: tables measured after training.
         lengths: for the histogram of people by their number of rows; only generators of whole people have it.
+        stays: for counts of consecutive rows that agree, one for each column that may change; likewise.
         trained_per_column: such tables for each column, no more than there are pairs.
     """
 
@@ -98,6 +99,7 @@ class Shares:
     trained: float = 0.0
     trained_per_column: float = 1.0
     lengths: float = 0.0
+    stays: float = 0.0
 
     def triples_at(self, noise: float) -> float:
         """The share of triples at a level of noise, as in `at`."""
@@ -214,6 +216,7 @@ class Allocation:
         trained: pair tables chosen from the trained model's own rows; None if there are none.
         lengths: sigma of the histogram of units by their number of rows, whose L2 sensitivity is 1 whatever k is; None
             if rows are made and not people.
+        stays: counts of consecutive rows of a unit that agree in a column, L2 sensitivity k - 1 each; None likewise.
     """
 
     max_records: int
@@ -228,6 +231,7 @@ class Allocation:
     training: Schedule | None = None
     trained: TableNoise | None = None
     lengths: Decimal | None = None
+    stays: TableNoise | None = None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
         """The worst case in time order: derivation, each column's queries, halves, rounds, triples, the filter.
@@ -252,6 +256,8 @@ class Allocation:
             events.append(DiscreteGaussian(sigma=self.triples.sigma, l2_sensitivity=change, count=self.triples.count))
         if self.lengths is not None:
             events.append(DiscreteGaussian(sigma=self.lengths, l2_sensitivity=Decimal(1)))
+        if self.stays is not None:
+            events.append(DiscreteGaussian(sigma=self.stays.sigma, l2_sensitivity=change - 1, count=self.stays.count))
         if self.training is not None:
             events.append(self.training.event())
         if self.trained is not None:
@@ -299,7 +305,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         trained = TableNoise(count=count, sigma=_sigma(shares.trained * rho / count, max_records))
     oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
     if columns > 1:
-        oneway -= shares.training + shares.trained + shares.lengths
+        oneway -= shares.training + shares.trained + shares.lengths + shares.stays
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -329,7 +335,16 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         halves=halves,
         trained=trained,
         lengths=_sigma(shares.lengths * rho, 1) if shares.lengths else None,
+        stays=_stays(schema, max_records, shares.stays * rho),
     )
+
+
+def _stays(schema: Schema, max_records: int, rho: float) -> TableNoise | None:
+    """Counts of agreeing consecutive rows, of which a unit has at most k - 1."""
+    count = len(schema.modelled) - len(schema.constant)
+    if not rho or not count:
+        return None
+    return TableNoise(count=count, sigma=_sigma(rho / count, max_records - 1))
 
 
 def spike_event(spikes: SpikeNoise, max_records: int) -> PartitionSelection:

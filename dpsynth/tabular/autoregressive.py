@@ -11,8 +11,8 @@ p(row) = product over columns of p(column | columns before), columns of few code
 
 Steps and their rate follow from epsilon and the number of columns alone, their noise from the price of all events
 together. What a step spends does not depend on what its sample holds. Under a user-level unit all rows of a unit join a
-sample together and are clipped together: k multiplies the noise of tables, not that of steps. Where the schema has an order,
-whole people are made (`sequences`).
+sample together and are clipped together: k multiplies the noise of tables, not that of steps. Where the
+schema has an order, whole people are made (`sequences`).
 
 Cost: 25 to 50 times the rows through one masked linear map; memory the codes, one block of 1024 rows and the network.
 The log-linear network is numpy; others need PyTorch, about 180 MiB more.
@@ -53,7 +53,7 @@ from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
 from dpsynth.tabular.networks.pool_tables import Pair, measured_pairs, targets, worth_measuring
 from dpsynth.tabular.networks.protocol import NUMPY, ColumnNetwork, Columns, network
 from dpsynth.tabular.protocol import Plan
-from dpsynth.tabular.sequences.fitting import LENGTHS, check_order, fit_people
+from dpsynth.tabular.sequences.fitting import LENGTHS, STAYS, check_order, fit_people
 from dpsynth.tabular.sequences.people_model import PeopleModel
 from dpsynth.tabular.training_plan import trained_plan
 
@@ -144,7 +144,8 @@ class Autoregressive:
                 raise ParameterError(
                     f"The {self.network} network makes single rows, not people.", "Use network log_linear."
                 )
-            shares = Shares(training=1.0 - recipe.histogram - LENGTHS, lengths=LENGTHS)
+            left = 1.0 - recipe.histogram - LENGTHS - STAYS
+            shares = Shares(training=left, lengths=LENGTHS, stays=STAYS)
         return trained_plan(
             self.name,
             schema,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.quality.report import QualityReport
+    from dpsynth.quality.sequences import People
     from dpsynth.release.figures import Figure
     from dpsynth.release.verification import VerificationReport
     from dpsynth.workspace.workspace import Workspace
@@ -235,13 +236,14 @@ class Draft:
         from dpsynth.quality.report import too_few
         from dpsynth.workspace.resampling import comparable, condition
 
-        source = self._source
+        source, people = self._source, self._sequences
         model = read_json(self.folder / "model.json")
         sides = comparable(self, source.parts.train, source.parts.holdout)
         if sides is None:
             report = too_few(self.document.rows)
         else:
-            real, holdout = map(self._frame, sides)
+            names = (*source.schema.modelled, *(() if people is None else (people.unit, people.order)))
+            real, holdout = (side.select(names).to_pandas() for side in sides)
             target = source.schema.target
             # a condition may leave one class: no utility then, where an error would tell so of private rows
             if target and condition(self) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
@@ -251,12 +253,13 @@ class Draft:
             def measure(paid: Comparators | None) -> QualityReport:
                 return evaluate(
                     real,
-                    released,
+                    self._rows_frame(names),
                     holdout,
                     schema=source.schema,
                     target=target,
                     sigma=_pair_sigma(model),
                     comparators=paid,
+                    people=people,
                     progress=progress,
                 )
 
@@ -341,13 +344,22 @@ class Draft:
         unit = () if self.unit.column is None else (self.unit.column,)
         return table.select((*self._source.schema.modelled, *unit)).to_pandas()
 
-    def _frame(self, table: Table) -> pd.DataFrame:
-        return table.select(self._source.schema.modelled).to_pandas()
+    @property
+    def _sequences(self) -> People | None:
+        """Whose synthetic rows are whose; None if the draft holds rows and not people."""
+        from dpsynth.quality.sequences import People
 
-    def _rows_frame(self) -> pd.DataFrame:
+        schema, unit = self._source.schema, self.unit.column
+        if unit is None or schema.order is None or schema.order not in self.document.columns:
+            return None
+        kinds = {name: spec.kind for name, spec in schema.columns.items()}
+        return People(unit=unit, order=schema.order, constant=schema.constant, declared=kinds)
+
+    def _rows_frame(self, names: Sequence[str] = ()) -> pd.DataFrame:
+        """The sealed rows; all columns that are modelled if none are named."""
         from dpsynth.data.table import Table
 
-        return Table.from_arrow(self.rows()).to_pandas()
+        return Table.from_arrow(self.rows()).select(tuple(names) or self._source.schema.modelled).to_pandas()
 
     def _canaries(self) -> Any:
         if not self.document.canaries.planted:

@@ -25,7 +25,7 @@ from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.saved.saving import SavedModel, load
-from dpsynth.workspace.private import bounded as kept_rows
+from dpsynth.workspace.private import bounded
 
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
@@ -89,6 +89,7 @@ def synthesize_public(
     schema: Schema | Path | None = None,
     target: str | None = None,
     unit: PrivacyUnit | None = None,
+    order: str | None = None,
     rows: int | None = None,
     progress: Progress = silent,
     warn: Callable[[str], None] = ignore,
@@ -103,6 +104,7 @@ def synthesize_public(
         schema: what is known of the columns; default a draft from names and types.
         target: the column that models will predict.
         unit: default one record.
+        order: the column that says which of a unit's rows comes first; whole units are made then.
         rows: how many rows to sample; default the noisy row total.
         progress: called as steps finish.
         warn: called with what the reader noticed.
@@ -112,14 +114,12 @@ def synthesize_public(
     of = unit or PrivacyUnit()
     made_by = generator_named(generator) if isinstance(generator, str) else generator
     declared = Schema.from_yaml(schema) if isinstance(schema, Path) else schema
-    found = prepare(source, declared, target=target, unit=of.column)
+    found = prepare(source, declared, target=target, unit=of.column, order=order)
     for warning in found.warnings:
         warn(warning.message)
     plan = made_by.plan(found.schema, of, epsilon=epsilon, delta=delta)
     noise = SystemNoise()
-    table = found.table
-    if of.column is not None:
-        table = kept_rows(table, of, noise.uint64(4).tobytes(), found.schema.order)
+    table = bounded(found.table, of, noise.uint64(4).tobytes(), found.schema.order)
     model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
     return PublicSample(
         number=rows or max(model.rows, 1),

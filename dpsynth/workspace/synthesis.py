@@ -64,6 +64,7 @@ def synthesize(
     purpose: str | None,
     schema: Schema | str | Path | None,
     target: str | None,
+    order: str | None,
     rows: int | None,
     canaries: int,
     progress: Progress,
@@ -80,7 +81,7 @@ def synthesize(
     policy = workspace.policy()
     with workspace.ledger(write=True) as ledger:
         budget = budget_of(ledger, record, purpose)
-        source = open_source(workspace, record, schema=schema, target=target)
+        source = open_source(workspace, record, schema=schema, target=target, order=order)
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)

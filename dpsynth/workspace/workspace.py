@@ -315,6 +315,7 @@ class Workspace:
         budget: str | None = None,
         schema: Schema | str | Path | None = None,
         target: str | None = None,
+        order: str | None = None,
         rows: int | None = None,
         canaries: int = CANARIES,
         progress: Progress = silent,
@@ -331,6 +332,8 @@ class Workspace:
             budget: the purpose of a share, or a budget's id, that pays; default the data set's own budget.
             schema: what is public; default the registered schema, else a draft from names and types.
             target: the column that models will predict; overrides the schema's.
+            order: the column that says which of a person's rows comes first; overrides the schema's. Whole people are
+                made then.
             rows: how many rows to sample; default the released row total.
             canaries: public random rows to draw; about half are planted for the canary audit.
             progress: called as steps finish.
@@ -352,6 +355,7 @@ class Workspace:
             purpose=budget,
             schema=schema,
             target=target,
+            order=order,
             rows=rows,
             canaries=canaries,
             progress=progress,

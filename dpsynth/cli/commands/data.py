@@ -12,6 +12,7 @@ from dpsynth.cli.commands.options import (
     AsJson,
     Delta,
     MaxPerUnit,
+    OrderColumn,
     SchemaFile,
     SharePurpose,
     UnitColumn,
@@ -65,6 +66,7 @@ def synthesize(
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
+    order: OrderColumn = None,
     rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
     purpose: SharePurpose = None,
     prior: Annotated[
@@ -104,6 +106,8 @@ def synthesize(
         from dpsynth.cli.commands import unprotected as baselines
 
         refused = {"--prior": prior, "--save-model": save_model}
+        if order is not None:
+            raise typer.BadParameter("--order makes whole people, and a baseline makes single rows")
         baselines.check_flags(epsilon=epsilon, unprotected=unprotected, public=public, refused=refused)
         if output is not None:
             baselines.synthesize_public(terminal, data, output, generator, schema, target, rows)
@@ -124,7 +128,7 @@ def synthesize(
         raise typer.BadParameter("--save-model needs --public; the model of a private draft is sealed with it")
     if public and output is not None:
         _synthesize_public(
-            terminal, data, output, save_model, made_by, epsilon, delta, schema, target, unit, max_per_unit, rows
+            terminal, data, output, save_model, made_by, epsilon, delta, schema, target, unit, max_per_unit, order, rows
         )
         return
     from dpsynth.workspace import Workspace
@@ -141,6 +145,7 @@ def synthesize(
             budget=purpose,
             schema=schema,
             target=target,
+            order=order,
             rows=rows,
             canaries=canaries,
             progress=progress,
@@ -197,6 +202,7 @@ def _synthesize_public(
     target: str | None,
     unit: str | None,
     max_per_unit: int,
+    order: str | None,
     rows: int | None,
 ) -> None:
     from accounting.relation import PrivacyUnit
@@ -215,6 +221,7 @@ def _synthesize_public(
             schema=schema,
             target=target,
             unit=of,
+            order=order,
             rows=rows,
             progress=progress,
             warn=terminal.warn,

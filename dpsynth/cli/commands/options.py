@@ -27,6 +27,10 @@ UnitColumn = Annotated[
     str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")
 ]
 MaxPerUnit = Annotated[int, typer.Option("--max-per-unit", min=1, help="rows kept of one person, enforced")]
+OrderColumn = Annotated[
+    str | None,
+    typer.Option("--order", help="column that says which of a person's rows comes first: makes whole people"),
+]
 BudgetFilter = Annotated[
     str | None,
     typer.Option("--filter", help="what adds up across runs: basic (epsilons), zcdp or rdp; frozen once granted"),

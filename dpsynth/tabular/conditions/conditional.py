@@ -48,8 +48,8 @@ STANDS_OUT = 2.0
 """Sigma of its released count that a value must have to take part in balancing."""
 
 
-class CodeModel(Protocol):
-    """What a model offers below the level of values; codes are those of its binnings, missing last."""
+class CodedColumns(Protocol):
+    """Columns with codes, missing last."""
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -58,6 +58,10 @@ class CodeModel(Protocol):
     @property
     def binnings(self) -> Mapping[str, Binning]:
         """Column -> codes."""
+
+
+class CodeModel(CodedColumns, Protocol):
+    """What a model offers below the level of values; codes are those of its binnings, missing last."""
 
     def draw_codes(self, rows: int, evidence: Mapping[str, Vector], rng: np.random.Generator) -> Iterator[Codes]:
         """Codes of rows that agree with evidence (column -> weight of each code), block by block."""
@@ -208,7 +212,7 @@ def _narrow(allowed: Allowed, sets: RowSets) -> None:
         sets.among(np.zeros(len(everyone), dtype=np.int64), Lists.of(one, allowed.numbered(np.arange(size)), 1))
 
 
-def balanced_classes(model: CodeModel, name: str, within: Allowed | None) -> list[Allowed]:
+def balanced_classes(model: CodedColumns, name: str, within: Allowed | None) -> list[Allowed]:
     """The values of a column that take equal shares: those asked for, else all that stand out of the noise.
 
     Raises:

@@ -19,8 +19,10 @@ from dpsynth.tabular.sequences.transitions import TransitionState
 
 BLOCK = 4096
 """People drawn at once."""
+FEWEST = 500
+"""People drawn at once to meet a condition."""
 TRIES = 200
-"""Draws of people for each one who is kept, before a condition counts as met by nobody."""
+"""Times that as many are drawn before a condition counts as met by nobody."""
 
 Ints = NDArray[np.int64]
 
@@ -67,10 +69,10 @@ class People:
     def constants(
         self, lengths: Ints, rng: np.random.Generator, evidence: Mapping[int, NDArray[np.float64]]
     ) -> tuple[Ints, Ints]:
-        """People who meet conditions on constant columns, as many as there are lengths, and the codes of those columns.
+        """People who meet conditions on constant columns and have as many rows in all as people of these lengths would.
 
         People are drawn and left out until enough are left, so who meets a condition has the number of rows that such
-        people have.
+        people have; the last one gives up rows beyond the total.
 
         Args:
             lengths: numbers of rows to draw people with, shape (people,).
@@ -83,22 +85,29 @@ class People:
         Raises:
             ParameterError: hardly anybody meets the conditions.
         """
+        if not evidence or not len(lengths):
+            return lengths, self._first(lengths, rng)
         found_lengths, found_codes, have, tried = [], [], 0, 0
-        while have < len(lengths):
-            if tried > TRIES * max(len(lengths), BLOCK):
+        candidates = np.resize(rng.permutation(lengths), max(len(lengths), FEWEST))
+        possible = all(shares.any() for shares in evidence.values())
+        while have < lengths.sum():
+            if not possible or tried > TRIES * len(candidates):
                 raise ParameterError(
                     "The model knows hardly anybody who meets the condition.", "Ask for a wider range or other values."
                 )
-            codes = self._first(lengths, rng)
-            kept = np.ones(len(lengths), dtype=bool)
+            codes = self._first(candidates, rng)
+            kept = np.ones(len(candidates), dtype=bool)
             for column, shares in evidence.items():
-                kept &= rng.random(len(lengths)) < shares[codes[:, column]]
-            found_lengths.append(lengths[kept])
+                kept &= rng.random(len(candidates)) < shares[codes[:, column]]
+            found_lengths.append(candidates[kept])
             found_codes.append(codes[kept])
-            have, tried = have + int(kept.sum()), tried + len(lengths)
-        if not found_codes:
-            return lengths, np.zeros((0, self._state.constant), dtype=np.int64)
-        return np.concatenate(found_lengths)[: len(lengths)], np.concatenate(found_codes)[: len(lengths)]
+            have, tried = have + int(candidates[kept].sum()), tried + len(candidates)
+        every = np.concatenate(found_lengths)
+        ends = np.cumsum(every)
+        people = int(np.searchsorted(ends, lengths.sum())) + 1
+        every = every[:people].copy()
+        every[-1] -= ends[people - 1] - lengths.sum()
+        return every, np.concatenate(found_codes)[:people]
 
     def rows(self, lengths: Ints, constants: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Codes of all rows, person by person and in order, shape (rows, columns); and their positions, 0 …"""
@@ -143,9 +152,7 @@ class People:
         logits: NDArray[np.float32] = arrays["bias"] + arrays["time"][min(step, most - 1)] + arrays["time"][most + left]
         return logits
 
-    def _next(
-        self, logits: NDArray[np.float32], column: int, known: Ints | None, rng: np.random.Generator
-    ) -> Ints:
+    def _next(self, logits: NDArray[np.float32], column: int, known: Ints | None, rng: np.random.Generator) -> Ints:
         """The column's codes, drawn if they are not known; their weights enter the logits of the columns after it."""
         start, end = self._ends[column], self._ends[column + 1]
         codes = code_of_each(masses_of(logits[:, start:end]), rng) if known is None else known

@@ -1,8 +1,9 @@
 """Fitting people: 1-ways, numbers of rows, noisy steps of the network of transitions.
 
 In time order: derivation and all 1-ways (sensitivity k, the most rows of a person), a histogram of people by their
-number of rows (sensitivity 1), the steps (each person's rows clipped together: sensitivity their clip). Nothing is
-measured after training.
+number of rows (sensitivity 1), for each column that may change how many consecutive rows agree in it (sensitivity
+k - 1), the steps (each person's rows clipped together: sensitivity their clip). The network starts from the 1-ways and
+from the agreement that was released, and learns the rest. Nothing is measured after training.
 
 Not guaranteed: dependence beyond one row back.
 """
@@ -26,11 +27,14 @@ from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.sequences.people_model import PeopleModel
-from dpsynth.tabular.sequences.steps import arranged, measured_lengths
+from dpsynth.tabular.sequences.steps import arranged, measured_lengths, measured_stays
 from dpsynth.tabular.sequences.transitions import Transitions
 
 LENGTHS = 0.02
 """Part of rho (zCDP) for the histogram of people by their number of rows: few cells, sensitivity 1."""
+
+STAYS = 0.05
+"""Likewise for one count a changing column: how often two consecutive rows agree, sensitivity k - 1."""
 
 
 def check_order(schema: Schema, unit: PrivacyUnit) -> None:
@@ -103,10 +107,16 @@ def fit_people(
     steps = arranged(
         without_gaps(cells, columns), units, most=unit.max_records, constant=len(constant), sizes=columns.sizes
     )
+    events: tuple[Event, ...] = (*head.events, measured)
     network = Transitions(columns, constant=len(constant), most=unit.max_records)
-    trained = train(
-        network, Units.of(steps, units), schedule, size=people, rate=rate, noise=noise, progress=progress
-    )
+    if plan.settings.stays is not None:
+        pairs = people * float(lengths @ np.arange(unit.max_records))
+        agree, event = measured_stays(
+            steps, constant=len(constant), most=unit.max_records, sigma=plan.settings.stays.sigma, noise=noise
+        )
+        network.start_from(agree / max(pairs, 1.0))
+        events = (*events, event)
+    trained = train(network, Units.of(steps, units), schedule, size=people, rate=rate, noise=noise, progress=progress)
     return PeopleModel(
         generator=generator,
         unit=unit.column,
@@ -117,7 +127,5 @@ def fit_people(
         state=network.state(),
         lengths=lengths,
         people=round(people),
-        events=EventTree(
-            relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=(*head.events, measured, trained)
-        ),
+        events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=(*events, trained)),
     )

@@ -164,7 +164,10 @@ class PeopleModel:
             lengths, constants = people.constants(lengths_for(own, self.lengths, rng), rng, evidence)
             codes, position = people.rows(lengths, constants, rng)
             who = np.repeat(np.arange(len(lengths)), lengths)
-            yield self._decoded(codes, position, who, first, constants, allowed, rng).slice(0, own), first + len(lengths)
+            yield (
+                self._decoded(codes, position, who, first, constants, allowed, rng).slice(0, own),
+                first + len(lengths),
+            )
             first += len(lengths)
 
     def _decoded(
@@ -189,7 +192,9 @@ class PeopleModel:
                 made[name] = domain.decode(draw_values(binning, codes[:, at], rng))
                 continue
             own = constants[:, at]
-            drawn = draw_allowed(binning, own, allowed[name], rng) if name in allowed else draw_values(binning, own, rng)
+            drawn = (
+                draw_allowed(binning, own, allowed[name], rng) if name in allowed else draw_values(binning, own, rng)
+            )
             made[name] = domain.decode(drawn[who])
         return pa.table(made)
 

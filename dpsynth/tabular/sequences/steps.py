@@ -81,3 +81,25 @@ def measured_lengths(
     exact = np.bincount(np.minimum(rows[rows > 0], most), minlength=most + 1)[1:]
     noisy, event = discrete_gaussian(exact, sigma=sigma, noise=noise, l2_sensitivity=1)
     return noisy.astype(np.float64), event
+
+
+def measured_stays(
+    steps: Codes, *, constant: int, most: int, sigma: Decimal, noise: NoiseSource
+) -> tuple[NDArray[np.float64], Event]:
+    """Noisy numbers of consecutive rows that agree in each column that may change, and the event of all of them.
+
+    Args:
+        steps: of `arranged`.
+        constant: number of constant columns.
+        most: k; a person has at most k - 1 pairs of consecutive rows, which is the L2 sensitivity of each count.
+        sigma: scale of the discrete Gaussian noise.
+        noise: uniform words.
+
+    Returns:
+        float64, shape (changing columns,); the event, add/remove one unit.
+    """
+    changing = (steps.shape[1] - LEADING - constant) // 2
+    before, own = steps[:, LEADING : LEADING + changing], steps[:, LEADING + changing + constant :]
+    exact = ((before == own) & (steps[:, :1] > 0)).sum(axis=0, dtype=np.int64)
+    noisy, event = discrete_gaussian(exact, sigma=sigma, noise=noise, l2_sensitivity=most - 1, count=changing)
+    return noisy.astype(np.float64), event

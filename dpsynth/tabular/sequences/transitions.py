@@ -3,13 +3,13 @@
     logit of column i at a row = bias_i + time_i[position, rows left] + previous_i[own cell of the row before]
                                + sum over columns j < i of weights_ji[cell of this row]
 
-Codes enter by their features (`networks.features`); a first row has no row before it, its `START` code has no feature,
-and so it adds nothing to the gradient of `previous`. Columns declared constant are drawn once: at later rows of a person
-they have no loss, only an influence. Position, rows left and the previous row are input only.
+Codes enter by their features (`networks.features`); a first row has no row before it, its start code has no feature,
+and so it adds nothing to the gradient of `previous`. Columns declared constant are drawn once: at later rows of a
+person they have no loss, only an influence. Position, rows left and the previous row are input only.
 
 A unit's gradient is the sum over its rows; its norm comes from Gram matrices over pairs of them,
 
-    sum over i, r, r' of <g_ir, g_ir'> (1 + [same position] + [same left] + <p_ir, p_ir'> + sum over j < i <a_jr, a_jr'>)
+    sum over i, r, r' of <g_ir, g_ir'> (1 + [position] + [left] + <p_ir, p_ir'> + sum over j < i of <a_jr, a_jr'>)
 
 in float64, so it is exact where rows cancel; a unit whose rows cancel below 2^-12 of their norms is clipped as if
 they did not, since its float32 sum has no more digits. Numpy alone. The loss is convex and weights start at zero.
@@ -19,6 +19,7 @@ Not guaranteed: what a column owes to *another* column of the row before, but th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -83,7 +84,7 @@ class Transitions:
 
     def __init__(self, columns: Columns, *, constant: int, most: int) -> None:
         self._sizes, self._constant, self._most = columns.sizes, constant, most
-        self._tables = all_features(columns)
+        self._tables, self._shares = all_features(columns), columns.shares
         widths = [table.shape[1] for table in self._tables]
         self._before = [np.concatenate([table, np.zeros_like(table[:1])]) for table in self._tables]  # START is last
         self._outputs = np.concatenate([[0], np.cumsum(columns.sizes)]).tolist()
@@ -100,6 +101,17 @@ class Transitions:
             "weights": np.zeros(mask.shape, dtype=np.float32),
         }
         self.live: Mapping[str, NDArray[np.bool_]] = {"weights": mask}
+
+    def start_from(self, stays: NDArray[np.float64]) -> None:
+        """Let each changing column repeat the cell before as often as was released, before any step; in place.
+
+        Args:
+            stays: share of consecutive rows that agree, shape (changing columns,); noisy, so any number.
+        """
+        views, shares = self._views(self.parameters), self._shares[self._constant :]
+        for block, table, own, stay in zip(views, self._tables[self._constant :], shares, stays, strict=True):
+            codes = np.arange(len(own))
+            block[codes, codes] = repeating(own, float(stay)) / table[codes, codes]
 
     def clipped_sum(
         self, rows: NDArray[np.int64], units: NDArray[np.int64] | None, clip: float
@@ -168,7 +180,10 @@ class Transitions:
             if at.shape[1] > GRAM_ROWS:
                 for number, own in zip(numbers.tolist(), at, strict=True):
                     parts = self._sums(
-                        inputs[own], [known[own] for known in before], leading[own], np.ascontiguousarray(slopes[:, own])
+                        inputs[own],
+                        [known[own] for known in before],
+                        leading[own],
+                        np.ascontiguousarray(slopes[:, own]),
                     )
                     norms[number] = np.sqrt(sum(float((part.astype(np.float64) ** 2).sum()) for part in parts.values()))
                 continue  # its own float32 sum was measured
@@ -214,9 +229,7 @@ class Transitions:
         for half in range(LEADING):
             one_hot = (leading[:, half, None] == np.arange(self._most)).astype(np.float32)
             time[half * self._most : (half + 1) * self._most] = one_hot.T @ slopes.T
-        previous = [
-            (known.T @ slopes[self._span(self._constant + at)].T).ravel() for at, known in enumerate(before)
-        ]
+        previous = [(known.T @ slopes[self._span(self._constant + at)].T).ravel() for at, known in enumerate(before)]
         return {
             "bias": slopes.sum(axis=1),
             "time": time,
@@ -243,6 +256,21 @@ class Transitions:
             groups.append((self._inputs[last], slice(self._outputs[first], self._outputs[last + 1])))
             first = last + 1
         return groups
+
+
+def repeating(shares: NDArray[np.float64], stay: float) -> float:
+    """The weight w with which p(x | y) ~ share_x exp(w [x = y]) repeats y in `stay` of the rows, -3 to 12.
+
+    >>> round(repeating(np.array([0.5, 0.5]), 0.75), 3)
+    1.099
+    """
+    low, high = -3.0, 12.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        odds = shares * math.exp(middle)
+        repeated = float((shares * odds / (odds + 1.0 - shares)).sum())
+        low, high = (middle, high) if repeated < stay else (low, middle)
+    return (low + high) / 2
 
 
 def by_size(sizes: NDArray[np.integer[Any]]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
