@@ -103,7 +103,7 @@ class PrivateRows:
         """
         self._check(ledger)
         ledger.redeem_again(reservation_id, token, commitment=self.commitment, plan=plan)
-        return bounded(self._parts.train, self.unit, bound_key)
+        return bounded(self._parts.train, self.unit, bound_key, self.order)
 
     def to_count(self, ledger: Ledger, capability: ReadCapability, plan: EventTree) -> Split:
         """Both parts, for a histogram of units that leaves with the noise that was paid for.

@@ -332,8 +332,7 @@ class Workspace:
             budget: the purpose of a share, or a budget's id, that pays; default the data set's own budget.
             schema: what is public; default the registered schema, else a draft from names and types.
             target: the column that models will predict; overrides the schema's.
-            order: the column that says which of a person's rows comes first; overrides the schema's. Whole people are
-                made then.
+            order: the column that orders a person's rows, for whole people; overrides the schema's.
             rows: how many rows to sample; default the released row total.
             canaries: public random rows to draw; about half are planted for the canary audit.
             progress: called as steps finish.

@@ -73,7 +73,7 @@ def test_one_person_more_moves_each_count_of_agreement_by_k_less_one_at_most(mon
         noise = unsafe_SeededNoise(1)
         exact, event = exactly(
             monkeypatch,
-            lambda steps=steps: measured_stays(steps, constant=1, most=4, sigma=Decimal(2), noise=noise),
+            lambda steps=steps, noise=noise: measured_stays(steps, constant=1, most=4, sigma=Decimal(2), noise=noise),
         )
         counts.append(exact)
         assert event.l2_sensitivity == 3 and event.count == 2

@@ -115,7 +115,7 @@ def test_a_first_row_adds_nothing_to_the_weights_of_the_row_before():
 
 def test_a_constant_column_is_learned_from_first_rows_alone():
     network = trained()
-    rows, units = people(40, seed=6)
+    rows, _ = people(40, seed=6)
     later = rows[rows[:, 0] > 0]
     sums, _ = network.clipped_sum(later, np.arange(len(later)), 1e6)
     drawn = sum(SIZES[:CONSTANT])
