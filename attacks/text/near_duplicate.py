@@ -30,7 +30,7 @@ class NearDuplicate:
     """Excess of near-copies of members over nonmembers."""
 
     name: str = "text_near_duplicate"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = TEXT_THREAT
     max_targets: int | None = None
 

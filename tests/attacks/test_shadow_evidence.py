@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attacks.dp_audit.two_world import two_world_bound
 from attacks.membership_classifier import train
 from attacks.shadow_bench import endpoints
-from attacks.shadow_evidence import effect_of, epsilon_of
+from attacks.shadow_evidence import auc_error, effect_of, epsilon_of
 
 AUC, TPR = endpoints()[:2]
 WORLDS, TARGETS, PLACED = 60, 4, 15
@@ -63,6 +64,26 @@ def test_a_single_target_that_leaks_is_bounded_by_its_own_two_worlds():
     scores[:, 0] += 9.0 * coins[:, 0]
     found = epsilon_of(scores, coins, 50, delta=1e-6, alpha=0.05, rng=rng)
     assert found.single > 2.0 and found.value >= found.single
+
+
+def test_few_worlds_that_all_agree_are_no_certainty():
+    coins = coins_of(np.random.default_rng(5))
+    effect = effect_of(AUC, coins + 0.0, coins, PLACED)
+    assert effect.estimate == 1.0 and effect.se == auc_error(WORLDS, TARGETS)
+
+
+def test_worlds_that_place_do_not_count_and_each_further_target_costs_certainty():
+    rng = np.random.default_rng(6)
+    coins = coins_of(rng, 200)
+    scores = rng.normal(size=coins.shape)
+    scores[:, 0] += 9.0 * coins[:, 0]
+    many, one = (epsilon_of(scores[:, :k], coins[:, :k], 50, delta=1e-6, alpha=0.05, rng=rng) for k in (TARGETS, 1))
+    assert (many.coins, one.coins) == (150 * TARGETS, 150)
+    assert len(effect_of(TPR, scores, coins, 50).values) == 150
+    assert 0.0 < many.single < one.single
+    runs = min(coins[:, 0].sum(), (~coins[:, 0]).sum())
+    inside, outside = (scores[side, 0][:runs] for side in (coins[:, 0], ~coins[:, 0]))
+    assert one.single == two_world_bound(outside, inside, delta=1e-6, alpha=0.025).epsilon(1e-6)
 
 
 @pytest.mark.parametrize("leak", ["few rare rows", "a shift of everything"])
