@@ -92,7 +92,7 @@ def measured_pairs(
         sigma=scales.sigma,
         noise=noise,
         l2_sensitivity=max_records,
-        count=scales.count,
+        count=sum(taken),  # what is drawn, not what was planned: `fit_model` compares the two
     )
     ends = np.cumsum([counts.size * own for counts, own in zip(exact, taken, strict=True)])
     parts = zip(slots, np.split(noisy.astype(np.float64), ends[:-1]), exact, strict=True)
