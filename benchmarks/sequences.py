@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def first_rows(frame: pd.DataFrame, most: int) -> pd.DataFrame:
     return ordered[ordered.groupby("patient_nbr").cumcount() < most]
 
 
-def run(most: int, epsilon: str, seed: int, steps: int | None, rate: float) -> dict[str, object]:
+def run(most: int, epsilon: str, seed: int, steps: int | None, clip: Decimal | None) -> dict[str, object]:
     """One fit and its figures."""
     declared = schema()
     train, test = (prepared(part, declared) for part in parts())
@@ -85,7 +86,7 @@ def run(most: int, epsilon: str, seed: int, steps: int | None, rate: float) -> d
     unit = PrivacyUnit(kind="user", column="patient_nbr", max_records=most)
     made = synthesize_public(
         Table.from_pandas(train),
-        Autoregressive(steps=steps, rate=rate),
+        Autoregressive(steps=steps, clip=clip),
         epsilon=epsilon,
         delta="1e-6",
         schema=declared,
@@ -138,12 +139,12 @@ def main() -> None:
     parser.add_argument("--epsilon", default="8")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--rate", type=float, default=0.02)
+    parser.add_argument("--clip", type=Decimal)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     results = []
     for seed in range(asked.seeds):
-        found = run(asked.most, asked.epsilon, seed, asked.steps, asked.rate)
+        found = run(asked.most, asked.epsilon, seed, asked.steps, asked.clip)
         results.append(found)
         print(json.dumps({key: value for key, value in found.items() if key != "transitions"}), flush=True)
         for row in found["transitions"]:  # type: ignore[attr-defined]

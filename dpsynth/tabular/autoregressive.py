@@ -188,6 +188,8 @@ class Autoregressive:
                 noise=noise,
                 progress=progress,
                 spent=spent,
+                checkpoints=self.checkpoints,
+                every=self.every,
             )
         head = measure_columns(
             table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent

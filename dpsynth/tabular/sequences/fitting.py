@@ -17,11 +17,13 @@ import numpy as np
 from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ParameterError, SchemaError
-from dpsynth.core.noise import NoiseSource
+from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
+from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.table import Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
+from dpsynth.sgd.checkpoint import Checkpoints
 from dpsynth.sgd.training import Units, train
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
@@ -71,6 +73,8 @@ def fit_people(
     noise: NoiseSource,
     progress: Progress,
     spent: tuple[Event, ...],
+    checkpoints: Checkpoints | None = None,
+    every: int = 0,
 ) -> PeopleModel:
     """Measure, train, and hand out the model.
 
@@ -85,6 +89,8 @@ def fit_people(
         noise: uniform words.
         progress: called as steps finish.
         spent: events of the derivation.
+        checkpoints: where to resume training from, and to save to.
+        every: steps between checkpoints; 0 for none.
     """
     head = measure_columns(
         table, schema, domains, plan, generator, codes=codes, noise=noise, progress=progress, spent=spent
@@ -116,7 +122,19 @@ def fit_people(
         )
         network.start_from(agree / max(pairs, 1.0))
         events = (*events, event)
-    trained = train(network, Units.of(steps, units), schedule, size=people, rate=rate, noise=noise, progress=progress)
+    if isinstance(noise, ReplayedNoise):
+        noise = SystemNoise()  # up to here a run that goes on repeats itself, from here on nothing is repeated
+    trained = train(
+        network,
+        Units.of(steps, units),
+        schedule,
+        size=people,
+        rate=rate,
+        noise=noise,
+        progress=progress,
+        checkpoints=checkpoints,
+        every=every,
+    )
     return PeopleModel(
         generator=generator,
         unit=unit.column,
