@@ -26,6 +26,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
@@ -51,8 +52,10 @@ from dpsynth.tabular.networks.column_model import ColumnModel
 from dpsynth.tabular.networks.drawing import draw_rows
 from dpsynth.tabular.networks.ordering import columns_of, ordered, without_gaps
 from dpsynth.tabular.networks.pool_tables import Pair, measured_pairs, targets, worth_measuring
-from dpsynth.tabular.networks.protocol import NUMPY, ColumnNetwork, Columns, network
+from dpsynth.tabular.networks.pretraining import FINE, pretrain
+from dpsynth.tabular.networks.protocol import NUMPY, RATES, ColumnNetwork, Columns, network
 from dpsynth.tabular.protocol import Plan
+from dpsynth.tabular.records.public_prior import public_rows
 from dpsynth.tabular.sequences.fitting import LENGTHS, STAYS, check_order, fit_people
 from dpsynth.tabular.sequences.people_model import PeopleModel
 from dpsynth.tabular.training_plan import trained_plan
@@ -99,13 +102,16 @@ class Autoregressive:
         options: whole numbers that shape it.
         codes: about how many codes a wide numeric column is merged into.
         probability: with which every unit joins a step's sample.
-        rate: learning rate at the first step.
+        rate: learning rate at the first step; the network's own if left out (`RATES`), and `pretraining.FINE` of it
+            after a public prior.
         clip: largest norm of a unit's gradient; half the number of columns if left out.
         steps: how many; by the recipe of epsilon if left out.
         pairs_per_column: pair tables measured after training for each column.
         device: where it is trained: auto, cpu, cuda, or a GPU by number such as cuda:1.
         checkpoints: where the state of training is kept; a workspace hands in a sealed one.
         every: steps between two states.
+        prior: public rows with the modelled columns, or the file that holds them, to start from; see `pretraining`.
+            Anything but public rows, or rows released under a guarantee of their own, voids the guarantee.
     """
 
     name: ClassVar[str] = "autoregressive"
@@ -113,13 +119,14 @@ class Autoregressive:
     options: Mapping[str, int] = field(default_factory=dict)
     codes: int = 32
     probability: Decimal = Decimal("0.0625")
-    rate: float = 0.02
+    rate: float | None = None
     clip: Decimal | None = None
     steps: int | None = None
     pairs_per_column: float = 1.0
     device: str = "auto"
     checkpoints: Checkpoints | None = field(default=None, repr=False, compare=False)
     every: int = 50
+    prior: Table | Path | None = None
 
     def plan(
         self, schema: Schema, unit: PrivacyUnit, *, epsilon: Decimal | str | float, delta: Decimal | str | float
@@ -129,9 +136,11 @@ class Autoregressive:
         Raises:
             ParameterError: a target outside its range or beyond reach, an unknown network or device, one that needs
                 PyTorch where that is not installed, or a GPU that is not there.
+            SchemaError, DataError: the public prior does not fit the schema, cannot be read or has no rows.
         """
         network(self.network)
         self._place()
+        self._public(schema)
         recipe = recipe_at(epsilon)
         shares = Shares(
             training=1.0 - recipe.histogram - recipe.tables,
@@ -144,6 +153,8 @@ class Autoregressive:
                 raise ParameterError(
                     f"The {self.network} network makes single rows, not people.", "Use network log_linear."
                 )
+            if self.prior is not None:
+                raise ParameterError("People's sequences take no public prior.", "Leave the prior out.")
             left = 1.0 - recipe.histogram - LENGTHS - STAYS
             shares = Shares(training=left, lengths=LENGTHS, stays=STAYS)
         return trained_plan(
@@ -184,15 +195,25 @@ class Autoregressive:
                 plan,
                 self.name,
                 codes=self.codes,
-                rate=self.rate,
+                rate=self.rate or RATES[self.network],
                 noise=noise,
                 progress=progress,
                 spent=spent,
                 checkpoints=self.checkpoints,
                 every=self.every,
             )
+        public = self._public(schema)
         head = measure_columns(
-            table, schema, domains, plan, self.name, codes=self.codes, noise=noise, progress=progress, spent=spent
+            table,
+            schema,
+            domains,
+            plan,
+            self.name,
+            codes=self.codes,
+            noise=noise,
+            progress=progress,
+            spent=spent,
+            public=public,
         )
         order = ordered(head.binnings, schema.target)
         columns = columns_of(head.binnings, order, head.total)
@@ -202,7 +223,13 @@ class Autoregressive:
             noise = SystemNoise()  # up to here a run that goes on repeats itself, from here on nothing is repeated
         events = head.events
         if plan.settings.training is not None:
-            events = (*events, self._train(made, table, head, order, columns, plan, noise, progress))
+            rate = RATES[self.network]
+            if public is not None and pretrain(
+                made, public, head.binnings, order, columns, rng, rate=rate, progress=progress
+            ):
+                rate *= FINE
+            rate = self.rate or rate
+            events = (*events, self._train(made, table, head, order, columns, plan, rate, noise, progress))
         state = made.state()
         sampler = network(self.network).sampler(state)
         rows = min(POOL, max(4 * round(head.total), 5_000))
@@ -227,8 +254,13 @@ class Autoregressive:
             tables=finished,
             events=EventTree(relation=NeighboringRelation.ADD_REMOVE, unit=unit, events=events),
             rows=round(head.total),
+            public_prior=public is not None,
         )
         return model.obeying(Enforced.learned_from(schema, head.binnings, model.all_codes, noise))
+
+    def _public(self, schema: Schema) -> Table | None:
+        """Rows of the prior, if there is one."""
+        return None if self.prior is None else public_rows(self.prior, schema)
 
     def _place(self) -> str:
         """The device's full name; networks in numpy know the CPU alone."""
@@ -249,6 +281,7 @@ class Autoregressive:
         order: tuple[str, ...],
         columns: Columns,
         plan: Plan,
+        rate: float,
         noise: NoiseSource,
         progress: Progress,
     ) -> Event:
@@ -262,7 +295,7 @@ class Autoregressive:
             Units.of(without_gaps(codes, columns), units),
             schedule,
             size=head.total,
-            rate=self.rate,
+            rate=rate,
             noise=noise,
             progress=progress,
             checkpoints=self.checkpoints,

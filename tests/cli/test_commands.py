@@ -143,8 +143,9 @@ def test_a_public_prior_is_a_file_of_the_same_columns_and_no_generator_ignores_i
     (tmp_path / "schema.yaml").write_text(SCHEMA)
     (tmp_path / "other.csv").write_text("colour\nred\n")
     given = ["synthesize", tmp_path / "data.csv", "-e", "1", "--schema", tmp_path / "schema.yaml", "--public"]
-    code, made = run(capsys, *given, "-g", "gibbs", "--prior", tmp_path / "data.csv", "-o", tmp_path / "out.csv")
-    assert code == 0 and made["generator"] == "gibbs"
+    for name in ("gibbs", "autoregressive"):
+        code, made = run(capsys, *given, "-g", name, "--prior", tmp_path / "data.csv", "-o", tmp_path / "out.csv")
+        assert code == 0 and made["generator"] == name
     code, refused = run(capsys, *given, "-g", "gibbs", "--prior", tmp_path / "other.csv", "-o", tmp_path / "b.csv")
     assert code == 1 and "The public prior cannot be used. The file has no column" in refused["error"]["message"]
     code, refused = run(capsys, *given, "-g", "mst", "--prior", tmp_path / "data.csv", "-o", tmp_path / "b.csv")

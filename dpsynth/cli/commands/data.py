@@ -70,7 +70,8 @@ def synthesize(
     rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
     purpose: SharePurpose = None,
     prior: Annotated[
-        Path | None, typer.Option(help="public rows, or an earlier release, to start from; with gibbs")
+        Path | None,
+        typer.Option(help="public rows, or an earlier release, to start from; with gibbs or autoregressive"),
     ] = None,
     canaries: Annotated[
         int, typer.Option(min=0, help="public random rows for the canary audit; half are planted")
@@ -183,11 +184,13 @@ def _starting_from(name: str, prior: Path | None) -> Generator:
     made = generator(name)
     if prior is None:
         return made
-    if name not in ("auto", "gibbs"):
-        raise ParameterError(f"The generator {name!r} takes no public prior.", "Use `--generator gibbs`.")
-    from dpsynth.tabular import Gibbs
+    if name not in ("auto", "gibbs", "autoregressive"):
+        raise ParameterError(
+            f"The generator {name!r} takes no public prior.", "Use `--generator gibbs`, or `autoregressive`."
+        )
+    from dpsynth.tabular import Autoregressive, Gibbs
 
-    return Gibbs(prior=prior)
+    return Autoregressive(prior=prior) if name == "autoregressive" else Gibbs(prior=prior)
 
 
 def _synthesize_public(

@@ -55,3 +55,17 @@ def shrunken_counts(binning: Binning) -> NDArray[np.float64]:
     shrunk = mean + np.clip(signal, 0.0, 1.0)[binning.code_of] * (noisy - mean)
     floor = FLOOR * np.maximum(mean, 0.0)
     return np.maximum(np.maximum(shrunk, floor), 0.0)
+
+
+def shares_within_codes(binning: Binning) -> NDArray[np.float64]:
+    """Probability of each value of a cell, given the cell's code: by shrunken counts, then evenly; shape (cells,)."""
+    weights, cells = shrunken_counts(binning), binning.oneway.cells
+    mass = np.bincount(binning.code_of, weights=weights, minlength=binning.size)
+    held = np.bincount(binning.code_of, minlength=binning.size)
+    shares = np.where(
+        mass[binning.code_of] > 0,
+        weights / np.maximum(mass[binning.code_of], 1e-300),
+        1.0 / held[binning.code_of],
+    )
+    widths = np.append(np.diff(cells.edges), np.ones(len(cells.spikes)))
+    return np.asarray(shares / widths)

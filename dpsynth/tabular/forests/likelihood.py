@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from dpsynth.tabular.columns.binning import Binning
-from dpsynth.tabular.columns.decoding import shrunken_counts
+from dpsynth.tabular.columns.decoding import shares_within_codes
 from dpsynth.tabular.forests.forest_model import ForestModel
 from dpsynth.tabular.forests.tree import Vector
 
@@ -40,20 +39,6 @@ def log_density(model: ForestModel, rows: pa.Table) -> Vector:
         mass = weights.sum(axis=1, keepdims=True)
         shares = np.where(mass > 0, weights / np.maximum(mass, 1e-300), 1.0 / weights.shape[1])
         at = np.zeros(rows.num_rows, dtype=np.int64) if parent is None else codes[parent]
-        within = np.append(_within_codes(model.binnings[name]), 1.0)[cells[name]]
+        within = np.append(shares_within_codes(model.binnings[name]), 1.0)[cells[name]]
         found += np.log(np.maximum(shares[at, codes[name]] * within, FLOOR))
     return found
-
-
-def _within_codes(binning: Binning) -> Vector:
-    """Probability of each value of a cell, given the cell's code, shape (cells,)."""
-    weights, cells = shrunken_counts(binning), binning.oneway.cells
-    mass = np.bincount(binning.code_of, weights=weights, minlength=binning.size)
-    held = np.bincount(binning.code_of, minlength=binning.size)
-    shares = np.where(
-        mass[binning.code_of] > 0,
-        weights / np.maximum(mass[binning.code_of], 1e-300),
-        1.0 / held[binning.code_of],
-    )
-    widths = np.append(np.diff(cells.edges), np.ones(len(cells.spikes)))
-    return np.asarray(shares / widths)

@@ -28,6 +28,7 @@ from dpsynth.tabular.constraints.enforcement import Enforcement
 from dpsynth.tabular.finishing.moving import Mover
 from dpsynth.tabular.finishing.raking import RakedTable, drawn_by_weight, log_factors, raked
 from dpsynth.tabular.forests.tree import Vector
+from dpsynth.tabular.networks.density import log_density
 from dpsynth.tabular.networks.drawing import draw_rows, fill_rows
 from dpsynth.tabular.networks.protocol import NetworkState, Sampler, sampler
 
@@ -58,6 +59,7 @@ class ColumnModel:
         events: what was spent.
         rows: released estimate of the number of rows, at least 0.
         enforced: declared constraints, and what was learned for them.
+        public_prior: whether training began with public rows.
     """
 
     generator: str
@@ -69,6 +71,7 @@ class ColumnModel:
     events: EventTree
     rows: int
     enforced: Enforced = field(default_factory=Enforced)
+    public_prior: bool = False
 
     def sample(
         self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
@@ -140,6 +143,10 @@ class ColumnModel:
             sums.append(float(np.exp(weights + log_factors(pool, self.tables)).mean()))
         return min(sums[0] / sums[1], 1.0)
 
+    def log_density(self, rows: pa.Table) -> Vector:
+        """Natural log of the probability of each row, float64, shape (rows,), finite; see `density`."""
+        return log_density(self._sampler(), self.state.sizes, self.order, self.binnings, self.tables, rows)
+
     def all_codes(self, rows: int, rng: np.random.Generator) -> Codes:
         """Codes of free rows in one piece."""
         blocks = list(self.draw_codes(rows, {}, rng))
@@ -174,6 +181,7 @@ class ColumnModel:
                 }
                 for name, domain in self.domains.items()
             },
+            "public_prior": self.public_prior,
             "pairs": [[self.order[at] for at in table.columns] for table in self.tables if len(table.columns) > 1],
             **self.enforced.describe(),
         }

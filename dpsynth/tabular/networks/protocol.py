@@ -31,6 +31,8 @@ NETWORKS: Mapping[str, str] = {
     "transformer": "dpsynth.tabular.networks.transformer:Transformer",
 }
 """Name -> module:class; strings keep torch out until a network is made."""
+RATES: Mapping[str, float] = {"log_linear": 0.02, "made": 0.01, "transformer": 0.005}
+"""Learning rate at the first step. log_linear and made: the prototype, Adult."""
 NUMPY = ("log_linear",)
 """Those that need no PyTorch."""
 
