@@ -14,7 +14,8 @@ unit and the parameters alone.
 
 Memory: the codes (1 or 2 bytes a cell), one block, and five arrays for each parameter; flat in the logical batch.
 
-Not guaranteed: convergence. Gaussian noise in floating point has the caveat of `gaussian_noise`.
+Not guaranteed: convergence. Gaussian noise in floating point has the caveat of `gaussian_noise`. How long a step takes
+and how much memory it holds depend on its sample: whoever measures the process from beside sees more than the events.
 """
 
 from __future__ import annotations

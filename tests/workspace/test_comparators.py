@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from accounting.event import EventTree
+from accounting.ledger.entry import Kind
 from dpsynth.cli.app import call
 from dpsynth.core.errors import BudgetRefused, ParameterError
 from dpsynth.release.entries import attempts
@@ -33,6 +36,17 @@ def test_private_models_are_paid_for_and_a_budget_that_is_short_refuses_them(tmp
         draft.evaluate(comparators=asked(None, 5, draft))  # 15 times 0.5
     assert len(kinds(ws)) == reads  # not even an access
     assert draft.evaluate().utility.comparators == ()
+
+
+def test_under_a_filter_the_ledger_charges_the_draws_that_were_counted(tmp_path: Path) -> None:
+    ws = workspace(tmp_path, filter="zcdp")
+    draft = ws.synthesize("claims", "independent", epsilon="0.5", delta="1e-6")
+    wanted = asked("0.1", 2, draft)
+    draft.evaluate(comparators=wanted)
+    with ws.ledger() as ledger:
+        committed = [entry for entry in ledger.entries() if entry.kind is Kind.COMMIT][-1]
+    events = EventTree.from_json(committed.body["events"]).events
+    assert sum(event.epsilon * event.count for event in events) == pytest.approx(Decimal("0.6"), rel=Decimal("1e-3"))
 
 
 def test_a_draft_without_a_guarantee_has_no_epsilon_to_compare_at(tmp_path: Path) -> None:

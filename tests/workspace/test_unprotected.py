@@ -35,12 +35,12 @@ def claims(rows: int = 700) -> pd.DataFrame:
     return pd.DataFrame({"age": age, "town": rng.choice(["a", "b", "c"], rows), "died": rng.random(rows) < age / 120})
 
 
-def workspace(folder: Path) -> Workspace:
+def workspace(folder: Path, **terms: str) -> Workspace:
     ws = Workspace.init(folder / "vault")
     (folder / "claims.csv").write_text(claims().to_csv(index=False), "utf-8")
     (folder / "schema.yaml").write_text(SCHEMA.to_yaml(), "utf-8")
     ws.register(folder / "claims.csv", schema=folder / "schema.yaml")
-    ws.create_budget("claims", epsilon=3, delta="1e-5")
+    ws.create_budget("claims", epsilon=3, delta="1e-5", **terms)
     return ws
 
 
