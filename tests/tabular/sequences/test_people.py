@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import dpsynth.sgd.training as training_module
 from accounting.crosscheck import price
 from accounting.event import DiscreteGaussian, PoissonSampled
 from accounting.relation import PrivacyUnit
@@ -69,6 +70,28 @@ def test_sensitivities_are_those_of_one_person():
     assert (stays.l2_sensitivity, stays.count) == (3, 2)  # stage and score; sex is constant
     assert isinstance(steps, PoissonSampled) and steps.event.l2_sensitivity == 1
     assert 0.999 <= float(plan.guarantee.epsilon) <= 1
+
+
+def test_steps_draw_and_clip_people_with_all_their_rows_and_divide_by_a_released_number(monkeypatch):
+    seen, sizes = [], []
+    summed, divided = training_module.clipped_total, training_module.noisy_mean
+
+    def with_units(network, units, *rest):
+        seen.append(units)
+        return summed(network, units, *rest)
+
+    def with_size(network, total, schedule, size, normals):
+        sizes.append(size)
+        return divided(network, total, schedule, size, normals)
+
+    monkeypatch.setattr(training_module, "clipped_total", with_units)
+    monkeypatch.setattr(training_module, "noisy_mean", with_size)
+    table = bounded(panel(90), FOUR, KEY, "day")
+    _, made = fitted(table, steps=3, epsilon="1")
+    assert seen[0].count == 90 < len(seen[0].codes)
+    people = Counter(table.to_arrow().column("who").to_pylist())
+    assert Counter(np.diff(seen[0].starts).tolist()) == Counter(people.values())
+    assert {round(size) for size in sizes} == {made.people} != {90}
 
 
 def test_people_come_whole_in_order_and_no_longer_than_the_bound(model):
