@@ -102,9 +102,9 @@ def fit_model(
 
 
 def _unit_column(plan: Plan) -> tuple[str, ...]:
-    """The unit's column, for a fit that samples and clips by unit: it is read, never modelled."""
+    """The unit's column, for a fit that samples, clips or parts rows by unit: it is read, never modelled."""
     column = plan.tree.unit.column
-    return () if plan.settings.training is None or column is None else (column,)
+    return () if column is None or not plan.settings.reads_rows else (column,)
 
 
 def _of_nobody(rows: pa.Table, like: Table, plan: Plan) -> Table:

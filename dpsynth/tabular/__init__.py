@@ -30,6 +30,7 @@ GENERATORS = {
     "gibbs": "dpsynth.tabular.gibbs:Gibbs",
     "independent": "dpsynth.tabular.independent:Independent",
     "mst": "dpsynth.tabular.mst:MST",
+    "pategan": "dpsynth.tabular.pategan:PATEGAN",
 }
 BASELINES = {
     "sdv-ctgan": "dpsynth.tabular.baselines.sdv:SDV",

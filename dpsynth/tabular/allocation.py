@@ -87,6 +87,8 @@ class Shares:
         lengths: for the histogram of people by their number of rows; only generators of whole people have it.
         stays: for counts of consecutive rows that agree, one for each column that may change; likewise.
         trained_per_column: such tables for each column, no more than there are pairs.
+        votes: for the votes of teachers.
+        asked: generated rows that teachers vote on.
     """
 
     rounds: tuple[RoundShares, ...] = ()
@@ -100,6 +102,8 @@ class Shares:
     trained_per_column: float = 1.0
     lengths: float = 0.0
     stays: float = 0.0
+    votes: float = 0.0
+    asked: int = 0
 
     def triples_at(self, noise: float) -> float:
         """The share of triples at a level of noise, as in `at`."""
@@ -199,6 +203,24 @@ class TableNoise:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Votes:
+    """Counts of the votes of teachers, each of which sees the rows of its own units.
+
+    Attributes:
+        count: counts of votes, one for each generated row that teachers vote on.
+        sigma: scale of the discrete Gaussian noise on each.
+    """
+
+    count: int
+    sigma: Decimal
+
+    def event(self) -> DiscreteGaussian:
+        """One unit has one teacher, who has one vote: sensitivity 1 whatever k is (add/remove one unit)."""
+        return DiscreteGaussian(sigma=self.sigma, l2_sensitivity=Decimal(1), count=self.count)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """All scales of noise of one run, fixed before data is read.
 
@@ -217,6 +239,7 @@ class Allocation:
         lengths: sigma of the histogram of units by their number of rows, whose L2 sensitivity is 1 whatever k is; None
             if rows are made and not people.
         stays: counts of consecutive rows of a unit that agree in a column, L2 sensitivity k - 1 each; None likewise.
+        votes: of teachers on generated rows, after the 1-ways; None if there are none.
     """
 
     max_records: int
@@ -232,11 +255,17 @@ class Allocation:
     trained: TableNoise | None = None
     lengths: Decimal | None = None
     stays: TableNoise | None = None
+    votes: Votes | None = None
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether rows are read as codes, by unit, and not only counted."""
+        return self.training is not None or self.votes is not None
 
     def events(self, schema: Schema) -> tuple[Event, ...]:
         """The worst case in time order: derivation, each column's queries, halves, rounds, triples, the filter.
 
-        Of a network: derivation, each column's queries, numbers of rows, steps, tables.
+        Of a network: derivation, each column's queries, numbers of rows, steps or votes, tables.
         """
         events = list(plan_derive(schema, self.derive))
         change = Decimal(self.max_records)
@@ -260,6 +289,8 @@ class Allocation:
             events.append(DiscreteGaussian(sigma=self.stays.sigma, l2_sensitivity=change - 1, count=self.stays.count))
         if self.training is not None:
             events.append(self.training.event())
+        if self.votes is not None:
+            events.append(self.votes.event())
         if self.trained is not None:
             events.append(DiscreteGaussian(sigma=self.trained.sigma, l2_sensitivity=change, count=self.trained.count))
         if self.adaptive is not None:
@@ -303,9 +334,12 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
     if columns > 1 and shares.trained > 0:
         count = min(math.ceil(shares.trained_per_column * columns), math.comb(columns, 2))
         trained = TableNoise(count=count, sigma=_sigma(shares.trained * rho / count, max_records))
+    votes = None
+    if columns > 1 and shares.votes > 0:
+        votes = Votes(count=shares.asked, sigma=_sigma(shares.votes * rho / shares.asked, 1))
     oneway = 1.0 - sum(part.scores + part.pairs for part in divided if rounds) - adaptive
     if columns > 1:
-        oneway -= shares.training + shares.trained + shares.lengths + shares.stays
+        oneway -= shares.training + shares.trained + shares.lengths + shares.stays + shares.votes
     weights = {name: _weight(schema.columns[name]) for name in schema.modelled}
     total = sum(weights.values())
     histogram: dict[str, Decimal] = {}
@@ -336,6 +370,7 @@ def allocate(schema: Schema, max_records: int, *, rho: float, delta: float, shar
         trained=trained,
         lengths=_sigma(shares.lengths * rho, 1) if shares.lengths else None,
         stays=_stays(schema, max_records, shares.stays * rho),
+        votes=votes,
     )
 
 

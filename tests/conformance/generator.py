@@ -69,9 +69,12 @@ def _exact(event):
     return replace(event, noise="exact")
 
 
-def counted(events):
-    """Events of queries on counts: neither a filter nor the steps of a training run."""
-    return [event for event in events if not isinstance(event, (ZCDPFilter, PoissonSampled))]
+def counted(plan):
+    """Planned events of queries on counts of rows: no filter, no steps of a training run, no votes of teachers."""
+    votes = plan.settings.votes and plan.settings.votes.event()
+    return [
+        event for event in plan.tree.events if not isinstance(event, (ZCDPFilter, PoissonSampled)) and event != votes
+    ]
 
 
 def with_units(table: Table, unit) -> Table:
@@ -96,7 +99,7 @@ class GeneratorConformance:
         made = self.make()
         plan = made.plan(of, unit, epsilon=epsilon or self.epsilon, delta=self.delta)
         noise = unsafe_SeededNoise(seed)
-        if plan.settings.training is not None and unit.column is not None:
+        if plan.settings.reads_rows and unit.column is not None:
             table = with_units(table, unit)
         domains, spent = derive(table, of, plan.settings.derive, noise=noise)
         return plan, made.fit(table, of, domains, plan, noise=noise, progress=progress, spent=spent)
@@ -184,12 +187,17 @@ class GeneratorConformance:
     def test_each_draw_of_noise_has_its_event_and_its_scale(self, monkeypatch, of):
         calls = self._record_noise(monkeypatch)
         choices = self._record_choices(monkeypatch)
-        _, model = self.run(mixed_table(self.rows) if of is MIXED else open_table(self.rows), of)
+        plan, model = self.run(mixed_table(self.rows) if of is MIXED else open_table(self.rows), of)
         events = model.events.events
         filters = [event for event in events if isinstance(event, ZCDPFilter)]
-        fixed = [event.sigma for event in counted(events)]
+        fixed = [event.sigma for event in counted(plan)]
         assert [sigma for sigma, _ in calls[: len(fixed)]] == fixed
-        steps = [DiscreteGaussian(sigma=sigma, l2_sensitivity=1) for sigma, _ in calls[len(fixed) :]]
+        later = calls[len(fixed) :]
+        if (votes := plan.settings.votes) is not None:
+            assert {sigma for sigma, _ in later} == {votes.sigma}
+            assert sum(len(draws) for _, draws in later) == votes.count == model.events.events[-1].count
+            later = []
+        steps = [DiscreteGaussian(sigma=sigma, l2_sensitivity=1) for sigma, _ in later]
         assert bool(steps or choices) == bool(filters)
         assert sum(map(exact_rho, [*steps, *choices])) <= sum(Fraction(event.rho) for event in filters)
         for sigma, draws in calls:
@@ -203,7 +211,7 @@ class GeneratorConformance:
             calls = self._record_noise(monkeypatch)
             plan, _ = self.run(mixed_table(200), unit=unit)
             monkeypatch.undo()
-            spread[unit] = [(len(draws), draws.std()) for _, draws in calls[: len(counted(plan.tree.events))]]
+            spread[unit] = [(len(draws), draws.std()) for _, draws in calls[: len(counted(plan))]]
         pairs = zip(spread[RECORD], spread[USER], strict=True)
         ratios = np.array([user[1] / record[1] for record, user in pairs if min(user[0], record[0]) >= 400])
         assert len(ratios) and np.all((ratios > 2.5) & (ratios < 3.6))
@@ -259,15 +267,17 @@ class GeneratorConformance:
 
     def test_sensitivities_are_the_bound_on_rows_of_a_unit(self):
         plan = self.make().plan(OPEN, USER, epsilon="1", delta="1e-6")
-        assert {event.l2_sensitivity for event in counted(plan.tree.events)} == {Decimal(3)}
+        assert {event.l2_sensitivity for event in counted(plan)} == {Decimal(3)}
+        if plan.settings.votes is not None:
+            assert plan.settings.votes.event().l2_sensitivity == 1
         selections = [event for event in plan.tree.events if isinstance(event, PartitionSelection)]
         assert selections and all(event.max_keys == 3 for event in selections)
 
     # --- what it reads ------------------------------------------------------------------------------------------
 
     def test_reads_counts_and_nothing_else(self):
-        trains = self.make().plan(MIXED, RECORD, epsilon=self.epsilon, delta=self.delta).settings.training is not None
-        _, model = self.run((CodesOnly if trains else CountsOnly)(mixed_table(self.rows)))
+        settings = self.make().plan(MIXED, RECORD, epsilon=self.epsilon, delta=self.delta).settings
+        _, model = self.run((CodesOnly if settings.reads_rows else CountsOnly)(mixed_table(self.rows)))
         assert model.rows > 0
 
     def test_every_step_of_training_is_one_noisy_sum_and_is_in_the_event(self, monkeypatch):
