@@ -89,6 +89,11 @@ def open_public(
     found = prepare(source, declared, target=target, unit=unit.column)
     for warning in found.warnings:
         warn(warning.message)
+    if found.schema.order is not None:
+        raise ParameterError(
+            "A comparison measures single rows, and the schema orders the rows of people.",
+            "Compare without `role: order`; `benchmarks/sequences.py` measures people.",
+        )
     key = hashlib.sha256(f"dpsynth.comparison split {split_seed}".encode()).digest()
     parts = split(found.table, holdout_share=holdout_share, key=key, unit_column=unit.column)
     train, holdout = parts.train, parts.holdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from datetime import date, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -286,3 +287,21 @@ def test_ties_are_broken_by_keyed_hash_and_no_other_person_matters():
     assert all(of_person(same, KEY) == first for _ in range(5))
     assert of_person(same.slice(0, 6), KEY) == first  # without the other person
     assert len({tuple(of_person(same, bytes([n]) * 32)) for n in range(8)}) > 1  # by key, not by file or value
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [date(2021, 1, 2), date(2019, 5, 1), date(2020, 1, 1)],
+        [datetime(2020, 1, 1, 12), datetime(2020, 1, 1, 3), datetime(2020, 1, 1, 4)],
+        [2.5, -1.0, 0.0],
+    ],
+    ids=["dates", "times", "floats"],
+)
+def test_rows_are_ordered_by_dates_times_and_numbers(places):
+    table = Table.from_arrow(pa.table({"who": ["a"] * 3, "day": places, "x": [0, 1, 2]}))
+    assert table.in_order("who", "day", 2, KEY).to_arrow().column("x").to_pylist() == [1, 2]
+    with pytest.raises(DataError, match="text would put 10 before 9"):
+        table.in_order("x", "who", 2, KEY)
+    with pytest.raises(ParameterError, match="max_records=0"):
+        table.in_order("who", "day", 0, KEY)
