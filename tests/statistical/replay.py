@@ -8,6 +8,10 @@ exceed what the event of that query states.
 
 A mechanism is found wherever a module of dpsynth has imported it by name, so a generator that is added tomorrow is
 recorded too; a draw of noise that passes no mechanism is refused by `SeedsOnly`.
+
+Steps of DP-SGD are calls as well: what enters is the sum of clipped gradients in units of the clip. Who is in a step's
+sample is decided unit by unit, so in a replay all units that both tables have join the same samples as before, and one
+that was not there joins all of them: the worst case.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,14 +30,18 @@ import pytest
 
 import dpsynth.mechanisms
 import dpsynth.schema
+import dpsynth.sgd.training as training_module
 import dpsynth.tabular
-from accounting.event import DiscreteGaussian, Event, Exponential, PartitionSelection
+from accounting.event import DiscreteGaussian, Event, Exponential, PartitionSelection, PoissonSampled
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.exponential import exponential
 from dpsynth.mechanisms.partition_selection import partition_selection
+from dpsynth.sgd.gaussian_noise import GaussianNoise
+from dpsynth.sgd.poisson import PoissonSampler
 
 SEED_WORDS = 4
+_real_step = training_module.noisy_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,7 @@ class Tape:
     def __init__(self, fit: Callable[[Any], Any], script: Tape | None = None) -> None:
         self.calls: list[Call] = []
         self._script, self._noise = script, unsafe_SeededNoise(5)
+        self._units, self._drawn = 0, 0
         with self._in_place_of_mechanisms():
             self.result = fit(SeedsOnly())
 
@@ -93,7 +102,33 @@ class Tape:
                     if name.startswith("dpsynth"):
                         for attribute in [a for a, value in vars(module).items() if value is real]:
                             patch.setattr(module, attribute, stand_in)
+            patch.setattr(training_module, "noisy_mean", self._step)
+            patch.setattr(PoissonSampler, "draw", self._sample)
             yield
+
+    @property
+    def _sample(self) -> Callable[[PoissonSampler], np.ndarray]:
+        def draw(sampler: PoissonSampler) -> np.ndarray:
+            self._units, self._drawn = sampler._units, self._drawn + 1
+            joins = np.random.default_rng(self._drawn).random(sampler._units) * 2.0**64 < sampler._below
+            if self._script is not None:
+                joins[self._script._units :] = True
+            return np.flatnonzero(joins)
+
+        return draw
+
+    def _step(self, network: Any, total: Mapping[str, Any], schedule: Any, size: float, normals: Any) -> Any:
+        """One noisy sum; `normals` gives way to the tape's own."""
+        del normals
+        entered = np.concatenate([total[name].ravel() for name in sorted(total)]) / float(schedule.clip)
+        answer = _real_step(network, total, schedule, size, GaussianNoise(self._noise))
+        event = replace(schedule.event("seeded"), count=1)
+        if self._script is not None:
+            told = self._script.calls[len(self.calls)]
+            assert told.event == event, "the noise of a step depends on the table, not on the answers before it"
+            answer = told.answer
+        self.calls.append(Call(entered=entered, answer=answer, event=event))
+        return {name: array.copy() for name, array in answer.items()}
 
     def _stand_in(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -134,6 +169,9 @@ def _complaints(a: Call, b: Call) -> list[str]:
     if isinstance(event, Exponential):
         spread = a.coefficient * (Fraction(max(change)) - Fraction(min(change)))
         return [f"bounded range {spread}"] if spread > Fraction(event.bounded_range) else []
+    if isinstance(event, PoissonSampled):
+        norm = float(np.linalg.norm(change)) / float(event.event.l2_sensitivity)
+        return [f"a unit adds {norm:.4f} clips to a sum"] if norm > 1.0 else []
     assert isinstance(event, DiscreteGaussian)
     most = float(event.l2_sensitivity)
     out = []
