@@ -194,10 +194,9 @@ def draws_of(name: str, kind: str, k: int) -> list[tuple[float, np.ndarray]]:
 
 def fixed(name: str, kind: str, k: int):
     """The counts before the first step that is chosen on the way, and what is left for such steps (zCDP)."""
-    events = planned(name, kind, k).tree.events
-    chosen = [event for event in events if isinstance(event, ZCDPFilter)]
-    known = events[: events.index(chosen[0])] if chosen else events
-    return counted(known), float(sum(event.rho for event in chosen))
+    plan = planned(name, kind, k)
+    chosen = [event for event in plan.tree.events if isinstance(event, ZCDPFilter)]
+    return counted(plan), float(sum(event.rho for event in chosen))
 
 
 def information(known, left: float, k: int) -> float:
