@@ -17,6 +17,7 @@ from accounting.event import DiscreteGaussian, PoissonSampled
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ModelError, ParameterError, SchemaError
 from dpsynth.core.noise import SystemNoise, unsafe_SeededNoise
+from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.table import Table
 from dpsynth.pipeline import fit_model
 from dpsynth.schema.checks import prepare
@@ -305,3 +306,12 @@ def test_rows_are_ordered_by_dates_times_and_numbers(places):
         table.in_order("x", "who", 2, KEY)
     with pytest.raises(ParameterError, match="max_records=0"):
         table.in_order("who", "day", 0, KEY)
+
+
+def test_a_run_that_goes_on_repeats_what_it_measured_and_no_step():
+    made, kept = Autoregressive(steps=5), bounded(panel(200), FOUR, KEY, "day").select((*PANEL.modelled, "who"))
+    plan = made.plan(PANEL, FOUR, epsilon="8", delta="1e-6")
+    domains, spent = derive(kept, PANEL, None, noise=SystemNoise())
+    one, two = (made.fit(kept, PANEL, domains, plan, noise=ReplayedNoise(KEY), spent=spent) for _ in range(2))
+    assert np.array_equal(one.lengths, two.lengths) and one.people == two.people
+    assert not np.array_equal(one.state.arrays["bias"], two.state.arrays["bias"])
