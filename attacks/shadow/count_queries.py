@@ -18,8 +18,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from attacks.coded import Coded
-from attacks.membership_classifier import Matrix
+from attacks.generators.coded import Coded
+from attacks.generators.membership_classifier import Matrix
 
 WINDOWS = (0.0, 0.01, 0.05, 0.20)
 

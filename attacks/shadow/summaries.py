@@ -16,8 +16,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from attacks.coded import Coded
-from attacks.membership_classifier import Matrix
+from attacks.generators.coded import Coded
+from attacks.generators.membership_classifier import Matrix
 
 BINS = 10
 VALUES = 20

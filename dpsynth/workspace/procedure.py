@@ -94,7 +94,7 @@ class Procedure:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLikelihood:
-    """A fitted model that says how likely rows are; what `attacks.rmia` calls a `Likelihood`.
+    """A fitted model that says how likely rows are; what `attacks.generators.rmia` calls a `Likelihood`.
 
     Forests (`independent`, `mst`) are exact. A model of another kind takes part if it has a method
     `log_density(rows: pyarrow.Table) -> float64 (rows,)`.

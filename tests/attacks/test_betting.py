@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attacks.betting import BettingMean
+from attacks.generators.betting import BettingMean
 
 RUNS = 300
 

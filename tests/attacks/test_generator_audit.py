@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 import attacks
-from attacks import membership_classifier, shadow_bench
-from attacks.coded import Codebook
 from attacks.errors import AttackInputError, AttackParameterError
-from attacks.generator_audit import plan_audit
+from attacks.generators import bench as shadow_bench
+from attacks.generators import membership_classifier
+from attacks.generators.auditing import plan_audit
+from attacks.generators.bench import SHADOW_ATTACKS, built
+from attacks.generators.coded import Codebook
+from attacks.generators.planning import ShadowPlan
 from attacks.shadow.count_queries import CountQueries
-from attacks.shadow_bench import SHADOW_ATTACKS, built
-from attacks.shadow_plan import ShadowPlan
 from attacks.suite import SUITES
 from tests.attacks.worlds import independent, people
 

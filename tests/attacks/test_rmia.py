@@ -8,7 +8,7 @@ import pytest
 
 import attacks
 from attacks.errors import AttackInputError, AttackParameterError
-from attacks.rmia import ENDPOINTS
+from attacks.generators.rmia import ENDPOINTS
 
 RNG = np.random.default_rng(4)
 POPULATION = pd.DataFrame(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from attacks.dp_audit.two_world import two_world_bound
-from attacks.membership_classifier import train
-from attacks.shadow_bench import endpoints
-from attacks.shadow_evidence import auc_error, effect_of, epsilon_of
+from attacks.generators.bench import endpoints
+from attacks.generators.evidence import auc_error, effect_of, epsilon_of
+from attacks.generators.membership_classifier import train
 
 AUC, TPR = endpoints()[:2]
 WORLDS, TARGETS, PLACED = 60, 4, 15

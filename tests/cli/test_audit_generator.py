@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attacks import membership_classifier, shadow_bench
+from attacks.generators import bench as shadow_bench
+from attacks.generators import membership_classifier
 from attacks.shadow.count_queries import CountQueries
 from dpsynth.cli.app import call
 

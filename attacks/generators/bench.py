@@ -21,14 +21,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from attacks.coded import Codebook, Coded
 from attacks.controls import CAUGHT_SHARE, LADDER, PositiveControl
+from attacks.generators.coded import Codebook, Coded
+from attacks.generators.evidence import Coins, effect_of
+from attacks.generators.membership_classifier import Matrix, train
+from attacks.generators.planning import ShadowPlan
+from attacks.generators.worlds import STRATA, Worlds, rng_of
 from attacks.limits import Limits
-from attacks.membership_classifier import Matrix, train
 from attacks.protocol import Endpoint
-from attacks.shadow_evidence import Coins, effect_of
-from attacks.shadow_plan import ShadowPlan
-from attacks.shadow_worlds import STRATA, Worlds, rng_of
 from attacks.statistics import Effect, FloatArray
 from attacks.verdict import FAMILY_ALPHA
 

@@ -43,12 +43,12 @@ from attacks.controls import CAUGHT_SHARE, LADDER, PositiveControl
 from attacks.encoding import encode
 from attacks.errors import AttackInputError, AttackParameterError
 from attacks.evidence import Cohort, checked_scores, measure
+from attacks.generators.worlds import rng_of
 from attacks.inputs import align, check_overlap
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.protocol import Endpoint, Roles, ThreatModel
 from attacks.report import AttackReport
 from attacks.rows import Asked, compose
-from attacks.shadow_worlds import rng_of
 from attacks.statistics import Effect, FloatArray
 from attacks.targets import EXPOSURES, exposed, split_folds
 from attacks.verdict import FAMILY_ALPHA, Measurement

@@ -22,8 +22,8 @@ from scipy.special import ndtr, ndtri
 
 from attacks.dp_audit.one_run import ladder, one_run_epsilon
 from attacks.errors import AttackParameterError
-from attacks.shadow_evidence import auc_error
-from attacks.shadow_worlds import STRATA
+from attacks.generators.evidence import auc_error
+from attacks.generators.worlds import STRATA
 from attacks.verdict import FAMILY_ALPHA
 
 MIN_FITS = 40

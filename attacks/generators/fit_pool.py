@@ -22,9 +22,9 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from attacks.coded import Codebook, Coded
 from attacks.errors import AttackInputError, AttackParameterError
-from attacks.shadow_worlds import Worlds, rng_of
+from attacks.generators.coded import Codebook, Coded
+from attacks.generators.worlds import Worlds, rng_of
 
 Fit = Callable[[pd.DataFrame, int], Any]
 """A procedure: from a table and a seed to synthetic rows. Noise that protects must not come from the seed."""

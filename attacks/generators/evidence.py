@@ -25,10 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.betting import BettingMean
 from attacks.dp_audit.one_run import one_run_bound
 from attacks.dp_audit.two_world import MIN_RUNS, two_world_bound
 from attacks.evidence import MIN_GROUP
+from attacks.generators.betting import BettingMean
 from attacks.protocol import Endpoint
 from attacks.statistics import Effect, FloatArray, NormalEffect, conservative_cut
 

@@ -2,7 +2,7 @@
 
 The black-box threat: the attacker owns the procedure, knows one full record and rows of the population, and trains a
 classifier on releases of shadow tables with and without that record. It is judged on releases that it has not seen, of
-tables drawn from the real rows (`shadow_worlds`). Every fit of the budget serves all targets. Verdicts, corrections and
+tables drawn from the real rows (`worlds`). Every fit of the budget serves all targets. Verdicts, corrections and
 limits are those of the other attacks; the suite is called `shadow` and belongs to no other, because it judges a
 procedure and not a release.
 
@@ -34,19 +34,19 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from attacks.coded import Codebook
 from attacks.encoding import encode
 from attacks.errors import AttackInputError, AttackParameterError
-from attacks.fit_pool import Fit, Progress, run_fits
+from attacks.generators.bench import Bench, endpoints, plant
+from attacks.generators.coded import Codebook
+from attacks.generators.evidence import ShadowEpsilon, epsilon_of
+from attacks.generators.fit_pool import Fit, Progress, run_fits
+from attacks.generators.planning import ShadowPlan, fits_needed
+from attacks.generators.worlds import Worlds, choose_targets, rng_of, toss
 from attacks.inputs import align, check_overlap, check_roles
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.protocol import Roles, ThreatModel
 from attacks.report import AttackReport, NotApplicable
 from attacks.rows import Asked, compose
-from attacks.shadow_bench import Bench, endpoints, plant
-from attacks.shadow_evidence import ShadowEpsilon, epsilon_of
-from attacks.shadow_plan import ShadowPlan, fits_needed
-from attacks.shadow_worlds import Worlds, choose_targets, rng_of, toss
 from attacks.verdict import FAMILY_ALPHA, Measurement, Verdict
 
 SCHEMA = "dpsynth.generator_audit/1"
