@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = {
     "start": ["start.py"],
-    "tabular": ["tabular.py", "--table", "adult", "--generator", "mst", "gibbs", "--runs", "3"],
+    "tabular": ["tabular.py", "--table", "adult", "--generator", "mst", "gibbs", "autoregressive", "--runs", "3"],
     "ledger": ["ledger.py"],
     "gate": ["gate.py", "--runs", "20"],
 }

@@ -39,6 +39,7 @@ from dpsynth.sgd.gaussian_noise import GaussianNoise
 from dpsynth.sgd.network import Network
 from dpsynth.sgd.poisson import PoissonSampler
 from dpsynth.sgd.schedule import Schedule
+from dpsynth.sgd.threads import one_thread
 
 BLOCK = 1024
 """Rows worked through at once: of 256 to 8192, 1024 was the fastest for linear and MADE layers on a CPU."""
@@ -138,7 +139,8 @@ def train(
     sampler = PoissonSampler(units.count, schedule.probability, noise)
     normals = GaussianNoise(noise)
     while step < schedule.steps:
-        total = clipped_total(network, units, sampler.draw(), float(schedule.clip), block)
+        with one_thread():
+            total = clipped_total(network, units, sampler.draw(), float(schedule.clip), block)
         with np.errstate(invalid="ignore", over="ignore"):
             optimiser.step(step, noisy_mean(network, total, schedule, size, normals))
         _put_back(network, optimiser)

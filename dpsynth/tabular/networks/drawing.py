@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.sgd.threads import one_thread
 from dpsynth.tabular.networks.protocol import Sampler
 
 BLOCK = 4096
@@ -48,7 +49,8 @@ def draw_rows(
         own = codes[start : start + BLOCK]
         prefix = sampler.begin(len(own))
         for column in range(len(sizes)):
-            masses = masses_of(prefix.logits())
+            with one_thread():
+                masses = masses_of(prefix.logits())
             if evidence is not None and column in evidence:
                 whole = masses.sum(axis=1)
                 masses = masses * evidence[column].astype(np.float32)
