@@ -51,7 +51,10 @@ def one(data: str, seed: int) -> dict[str, Any]:
                 draft.evaluate()
             else:
                 source = draft._source
-                members, others = draft._frame(source.parts.train), draft._frame(source.parts.holdout)
+                names = source.schema.modelled
+                members, others = (
+                    part.select(names).to_pandas() for part in (source.parts.train, source.parts.holdout)
+                )
                 shuffled = members.iloc[rng.permutation(len(members))].reset_index(drop=True)
                 half = len(shuffled) // 2
                 if kind == "null":
