@@ -33,9 +33,10 @@ from dpsynth.release.evidence import DraftDocument, Evidence, bind
 from dpsynth.release.export import Documents, judge
 from dpsynth.release.gate import Decision
 from dpsynth.schema.model import Schema
+from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.private import bounded, open_source
+from dpsynth.workspace.private import open_source
 from dpsynth.workspace.split import Split
 from dpsynth.workspace.synthesis import CANARY_COIN
 

@@ -31,6 +31,7 @@ from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
 from dpsynth.schema.checks import Prepared, prepare
 from dpsynth.schema.model import Schema
+from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord, drafted
 from dpsynth.workspace.split import Split, split
 
@@ -223,15 +224,3 @@ def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str |
         DataError, SchemaError: as `datasets.drafted`, or the file is gone or changed.
     """
     return drafted(workspace.load(record), target=target, unit=record.unit.column)
-
-
-def bounded(table: Table, unit: PrivacyUnit, key: bytes, order: str | None) -> Table:
-    """Of each unit no more rows than its bound; the table itself where one row is one unit.
-
-    Under an order the first rows of each unit, units together and in order; else some, by keyed hash.
-    """
-    if unit.column is None:
-        return table
-    if order is None:
-        return table.bounded(unit.column, unit.max_records, key)
-    return table.in_order(unit.column, order, unit.max_records, key)

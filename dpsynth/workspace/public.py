@@ -25,7 +25,7 @@ from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.saved.saving import SavedModel, load
-from dpsynth.workspace.private import bounded
+from dpsynth.workspace.bounding import bounded
 
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
