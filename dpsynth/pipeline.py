@@ -87,7 +87,7 @@ def fit_model(
         DpsynthError: if the events spent are not those planned; nothing may be sampled then.
     """
     columns = table.select((*schema.modelled, *_unit_column(plan)))
-    domains, spent = derive(columns, schema, plan.settings.derive, noise=noise, progress=progress)
+    domains, spent = derive(columns, schema, plan.derive, noise=noise, progress=progress)
     planted = None
     if canaries:
         planted = plant(domains, canaries, schema=schema, like=columns, noise=noise)
@@ -104,7 +104,7 @@ def fit_model(
 def _unit_column(plan: Plan) -> tuple[str, ...]:
     """The unit's column, for a fit that samples, clips or parts rows by unit: it is read, never modelled."""
     column = plan.tree.unit.column
-    return () if column is None or not plan.settings.reads_rows else (column,)
+    return () if column is None or not plan.reads_rows else (column,)
 
 
 def _of_nobody(rows: pa.Table, like: Table, plan: Plan) -> Table:

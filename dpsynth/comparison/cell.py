@@ -75,7 +75,7 @@ def _synthesize(job: Mapping[str, Any], schema: Schema, train: Table) -> tuple[T
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="seeded noise can be subtracted", category=UserWarning)
             noise = unsafe_SeededNoise(seed)
-        domains, events = derive(columns, schema, plan.settings.derive, noise=noise)
+        domains, events = derive(columns, schema, plan.derive, noise=noise)
         model = generator.fit(columns, schema, domains, plan, noise=noise, progress=silent, spent=events)
         rows = model.sample(train.unsafe_num_rows, np.random.default_rng(seed))
         about |= {"chosen": model.generator, "guarantee": plan.guarantee.to_json()}

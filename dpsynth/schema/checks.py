@@ -157,6 +157,8 @@ def column_options(schema: Schema) -> dict[str, ColumnOptions]:
 
 
 def _type_of(spec: ColumnSpec) -> ColumnType:
+    if spec.kind == "text":
+        return "string"
     if spec.kind != "categorical":
         return spec.kind
     if spec.values is None:
@@ -271,8 +273,7 @@ def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:
         raise SchemaError(
             f"Column {shown(name)} holds free text: long cells of many words that hardly ever repeat. Generators of "
             "tables model text as categories, so nothing of it would be left.",
-            "Set `drop: true` for it in the schema. Generators of text are planned (`dpsynth text synthesize`) and not "
-            "part of this version.",
+            "Set `drop: true` for it in the schema, or `kind: text` and use `dpsynth text synthesize`.",
         )
     distinct, cells = distinct_values(column)
     if cells >= MIN_ROWS and distinct == cells:

@@ -11,6 +11,7 @@ with differential privacy and charged to the budget. Nothing in a schema may be 
     float        min, max, precision        null          (DP bounds; DP decimal places)
     date         min, max                   null
     datetime     min, max, precision        null          (precision: decimals of a second, 0 if null)
+    text         prose, for writers (`dpsynth.text`); generators of tables do not see it
 
 Rules that every row obeys stand beside the columns, in `constraints`; they too are public knowledge.
 
@@ -49,7 +50,7 @@ from dpsynth.core.errors import SchemaError
 from dpsynth.data.warning import listed, shown
 from dpsynth.schema.constraints import MAX_CONSTRAINTS, Constraint
 
-Kind = Literal["categorical", "boolean", "integer", "float", "date", "datetime"]
+Kind = Literal["categorical", "boolean", "integer", "float", "date", "datetime", "text"]
 Role = Literal["target", "sensitive", "quasi_identifier", "identifier", "unit", "order"]
 Value = StrictStr | StrictInt
 Bound = int | float | date | datetime
@@ -146,6 +147,8 @@ class ColumnSpec(BaseModel):
             raise ValueError(f"`format` belongs to date and datetime columns, not to {self.kind}")
         if self.role == "order" and self.kind not in ORDERS:
             raise ValueError(f"rows are ordered by a number, a date or a time, not by a {self.kind} column")
+        if self.kind == "text" and self.role is not None:
+            raise ValueError("a text column has no role; it is written, not modelled")
         if self.constant and not self.modelled:
             raise ValueError("`constant` belongs to columns that are modelled")
         return self
@@ -159,8 +162,8 @@ class ColumnSpec(BaseModel):
 
     @property
     def modelled(self) -> bool:
-        """Whether a generator sees this column."""
-        return not self.drop and self.role not in NOT_MODELLED
+        """Whether a generator of tables sees this column."""
+        return not self.drop and self.kind != "text" and self.role not in NOT_MODELLED
 
     @property
     def known(self) -> bool:
@@ -190,7 +193,10 @@ class Schema(BaseModel):
             raise ValueError(f"the target {shown(self.target)} is dropped")
         if self.order is not None and self.columns[self.order].drop:
             raise ValueError(f"the order {shown(self.order)} is dropped")
-        if not self.modelled:
+        texts = [n for n, c in self.columns.items() if c.kind == "text" and not c.drop]
+        if len(texts) > 1:
+            raise ValueError(f"columns {listed(texts)} are all texts; one may, drop the others")
+        if not self.modelled and not texts:
             raise ValueError("no column is left to model")
         return self
 
@@ -204,8 +210,13 @@ class Schema(BaseModel):
 
     @property
     def modelled(self) -> tuple[str, ...]:
-        """Columns that a generator sees: neither dropped nor identifier, unit or order."""
+        """Columns that a generator of tables sees: neither dropped nor text, identifier, unit or order."""
         return tuple(n for n, c in self.columns.items() if c.modelled)
+
+    @property
+    def text(self) -> str | None:
+        """The column of prose that a writer writes, if any."""
+        return next((n for n, c in self.columns.items() if c.kind == "text" and not c.drop), None)
 
     @property
     def target(self) -> str | None:

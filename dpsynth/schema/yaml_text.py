@@ -97,7 +97,7 @@ def _fields(spec: ColumnSpec) -> list[str]:
             lines.append(f"values: null{unknown}")
         else:
             lines.append(f"values: [{', '.join(_scalar(v) for v in spec.values)}]")
-    elif spec.kind != "boolean":
+    elif spec.kind not in ("boolean", "text"):
         lines += [f"{side}: {_scalar(fields[side])}{unknown if spec.min is None else ''}" for side in ("min", "max")]
     if spec.precision is not None:
         lines.append(f"precision: {spec.precision}")

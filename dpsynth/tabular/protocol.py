@@ -28,6 +28,7 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress
 from dpsynth.data.table import Table
+from dpsynth.schema.categories import DeriveNoise
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Allocation
@@ -49,6 +50,22 @@ class Plan:
     tree: EventTree
     guarantee: Guarantee
     settings: Allocation
+
+    @property
+    def derive(self) -> DeriveNoise | None:
+        """Noise of questions about unknown domains; None if there are none."""
+        return self.settings.derive
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether rows are read as codes, by unit, and not only counted."""
+        return self.settings.reads_rows
+
+    def pair_sigma(self, described: dict[str, Any]) -> str | None:
+        """Finest noise of a pair table: planned, or for adaptive steps as the model's `describe()` says."""
+        if self.settings.adaptive is not None:
+            return min((str(pair["sigma"]) for pair in described.get("pairs", ())), key=float, default=None)
+        return min((str(part.pair_sigma) for part in self.settings.rounds), key=float, default=None)
 
 
 class Model(Protocol):

@@ -136,10 +136,9 @@ def synthesize(
     folder = workspace.layout.drafts / document.draft
     folder.mkdir(mode=0o700)
     (folder / "schema.yaml").write_text(source.schema.to_yaml(), "utf-8")
-    finest = min((str(part.pair_sigma) for part in plan.settings.rounds), key=float, default=None)
-    if plan.settings.adaptive is not None:  # chosen on the way: released with the model
-        finest = min((str(pair["sigma"]) for pair in model.describe().get("pairs", ())), key=float, default=None)
-    write_json(folder / "model.json", {**model.describe(), **chosen_by, "pair_sigma": finest})
+    described = model.describe()
+    finest = plan.pair_sigma(described)
+    write_json(folder / "model.json", {**described, **chosen_by, "pair_sigma": finest})
     write_json(folder / "draft.json", document.to_json())
     return Draft.load(workspace, document.draft)
 

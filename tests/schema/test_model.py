@@ -107,7 +107,7 @@ def test_bounds_have_the_type_of_their_column() -> None:
         ("columns: {}", "columns: Dictionary"),
         ("columns: {x: {kind: boolean, colour: red}}", "'x'.'colour': There is no such field"),
         ("version: 2\ncolumns: {x: {kind: boolean}}", "'version'"),
-        ("columns: {x: {kind: text}}", "'x'.'kind'"),
+        ("columns: {x: {kind: prose}}", "'x'.'kind'"),
         ("columns: {x: {kind: integer, values: [1]}}", "`values` and `other` belong to categorical"),
         ("columns: {x: {kind: categorical, values: [1, a]}}", "mixes text and integers"),
         ("columns: {x: {kind: categorical, values: [a, a]}}", "names a value twice"),

@@ -1,0 +1,1 @@
+"""Language models behind one protocol: our own small ones, and adapters to engines."""

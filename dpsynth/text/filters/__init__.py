@@ -1,0 +1,1 @@
+"""Declared checks of generated texts, one file each."""

@@ -1,0 +1,146 @@
+"""A fitted text generator: texts of an author, filtered, each with a row drawn given its topic.
+
+Everything here is post-processing. Filters see what was written; how many texts each let through is kept, for the card.
+
+Not guaranteed: as many texts as were asked for, where an author has no more or filters let too few through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from accounting.event import EventTree
+from dpsynth.core.errors import ModelError, ParameterError
+from dpsynth.schema.domain import Domain
+from dpsynth.tabular.conditions.given import Allowed, Given
+from dpsynth.tabular.protocol import Model
+from dpsynth.text.filters.protocol import Filter
+from dpsynth.text.protocol import Author, Written
+
+ROUNDS = 8
+"""How often an author is asked again for what filters took."""
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class TextModel:
+    """See the module; `total` is the released number of texts."""
+
+    generator: str
+    author: Author
+    table: Model | None
+    text: str
+    columns: tuple[str, ...]
+    given: tuple[Mapping[str, Allowed], ...]
+    filters: tuple[Filter, ...]
+    events: EventTree
+    total: int
+    passed: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def domains(self) -> Mapping[str, Domain]:
+        """Of the columns beside the text."""
+        return {} if self.table is None else self.table.domains
+
+    @property
+    def rows(self) -> int:
+        """Released number of texts, or as many as the author has if that is less."""
+        return self.total if self.author.most is None else min(self.total, self.author.most)
+
+    def sample(
+        self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
+    ) -> pa.Table:
+        """At most `rows` rows.
+
+        Raises:
+            ParameterError: a condition was asked for.
+            ModelError: filters left nothing.
+        """
+        if given or balance is not None:
+            raise ParameterError("Texts are drawn in the released shares of their topics.", "Leave the condition out.")
+        written = self._accepted(rows, rng)
+        if not written.texts:
+            raise ModelError(
+                "No written text passed the filters, so there is nothing to seal; what was spent stays spent.",
+                "Ask for weaker filters, or for longer texts.",
+            )
+        made: dict[str, Any] = {self.text: pa.chunked_array([pa.array(written.texts, pa.string())])}
+        if self.table is not None:
+            beside = _beside(self.table, self.given, written.topics, rng)
+            made |= {name: beside.column(name) for name in beside.column_names}
+        return pa.table({name: made[name] for name in self.columns})
+
+    def batches(self, rows: int, rng: np.random.Generator, *, given: Given | None = None) -> Iterator[pa.Table]:
+        """An empty block that shows columns and types, then the rows."""
+        made = self.sample(rows, rng, given=given)
+        yield made.slice(0, 0)
+        yield made
+
+    def complete(self, table: pa.Table, rng: np.random.Generator) -> pa.Table:  # noqa: ARG002
+        """Not offered for texts."""
+        raise ParameterError("Gaps are filled by generators of tables, not by writers.", "Use `dpsynth.tabular`.")
+
+    def probability(self, evidence: Mapping[str, NDArray[np.float64]]) -> float:
+        """Share of rows that agree with evidence about the columns beside the text."""
+        if self.table is None:
+            raise ParameterError("There is no column beside the text.", "Ask about a mixed table.")
+        return self.table.probability(evidence)
+
+    def describe(self) -> dict[str, Any]:
+        """The author's facts, the table's, and what filters let through."""
+        facts: dict[str, Any] = {"generator": self.generator, "rows": self.rows, "text": self.author.describe()}
+        if self.table is not None:
+            facts["table"] = self.table.describe()
+        if self.filters:
+            facts["filters"] = self.filtered()
+        return facts
+
+    def filtered(self) -> list[dict[str, Any]]:
+        """Each declared filter with what it saw and let through."""
+        seen = [self.passed.get(step.name, (0, 0)) for step in self.filters]
+        return [
+            {"name": step.name, "settings": step.describe(), "seen": told[0], "kept": told[1]}
+            for step, told in zip(self.filters, seen, strict=True)
+        ]
+
+    def _accepted(self, rows: int, rng: np.random.Generator) -> Written:
+        """Texts that pass all filters."""
+        texts: list[str] = []
+        topics: list[int] = []
+        left = self.author.most
+        for _ in range(ROUNDS if self.filters else 1):
+            wanted = rows - len(texts)
+            asked = wanted if left is None else min(wanted, left)
+            if asked <= 0:
+                break
+            made = self.author.write(asked, rng)
+            left = None if left is None else left - len(made.texts)
+            kept = np.ones(len(made.texts), dtype=bool)
+            for step in self.filters:
+                at = np.flatnonzero(kept)
+                passes = step.keep([made.texts[i] for i in at], texts)
+                seen, let = self.passed.get(step.name, (0, 0))
+                self.passed[step.name] = seen + len(at), let + int(passes.sum())
+                kept[at[~passes]] = False
+            texts += [made.texts[i] for i in np.flatnonzero(kept)]
+            topics += made.topics[kept].tolist()
+        return Written(texts=tuple(texts), topics=np.array(topics, dtype=np.int64))
+
+
+def _beside(
+    table: Model, given: tuple[Mapping[str, Allowed], ...], topics: NDArray[np.int64], rng: np.random.Generator
+) -> pa.Table:
+    """A row for each text, drawn given its topic, in the order of the texts."""
+    parts, places = [], []
+    for topic in np.unique(topics).tolist():
+        at = np.flatnonzero(topics == topic)
+        parts.append(table.sample(len(at), rng, given=given[topic] or None))
+        places.append(at)
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return pa.concat_tables(parts).take(pa.array(order))
