@@ -47,7 +47,7 @@ def column(cells):
 def test_free_text_is_refused_and_the_message_says_what_exists_and_what_to_do():
     table = Table.from_arrow(pa.table({"note": notes(300), "sex": ["f", "m", "m"] * 100}))
     with pytest.raises(
-        SchemaError, match=r"Column 'note' holds free text.*drop: true.*text synthesize.*not part"
+        SchemaError, match=r"Column 'note' holds free text.*drop: true.*kind: text.*text synthesize"
     ) as found:
         prepare(table)
     assert "patient" not in str(found.value) and "300" not in str(found.value)
