@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounting.report import report
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
-from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts, SamplingFacts
+from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts, SamplingFacts, TextFacts
 from dpsynth.release.fields import Hex64, Name
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.gate import Decision
@@ -78,10 +78,11 @@ class Card(_Closed):
     limits: tuple[str, ...]
     sampling: SamplingFacts | None = None
     prior_sha256: Hex64 | None = None
+    text: TextFacts | None = None
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        optional = ("constraints", "privacy", "budget", "sampling", "prior_sha256")
+        optional = ("constraints", "privacy", "budget", "sampling", "prior_sha256", "text")
         left_out = {name for name in optional if not getattr(self, name)}
         body: JSON = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return to_yaml(body)
@@ -91,6 +92,7 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
     """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
     privacy = privacy_section(report(ledger.events, ledger.guarantee.delta))
     sampled = () if draft.sampling is None else (draft.sampling.words(),)
+    written = () if draft.text is None else (draft.text.words(),)
     return Card.model_validate(
         {
             "release": release,
@@ -115,9 +117,10 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "decision": decision.decision,
             "policy": {"name": policy.name, "digest": policy.digest()},
             "csv": CSV_NOTE,
-            "limits": (*figure_notes(ledger.guarantee.epsilon, ledger.figures), *sampled, *LIMITS),
+            "limits": (*figure_notes(ledger.guarantee.epsilon, ledger.figures), *sampled, *written, *LIMITS),
             "sampling": None if draft.sampling is None else draft.sampling.model_dump(),
             "prior_sha256": draft.prior_sha256,
+            "text": None if draft.text is None else draft.text.model_dump(),
         }
     )
 

@@ -92,13 +92,42 @@ class SamplingFacts(Closed):
         return " and ".join(filter(None, (under, shares)))
 
 
+class FilterFacts(Closed):
+    """A declared check of written texts: how many it saw, how many it let through."""
+
+    name: Name
+    settings: dict[str, Any] = Field(default_factory=dict, max_length=64)
+    seen: int = Field(ge=0)
+    kept: int = Field(ge=0)
+
+
+class TextFacts(Closed):
+    """The column that a writer wrote, the public model it began with, and the checks that texts passed."""
+
+    column: Name
+    model: Name
+    fingerprint: Hex64
+    filters: tuple[FilterFacts, ...] = Field(default=(), max_length=64)
+
+    def words(self) -> str:
+        """A sentence for receivers."""
+        said = (
+            f"Column {self.column!r} was written by a language model that began as {self.model!r}; a text may be false."
+        )
+        if not self.filters:
+            return said
+        parts = (f"{step.name} kept {step.kept:,} of {step.seen:,}" for step in self.filters)
+        return f"{said} Declared checks: {', '.join(parts)}."
+
+
 class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
     `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
-    later; `prior_sha256` names the public rows that the fit began with, if there were any. Without a `guarantee` a
+    later; `prior_sha256` names the public rows that the fit began with, if there were any; `text` is there for drafts
+    with a column of prose. Without a `guarantee` a
     baseline made it: `reservation_id` is then the `read_id` of the ledger's `unprotected` entry, and no gate ships it.
     """
 
@@ -124,6 +153,7 @@ class DraftDocument(Closed):
     created: Name
     sampling: SamplingFacts | None = None
     prior_sha256: Hex64 | None = None
+    text: TextFacts | None = None
 
     @property
     def claimed(self) -> Guarantee | None:
@@ -139,7 +169,14 @@ class DraftDocument(Closed):
             del body["sampling"]
         if self.prior_sha256 is None:
             del body["prior_sha256"]
+        if self.text is None:
+            del body["text"]
         return body
+
+    @property
+    def tabular(self) -> tuple[str, ...]:
+        """Columns beside the text; all of them where there is none."""
+        return tuple(name for name in self.columns if self.text is None or name != self.text.column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

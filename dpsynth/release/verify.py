@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
@@ -33,6 +33,7 @@ from accounting.ledger.evidence.parsing import check_size
 from accounting.ledger.slice import SliceFacts, verify_slice
 from accounting.report import report
 from dpsynth.core.errors import PolicyError
+from dpsynth.release.agreement import check_agreement
 from dpsynth.release.archive import Contents, read_bundle
 from dpsynth.release.card import Card, read_card
 from dpsynth.release.documents import JSON, Refusal, digest, parse_json
@@ -319,33 +320,7 @@ class Verifier:
             raise Refusal("other_draft", "card.yaml is about another draft.")
         if claims.draft_digest.encode() not in self._contents.small["report.html"]:
             raise Refusal("other_draft", "report.html is not about this draft.")
-        pairs: dict[str, tuple[Any, Any]] = {
-            "release": (card.release, claims.release),
-            "dataset": (card.dataset, claims.dataset),
-            "source_commitment": (card.source_commitment, claims.source_commitment),
-            "generator": (card.generator, claims.generator),
-            "decision": (card.decision, claims.decision),
-            "noise": (card.noise, claims.noise),
-            "attempts": (card.attempts, self.facts.attempt),
-        }
-        for name, (shown, signed) in pairs.items():
-            if shown != signed:
-                raise Refusal("card_mismatch", f"Card and statement contradict each other on {name}.")
-        attempts = [entry.body for entry in self.slice.of(Kind.ATTEMPT) if entry.body.get("draft") == claims.draft]
-        asked = None if card.sampling is None else card.sampling.commitment()
-        if not attempts or attempts[-1].get("sampling") != asked:
-            raise Refusal("card_mismatch", "Card and ledger contradict each other on how the rows were drawn.")
-        commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
-        facts = commit.body.get("facts")
-        if card.prior_sha256 != (facts.get("prior_sha256") if isinstance(facts, Mapping) else None):
-            raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
-        figures = self.facts.figures
-        if self.evidence.get("figures", []) != [figure.to_json() for figure in figures]:
-            raise Refusal("figures_mismatch", "evidence.json does not show the figures as the ledger sold them.")
-        if not set(figure_notes(self.facts.guarantee.epsilon, figures)).issubset(card.limits):
-            raise Refusal("figures_mismatch", "The card does not say what rows and figures cost together.")
-        if self.evidence.get("attempt") != self.facts.attempt:
-            raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")
+        check_agreement(card, claims, self.facts, self.slice, self.evidence)
 
     def _budget(self) -> None:
         """The card's section is the ledger's, as of an entry from the decision on, after which no grant changed."""

@@ -114,6 +114,17 @@ def untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tup
     return tuple(words for words in said if words.title not in {w.title for w in absent}) + absent
 
 
+def _text_rows(text: Document) -> list[tuple[str, Any]]:
+    """Of a column of prose: who wrote it, and the checks it passed."""
+    steps = [f"{step['name']} kept {step['kept']:,} of {step['seen']:,}" for step in text.get("filters", ())]
+    return [
+        ("Text column", text.get("column")),
+        ("Language model", text.get("model")),
+        ("Language model (SHA-256)", text.get("fingerprint")),
+        ("Checks of written texts", "; ".join(steps) or None),
+    ]
+
+
 def provenance(draft: Document | None) -> tuple[tuple[str, str], ...]:
     """The public facts of a draft document, in words; unknown fields are not shown."""
     if draft is None:
@@ -128,6 +139,7 @@ def provenance(draft: Document | None) -> tuple[tuple[str, str], ...]:
             ("Columns", len(draft["columns"]) if draft.get("columns") else None),
             ("Constraints that every row obeys", "; ".join(draft.get("constraints", ())) or None),
             ("Public prior (SHA-256)", draft.get("prior_sha256")),
+            *_text_rows(draft.get("text") or {}),
             ("Created", draft.get("created")),
             ("Source commitment (keyed)", draft.get("source_commitment")),
             ("Rows commitment (keyed)", draft.get("draft_digest")),
