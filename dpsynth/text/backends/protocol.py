@@ -64,6 +64,14 @@ class LanguageModel(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 (hex) over weights, configuration and tokenizer."""
 
+    @property
+    def spelling(self) -> Sequence[bytes]:
+        """What each id adds to a text, V entries; empty for special tokens and for ids beyond the tokenizer.
+
+        `text(ids)` is these bytes joined and read as UTF-8 (what is no UTF-8 becomes U+FFFD; a tokenizer may drop one
+        leading space). `tokenizer_spelling` derives them; forms (`text/structure`) are held to them.
+        """
+
     def tokens(self, text: str) -> Tokens:
         """Ids of a text, without any special token; every text has some encoding."""
 
