@@ -15,7 +15,7 @@ Not guaranteed: that a model was trained on public text. Whoever names a model d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,3 +89,14 @@ class LanguageModel(Protocol):
         Raises:
             ParameterError: a prompt is longer than `width`, or width and room together exceed the context.
         """
+
+
+class Trainable(LanguageModel, Protocol):
+    """A model whose weights can be fine-tuned (`dpsynth.text.dpsgd`): a causal language model of transformers."""
+
+    @property
+    def module(self) -> Any:
+        """A torch module: `module(input_ids=, position_ids=, use_cache=False).logits`; whoever trains copies it."""
+
+    def with_module(self, module: Any, *, name: str) -> Trainable:
+        """This tokenizer, end and context over other weights of the same architecture."""
