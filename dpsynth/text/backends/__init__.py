@@ -1,1 +1,43 @@
-"""Language models behind one protocol: our own small ones, and adapters to engines."""
+"""Language models behind one protocol; `load` makes one from a name.
+
+tiny            a small GPT-2 that is trained here, once, from public text on this machine (`dpsynth text pretrain`)
+ngram           counts of the same kind of text: no library beside numpy, seconds
+FOLDER, ID      any causal model of transformers
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dpsynth.text.backends.protocol import LanguageModel
+
+__all__ = ["load"]
+
+
+def load(name: str, *, device: str = "auto", local_files_only: bool = True) -> LanguageModel:
+    """The model of that name.
+
+    Args:
+        name: see the module.
+        device: auto, cpu, cuda or cuda:N; `ngram` has none.
+        local_files_only: whether a hub id must be in the local cache already.
+
+    Raises:
+        ModelError: there is no such model here.
+        ParameterError: no such device.
+    """
+    if name == "ngram":
+        return _ngram()
+    from dpsynth.text.backends.hugging_face import HFBackend
+
+    return HFBackend.load(name, device=device, local_files_only=local_files_only)
+
+
+@cache
+def _ngram() -> LanguageModel:
+    from dpsynth.text.backends.embedded_text import SMALL, documents
+    from dpsynth.text.backends.ngram import NgramBackend
+
+    return NgramBackend.of(documents(SMALL), name="ngram")

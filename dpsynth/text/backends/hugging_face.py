@@ -1,0 +1,214 @@
+"""Any causal language model of transformers: from a folder or from the local cache of the hub, weights in float32.
+
+    model = HFBackend.load("models/my-gpt2")                       # a folder with config, safetensors and tokenizer
+    model = HFBackend.load("Qwen/Qwen3-0.6B")                      # what is in the cache already; nothing is downloaded
+    model = HFBackend.load("Qwen/Qwen3-0.6B", local_files_only=False)
+
+No code from a model's folder is run, no pickle is opened, and weights that the file lacks are an error, not noise.
+Weights of half precision are widened: rounding at 8 bits moved a row's logits by 0.06 with the row's padding, as much
+as a whole clip of private prediction, and the proof has no room for it.
+
+The begin token (BOS), where a model has one, stands before every prompt and is not counted in `width`. Texts cannot
+smuggle special tokens in: "<|endoftext|>" inside a text is spelled with ordinary ones.
+
+Not guaranteed: independence of rows to the last bit on a GPU, where it was not measured; that all text has an encoding
+with tokenizers that know neither bytes nor an unknown token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, final
+
+from dpsynth.core.errors import ModelError, ParameterError
+from dpsynth.sgd.device import check_precision
+from dpsynth.sgd.device import device as device_of
+from dpsynth.text.backends.cached_decoding import CachedDecoding, Forward
+from dpsynth.text.backends.model_folder import fingerprint_of, folder_of, read_network, read_tokenizer
+from dpsynth.text.backends.prompts import checked_prompts
+from dpsynth.text.backends.protocol import Tokens
+
+SMALL = 20_000_000
+"""Parameters up to which a block of many rows costs a CPU little more than one of few."""
+
+LEAST_COVERED = 0.75
+"""Models round their vocabulary up, by some percent; a tokenizer that covers less belongs to another model."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HFBackend:
+    """A transformers model with its tokenizer; make it with `load` or `of`.
+
+    Attributes:
+        name: folder or hub id, for cards.
+        network: the `PreTrainedModel`, in evaluation mode.
+        tokenizer: the `tokenizers.Tokenizer`, which reads special tokens in a text as text.
+        vocabulary: ids that the tokenizer has; logits of ids that a model has beyond them are left out.
+        begin: id that stands before every prompt; None if the model knows none.
+        end: id that ends a text.
+        context: most tokens of prompt and text, the begin token not counted.
+        fingerprint: SHA-256 over weights, configuration and tokenizer.
+        forward: how rows go through the network.
+    """
+
+    name: str
+    network: Any
+    tokenizer: Any
+    vocabulary: int
+    begin: int | None
+    end: int
+    context: int
+    fingerprint: str
+    forward: Forward
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        local_files_only: bool = True,
+        block: int | None = None,
+        end_token: str | None = None,
+    ) -> Self:
+        """A model from files.
+
+        Args:
+            model: a folder, or an id on the hub.
+            device: auto, cpu, cuda or cuda:N.
+            local_files_only: whether an id must be in the local cache already; otherwise it may be downloaded.
+            block: rows that go through the network together, see `cached_decoding`.
+            end_token: the token that ends a text, for tokenizers that name none.
+
+        Raises:
+            ModelError: files are missing, unsafe or do not belong together.
+            ParameterError: a device that is not there.
+        """
+        folder = folder_of(str(model), local_files_only=local_files_only)
+        return cls.of(
+            read_network(folder),
+            read_tokenizer(folder),
+            name=str(model) if folder != Path(model) else folder.name,
+            device=device,
+            block=block,
+            end_token=end_token,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        network: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        device: str = "auto",
+        block: int | None = None,
+        end_token: str | None = None,
+    ) -> Self:
+        """A model that is in memory, such as one that was just fine-tuned; it is moved to the device and to float32.
+
+        Args:
+            network: a causal `PreTrainedModel`.
+            tokenizer: its `PreTrainedTokenizerFast`.
+            name: for cards.
+            device: auto, cpu, cuda or cuda:N.
+            block: rows that go through the network together.
+            end_token: the token that ends a text, for tokenizers that name none.
+        """
+        network = network.to(device_of(device)).float().eval()
+        check_precision(dict(network.named_parameters()))
+        if network.config._attn_implementation != "eager":
+            network.set_attn_implementation("eager")
+        size = int(network.get_output_embeddings().weight.shape[0])
+        encoder = _as_plain_text(tokenizer)
+        vocabulary = _vocabulary(encoder, size)
+        end = tokenizer.eos_token_id if end_token is None else tokenizer.convert_tokens_to_ids(end_token)
+        if end is None or not 0 <= end < vocabulary:
+            raise ModelError(
+                "The tokenizer names no token that ends a text, or one that the model does not have.",
+                "Name one with end_token=..., or set eos_token in tokenizer_config.json.",
+            )
+        begin = tokenizer.bos_token_id
+        small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+        return cls(
+            name=name,
+            network=network,
+            tokenizer=encoder,
+            vocabulary=vocabulary,
+            begin=begin if begin is not None and 0 <= begin < vocabulary else None,
+            end=end,
+            context=_context(network) - 1,
+            fingerprint=fingerprint_of(network, encoder),
+            forward=Forward(network=network, block=block or (64 if small else 8), vocabulary=vocabulary),
+        )
+
+    def tokens(self, text: str) -> Tokens:
+        """Ids of a text, no special token among them; a lone surrogate becomes a question mark."""
+        import numpy as np
+
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        return np.array(self.tokenizer.encode(clean, add_special_tokens=False).ids, dtype=np.int64)
+
+    def text(self, tokens: Sequence[int] | Tokens) -> str:
+        """The text of ids, special tokens left out."""
+        return str(self.tokenizer.decode([int(token) for token in tokens], skip_special_tokens=True))
+
+    def start(self, prompts: Sequence[Tokens], *, width: int, room: int) -> CachedDecoding:
+        """Rows that begin with these prompts."""
+        checked = checked_prompts(self, prompts, width, room)
+        lead = self.end if self.begin is None else self.begin
+        whole = [
+            [lead, *prompt.tolist()] if self.begin is not None or not len(prompt) else prompt.tolist()
+            for prompt in checked
+        ]
+        return CachedDecoding.start(self.forward, whole, width=width + 1, null=lead, room=room)
+
+
+def _as_plain_text(tokenizer: Any) -> Any:
+    """A copy of the Rust tokenizer that neither cuts nor pads, and to which special tokens in a text are text."""
+    from tokenizers import Tokenizer
+
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ModelError(
+            "This tokenizer has no tokenizer.json form, so what it does cannot be recorded.",
+            "Use a model with a fast tokenizer.",
+        )
+    copy = Tokenizer.from_str(backend.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    copy.encode_special_tokens = True
+    return copy
+
+
+def _vocabulary(encoder: Any, size: int) -> int:
+    """How many ids tokenizer and model share.
+
+    Raises:
+        ModelError: they do not belong together.
+    """
+    special = {at for at, token in encoder.get_added_tokens_decoder().items() if token.special}
+    plain = [at for at in encoder.get_vocab(with_added_tokens=True).values() if at not in special]
+    highest = max(plain, default=-1)
+    everything: int = max([highest, *(at for at in special if at < size)]) + 1
+    if highest >= size or everything < LEAST_COVERED * size:
+        raise ModelError(
+            f"The tokenizer's {highest + 1} ids do not match the {size} of the model's vocabulary, so it would be "
+            "fed or read as other words.",
+            "Put the tokenizer that the model was trained with into its folder.",
+        )
+    return everything
+
+
+def _context(network: Any) -> int:
+    """Positions that the model was made for."""
+    found = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(found, int) or found < 2:
+        raise ParameterError(
+            "The model's configuration names no max_position_embeddings, so its context is unknown.",
+            "Use a model with a stated context.",
+        )
+    return found
