@@ -18,7 +18,7 @@ with tokenizers that know neither bytes nor an unknown token.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -29,6 +29,7 @@ from dpsynth.text.backends.cached_decoding import CachedDecoding, Forward
 from dpsynth.text.backends.model_folder import fingerprint_of, folder_of, read_network, read_tokenizer
 from dpsynth.text.backends.prompts import checked_prompts
 from dpsynth.text.backends.protocol import Tokens
+from dpsynth.text.backends.spelling import tokenizer_spelling
 
 SMALL = 20_000_000
 """Parameters up to which a block of many rows costs a CPU little more than one of few."""
@@ -44,7 +45,7 @@ class HFBackend:
 
     Attributes:
         name: folder or hub id, for cards.
-        network: the `PreTrainedModel`, in evaluation mode.
+        module: the `PreTrainedModel`, in evaluation mode, with eager attention; whoever trains copies it.
         tokenizer: the `tokenizers.Tokenizer`, which reads special tokens in a text as text.
         vocabulary: ids that the tokenizer has; logits of ids that a model has beyond them are left out.
         begin: id that stands before every prompt; None if the model knows none.
@@ -55,7 +56,7 @@ class HFBackend:
     """
 
     name: str
-    network: Any
+    module: Any
     tokenizer: Any
     vocabulary: int
     begin: int | None
@@ -63,6 +64,7 @@ class HFBackend:
     context: int
     fingerprint: str
     forward: Forward
+    _kept: dict[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -118,10 +120,7 @@ class HFBackend:
             block: rows that go through the network together.
             end_token: the token that ends a text, for tokenizers that name none.
         """
-        network = network.to(device_of(device)).float().eval()
-        check_precision(dict(network.named_parameters()))
-        if network.config._attn_implementation != "eager":
-            network.set_attn_implementation("eager")
+        network = _ready(network, device_of(device))
         size = int(network.get_output_embeddings().weight.shape[0])
         encoder = _as_plain_text(tokenizer)
         vocabulary = _vocabulary(encoder, size)
@@ -135,7 +134,7 @@ class HFBackend:
         small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
         return cls(
             name=name,
-            network=network,
+            module=network,
             tokenizer=encoder,
             vocabulary=vocabulary,
             begin=begin if begin is not None and 0 <= begin < vocabulary else None,
@@ -143,6 +142,24 @@ class HFBackend:
             context=_context(network) - 1,
             fingerprint=fingerprint_of(network, encoder),
             forward=Forward(network=network, block=block or (64 if small else 8), vocabulary=vocabulary),
+        )
+
+    @property
+    def spelling(self) -> tuple[bytes, ...]:
+        """Bytes of each id; found once."""
+        if "spelling" not in self._kept:
+            self._kept["spelling"] = tokenizer_spelling(self.tokenizer, self.vocabulary)
+        return self._kept["spelling"]
+
+    def with_module(self, module: Any, *, name: str) -> HFBackend:
+        """This tokenizer, end and context over other weights of the same architecture."""
+        made = _ready(module, self.module.device)
+        return replace(
+            self,
+            name=name,
+            module=made,
+            fingerprint=fingerprint_of(made, self.tokenizer),
+            forward=replace(self.forward, network=made),
         )
 
     def tokens(self, text: str) -> Tokens:
@@ -165,6 +182,15 @@ class HFBackend:
             for prompt in checked
         ]
         return CachedDecoding.start(self.forward, whole, width=width + 1, null=lead, room=room)
+
+
+def _ready(network: Any, device: Any) -> Any:
+    """On the device, in float32, in evaluation mode, with masks written out."""
+    made = network.to(device).float().eval()
+    check_precision(dict(made.named_parameters()))
+    if made.config._attn_implementation != "eager":
+        made.set_attn_implementation("eager")
+    return made
 
 
 def _as_plain_text(tokenizer: Any) -> Any:

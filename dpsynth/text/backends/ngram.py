@@ -105,6 +105,11 @@ class NgramBackend:
         """A promise to callers; the model itself looks at two tokens."""
         return CONTEXT
 
+    @property
+    def spelling(self) -> tuple[bytes, ...]:
+        """Bytes of each id."""
+        return self.pieces.spelling
+
     def tokens(self, text: str) -> Tokens:
         """Ids of a text."""
         return self.pieces.tokens(text)

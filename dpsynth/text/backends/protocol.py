@@ -54,7 +54,7 @@ class LanguageModel(Protocol):
 
     @property
     def end(self) -> int:
-        """The id that ends a text; an empty prompt is this token alone."""
+        """The id that ends a text; an empty prompt is this token alone, or `begin` where a model has one."""
 
     @property
     def context(self) -> int:
@@ -93,6 +93,10 @@ class LanguageModel(Protocol):
 
 class Trainable(LanguageModel, Protocol):
     """A model whose weights can be fine-tuned (`dpsynth.text.dpsgd`): a causal language model of transformers."""
+
+    @property
+    def begin(self) -> int | None:
+        """The id that `start` puts before every prompt, so that sequences to train on begin with it; None for none."""
 
     @property
     def module(self) -> Any:
