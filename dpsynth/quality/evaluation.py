@@ -45,6 +45,7 @@ from dpsynth.quality.report import (
     Resolution,
     Rows,
     Utility,
+    worst_first,
 )
 from dpsynth.quality.sequences import People, sequence_metrics, without_people
 from dpsynth.quality.tails import BANDS, BandScore, TailTally, resolution_limit
@@ -264,14 +265,6 @@ def _tails(tallies: Mapping[str, TailTally], limited: bool) -> tuple[list[Band],
     return bands, metrics
 
 
-def _badness(metric: Metric) -> float:
-    """Worst first: by shortfall; without an anchor for it by the excess over the real holdout."""
-    if metric.shortfall is not None:
-        return metric.shortfall
-    value = metric.value if metric.matched is None else metric.matched
-    return -np.inf if value is None or metric.reference is None else value - metric.reference
-
-
 def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
     """What the reader must know before trusting a figure; no counts of private rows."""
     out = []
@@ -354,11 +347,10 @@ def evaluate(
         metrics += scores
     if people is not None:
         metrics += sequence_metrics(whole, people, rng=np.random.Generator(np.random.PCG64(seed)))
-    metrics.sort(key=_badness, reverse=True)
     return QualityReport(
         schema=QualityReport.SCHEMA,
         rows=Rows(real=len(real), synthetic=len(synthetic), holdout=len(holdout)),
-        metrics=tuple(metrics),
+        metrics=worst_first(metrics),
         columns=tuple(columns),
         pairs=tuple(pairs),
         pairs_total=len(plain.columns) * (len(plain.columns) - 1) // 2,

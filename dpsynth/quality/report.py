@@ -19,7 +19,8 @@ Every figure here is computed from private rows without noise. `confidentiality`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -28,7 +29,7 @@ from dpsynth.core.errors import DataError
 
 MAX_BYTES = 16 << 20
 Confidentiality = Literal["internal", "bucketed"]
-Group = Literal["fidelity", "tails", "utility"]
+Group = Literal["fidelity", "tails", "utility", "text"]
 
 
 class _Document(BaseModel):
@@ -162,6 +163,17 @@ class Rows(_Document):
     confidentiality: Literal["internal"] = "internal"
 
 
+class TextSettings(_Document):
+    """What the figures of texts rest on: embedding by name, texts of each set in figures at equal numbers."""
+
+    embedding: str
+    texts: int
+    clusterings: int
+    scored: bool
+    labelled: bool
+    confidentiality: Literal["internal"] = "internal"
+
+
 class QualityReport(_Document):
     """All figures of one evaluation, worst first; see the module docstring."""
 
@@ -176,6 +188,7 @@ class QualityReport(_Document):
     utility: Utility | None = None
     warnings: tuple[str, ...] = ()
     seed: int = 0
+    text: TextSettings | None = None
 
     SCHEMA: ClassVar[Literal["dpsynth.quality/1"]] = "dpsynth.quality/1"
 
@@ -191,8 +204,8 @@ class QualityReport(_Document):
         raise KeyError(name)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The document as plain JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
+        """The document as plain JSON values; without `text` as it was written before texts were measured."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"text"} if self.text is None else None)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any] | str | bytes) -> QualityReport:
@@ -221,6 +234,18 @@ class QualityReport(_Document):
             short = "-" if m.shortfall is None else f"{m.shortfall:.0%}"
             lines.append(f"{m.name:<24} {figures[0]:>8} {figures[1]:>8} {figures[2]:>8} {short:>9}")
         return "\n".join(lines)
+
+
+def worst_first(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """By shortfall; without an anchor for it by the excess over the real holdout."""
+
+    def badness(metric: Metric) -> float:
+        if metric.shortfall is not None:
+            return metric.shortfall
+        value = metric.value if metric.matched is None else metric.matched
+        return -math.inf if value is None or metric.reference is None else value - metric.reference
+
+    return tuple(sorted(metrics, key=badness, reverse=True))
 
 
 def too_few(synthetic: int) -> QualityReport:

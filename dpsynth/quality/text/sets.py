@@ -1,0 +1,122 @@
+"""Sets of texts that are held against each other, and the anchors made of the real ones.
+
+    real, synthetic       as they came
+    held                  the holdout, cut to n texts
+    matched               the synthetic texts, cut to n
+    half, other_half      the real texts at random; the second cut to n
+    drawn                 n texts of words drawn one by one from all real words, as long as real texts are: a model that
+                          has learned which words there are, and neither order nor topic
+
+n is the smaller of holdout and synthetic set, because every distance shrinks as texts are added. Figures that cost more
+than a pass over the words take at most `MOST` texts of each set (`few`).
+
+>>> sets = anchored(["a b", "c d", "a d", "b c"], ["a b"], ["b a", "d c"], np.random.default_rng(0))
+>>> len(sets.held), len(sets.drawn), [len(text.split()) for text in sets.drawn.written]
+(1, 1, [2])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks.text.tokens import Hashes, Owners, Texts, grams, of_words, split
+
+MOST = 5_000
+Rows = NDArray[np.intp]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class TextSet:
+    """Texts as written, and their words as 64-bit hashes."""
+
+    written: tuple[str, ...]
+    encoded: Texts
+    _grams: dict[int, tuple[Hashes, Owners]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> TextSet:
+        """The set of these texts."""
+        written = np.array([*texts, None], dtype=object)[:-1]  # the end keeps numpy from looking into the texts
+        encoded = replace(of_words((split(text) for text in texts), signed=False), written=written)
+        return cls(written=tuple(texts), encoded=encoded)
+
+    def __len__(self) -> int:
+        return len(self.written)
+
+    def take(self, rows: Rows) -> TextSet:
+        """These texts, in this order."""
+        return TextSet(written=tuple(self.written[i] for i in rows), encoded=self.encoded.take(rows))
+
+    def first(self, count: int) -> TextSet:
+        """The first texts; the set itself if it has no more."""
+        return self if count >= len(self) else self.take(np.arange(count))
+
+    def grams(self, n: int) -> tuple[Hashes, Owners]:
+        """All n-grams of texts that have n words, and the text that each belongs to."""
+        if n not in self._grams:
+            hashes, owners = grams(self.encoded, n)
+            whole = self.encoded.lengths[owners] >= n
+            self._grams[n] = (hashes[whole], owners[whole])
+        return self._grams[n]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Sets:
+    """See the module."""
+
+    real: TextSet
+    synthetic: TextSet
+    held: TextSet
+    matched: TextSet
+    half: TextSet
+    other_half: TextSet
+    drawn: TextSet
+
+    def few(self) -> Sets:
+        """The same with at most `MOST` texts, and as many real ones as held: for figures that need equal numbers."""
+        count = min(len(self.held), MOST)
+        half = min(len(self.half), len(self.other_half), count)
+        return Sets(
+            real=self.real.first(count),
+            synthetic=self.matched.first(count),
+            held=self.held.first(count),
+            matched=self.matched.first(count),
+            half=self.half.first(half),
+            other_half=self.other_half.first(half),
+            drawn=self.drawn.first(count),
+        )
+
+
+def drawn_words(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
+    """`count` texts of words drawn independently from all of them; each as long as one of them."""
+    parts = [text.split() for text in texts]
+    pool = np.array([word for words in parts for word in words] or [""], dtype=object)
+    lengths = [len(parts[i]) for i in rng.integers(len(parts), size=count)]
+    return [" ".join(pool[rng.integers(len(pool), size=length)]) for length in lengths]
+
+
+def anchored(real: Sequence[str], synthetic: Sequence[str], holdout: Sequence[str], rng: np.random.Generator) -> Sets:
+    """The sets of the module; each of them in random order."""
+    count = min(len(synthetic), len(holdout))
+    whole = TextSet.of(real)
+    whole = whole.take(rng.permutation(len(whole)))
+    middle = max(len(whole) // 2, 1)
+    made = TextSet.of(synthetic)
+    made = made.take(rng.permutation(len(made)))
+    held = TextSet.of(holdout)
+    return Sets(
+        real=whole,
+        synthetic=made,
+        held=held.take(rng.permutation(len(held))[:count]),
+        matched=made.first(count),
+        half=whole.first(middle),
+        other_half=whole.take(np.arange(middle, len(whole))).first(count) if len(whole) > 1 else whole,
+        drawn=TextSet.of(drawn_words(whole.written, count, rng)),
+    )
