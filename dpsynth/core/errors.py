@@ -8,6 +8,7 @@
     |- PolicyError               the policy file cannot be used
     |- SealError                 a sealed draft is missing, altered or unreadable
     |- ModelError                a saved model cannot be read, or does not give the guarantee that it states
+    |- SourceError               an interface that writes public texts failed, or returned something else
     |- BudgetRefused             exit 6; the ledger does not grant the spend
     |- GateRefused               exit 3 or 4; the decision is not `ship`
     `- VerificationError         exit 5; a bundle does not prove what it claims
@@ -69,6 +70,10 @@ class SealError(DpsynthError):
 
 class ModelError(DpsynthError):
     """A saved model cannot be read, or does not give the guarantee that it states."""
+
+
+class SourceError(DpsynthError):
+    """An interface that writes public texts failed, or returned something else than was asked for."""
 
 
 class BudgetRefused(DpsynthError):

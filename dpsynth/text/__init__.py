@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dpsynth.text.generator import TextGenerator
     from dpsynth.text.protocol import Writer
 
-METHODS: dict[str, str] = {}
+METHODS: dict[str, str] = {"evolution": "dpsynth.text.evolution:Evolution"}
 _NAMES = {
     "TextGenerator": "dpsynth.text.generator:TextGenerator",
     "Writer": "dpsynth.text.protocol:Writer",

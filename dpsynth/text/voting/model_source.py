@@ -1,0 +1,130 @@
+"""A language model as a source: samples from a prompt, and variations that fill a blank again.
+
+A variation keeps a text but for one run of its tokens, `degree` of all, at a place drawn at random: the model reads
+what stands before the blank, writes as many tokens as were taken, and what stood behind follows. A causal model does
+not see what follows, so the seam behind the blank is rough; Aug-PE fills blanks with instruction models.
+
+Not guaranteed: that a weak model's variations are any better than its samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import numpy as np
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.text.backends.protocol import LanguageModel, Tokens
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Samples and fills blanks.
+
+    Args:
+        model: public.
+        prompt: before each text; `{topic}` stands for the topic in words.
+        most: tokens of a text.
+        temperature: of sampling.
+        top_k: tokens that may be chosen from, the likeliest; 0 for all.
+        batch: rows of a call.
+    """
+
+    model: LanguageModel
+    prompt: str = ""
+    most: int = 64
+    temperature: float = 1.0
+    top_k: int = 100
+    batch: int = 64
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and self.most >= 1 and self.top_k >= 0 and self.batch >= 1):
+            raise ParameterError("Expected temperature > 0, most and batch >= 1, top_k >= 0.")
+        room = self.model.context - len(self._prompted("")) - self.most
+        if room < 1:
+            raise ParameterError(
+                f"Texts of {self.most} tokens do not fit the model's context of {self.model.context}.",
+                "Ask for shorter texts.",
+            )
+
+    @classmethod
+    def of(cls, model: LanguageModel | str) -> Self:
+        """Defaults over a model, or over one that `backends.load` finds."""
+        if isinstance(model, str):
+            from dpsynth.text.backends import load
+
+            return cls(model=load(model))
+        return cls(model=model)
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.model.name
+
+    def random(self, topics: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """Samples from the prompt of each topic."""
+        prompts = [self._prompted(topic) for topic in topics]
+        return [self.model.text(made) for made in self._written(prompts, [self.most] * len(prompts), rng)]
+
+    def vary(self, texts: Sequence[str], topics: Sequence[str], degree: float, rng: np.random.Generator) -> list[str]:
+        """Each text with one blank filled again."""
+        prompts, before, after, blanks = [], [], [], []
+        for text, topic in zip(texts, topics, strict=True):
+            tokens = self.model.tokens(text)[: self.most]
+            blank = min(len(tokens), max(1, round(degree * len(tokens))))
+            at = int(rng.integers(0, len(tokens) - blank + 1))
+            before.append(tokens[:at])
+            after.append(tokens[at + blank :])
+            blanks.append(max(blank, 1))
+            prompts.append(np.concatenate([self._prompted(topic), tokens[:at]]))
+        filled = self._written(prompts, blanks, rng)
+        parts = zip(before, filled, after, strict=True)
+        return [self.model.text(np.concatenate(part)) for part in parts]
+
+    def describe(self) -> dict[str, Any]:
+        """The model by its fingerprint, and how it is sampled."""
+        return {
+            "source": "model",
+            "model": self.model.name,
+            "fingerprint": self.model.fingerprint,
+            "prompt": self.prompt,
+            "most": self.most,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+        }
+
+    def _prompted(self, topic: str) -> Tokens:
+        return self.model.tokens(self.prompt.replace("{topic}", topic))
+
+    def _written(self, prompts: Sequence[Tokens], lengths: Sequence[int], rng: np.random.Generator) -> list[Tokens]:
+        """Up to so many tokens behind each prompt, until the text ends."""
+        made: list[Tokens] = []
+        for at in range(0, len(prompts), self.batch):
+            made += self._batch(prompts[at : at + self.batch], lengths[at : at + self.batch], rng)
+        return made
+
+    def _batch(self, prompts: Sequence[Tokens], lengths: Sequence[int], rng: np.random.Generator) -> list[Tokens]:
+        room, rows = max(lengths), np.arange(len(prompts))
+        started = self.model.start(prompts, width=max(1, *(len(p) for p in prompts)), room=room)
+        tokens = np.full((len(prompts), room), self.model.end, dtype=np.int64)
+        going = np.ones(len(prompts), dtype=bool)
+        for place in range(room):
+            going &= place < np.asarray(lengths)
+            if not going.any():
+                break
+            chosen = np.where(going, self._drawn(started.logits(), rng), self.model.end)
+            going &= chosen != self.model.end
+            tokens[rows, place] = chosen
+            started.append(chosen)
+        return [row[: int(np.argmax(ended)) if (ended := row == self.model.end).any() else room] for row in tokens]
+
+    def _drawn(self, logits: np.ndarray[Any, Any], rng: np.random.Generator) -> Tokens:
+        scores = logits.astype(np.float64) / self.temperature
+        if 0 < self.top_k < scores.shape[1]:
+            least = np.partition(scores, -self.top_k, axis=1)[:, -self.top_k, None]
+            scores = np.where(scores >= least, scores, -np.inf)
+        drawn: Tokens = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+        return drawn
