@@ -1,8 +1,8 @@
 """Weights of hashed words on the directions in which public texts vary: latent semantic analysis on a fixed vocabulary.
 
-Deerwester et al. (1990) with the hashing trick: a word falls into one of 2^14 buckets, so a word that no public text
-holds still has a place. Weights are (1 + log count) times the inverse document frequency among the public texts, and
-the directions are the leading right singular vectors of their weighted matrix.
+Deerwester et al. (1990) with the hashing trick: a word falls into one of 2^14 buckets. Weights are (1 + log count)
+times the inverse document frequency among the public texts, and the directions are the leading right singular vectors
+of their weighted matrix. Words that no public text holds have no direction: give public texts of the same domain.
 
 >>> public = ["the bank took a fee", "a fee of the bank", "my dog barks", "a dog barks"]
 >>> space = Lexical(dimensions=2).fitted(public)
@@ -52,10 +52,13 @@ class Lexical:
         counts = _counts(public)
         held = np.bincount(counts.indices, minlength=BUCKETS)
         weights = np.log((1.0 + len(public)) / (1.0 + held)) + 1.0
-        weighed = _unit(_weighed(counts, weights))
-        most = max(1, min(self.dimensions, *weighed.shape))
-        directions = randomized_svd(weighed, n_components=most, n_iter=3, random_state=0)[2].T
-        return LexicalSpace(name=self.name, weights=weights, directions=np.ascontiguousarray(directions))
+        there = np.flatnonzero(held)
+        weighed = _unit(_weighed(counts, weights))[:, there]
+        most = min(self.dimensions, *weighed.shape)
+        directions = np.zeros((BUCKETS, max(most, 1)))
+        if most:
+            directions[there] = randomized_svd(weighed, n_components=most, n_iter=3, random_state=0)[2].T
+        return LexicalSpace(name=self.name, weights=weights, directions=directions)
 
 
 @final

@@ -16,6 +16,7 @@ from typing import Any, Self, final
 import numpy as np
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.text.backends.generation import draw, generate
 from dpsynth.text.backends.protocol import LanguageModel, Tokens
 
 
@@ -29,7 +30,7 @@ class ModelSource:
         prompt: before each text; `{topic}` stands for the topic in words.
         most: tokens of a text.
         temperature: of sampling.
-        top_k: tokens that may be chosen from, the likeliest; 0 for all.
+        top_k: tokens that may be chosen from, the likeliest; None for all.
         batch: rows of a call.
     """
 
@@ -37,12 +38,12 @@ class ModelSource:
     prompt: str = ""
     most: int = 64
     temperature: float = 1.0
-    top_k: int = 100
+    top_k: int | None = 100
     batch: int = 64
 
     def __post_init__(self) -> None:
-        if not (self.temperature > 0 and self.most >= 1 and self.top_k >= 0 and self.batch >= 1):
-            raise ParameterError("Expected temperature > 0, most and batch >= 1, top_k >= 0.")
+        if not (self.temperature > 0 and min(self.most, self.batch, 1 if self.top_k is None else self.top_k) >= 1):
+            raise ParameterError("Expected temperature > 0, and most, batch and top_k to be 1 or more.")
         room = self.model.context - len(self._prompted("")) - self.most
         if room < 1:
             raise ParameterError(
@@ -66,8 +67,15 @@ class ModelSource:
 
     def random(self, topics: Sequence[str], rng: np.random.Generator) -> list[str]:
         """Samples from the prompt of each topic."""
-        prompts = [self._prompted(topic) for topic in topics]
-        return [self.model.text(made) for made in self._written(prompts, [self.most] * len(prompts), rng)]
+        return generate(
+            self.model,
+            [self._prompted(topic) for topic in topics],
+            most=self.most,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            rng=rng,
+            rows=self.batch,
+        )
 
     def vary(self, texts: Sequence[str], topics: Sequence[str], degree: float, rng: np.random.Generator) -> list[str]:
         """Each text with one blank filled again."""
@@ -115,16 +123,9 @@ class ModelSource:
             going &= place < np.asarray(lengths)
             if not going.any():
                 break
-            chosen = np.where(going, self._drawn(started.logits(), rng), self.model.end)
+            drawn = draw(started.logits(), temperature=self.temperature, top_k=self.top_k, allowed=None, rng=rng)
+            chosen = np.where(going, drawn, self.model.end)
             going &= chosen != self.model.end
             tokens[rows, place] = chosen
             started.append(chosen)
         return [row[: int(np.argmax(ended)) if (ended := row == self.model.end).any() else room] for row in tokens]
-
-    def _drawn(self, logits: np.ndarray[Any, Any], rng: np.random.Generator) -> Tokens:
-        scores = logits.astype(np.float64) / self.temperature
-        if 0 < self.top_k < scores.shape[1]:
-            least = np.partition(scores, -self.top_k, axis=1)[:, -self.top_k, None]
-            scores = np.where(scores >= least, scores, -np.inf)
-        drawn: Tokens = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
-        return drawn

@@ -2,7 +2,7 @@
 
 A candidate that n / m of the votes fall to is told from none if n / m is well above the noise. So the number of
 candidates follows from the released number of texts: `PER_CANDIDATE` times sigma votes for each on average. A kind of
-text that fewer than about `LOST` sigma units wrote is not seen, however the votes fall; `tail` says so for each topic.
+text that fewer than about `LOST` sigma units wrote is not seen, however its votes fall; `tail` says so for each topic.
 
 >>> facts = Released(total=3000.0, topics=("a", "b"), shares=np.array([0.9, 0.1]))
 >>> sizes = Sizes.of(facts, rows_per_unit=1, sigma=10.0, variations=2, asked=None)
@@ -88,14 +88,17 @@ class Sizes:
         return float(self.votes.sum()) / max(self.voted, 1)
 
     def tail(self, topics: Sequence[str]) -> list[dict[str, Any]]:
-        """For each topic: candidates, expected votes of one, sigma, and the smallest share of the topic that shows."""
+        """For each topic: candidates, expected votes of one, sigma, and the least share of the topic that stands out.
+
+        At best: where all votes of a kind of text fall to one candidate.
+        """
         return [
             {
                 "topic": topics[t],
                 "candidates": int(self.first[t]),
                 "votes": round(float(self.votes[t]) / int(self.first[t]), 2),
                 "sigma": round(self.sigma, 2),
-                "smallest_share_seen": round(min(1.0, LOST * self.sigma / max(float(self.votes[t]), 1e-9)), 3),
+                "least_share_at_best": round(min(1.0, LOST * self.sigma / max(float(self.votes[t]), 1e-9)), 3),
                 "ranked_by_noise": bool(self.votes[t] / self.first[t] < self.sigma),
             }
             for t in np.flatnonzero(self.parents).tolist()
@@ -134,7 +137,7 @@ class Population:
 
 def weights(noisy: NDArray[np.int64], *, threshold: float, sigma: float) -> NDArray[np.float64]:
     """Noisy counts above `threshold` sigma, less that; 0 for the others. `sigma` in the units of `noisy`."""
-    return np.maximum(noisy - threshold * sigma, 0.0)
+    return np.asarray(np.maximum(noisy - threshold * sigma, 0.0))
 
 
 def parents_of(
