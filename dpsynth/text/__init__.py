@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from dpsynth.text.generator import TextGenerator
     from dpsynth.text.protocol import Writer
 
-METHODS: dict[str, str] = {"evolution": "dpsynth.text.evolution:Evolution"}
+METHODS: dict[str, str] = {
+    "evolution": "dpsynth.text.evolution:Evolution",
+    "private-prediction": "dpsynth.text.private_prediction:PrivatePrediction",
+}
 _NAMES = {
     "TextGenerator": "dpsynth.text.generator:TextGenerator",
     "Writer": "dpsynth.text.protocol:Writer",

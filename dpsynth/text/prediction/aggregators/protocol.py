@@ -1,0 +1,69 @@
+"""How rows of a bin become one score: integers of which one row moves each by at most its box.
+
+Scores live on a grid of `GRID` units a nat. A row's contribution is computed in floats from float32 logits, clipped,
+and THEN rounded to int64 and clipped again as an integer. So whatever floating point did before, a row's contribution
+lies in its box exactly, the sum over rows is exact, and it does not depend on the order or the number of the other
+rows.
+
+    score = public part (public) + sum over rows of contributions, each in [low, low + 2 * units]^V
+    token ~ softmax(score / (s * temperature * GRID))
+
+One row more or less (add_remove, zero_out: a blank row adds the zero vector) moves the score by a vector of range at
+most 2 units; a row replaced by another, by a vector of range at most 4 units. With units <= C * GRID that is the
+`PredictionTokens` event of clip C, divisor s, batch "summed". The proof needs nothing of models but that a row's
+logits are a function of that row, of public text and of released tokens.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRID = 1 << 20
+FLOOR = -1000.0
+"""Public log-probabilities below this many nats are taken for this: scores stay below 2^53 for s <= 2^22."""
+LARGEST_CLIP = 500
+
+
+class Aggregator(Protocol):
+    """One bin's rows to one score."""
+
+    @property
+    def name(self) -> str:
+        """For events' descriptions and cards."""
+
+    def public_part(self, public: NDArray[np.float64]) -> NDArray[np.int64]:
+        """What public log-probabilities, shape (V,), contribute."""
+
+    def contributions(self, rows: NDArray[np.float64], public: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Sum of the rows' contributions, shape (V,).
+
+        Args:
+            rows: log-probabilities of each row (private), shape (n, V); what is not finite contributes its box's zero.
+            public: log-probabilities, shape (V,).
+        """
+
+
+def units_of(clip: Decimal) -> int:
+    """Half the width of a row's box on the grid: the largest integer within C."""
+    return int(clip * GRID)
+
+
+def summed(values: NDArray[np.float64], low: int, high: int) -> NDArray[np.int64]:
+    """Round nats to the grid, clip to [low, high] as integers, add up over rows. Shape (n, V) -> (V,)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        bounded = np.clip(np.nan_to_num(values * GRID, nan=0.0), low, high)
+    total: NDArray[np.int64] = np.clip(np.rint(bounded).astype(np.int64), low, high).sum(axis=0, dtype=np.int64)
+    return total
+
+
+def log_softmax(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-probabilities in float64, row by row; shape (..., V)."""
+    wide = logits.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        shifted = wide - wide.max(axis=-1, keepdims=True)
+        normalised: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return normalised

@@ -1,0 +1,212 @@
+"""Bins become texts: a fixed number of tokens each, every token from one bin's records and what that bin said before.
+
+    public row (no record) ─┐
+    experts of the bin ─────┴─ clipped, summed, over s ── exact draw ── one token, appended to all of them
+
+Public rows of `LANES` bins are decoded together; they hold released tokens only, so that even a backend whose rows
+touched each other would break no proof. Every bin ends with its texts, empty ones with the public model's; none is
+dropped, and none is repeated by looking at it. A text that ends early leaves its tokens unspent.
+
+Privacy: each bin is `tokens * sequences` steps of the exponential mechanism, given all that was released before, and
+bins compose in parallel (`partition`).
+
+Not guaranteed: constant time. A bin of many rows takes longer; whoever can time a bin learns of its size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.core.errors import ModelError
+from dpsynth.text.backends.protocol import LanguageModel, Tokens
+from dpsynth.text.prediction.aggregators.difference_clip import candidates
+from dpsynth.text.prediction.aggregators.protocol import FLOOR, GRID, Aggregator, log_softmax
+from dpsynth.text.prediction.drawing import Stream, draw
+from dpsynth.text.prediction.experts import BinExperts, Experts
+from dpsynth.text.prediction.partition import Bin
+from dpsynth.text.prediction.sparse_vector import SparseTest
+from dpsynth.text.structure.protocol import Automaton, Structure
+
+LANES = 16
+CHARACTERS = 32
+"""Most characters that a token is expected to have; what lies beyond `length` times as many is not read."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What is equal for all bins.
+
+    Attributes:
+        model: public.
+        experts: of the bins' records.
+        aggregator: of their rows.
+        batch_size: s.
+        temperature: tau.
+        top_k, margin: of the candidates.
+        tokens: private tokens of a text at most.
+        longest: tokens of a text at most; more than `tokens` only with a sparse vector test.
+        sequences: texts of a bin.
+        length: tokens that a record is cut to.
+        structure: form of each text.
+        sparse: test against the public model.
+    """
+
+    model: LanguageModel
+    experts: Experts
+    aggregator: Aggregator
+    batch_size: int
+    temperature: Decimal
+    top_k: int | None
+    margin: float
+    tokens: int
+    longest: int
+    sequences: int
+    length: int
+    structure: Structure | None = None
+    sparse: SparseTest | None = None
+
+    @property
+    def rate(self) -> Fraction:
+        """Nats over tau of one unit of score."""
+        return 1 / (Fraction(self.temperature) * self.batch_size * GRID)
+
+    def write(
+        self,
+        bins: Sequence[Bin],
+        words: tuple[str, ...],
+        shares: NDArray[np.float64],
+        streams: Sequence[Stream],
+    ) -> list[list[Spoken]]:
+        """Texts of some bins, `sequences` each.
+
+        Args:
+            bins: whose; at most `LANES`.
+            words: of all topics.
+            shares: of all topics, for texts of the pool.
+            streams: of each bin.
+        """
+        opened = [self.experts.open([self._record(text) for text in bin_.rows]) for bin_ in bins]
+        said: list[list[Spoken]] = [[] for _ in bins]
+        for _ in range(self.sequences):
+            lanes = [
+                _Lane(self, experts, stream, _topic(bin_, shares, stream))
+                for bin_, experts, stream in zip(bins, opened, streams, strict=True)
+            ]
+            self._one_text_each(lanes, words)
+            for own, lane in zip(said, lanes, strict=True):
+                own.append(Spoken(topic=lane.topic, tokens=np.array(lane.tokens, dtype=np.int64)))
+        return said
+
+    def _record(self, text: str) -> Tokens:
+        """Cut to the public length; characters first, so that no record takes long."""
+        return self.model.tokens(text[: self.length * CHARACTERS])[: self.length]
+
+    def _one_text_each(self, lanes: list[_Lane], words: tuple[str, ...]) -> None:
+        prompts = [self.experts.public_prompt(words[lane.topic]) for lane in lanes]
+        blank = self.experts.public_prompt(words[0])
+        widths = [len(self.experts.public_prompt(word)) for word in words]
+        public = self.model.start(prompts + [blank] * (LANES - len(lanes)), width=max(1, *widths), room=self.longest)
+        for lane in lanes:
+            lane.begin(words[lane.topic])
+        for _ in range(self.longest):
+            logits = public.logits()
+            if not np.isfinite(logits).all():
+                raise ModelError("The public model gave a logit that is not finite.", "Use a model that computes well.")
+            spoken = np.full(LANES, self.model.end, dtype=np.int64)
+            for place, lane in enumerate(lanes):
+                if lane.open:
+                    spoken[place] = lane.step(log_softmax(logits[place]))
+            if not any(lane.open for lane in lanes):
+                return
+            public.append(spoken)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """One released text: its topic and its tokens, without the one that ends it."""
+
+    topic: int
+    tokens: Tokens
+
+
+class _Lane:
+    """One bin in the middle of a text."""
+
+    def __init__(self, engine: Engine, experts: BinExperts, stream: Stream, topic: int) -> None:
+        self._engine, self._experts, self._stream, self.topic = engine, experts, stream, topic
+        self.tokens: list[int] = []
+        self.open = True
+        self._left = engine.tokens
+        self._form: Automaton | None = None if engine.structure is None else engine.structure.begin(engine.model)
+        self._threshold = engine.sparse.noisy_threshold(stream) if engine.sparse else 0
+
+    def begin(self, words: str) -> None:
+        """A new text of that topic."""
+        self._experts.begin(words)
+
+    def step(self, public: NDArray[np.float64]) -> int:
+        """Draw the next token and take it."""
+        token = self._draw(public)
+        if token == self._engine.model.end:
+            self.open = False
+            return token
+        self.tokens.append(token)
+        if self._left == 0 or len(self.tokens) == self._engine.longest:
+            self.open = False
+            return token
+        self._experts.append(token)
+        if self._form is not None:
+            self._form.advance(token)
+        return token
+
+    def _draw(self, public: NDArray[np.float64]) -> int:
+        engine = self._engine
+        allowed = candidates(public, engine.top_k, engine.margin)
+        if self._form is not None:
+            form = self._form.allowed()
+            both = allowed[form[allowed]]
+            allowed = both if len(both) else np.flatnonzero(form)
+        score = engine.aggregator.public_part(public)
+        total = np.zeros(len(public), dtype=np.int64)
+        for rows in self._experts.rows(public):
+            score += engine.aggregator.contributions(rows, public)
+            if engine.sparse is not None:
+                total += engine.sparse.contributions(rows)
+        if engine.sparse is not None and not self._is_private(engine.sparse, total, public):
+            plain = np.rint(np.maximum(public, FLOOR) * GRID).astype(np.int64)
+            return draw(plain, allowed, 1 / (Fraction(engine.temperature) * GRID), self._stream)
+        self._left -= 1
+        return draw(score, allowed, engine.rate, self._stream)
+
+    def _is_private(self, test: SparseTest, total: NDArray[np.int64], public: NDArray[np.float64]) -> bool:
+        """Ask the test; draw its threshold anew where it says yes and may be asked again."""
+        if not test.above(test.distance(total, public), self._threshold, self._stream):
+            return False
+        if self._left > 1:
+            self._threshold = test.noisy_threshold(self._stream)
+        return True
+
+
+def _topic(bin_: Bin, shares: NDArray[np.float64], stream: Stream) -> int:
+    """The topic of a text: the bin's, or one of the pool's in their released shares."""
+    if len(bin_.topics) == 1:
+        return bin_.topics[0]
+    weights = np.maximum(shares[list(bin_.topics)], 0.0) + 1e-12
+    uniform = float(stream.uint64(1)[0] >> np.uint64(11)) * 2.0**-53
+    at = int(np.searchsorted(np.cumsum(weights) / weights.sum(), uniform, side="right"))
+    return bin_.topics[min(at, len(bin_.topics) - 1)]
+
+
+def tokens_per_second(done: int, began: float) -> str:
+    """For progress: released tokens alone are counted."""
+    return f"{done / max(time.monotonic() - began, 1e-9):.0f} tokens/s"
