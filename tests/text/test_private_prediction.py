@@ -26,24 +26,8 @@ from tests.text.prediction.toy import Toy
 
 KEY = bytes(range(32))
 TASK = Task(unit=PrivacyUnit(), relation=NeighboringRelation.ADD_REMOVE, epsilon=Decimal(3), delta=Decimal("1e-6"))
-WORDS = tuple(
-    [
-        "late",
-        "fee",
-        "bank",
-        "high",
-        "nobody",
-        "could",
-        "explain",
-        "why",
-        "charged",
-        "twice",
-        "this",
-        "month",
-        "my",
-        "account",
-    ]
-)
+PHRASE = "late fee bank high nobody could explain why charged twice this month my account"
+WORDS = PHRASE.split()
 
 
 def sentences(count, seed=0):
