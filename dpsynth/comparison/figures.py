@@ -64,7 +64,7 @@ def ceiling(
 
 def score_name(schema: Schema, real: pd.DataFrame) -> str | None:
     """Which score `tstr` is: auc, r2, or None without a target."""
-    from dpsynth.quality.utility import MAX_CLASSES
+    from dpsynth.quality.targets import MAX_CLASSES
 
     if schema.target is None:
         return None

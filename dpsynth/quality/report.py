@@ -29,7 +29,7 @@ from dpsynth.core.errors import DataError
 
 MAX_BYTES = 16 << 20
 Confidentiality = Literal["internal", "bucketed"]
-Group = Literal["fidelity", "tails", "utility", "text"]
+Group = Literal["fidelity", "tails", "utility", "text", "time"]
 
 
 class _Document(BaseModel):

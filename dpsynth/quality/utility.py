@@ -3,188 +3,48 @@
 A histogram gradient boosting model is trained on the synthetic table and scored on the real holdout; the
 same model trained on the real training table gives the reference (TRTR). What counts is the *gap* between
 the two on the same test rows: its interval is a paired bootstrap over test rows (Efron and Tibshirani 1993,
-ch. 16), 200 resamples.
+ch. 16), 200 resamples. Where later real rows are given, the same two models are scored on them too: metrics
+`later_...`, group `time`.
 
 Targets with at most 20 values are classified (two classes: ROC AUC and average precision of the rarer class;
 more: one-against-rest AUC averaged over classes, and accuracy); other targets are regressed (R2 and mean
 absolute error). Not guaranteed: one learner and one target are one use of the data; a small gap here
-promises nothing for another. The interval covers the draw of test rows, not the draw of the training rows or
-of the synthetic table.
-
->>> import numpy as np
->>> auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]), np.ones(4))
-0.75
+promises nothing for another (`dpsynth.quality.ablation` takes several). The interval covers the draw of test
+rows, not the draw of the training rows or of the synthetic table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpsynth.core.errors import DataError
 from dpsynth.core.progress import Progress, silent
-from dpsynth.quality.coding import Kind, as_float
-from dpsynth.quality.report import Comparator, Metric, Utility
+from dpsynth.quality.coding import Kind
+from dpsynth.quality.learners import LEARNERS, taught
+from dpsynth.quality.report import Comparator, Group, Metric, Utility
+from dpsynth.quality.scores import Floats, Score
+from dpsynth.quality.targets import Task, ready, scorable
 
 if TYPE_CHECKING:
     from dpsynth.quality.comparators.score import Comparators
 
-MAX_CLASSES = 20
 LEARNER = "HistGradientBoosting, 100 iterations, native categories"
-_TOP = 250
 _RESAMPLES = 200
-Floats = NDArray[np.float64]
-Score = Callable[[Any, Any, Floats], float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Features:
-    """Encodes a table for one model; categories are those of the model's own training table."""
-
-    kinds: Mapping[str, Kind]
-    categories: Mapping[str, pd.Index]
-
-    @classmethod
-    def of(cls, frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> Features:
-        """Keep the 250 most frequent categories of each categorical column of the training table."""
-        found = {
-            name: frame[name].astype(object).value_counts().index[:_TOP]
-            for name, kind in kinds.items()
-            if kind == "categorical"
-        }
-        return cls(kinds=kinds, categories=found)
-
-    def encode(self, frame: pd.DataFrame, *, table: str) -> Floats:
-        """Shape (rows, columns); missing is NaN, categories outside the training table's top share a code."""
-        parts = []
-        for name, kind in self.kinds.items():
-            if kind == "categorical":
-                values = frame[name].astype(object)
-                code = self.categories[name].get_indexer(values).astype(np.float64)
-                code[code < 0] = len(self.categories[name])
-                code[values.isna().to_numpy()] = np.nan
-                parts.append(code)
-            else:
-                parts.append(as_float(frame[name], kind, table=table))
-        return np.stack(parts, axis=1)
-
-    def mask(self) -> list[bool]:
-        """Which columns are categorical."""
-        return [kind == "categorical" for kind in self.kinds.values()]
-
-
-def auc(score: Floats, positive: NDArray[Any], weight: Floats) -> float:
-    """Weighted ROC AUC with ties at one half; shapes (rows,)."""
-    order = np.argsort(score, kind="stable")
-    s, y, w = score[order], positive[order].astype(float), weight[order]
-    _, start = np.unique(s, return_index=True)
-    pos, neg = np.add.reduceat(y * w, start), np.add.reduceat((1 - y) * w, start)
-    below = np.cumsum(neg) - neg
-    return float((pos @ (below + neg / 2)) / (pos.sum() * neg.sum()))
-
-
-def average_precision(score: Floats, positive: NDArray[Any], weight: Floats) -> float:
-    """Weighted average precision, tied scores taken together; shapes (rows,)."""
-    order = np.argsort(-score, kind="stable")
-    s, y, w = score[order], positive[order].astype(float), weight[order]
-    last = np.append(np.flatnonzero(np.diff(s)), s.size - 1)
-    hits, taken = np.cumsum(y * w)[last], np.cumsum(w)[last]
-    return float(np.diff(hits, prepend=0.0) @ (hits / np.maximum(taken, 1e-300)) / hits[-1])
-
-
-def _one_vs_rest(proba: Floats, y: NDArray[np.int64], w: Floats) -> float:
-    shares = np.bincount(y, weights=w, minlength=proba.shape[1])
-    ready = [k for k in range(proba.shape[1]) if 0 < shares[k] < w.sum()]
-    return float(np.mean([auc(proba[:, k], y == k, w) for k in ready]))
-
-
-def _accuracy(proba: Floats, y: NDArray[np.int64], w: Floats) -> float:
-    return float(w @ (proba.argmax(axis=1) == y) / w.sum())
-
-
-def _r2(predicted: Floats, y: Floats, w: Floats) -> float:
-    mean = w @ y / w.sum()
-    return float(1 - w @ (y - predicted) ** 2 / (w @ (y - mean) ** 2))
-
-
-def _mae(predicted: Floats, y: Floats, w: Floats) -> float:
-    return float(w @ np.abs(y - predicted) / w.sum())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Task:
-    """A target made ready: what each table teaches and how predictions are scored."""
-
-    classes: NDArray[Any] | None
-    y: Mapping[str, NDArray[Any]]
-    scores: Mapping[str, tuple[Score, str]]  # name -> score, better
-    chance: Mapping[str, float]
-
-
-def _classification(columns: Mapping[str, pd.Series], target: str) -> _Task:
-    classes = np.asarray(columns["real"].astype(object).value_counts().index, dtype=object)
-    index = pd.Index(classes)
-    y = {t: index.get_indexer(c.astype(object)) for t, c in columns.items()}
-    seen = np.bincount(y["holdout"][y["holdout"] >= 0], minlength=classes.size)
-    if classes.size < 2 or (seen > 0).sum() < 2:
-        where = "real" if classes.size < 2 else "holdout"
-        raise DataError(
-            f"Target {target!r} has one class in the {where} table: a model has nothing to tell apart.",
-            "Choose another target, or leave the target out to skip utility.",
-        )
-    if classes.size == 2:
-        scores: dict[str, tuple[Score, str]] = {
-            "auc": (lambda p, y, w: auc(p[:, 1], y == 1, w), "high"),
-            "average_precision": (lambda p, y, w: average_precision(p[:, 1], y == 1, w), "high"),
-        }
-        chance = {"auc": 0.5, "average_precision": float(seen[1] / seen.sum())}
-    else:
-        scores = {"auc": (_one_vs_rest, "high"), "accuracy": (_accuracy, "high")}
-        chance = {"auc": 0.5, "accuracy": float(seen[0] / seen.sum())}
-    return _Task(classes=classes, y=y, scores=scores, chance=chance)
-
-
-def _regression(columns: Mapping[str, pd.Series], kind: Kind, target: str) -> _Task:
-    y = {t: as_float(c, kind, table=t) for t, c in columns.items()}
-    if np.unique(y["holdout"]).size < 2:
-        raise DataError(
-            f"Target {target!r} has one value in the holdout table: there is nothing to predict.",
-            "Choose another target, or leave the target out to skip utility.",
-        )
-    dull = float(np.mean(np.abs(y["holdout"] - np.median(y["real"]))))
-    scores: dict[str, tuple[Score, str]] = {"r2": (_r2, "high"), "mean_absolute_error": (_mae, "low")}
-    return _Task(classes=None, y=y, scores=scores, chance={"r2": 0.0, "mean_absolute_error": dull})
-
-
-def _predict(task: _Task, kinds: Mapping[str, Kind], frames: Mapping[str, pd.DataFrame], table: str) -> Any:
-    """What a model trained on `table` predicts for the holdout: (rows, classes) shares, or (rows,) values."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    known = np.ones(len(frames[table]), bool) if task.classes is None else task.y[table] >= 0
-    y = task.y[table][known]
-    test_rows = len(frames["holdout"])
-    if np.unique(y).size < 2:  # a table without contrast teaches nothing: a constant, not an error
-        if task.classes is None:
-            return np.full(test_rows, y[0] if y.size else 0.0)
-        constant = np.zeros((test_rows, task.classes.size))
-        constant[:, y[0] if y.size else 0] = 1.0
-        return constant
-    features = Features.of(frames[table][known], kinds)
-    x = features.encode(frames[table][known], table=table)
-    test = features.encode(frames["holdout"], table="holdout")
-    options: dict[str, Any] = {"categorical_features": features.mask(), "random_state": 0, "max_iter": 100}
-    if task.classes is None:
-        return HistGradientBoostingRegressor(**options).fit(x, y).predict(test)
-    rare = np.bincount(y).min(initial=2, where=np.bincount(y) > 0) < 2  # cannot be stratified for early stopping
-    model = HistGradientBoostingClassifier(early_stopping=False if rare else "auto", **options).fit(x, y)
-    shares = np.zeros((test_rows, task.classes.size))
-    shares[:, model.classes_] = model.predict_proba(test)
-    return shares
+def _predictions(
+    task: Task, kinds: Mapping[str, Kind], frames: Mapping[str, pd.DataFrame], table: str, tests: tuple[str, ...]
+) -> dict[str, Floats]:
+    """What a model trained on `table` predicts for each test table."""
+    inputs = list(kinds)
+    predict = taught(
+        LEARNERS["boosting"], frames[table][inputs], task.y[table], kinds=kinds, classes=task.size, seed=0
+    )  # fmt: skip
+    return {test: predict(frames[test][inputs]) for test in tests}
 
 
 def _bootstrap(score: Score, predictions: tuple[Any, Any], y: NDArray[Any], rng: np.random.Generator) -> Floats:
@@ -195,32 +55,6 @@ def _bootstrap(score: Score, predictions: tuple[Any, Any], y: NDArray[Any], rng:
         if np.unique(y[weight > 0]).size > 1:
             out.append([score(p, y, weight) for p in predictions])
     return np.asarray(out).reshape(-1, 2)
-
-
-def _ready(
-    frames: Mapping[str, pd.DataFrame], kinds: Mapping[str, Kind], target: str
-) -> tuple[dict[str, pd.DataFrame], _Task]:
-    """Tables without rows whose target is missing or unknown, and the task; errors as `train_synthetic_test_real`."""
-    columns = {t: f[target].dropna() for t, f in frames.items()}
-    for table, column in columns.items():
-        if column.empty and table != "synthetic":
-            raise DataError(
-                f"Target {target!r} is missing in every row of the {table} table.", "Choose another target."
-            )
-    kept = {t: f.loc[f[target].notna().to_numpy()] for t, f in frames.items()}
-    few = columns["real"].astype(object).nunique() <= MAX_CLASSES
-    classify = kinds[target] == "categorical" or few
-    task = _classification(columns, target) if classify else _regression(columns, kinds[target], target)
-    if task.classes is not None:  # a class of the holdout that no training row shows cannot be scored
-        known = task.y["holdout"] >= 0
-        kept["holdout"] = kept["holdout"].loc[known]
-        task = _Task(
-            classes=task.classes,
-            y={**task.y, "holdout": task.y["holdout"][known]},
-            scores=task.scores,
-            chance=task.chance,
-        )
-    return kept, task
 
 
 def score_trained_on(
@@ -243,10 +77,10 @@ def score_trained_on(
     import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
     from threadpoolctl import threadpool_limits
 
-    kept, task = _ready(frames, kinds, target)
+    kept, task = ready(frames, kinds, target)
     inputs = {name: kind for name, kind in kinds.items() if name != target}
     with threadpool_limits(limits=1):
-        predicted = _predict(task, inputs, kept, table)
+        predicted = _predictions(task, inputs, kept, table, ("holdout",))["holdout"]
     y = task.y["holdout"]
     return {name: score(predicted, y, np.ones(len(y))) for name, (score, _) in task.scores.items()}
 
@@ -263,7 +97,7 @@ def train_synthetic_test_real(
     """TSTR against TRTR on one target.
 
     Args:
-        frames: `real`, `synthetic` and `holdout`, same columns.
+        frames: `real`, `synthetic` and `holdout`, same columns; `later`, if there are later real rows.
         kinds: column -> how it is read, target included.
         target: the column to predict.
         rng: for the bootstrap.
@@ -271,7 +105,8 @@ def train_synthetic_test_real(
         progress: receives the steps of `utility`.
 
     Returns:
-        what was done, and the metrics: one a score, and the paired gap of each.
+        what was done, and the metrics: one a score, and the paired gap of each; the same for later rows, unless they
+        have one class or value.
 
     Raises:
         DataError: the target is all missing, or has one class or value in the real or holdout table.
@@ -279,46 +114,56 @@ def train_synthetic_test_real(
     import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
     from threadpoolctl import threadpool_limits
 
-    kept, task = _ready(frames, kinds, target)
+    kept, task = ready(frames, kinds, target)
     inputs = {name: kind for name, kind in kinds.items() if name != target}
+    tests = tuple(test for test in ("holdout", "later") if scorable(task, test))
     # One thread: equal figures on every machine, and on a busy one a pool's threads wait for each other for minutes.
     with threadpool_limits(limits=1):
         predictions = []
         for done, table in enumerate(("synthetic", "real")):
             progress("utility", done, 3, f"train on {table}")
-            predictions.append(_predict(task, inputs, kept, table))
+            predictions.append(_predictions(task, inputs, kept, table, tests))
         progress("utility", 2, 3, "intervals")
         metrics = []
-        y = task.y["holdout"]
-        even = np.ones(len(y))
-        for name, (score, better) in task.scores.items():
-            value, reference = (score(p, y, even) for p in predictions)
-            draws = _bootstrap(score, (predictions[0], predictions[1]), y, rng)
-            metrics += _metrics(name, better, value, reference, task.chance[name], draws)
+        for test in tests:
+            pair = predictions[0][test], predictions[1][test]
+            y = task.y[test]
+            for name, (score, better) in task.scores.items():
+                scored = tuple(score(p, y, np.ones(len(y))) for p in pair)
+                draws = _bootstrap(score, pair, y, rng)
+                prefix, group = _PLACE[test]
+                metrics += _metrics(f"{prefix}tstr_{name}", group, better, scored, task.chance[test][name], draws)
         rivals: tuple[Comparator, ...] = ()
         if comparators is not None and task.classes is not None:
             progress("utility", 2, 3, "private models")
+            y = task.y["holdout"]
             rivals = comparators.run(
                 kept,
                 kinds=inputs,
                 target=target,
                 classes=task.classes,
-                scored=lambda shares: {name: score(shares, y, even) for name, (score, _) in task.scores.items()},
-            )
+                scored=lambda shares: {name: score(shares, y, np.ones(len(y))) for name, (score, _) in
+                                       task.scores.items()},
+            )  # fmt: skip
     progress("utility", 3, 3)
-    classes = None if task.classes is None else int(task.classes.size)
     about = Utility(
         target=target,
-        task="regression" if classes is None else "classification",
+        task="regression" if task.size is None else "classification",
         learner=LEARNER,
-        classes=classes,
+        classes=task.size,
         comparators=rivals,
     )
     return about, metrics
 
 
-def _metrics(name: str, better: str, value: float, reference: float, chance: float, draws: Floats) -> list[Metric]:
+_PLACE: Mapping[str, tuple[str, Group]] = {"holdout": ("", "utility"), "later": ("later_", "time")}
+
+
+def _metrics(
+    name: str, group: Group, better: str, scored: tuple[float, ...], chance: float, draws: Floats
+) -> list[Metric]:
     """The score itself, and the loss against training on real data."""
+    value, reference = scored
     sign = 1 if better == "high" else -1
     gap = sign * (reference - value)
     bounds: dict[str, tuple[float | None, float | None]] = {
@@ -336,8 +181,8 @@ def _metrics(name: str, better: str, value: float, reference: float, chance: flo
             bounds[key] = (float(low), float(high))
     return [
         Metric(
-            name=f"tstr_{name}",
-            group="utility",
+            name=name,
+            group=group,
             value=value,
             reference=reference,
             floor=None,
@@ -349,8 +194,8 @@ def _metrics(name: str, better: str, value: float, reference: float, chance: flo
             better="high" if better == "high" else "low",
         ),
         Metric(
-            name=f"tstr_{name}_gap",
-            group="utility",
+            name=f"{name}_gap",
+            group=group,
             value=gap,
             reference=0.0,
             floor=0.0,

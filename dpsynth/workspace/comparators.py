@@ -19,7 +19,7 @@ from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from dpsynth.core.errors import ParameterError
 from dpsynth.quality.coding import column_kind
 from dpsynth.quality.comparators.score import Comparators
-from dpsynth.quality.utility import MAX_CLASSES
+from dpsynth.quality.targets import MAX_CLASSES
 from dpsynth.release.figures import COMPARATORS
 from dpsynth.workspace.budgets import BudgetExceeded
 from dpsynth.workspace.private import open_source

@@ -7,7 +7,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dpsynth.core.errors import DataError
 from dpsynth.quality import QualityReport, evaluate
-from dpsynth.quality.utility import Features, auc, average_precision
+from dpsynth.quality.features import Features
+from dpsynth.quality.scores import auc, average_precision
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.integers(0, 3)), min_size=4, max_size=40))
