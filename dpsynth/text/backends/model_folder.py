@@ -65,7 +65,7 @@ def read_network(folder: Path) -> Any:
             "Convert the weights with save_pretrained(..., safe_serialization=True).",
         )
     try:
-        with _quiet():
+        with quiet():
             read: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -100,7 +100,7 @@ def read_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        with _quiet():
+        with quiet():
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise ModelError(
@@ -139,7 +139,7 @@ _NOT_THE_MODEL = {
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No bars of transformers on standard error: our own progress says what is going on."""
     from transformers.utils import logging as library
 
