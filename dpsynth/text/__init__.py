@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dpsynth.text.protocol import Writer
 
 METHODS: dict[str, str] = {
+    "dpsgd": "dpsynth.text.dpsgd:DPSGD",
     "evolution": "dpsynth.text.evolution:Evolution",
     "private-prediction": "dpsynth.text.private_prediction:PrivatePrediction",
 }

@@ -1,0 +1,1 @@
+"""Parts of `dpsynth.text.dpsgd`: records as rows of token ids, language models as networks, the fitted author."""
