@@ -200,7 +200,7 @@ def _train(network: Any, stream: NDArray[np.int64], recipe: Recipe, progress: Pr
                 break
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * min(1.0, (step + 1) / 50) * max(0.05, 1 - spent)
-            loss = _loss(network, torch.from_numpy(next(batches)))
+            loss: Any = _loss(network, torch.from_numpy(next(batches)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -246,9 +246,10 @@ def _held_out(network: Any, stream: NDArray[np.int64], recipe: Recipe) -> tuple[
 
 
 def _save(network: Any, tokenizer: Any, recipe: Recipe, made: Pretrained) -> None:
-    from transformers import PreTrainedTokenizerFast
+    import transformers
 
-    whole = PreTrainedTokenizerFast(
+    fast: Any = transformers.PreTrainedTokenizerFast
+    whole = fast(
         tokenizer_object=tokenizer,
         bos_token=END,
         eos_token=END,
