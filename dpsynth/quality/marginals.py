@@ -1,8 +1,9 @@
-"""One- and two-way total variation distance between tables, over all columns and all pairs.
+"""Total variation distance between tables, over columns, pairs and triples of columns.
 
 TVD(p, q) = 1/2 sum |p(c) - q(c)| over cells c: the largest error in the share of any set of cells. One pass
 over the pairs makes each pair's joint histogram of every table once; distances, intervals and tails are read
-from it.
+from it. Beside the tables there are *redraws*: the real rows (training and holdout) split anew at random, of which
+only counts are made.
 
 Intervals. TVD is linear in the shares wherever no two are equal, with influence 1/2 sign(p - q) at the row's
 cell, so its standard error is the infinitesimal jackknife's (Efron 1982, ch. 6), for one pair and, with
@@ -21,7 +22,8 @@ its size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,17 +60,29 @@ def interval(value: float, variance: float, rows: int, other_rows: int) -> Inter
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Joint:
-    """Joint histogram of columns `i` and `j` in every table.
+    """Joint histogram of some columns in every table.
 
     Attributes:
+        places: positions of the columns.
+        shape: codes of each, if every combination has a cell of its own; None where only those that occur have.
         keys: table -> cell index of each row, shape (rows,).
-        counts: table -> rows in each cell, shape (cells,).
+        counts: table -> rows in each cell, shape (cells,); also `real~0`, `holdout~0` and so on for redraws.
     """
 
-    i: int
-    j: int
+    places: tuple[int, ...]
+    shape: tuple[int, ...] | None
     keys: Mapping[str, NDArray[np.int64]]
     counts: Mapping[str, Counts]
+
+    @property
+    def i(self) -> int:
+        """Position of the first column."""
+        return self.places[0]
+
+    @property
+    def j(self) -> int:
+        """Position of the second column."""
+        return self.places[1]
 
 
 def one_way(coded: Coded, table: str) -> list[Counts]:
@@ -76,19 +90,44 @@ def one_way(coded: Coded, table: str) -> list[Counts]:
     return [np.bincount(c, minlength=k) for c, k in zip(coded.tables[table], coded.sizes, strict=True)]
 
 
-def joints(coded: Coded) -> Iterator[Joint]:
-    """Joint histograms of all pairs of columns, each made once."""
+def joint_of(coded: Coded, places: Sequence[int], redraws: Sequence[NDArray[np.int64]] = ()) -> Joint:
+    """The joint histogram of the columns at these positions.
+
+    Args:
+        coded: the tables; with redraws, `real` and `holdout` among them.
+        places: positions of the columns.
+        redraws: of each, the positions of its holdout among the rows of `real` followed by those of `holdout`.
+    """
+    shape = tuple(coded.sizes[place] for place in places)
+    cells = math.prod(shape)
+    keys = {name: _flat(codes, places, shape) for name, codes in coded.tables.items()}
+    dense = cells <= _DENSE_CELLS
+    if not dense:  # near-unique columns: number only the cells that occur
+        parts = np.cumsum([k.size for k in keys.values()])[:-1]
+        present, inverse = np.unique(np.concatenate(list(keys.values())), return_inverse=True)
+        keys = dict(zip(keys, np.split(inverse, parts), strict=True))
+        cells = present.size
+    counts = {name: np.bincount(k, minlength=cells) for name, k in keys.items()}
+    if redraws:
+        pool, total = np.concatenate([keys["real"], keys["holdout"]]), counts["real"] + counts["holdout"]
+        for number, held in enumerate(redraws):
+            counts[f"holdout~{number}"] = np.bincount(pool[held], minlength=cells)
+            counts[f"real~{number}"] = total - counts[f"holdout~{number}"]
+    return Joint(places=tuple(places), shape=shape if dense else None, keys=keys, counts=counts)
+
+
+def _flat(codes: NDArray[np.int64], places: Sequence[int], shape: Sequence[int]) -> NDArray[np.int64]:
+    key: NDArray[np.int64] = codes[places[0]]
+    for place, size in zip(places[1:], shape[1:], strict=True):
+        key = key * size + codes[place]
+    return key
+
+
+def joints(coded: Coded, redraws: Sequence[NDArray[np.int64]] = ()) -> Iterator[Joint]:
+    """Joint histograms of all pairs of columns, each made once; arguments as `joint_of`."""
     for i in range(len(coded.columns)):
         for j in range(i + 1, len(coded.columns)):
-            keys = {name: c[i] * coded.sizes[j] + c[j] for name, c in coded.tables.items()}
-            cells = coded.sizes[i] * coded.sizes[j]
-            if cells > _DENSE_CELLS:  # near-unique columns: number only the cells that occur
-                parts = np.cumsum([k.size for k in keys.values()])[:-1]
-                present, inverse = np.unique(np.concatenate(list(keys.values())), return_inverse=True)
-                keys = dict(zip(keys, np.split(inverse, parts), strict=True))
-                cells = present.size
-            counts = {name: np.bincount(k, minlength=cells) for name, k in keys.items()}
-            yield Joint(i=i, j=j, keys=keys, counts=counts)
+            yield joint_of(coded, (i, j), redraws)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

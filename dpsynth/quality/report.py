@@ -29,7 +29,13 @@ from dpsynth.core.errors import DataError
 
 MAX_BYTES = 16 << 20
 Confidentiality = Literal["internal", "bucketed"]
-Group = Literal["fidelity", "tails", "utility", "text", "time"]
+Group = Literal["fidelity", "tails", "utility", "text", "time", "diversity", "detection"]
+BEYOND = 6.0
+"""Spreads beyond the real holdout at which a metric notices."""
+LEAST_SPREAD = 0.001
+"""Where eight redraws happen to agree, chance is taken to be at least this."""
+SLACK = 0.01
+"""Loss of a model's score that is no difference."""
 
 
 class _Document(BaseModel):
@@ -52,6 +58,29 @@ class Metric(_Document):
     reference_high: float | None = None
     better: Literal["low", "high"]
     confidentiality: Confidentiality = "bucketed"
+    spread: float | None = None
+
+    @property
+    def noticed(self) -> bool | None:
+        """Whether the figure is worse than real data's own chance explains; None where nothing says how much that is.
+
+        With a `spread` (standard deviation of `reference` over redraws of which real rows are training and which
+        holdout): worse than the holdout by more than 6 of them. Without, but with an interval around a reference that
+        is no sample (a paired gap): the interval at twice its width lies beyond the reference by 0.01. The rule was
+        fixed before any sabotage was looked at; 6 because some forty metrics are read at once, the spread rests on
+        few redraws, and the matched figure has a chance of its own.
+        """
+        sign = 1.0 if self.better == "low" else -1.0
+        value = self.value if self.matched is None else self.matched
+        if value is None or self.reference is None:
+            return None
+        excess = sign * (value - self.reference)
+        if self.spread is not None:
+            return excess > BEYOND * max(self.spread, LEAST_SPREAD)
+        near = self.ci_low if self.better == "low" else self.ci_high
+        if near is None or self.reference_low is not None:
+            return None
+        return excess - 2.0 * abs(value - near) > SLACK
 
     @property
     def shortfall(self) -> float | None:
@@ -103,11 +132,16 @@ class PairQuality(_Document):
 
 
 class Band(_Document):
-    """What becomes of two-way cells of `low` to `high` real rows; None where the band has no cell."""
+    """What becomes of cells of `ways` columns with `low` to `high` real rows; None where the band has no cell.
+
+    `mass` is the share of real rows in such cells, a mean over the tables of counts.
+    """
 
     low: int
     high: int
+    ways: int = 2
     cells: int
+    mass: float | None = None
     unresolved: int | None
     kept: float | None
     kept_reference: float | None
@@ -189,6 +223,8 @@ class QualityReport(_Document):
     warnings: tuple[str, ...] = ()
     seed: int = 0
     text: TextSettings | None = None
+    tails1: tuple[Band, ...] = ()
+    tails3: tuple[Band, ...] = ()
 
     SCHEMA: ClassVar[Literal["dpsynth.quality/1"]] = "dpsynth.quality/1"
 

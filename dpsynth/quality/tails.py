@@ -1,6 +1,6 @@
 """Where synthetic data breaks first: combinations that few real rows have.
 
-Every cell of every two-way table is put in a band by its real count: 1-9, 10-99, 100-999 rows. Per band:
+Every cell of every one-, two- or three-way table is put in a band by its real count: 1-9, 10-99, 100-999 rows:
 
     kept      share of the band's cells that occur in the synthetic table at all
     overlap   sum min(p, q) / sum p over the band: the share of the band's mass that is in the right place
@@ -12,6 +12,8 @@ random halves of the real table against each other. Cells of one to nine rows ar
 must *not* reproduce cell by cell: read kept as a description there, and overlap as the goal from ten rows
 up.
 
+Over pairs both figures of each band are metrics, over single columns and triples the overlap.
+
 The *resolution limit* is the smallest cell that noise of standard deviation sigma on each count can show at
 all: with false alarms at 5 % and 80 % power it is (1.645 + 0.842) sigma rows.
 
@@ -21,15 +23,20 @@ all: with false alarms at 5 % and 80 % power it is (1.645 + 0.842) sigma rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.quality.anchors import COMPARISONS, metric_of
 from dpsynth.quality.marginals import Counts, Joint
+from dpsynth.quality.report import Band, Metric
 
 BANDS: tuple[tuple[int, int], ...] = ((1, 9), (10, 99), (100, 999))
+PREFIXES: Final = {1: "tail1", 2: "tail", 3: "tail3"}
+"""Of metrics, by the number of columns that make a cell."""
 _DETECT = 1.6448536269514722 + 0.8416212335729143
 
 
@@ -40,10 +47,14 @@ def resolution_limit(sigma: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandScore:
-    """One band of one comparison; None where the band has no cell. `unresolved` cells lie below the limit."""
+    """One band of one comparison; None where the band has no cell.
+
+    `unresolved` cells lie below the limit; `mass` is the share of real rows that lie in the band, a mean over tables.
+    """
 
     cells: int
     unresolved: int
+    mass: float
     kept: float | None
     overlap: float | None
     excess: float | None
@@ -55,7 +66,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 @dataclass(slots=True)
 class TailTally:
-    """Accumulates the bands of `real` against `other` over all pairs of columns.
+    """Accumulates the bands of `real` against `other` over all tables of counts.
 
     Args:
         real: name of the table whose counts make the bands.
@@ -75,9 +86,11 @@ class TailTally:
         self._sums = np.zeros((len(self.bands), 6))  # cells, unresolved, kept, and mass: real, common, excess
 
     def add(self, joint: Joint) -> None:
-        """Take in one more pair of columns."""
-        real: Counts = joint.counts[self.real]
-        other: Counts = joint.counts[self.other]
+        """Take in one more pair (or triple) of columns."""
+        self.add_counts(joint.counts[self.real], joint.counts[self.other])
+
+    def add_counts(self, real: Counts, other: Counts) -> None:
+        """Take in one more table of counts over the same cells."""
         n, m = real.sum(), other.sum()
         for row, (low, high) in enumerate(self.bands):
             cell = (real >= low) & (real <= high)
@@ -96,6 +109,7 @@ class TailTally:
             BandScore(
                 cells=int(cells),
                 unresolved=int(unresolved),
+                mass=float(mass / max(self._pairs, 1)),
                 kept=_ratio(kept, cells),
                 overlap=_ratio(common, mass),
                 excess=_ratio(excess, mass),
@@ -104,5 +118,67 @@ class TailTally:
         )
 
     def invented(self) -> float:
-        """Mean over pairs of the share of `other` rows in cells that `real` does not have."""
+        """Mean over tables of the share of `other` rows in cells that `real` does not have."""
         return self._invented / self._pairs
+
+
+def tallies(limit: float) -> dict[str, TailTally]:
+    """An empty tally for every comparison."""
+    return {key: TailTally(real=left, other=right, limit=limit) for key, (left, right) in COMPARISONS.items()}
+
+
+def tail_figures(tallied: Mapping[str, TailTally], *, ways: int, limited: bool) -> tuple[list[Band], list[Metric]]:
+    """Rows of the tail table, and the metrics.
+
+    Args:
+        tallied: comparison -> tally, complete.
+        ways: columns that make a cell.
+        limited: whether the tallies know a resolution limit.
+    """
+    scores = {key: tally.score() for key, tally in tallied.items()}
+    bands, metrics = [], []
+    for row, (low, high) in enumerate(BANDS):
+        at = {key: score[row] for key, score in scores.items()}
+        bands.append(_band(at, low, high, ways, limited))
+        for figure in ("kept", "overlap") if ways == 2 else ("overlap",):
+            if ways == 2 and not at["value"].cells:
+                continue
+            by = {key: getattr(one, figure) for key, one in at.items()}
+            metrics.append(
+                metric_of(
+                    f"{PREFIXES[ways]}_{figure}_{low}_{high}",
+                    "tails",
+                    by,
+                    better="high",
+                    shuffled=False,
+                    confidentiality="bucketed" if ways == 2 else "internal",
+                )
+            )
+    invented = {key: tally.invented() for key, tally in tallied.items()}
+    if ways == 2:
+        metrics.append(metric_of("invented_mass", "tails", invented, confidentiality="bucketed"))
+    else:
+        metrics.append(metric_of(f"invented{ways}_mass", "tails", invented, shuffled=ways > 1))
+    return bands, metrics
+
+
+def _band(at: Mapping[str, BandScore], low: int, high: int, ways: int, limited: bool) -> Band:
+    value = at["value"]
+    return Band(
+        low=low,
+        high=high,
+        ways=ways,
+        cells=value.cells,
+        mass=value.mass,
+        unresolved=value.unresolved if limited else None,
+        kept=value.kept,
+        kept_reference=at["reference"].kept,
+        kept_matched=at["matched"].kept,
+        kept_floor=at["floor"].kept,
+        overlap=value.overlap,
+        overlap_reference=at["reference"].overlap,
+        overlap_matched=at["matched"].overlap,
+        overlap_floor=at["floor"].overlap,
+        excess=value.excess,
+        excess_reference=at["reference"].excess,
+    )

@@ -105,11 +105,14 @@ def _quality(report: QualityReport) -> list[JSON]:
     The report's own order is worst first. Its names tell more: a band of tails has metrics only if some pair of real
     cells falls into it, and whether prediction is scored by average precision, accuracy or R2 tells how many
     values the real target has, which one person can change. So bands are filled up, and prediction has one name.
+    Metrics that are internal do not appear, not even by name.
     """
     classes: dict[tuple[str, str], JSON] = {}
     if any(metric.group == "tails" for metric in report.metrics):
         classes |= {("tails", name): _WITHHELD for name in _TAILS}
-    classes |= {(m.group, m.name): _class(m) for m in report.metrics if m.group != "utility"}
+    classes |= {
+        (m.group, m.name): _class(m) for m in report.metrics if m.group != "utility" and m.confidentiality == "bucketed"
+    }
     utility = {metric.name: _class(metric) for metric in report.metrics if metric.group == "utility"}
     if utility:
         classes["utility", "tstr"] = next((utility[name] for name in _HEADLINES if name in utility), _WITHHELD)

@@ -51,9 +51,14 @@ def test_nan_truncation_and_bombs_are_refused(report: QualityReport) -> None:
 
 
 def test_each_figure_says_whether_it_may_be_published(report: QualityReport) -> None:
-    assert {m.confidentiality for m in report.metrics} == {"bucketed"}
+    bucketed = {m.name for m in report.metrics if m.confidentiality == "bucketed"}
+    assert bucketed == {
+        "tvd1_mean", "tvd1_max", "missing_gap_max", "tvd2_mean", "tvd2_max", "invented_mass",
+        *(f"tail_{figure}_{band}" for figure in ("kept", "overlap") for band in ("1_9", "10_99", "100_999")),
+        *(f"tstr_{score}{end}" for score in ("auc", "average_precision") for end in ("", "_gap")),
+    }  # fmt: skip
     document = report.to_json()
-    for part in ("columns", "pairs", "tails"):
+    for part in ("columns", "pairs", "tails", "tails1"):
         assert {row["confidentiality"] for row in document[part]} == {"internal"}
     assert document["rows"]["confidentiality"] == document["utility"]["confidentiality"] == "internal"
 
