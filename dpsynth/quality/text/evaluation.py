@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from attacks.text.embedding import Embedding
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.core.progress import Progress, silent
+from dpsynth.quality.neighbours import prdc
 from dpsynth.quality.report import Metric, QualityReport, Rows, TextSettings, too_few, worst_first
 from dpsynth.quality.text import labels as taught
 from dpsynth.quality.text.embedding import FALLBACK, space_of
@@ -39,7 +40,6 @@ from dpsynth.quality.text.measures import (
     repetition_metrics,
     word_metrics,
 )
-from dpsynth.quality.text.neighbours import prdc
 from dpsynth.quality.text.ngrams import divergence
 from dpsynth.quality.text.sets import MOST, Sets, TextSet, anchored
 

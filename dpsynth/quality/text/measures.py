@@ -13,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from attacks.text.identifiers import KINDS
+from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.report import Metric
 from dpsynth.quality.text.embedding import Points, Space
 from dpsynth.quality.text.likelihood import Scorer, Surprise, perplexity_gap, shares_beyond, surprise
 from dpsynth.quality.text.marks import gap, shares
 from dpsynth.quality.text.mauve import mauve
 from dpsynth.quality.text.names import TAIL
-from dpsynth.quality.text.neighbours import prdc, spread, vendi
 from dpsynth.quality.text.ngrams import Spread, divergence, length_distance, tail
 from dpsynth.quality.text.repetition import distinct, repeated, self_bleu
 from dpsynth.quality.text.sets import Sets
