@@ -12,8 +12,9 @@ Not guaranteed: that uniform rows do no harm; they are a stated share of the fit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,17 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.schema.obeying import obeying_rows
 from dpsynth.tabular.protocol import Generator, Model, Plan
+from dpsynth.text.generator import TextGenerator
+from dpsynth.text.model import TextModel
+from dpsynth.text.planning import TextPlan
+
+AnyGenerator: TypeAlias = Generator | TextGenerator
+AnyPlan: TypeAlias = Plan | TextPlan
+AnyModel: TypeAlias = Model | TextModel
+
+PUBLIC_TEXTS = 200
+PREFIX_WORDS, SUFFIX_WORDS = 20, 10
+"""Of a canary text; `attacks.text.canaries` says why these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -36,12 +48,14 @@ class PlantedCanaries:
     """Public random rows, and the secret coins that decided which of them were fitted.
 
     Attributes:
-        rows: all canaries, with the modelled columns.
+        rows: all canaries, with the modelled columns and the text.
         included: one fair coin each, shape (canaries,), dtype bool; secret until after the attacks.
+        public: the public texts that canary texts were made from; none where no column is text.
     """
 
     rows: pa.Table
     included: NDArray[np.bool_]
+    public: tuple[str, ...] = ()
 
     @property
     def planted(self) -> int:
@@ -58,15 +72,15 @@ class Fitted:
         canaries: None if none were asked for.
     """
 
-    model: Model
+    model: AnyModel
     canaries: PlantedCanaries | None
 
 
 def fit_model(
     table: Table,
     schema: Schema,
-    generator: Generator,
-    plan: Plan,
+    generator: AnyGenerator,
+    plan: AnyPlan,
     *,
     noise: NoiseSource,
     canaries: int = 0,
@@ -86,13 +100,16 @@ def fit_model(
     Raises:
         DpsynthError: if the events spent are not those planned; nothing may be sampled then.
     """
-    columns = table.select((*schema.modelled, *_unit_column(plan)))
+    text = () if schema.text is None else (schema.text,)
+    columns = table.select((*schema.modelled, *text, *_unit_column(plan)))
     domains, spent = derive(columns, schema, plan.derive, noise=noise, progress=progress)
     planted = None
     if canaries:
-        planted = plant(domains, canaries, schema=schema, like=columns, noise=noise)
+        public = generator.public_texts if isinstance(generator, TextGenerator) else None
+        planted = plant(domains, canaries, schema=schema, like=columns, noise=noise, public=public)
         columns = columns.concat(_of_nobody(planted.rows.filter(array_of(planted.included, pa.bool_())), columns, plan))
-    model = generator.fit(columns, schema, domains, plan, noise=noise, progress=progress, spent=spent)
+    fit: Any = generator.fit  # each takes the plan that it made
+    model: AnyModel = fit(columns, schema, domains, plan, noise=noise, progress=progress, spent=spent)
     if model.events.events != plan.tree.events:
         raise DpsynthError(
             "The generator spent other events than it had planned, so its price is not the reserved one.",
@@ -101,13 +118,13 @@ def fit_model(
     return Fitted(model=model, canaries=planted)
 
 
-def _unit_column(plan: Plan) -> tuple[str, ...]:
+def _unit_column(plan: AnyPlan) -> tuple[str, ...]:
     """The unit's column, for a fit that samples, clips or parts rows by unit: it is read, never modelled."""
     column = plan.tree.unit.column
     return () if column is None or not plan.reads_rows else (column,)
 
 
-def _of_nobody(rows: pa.Table, like: Table, plan: Plan) -> Table:
+def _of_nobody(rows: pa.Table, like: Table, plan: AnyPlan) -> Table:
     """Canaries with a null in the unit's column: each is a unit of its own (`Table.codes`)."""
     for name in _unit_column(plan):
         rows = rows.append_column(name, pa.nulls(rows.num_rows, like.to_arrow().schema.field(name).type))
@@ -115,14 +132,21 @@ def _of_nobody(rows: pa.Table, like: Table, plan: Plan) -> Table:
 
 
 def plant(
-    domains: Mapping[str, Domain], count: int, *, schema: Schema, like: Table, noise: NoiseSource
+    domains: Mapping[str, Domain],
+    count: int,
+    *,
+    schema: Schema,
+    like: Table,
+    noise: NoiseSource,
+    public: Callable[[int, np.random.Generator], list[str]] | None = None,
 ) -> PlantedCanaries:
     """Draw canaries uniformly from released domains, and a fair coin for each.
 
     Canaries obey the declared constraints that one row can break, as `obeying_rows` says: no sample could ever repeat
     one that does not, so it would show nothing. Those that cannot be brought to obey are left out before the coins are
     tossed, so there may be fewer than asked for, or none. Constraints are public, so the canaries, and how many there
-    are, still depend on no private row.
+    are, still depend on no private row. Canary texts begin like public ones and go on with words that nobody would put
+    in that order (`attacks.text.canaries`).
 
     Args:
         domains: column -> domain, public or derived with DP.
@@ -130,9 +154,21 @@ def plant(
         schema: declared constraints; of functional dependencies the public mapping.
         like: the table whose column types the rows take; nothing else of it is read.
         noise: the source of rows and coins; a generator seeded from it makes both.
+        public: makes that many public texts, where the schema has a text column.
     """
     rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
     drawn = obeying_rows(domains, count, schema, rng)
     types = like.to_arrow().schema
-    rows = pa.table({name: drawn[name].cast(types.field(name).type) for name in domains})
-    return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=rows.num_rows).astype(bool))
+    cells = {name: drawn[name].cast(types.field(name).type) for name in domains}
+    if schema.text is None or public is None:
+        rows = pa.table(cells)
+        return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=rows.num_rows).astype(bool))
+    from attacks.text.canaries import make_text_canaries
+
+    number = pa.table(cells).num_rows if cells else count
+    if number < 2:
+        return PlantedCanaries(rows=like.to_arrow().slice(0, 0), included=np.zeros(0, dtype=bool))
+    texts = tuple(public(PUBLIC_TEXTS, rng))
+    made = make_text_canaries(texts, number, rng=rng, prefix_words=PREFIX_WORDS, suffix_words=SUFFIX_WORDS)
+    rows = pa.table(cells | {schema.text: pa.array(made.texts, pa.string())})
+    return PlantedCanaries(rows=rows, included=made.included, public=texts)

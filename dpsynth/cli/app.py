@@ -24,6 +24,7 @@ from dpsynth.cli.commands import (
     procedure,
     run,
     sample,
+    text,
     verify,
     workspace,
 )
@@ -47,7 +48,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, workspace, data, sample, compare, budget, draft, judge, procedure, run, verify, ledger, keys):
+for module in (
+    demo,
+    workspace,
+    data,
+    text,
+    sample,
+    compare,
+    budget,
+    draft,
+    judge,
+    procedure,
+    run,
+    verify,
+    ledger,
+    keys,
+):
     module.add_to(app)
 
 

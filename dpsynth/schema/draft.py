@@ -16,7 +16,7 @@ is a fact about the data; a declared schema removes it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -77,3 +77,38 @@ def with_roles(
                 changes[other] = {"role": None}
         changes[name] = {"role": role}
     return schema.with_columns(**changes) if changes else schema
+
+
+def with_text(schema: Schema, text: str, *, beside: Collection[str], declared: bool, unit: str | None) -> Schema:
+    """The schema with one column of prose; of the others only those beside it, and the unit's, are kept.
+
+    Args:
+        schema: declared by a person, or a draft.
+        text: the column of prose.
+        beside: columns that are made with it; if none are named, all of a declared schema, the target of a draft.
+        declared: whether a person wrote the schema.
+        unit: the column that names the person.
+
+    Raises:
+        SchemaError: a column that is not there, or a text column of numbers.
+    """
+    absent = [name for name in (text, *sorted(beside)) if name not in schema.columns]
+    if absent:
+        raise SchemaError(f"The table has no column {shown(absent[0])}.", f"It has {listed(schema.columns)}.")
+    if schema.columns[text].kind not in ("categorical", "text"):
+        raise SchemaError(
+            f"Column {shown(text)} is {schema.columns[text].kind}; a writer writes prose.", "Name a column of text."
+        )
+    target = () if schema.target is None else (schema.target,)
+    named = {name for name, spec in schema.columns.items() if not spec.drop} if declared else set(target)
+    kept = {*(beside or named), text, *(() if unit is None else (unit,))}
+    document = schema.model_dump(mode="json")
+    for name, fields in document["columns"].items():
+        if name == text:
+            document["columns"][name] = {"kind": "text"}
+        elif name not in kept:
+            fields |= {"drop": True, "role": None, "constant": False}
+    document["constraints"] = [
+        rule.model_dump(mode="json") for rule in schema.constraints if set(rule.columns) <= kept - {text}
+    ]
+    return with_roles(Schema.from_dict(document), unit=unit)

@@ -24,7 +24,7 @@ _NAMES = {
     "TextGenerator": "dpsynth.text.generator:TextGenerator",
     "Writer": "dpsynth.text.protocol:Writer",
 }
-__all__ = ["METHODS", "TextGenerator", "Writer", "writer"]
+__all__ = ["METHODS", "TextGenerator", "Writer", "class_of", "writer"]
 
 
 def writer(name: str, **settings: Any) -> Writer:
@@ -37,10 +37,20 @@ def writer(name: str, **settings: Any) -> Writer:
     Raises:
         ParameterError: unknown name.
     """
+    made: Writer = class_of(name)(**settings)
+    return made
+
+
+def class_of(name: str) -> type[Any]:
+    """The class of the method of that name.
+
+    Raises:
+        ParameterError: unknown name.
+    """
     if name not in METHODS:
         raise ParameterError(f"Unknown method {name!r}.", f"Use one of {', '.join(sorted(METHODS))}.")
-    made: Writer = _load(METHODS[name])(**settings)
-    return made
+    found: type[Any] = _load(METHODS[name])
+    return found
 
 
 def __getattr__(name: str) -> Any:

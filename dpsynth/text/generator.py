@@ -31,10 +31,9 @@ from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import CategoryDomain, Domain
 from dpsynth.schema.model import Schema
+from dpsynth.tabular import generator
 from dpsynth.tabular.conditions.conditional import share
 from dpsynth.tabular.conditions.given import Allowed
-from dpsynth.tabular.gibbs import Gibbs
-from dpsynth.tabular.independent import Independent
 from dpsynth.tabular.protocol import Generator, Model
 from dpsynth.text.corpus import Corpus
 from dpsynth.text.filters.protocol import Filter
@@ -171,7 +170,7 @@ class TextGenerator:
 
     @staticmethod
     def _default(schema: Schema) -> Generator:
-        return Independent() if len(schema.modelled) < 2 else Gibbs()
+        return generator("independent" if len(schema.modelled) < 2 else "gibbs")
 
 
 @final
@@ -201,7 +200,7 @@ class _Topics:
             allowed = {name: _one(code) for name, code in at.items()}
             given.append(allowed)
             words.append("; ".join(f"{name}: {_word(own[name], code)}" for name, code in at.items()))
-            shares.append(max(share(model, allowed), 0.0))
+            shares.append(_share(model, allowed))
         parts = np.array(shares)
         whole = parts.sum()
         even = np.full(len(parts), 1.0 / len(parts))
@@ -218,6 +217,14 @@ class _Topics:
 def _one(code: int) -> Allowed:
     runs = np.array([[code, code]] if code >= 0 else np.zeros((0, 2)), dtype=np.int64)
     return Allowed(runs=runs.reshape(-1, 2), missing=code < 0)
+
+
+def _share(model: Any, allowed: Mapping[str, Allowed]) -> float:
+    """Of a topic; none where the model knows no such row."""
+    try:
+        return max(share(model, allowed), 0.0)
+    except ParameterError:
+        return 0.0
 
 
 def _word(domain: CategoryDomain, code: int) -> str:

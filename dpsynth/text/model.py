@@ -7,6 +7,7 @@ Not guaranteed: as many texts as were asked for, where an author has no more or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -24,7 +25,9 @@ from dpsynth.text.filters.protocol import Filter
 from dpsynth.text.protocol import Author, Written
 
 ROUNDS = 8
-"""How often an author is asked again for what filters took."""
+"""How often an author is asked for what filters took."""
+MOST_EXTRA = 20.0
+"""Texts asked for each one that is lacking, at most."""
 
 
 @final
@@ -113,24 +116,27 @@ class TextModel:
         """Texts that pass all filters."""
         texts: list[str] = []
         topics: list[int] = []
-        left = self.author.most
+        left, seen = self.author.most, 0
         for _ in range(ROUNDS if self.filters else 1):
             wanted = rows - len(texts)
+            if self.filters and seen:
+                wanted = math.ceil(wanted * min(1.1 * seen / max(len(texts), 1), MOST_EXTRA))
             asked = wanted if left is None else min(wanted, left)
             if asked <= 0:
                 break
+            seen += asked
             made = self.author.write(asked, rng)
             left = None if left is None else left - len(made.texts)
             kept = np.ones(len(made.texts), dtype=bool)
             for step in self.filters:
                 at = np.flatnonzero(kept)
                 passes = step.keep([made.texts[i] for i in at], texts)
-                seen, let = self.passed.get(step.name, (0, 0))
-                self.passed[step.name] = seen + len(at), let + int(passes.sum())
+                looked, let = self.passed.get(step.name, (0, 0))
+                self.passed[step.name] = looked + len(at), let + int(passes.sum())
                 kept[at[~passes]] = False
             texts += [made.texts[i] for i in np.flatnonzero(kept)]
             topics += made.topics[kept].tolist()
-        return Written(texts=tuple(texts), topics=np.array(topics, dtype=np.int64))
+        return Written(texts=tuple(texts[:rows]), topics=np.array(topics[:rows], dtype=np.int64))
 
 
 def _beside(

@@ -82,12 +82,28 @@ class Written:
     topics: NDArray[np.int64]
 
 
+class Public(Protocol):
+    """What a card says of a public model; every `LanguageModel` is one."""
+
+    @property
+    def name(self) -> str:
+        """Path, id or name."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over whatever decides what it writes; of an interface elsewhere, over its name and settings."""
+
+
 class Author(Protocol):
     """A fitted writer: released facts and public models only."""
 
     @property
     def events(self) -> tuple[Event, ...]:
         """What was really spent, in time order."""
+
+    @property
+    def model(self) -> Public:
+        """The public model that it began with."""
 
     @property
     def most(self) -> int | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from accounting.guarantee import Guarantee
 from accounting.ledger.entry import Kind
@@ -200,29 +201,11 @@ class Draft:
             seed: of targets and controls; default the ledger's head, which nobody chose.
             progress: called as attacks finish.
         """
-        import attacks
-        from dpsynth.workspace.resampling import comparable
+        from dpsynth.workspace.measuring import attacked
 
-        policy, source = self.workspace.policy(), self._source
-        sides = comparable(self, self._fitted_rows(), source.parts.holdout)
         with self.workspace.ledger(write=True) as ledger:
             chosen = seed if seed is not None else int(ledger.head().hash[:12], 16)
-            report = attacks.run(
-                suite,
-                release=self._rows_frame(),
-                members=None if sides is None else self._people(sides[0]),
-                nonmembers=None if sides is None else self._people(sides[1]),
-                roles=attacks.Roles(
-                    sensitive=source.schema.sensitive,
-                    quasi_identifiers=source.schema.quasi_identifiers,
-                    target=source.schema.target,
-                    unit=self.unit.column,
-                ),
-                canaries=self._canaries(),
-                limits={**attacks.DEFAULT_LIMITS["public"], **_floats(policy.attacks.limits)},
-                seed=chosen,
-                progress=progress,
-            )
+            report = attacked(self, suite, self.workspace.policy(), seed=chosen, progress=progress)
             self._record(ledger, "attack", report.to_json(), verdict=report.verdict)
         return report
 
@@ -233,43 +216,9 @@ class Draft:
             comparators: private models trained on the real rows, which are charged (`workspace.comparators`).
             progress: called as steps finish.
         """
-        from dpsynth.quality import evaluate
-        from dpsynth.quality.report import too_few
-        from dpsynth.workspace.resampling import comparable, condition
+        from dpsynth.workspace.measuring import evaluated
 
-        source, people = self._source, self._sequences
-        model = read_json(self.folder / "model.json")
-        sides = comparable(self, source.parts.train, source.parts.holdout)
-        if sides is None:
-            report = too_few(self.document.rows)
-        else:
-            names = (*source.schema.modelled, *(() if people is None else (people.unit, people.order)))
-            real, holdout = (side.select(names).to_pandas() for side in sides)
-            target = source.schema.target
-            # a condition may leave one class: no utility then, where an error would tell so of private rows
-            if target and condition(self) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
-                target = None
-            released = self._rows_frame()
-
-            def measure(paid: Comparators | None) -> QualityReport:
-                return evaluate(
-                    real,
-                    self._rows_frame(names),
-                    holdout,
-                    schema=source.schema,
-                    target=target,
-                    sigma=_pair_sigma(model),
-                    comparators=paid,
-                    people=people,
-                    progress=progress,
-                )
-
-            if comparators is None:
-                report = measure(None)
-            else:
-                from dpsynth.workspace.comparators import beside
-
-                report = beside(self, comparators, released, measure)
+        report = evaluated(self, comparators, progress)
         with self.workspace.ledger(write=True) as ledger:
             self._record(ledger, "quality", report.to_json())
         return report
@@ -340,10 +289,10 @@ class Draft:
         key = self.workspace.secret(f"bound/{self.document.reservation_id}")
         return bounded(self._source.parts.train, self.unit, key, self._source.schema.order)
 
-    def _people(self, table: Table) -> pd.DataFrame:
+    def _people(self, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Rows for the attacks, with the column that says whose they are: a person counts once."""
         unit = () if self.unit.column is None else (self.unit.column,)
-        return table.select((*self._source.schema.modelled, *unit)).to_pandas()
+        return table.select((*(self._source.schema.modelled if columns is None else columns), *unit)).to_pandas()
 
     @property
     def _sequences(self) -> People | None:
@@ -376,6 +325,11 @@ class Draft:
         promised = self.guarantee
         delta = {} if promised is None else {"delta": float(promised.delta)}  # else the attacks' own
         return attacks.Canaries(rows=rows.take(kept).to_pandas(), included=coins, **delta)
+
+    def _planted_texts(self, column: str) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+        """Canary texts and their coins."""
+        sealed = pq.read_table(io.BytesIO(self.workspace.vault.open(f"{self.name}-canaries")))
+        return tuple(sealed.column(column).to_pylist()), sealed.column(CANARY_COIN).to_numpy()
 
     def _record(self, ledger: Any, kind: Any, report: dict[str, Any], verdict: str = "") -> None:
         """Bind a report to this draft, store it, and enter its commitment into the ledger."""
@@ -432,14 +386,3 @@ class Release:
         from dpsynth.release.verify import verify
 
         return verify(self.bundle, self.public_key)
-
-
-def _floats(limits: Mapping[str, Decimal]) -> dict[str, float]:
-    """The policy's limits; attacks that it does not name are measured against the public tier's and bind nobody."""
-    return {name: float(value) for name, value in limits.items()}
-
-
-def _pair_sigma(model: dict[str, Any]) -> float | None:
-    """Noise of one pair table, if the generator measured any: it bounds which cells can be seen at all."""
-    sigma = model.get("pair_sigma")
-    return None if sigma is None else float(sigma)

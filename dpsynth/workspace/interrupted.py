@@ -37,13 +37,12 @@ from accounting.ledger.records import Status
 from dpsynth.core.errors import SealError, WorkspaceError
 from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.release.documents import digest
-from dpsynth.tabular.protocol import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dpsynth.pipeline import AnyGenerator, AnyPlan
     from dpsynth.sgd.checkpoint import Checkpoints
-    from dpsynth.tabular.protocol import Generator
     from dpsynth.workspace.workspace import Workspace
 
 LIMIT = 2**31 - 64
@@ -58,7 +57,9 @@ class Resumable(Protocol):
         """Where the state of training is kept."""
 
 
-def request(generator: Generator, plan: Plan, *, schema_digest: str, prior: str | None, **asked: int | None) -> str:
+def request(
+    generator: AnyGenerator, plan: AnyPlan, *, schema_digest: str, prior: str | None, **asked: int | None
+) -> str:
     """Digest of everything that must be the same when a run goes on, versions of the code included."""
     facts = {"generator": repr(generator), "plan": plan.tree.digest(), "schema": schema_digest, "prior": prior}
     versions = {"dpsynth": dpsynth.__version__, "numpy": np.__version__}
@@ -102,7 +103,7 @@ class SealedRun:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         self._write(b"")
 
-    def opened(self, run: ReservationRecord, plan: Plan, asked: str) -> Reservation | None:
+    def opened(self, run: ReservationRecord, plan: AnyPlan, asked: str) -> Reservation | None:
         """The reservation that the file is of; None if there is no file, or it is of another request.
 
         Raises:
@@ -167,7 +168,7 @@ class SealedRun:
 
 
 def waiting(
-    workspace: Workspace, runs: Iterable[ReservationRecord], budget_id: str, commitment: str, plan: Plan, asked: str
+    workspace: Workspace, runs: Iterable[ReservationRecord], budget_id: str, commitment: str, plan: AnyPlan, asked: str
 ) -> tuple[SealedRun, Reservation, ReservationRecord] | None:
     """The last interrupted run of this request.
 

@@ -18,11 +18,11 @@ from dpsynth.data.table import Table
 from dpsynth.workspace.datasets import table_bytes
 
 if TYPE_CHECKING:
-    from dpsynth.tabular.protocol import Generator
+    from dpsynth.pipeline import AnyGenerator
     from dpsynth.workspace.workspace import Workspace
 
 
-def prior_digest(workspace: Workspace, generator: Generator) -> str | None:
+def prior_digest(workspace: Workspace, generator: AnyGenerator) -> str | None:
     """SHA-256 (hex) of the prior's file, or of its rows if they came from none; None without a prior.
 
     Raises:

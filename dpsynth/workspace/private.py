@@ -21,6 +21,7 @@ package does so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
@@ -30,6 +31,7 @@ from accounting.ledger.errors import CapabilityRefused
 from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
 from dpsynth.schema.checks import Prepared, prepare
+from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord, drafted
@@ -224,3 +226,33 @@ def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str |
         DataError, SchemaError: as `datasets.drafted`, or the file is gone or changed.
     """
     return drafted(workspace.load(record), target=target, unit=record.unit.column)
+
+
+def text_schema(
+    workspace: Workspace,
+    record: DatasetRecord,
+    declared: Schema | str | Path | None,
+    text: str,
+    *,
+    beside: Sequence[str],
+    target: str | None,
+) -> Schema:
+    """The schema with a column as text and only some others beside it; names and types leave the file, no cell.
+
+    Args:
+        workspace: where the data is registered.
+        record: the data set.
+        declared: a schema; default the registered one, else a draft.
+        text: the column of prose.
+        beside: columns that are made with it; see `with_text`.
+        target: the column that models will predict; made with it too.
+
+    Raises:
+        SchemaError: there is no such column, or it cannot be text.
+    """
+    given = declared if declared is not None else record.schema
+    if given is None:
+        known = drafted_schema(workspace, record, target=target)
+    else:
+        known = Schema.from_yaml(Path(given)) if isinstance(given, str | Path) else given
+    return with_text(known, text, beside=beside, declared=given is not None, unit=record.unit.column)

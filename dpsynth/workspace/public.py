@@ -20,18 +20,19 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.core.progress import Progress, silent
-from dpsynth.pipeline import fit_model
+from dpsynth.pipeline import AnyGenerator, fit_model
 from dpsynth.schema.checks import prepare
+from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.saved.saving import SavedModel, load
 from dpsynth.workspace.bounding import bounded
+from dpsynth.workspace.datasets import drafted
 
 if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
     from dpsynth.data.table import Table
     from dpsynth.tabular.conditions.given import Given
-    from dpsynth.tabular.protocol import Generator
 
 
 GROUP = 120_000
@@ -82,7 +83,7 @@ class PublicSample:
 
 def synthesize_public(
     source: Path | Table,
-    generator: Generator | str = "auto",
+    generator: AnyGenerator | str = "auto",
     *,
     epsilon: str | float,
     delta: str | float,
@@ -90,6 +91,8 @@ def synthesize_public(
     target: str | None = None,
     unit: PrivacyUnit | None = None,
     order: str | None = None,
+    text: str | None = None,
+    beside: Sequence[str] = (),
     rows: int | None = None,
     progress: Progress = silent,
     warn: Callable[[str], None] = ignore,
@@ -105,6 +108,8 @@ def synthesize_public(
         target: the column that models will predict.
         unit: default one record.
         order: the column that says which of a unit's rows comes first; whole units are made then.
+        text: the column of prose, for a writer; other columns are left out unless a schema or `beside` keeps them.
+        beside: columns that are made with the text.
         rows: how many rows to sample; default the noisy row total.
         progress: called as steps finish.
         warn: called with what the reader noticed.
@@ -114,6 +119,9 @@ def synthesize_public(
     of = unit or PrivacyUnit()
     made_by = generator_named(generator) if isinstance(generator, str) else generator
     declared = Schema.from_yaml(schema) if isinstance(schema, Path) else schema
+    if text is not None:
+        known = declared or drafted(source, target=target, unit=of.column)
+        declared = with_text(known, text, beside=beside, declared=declared is not None, unit=of.column)
     found = prepare(source, declared, target=target, unit=of.column, order=order)
     for warning in found.warnings:
         warn(warning.message)

@@ -13,8 +13,9 @@ generator keeps its state goes on under it (`interrupted`).
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +32,7 @@ from dpsynth.core.errors import DpsynthError, ParameterError
 from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.data.arrow_numpy import array_of
-from dpsynth.pipeline import Fitted, PlantedCanaries, fit_model
+from dpsynth.pipeline import AnyGenerator, AnyModel, AnyPlan, Fitted, PlantedCanaries, fit_model
 from dpsynth.release.documents import canonical
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
@@ -40,14 +41,17 @@ from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import GENERATORS
 from dpsynth.tabular import generator as generator_named
-from dpsynth.tabular.protocol import Generator, Plan
 from dpsynth.tabular.saved.saving import SavedModel, can_be_saved, to_bytes
+from dpsynth.text import METHODS
+from dpsynth.text.generator import TextGenerator
+from dpsynth.text.model import TextModel
+from dpsynth.text.protocol import Writer
 from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, nothing_to_resume, request, waiting
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
-from dpsynth.workspace.private import Checked, open_source
+from dpsynth.workspace.private import Checked, open_source, text_schema
 
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
 def synthesize(
     workspace: Workspace,
     record: DatasetRecord,
-    generator: Generator | str,
+    generator: AnyGenerator | Writer | str,
     *,
     epsilon: Decimal,
     delta: Decimal,
@@ -65,6 +69,8 @@ def synthesize(
     schema: Schema | str | Path | None,
     target: str | None,
     order: str | None,
+    text: str | None,
+    beside: Sequence[str],
     rows: int | None,
     canaries: int,
     progress: Progress,
@@ -76,7 +82,9 @@ def synthesize(
 
     if rows is not None and rows < 1:
         raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the released row total.")
-    made_by = generator_named(generator) if isinstance(generator, str) else generator
+    made_by = _generator(generator)
+    if text is not None:
+        schema = text_schema(workspace, record, schema, text, beside=beside, target=target)
     prior = prior_digest(workspace, made_by)
     policy = workspace.policy()
     with workspace.ledger(write=True) as ledger:
@@ -124,6 +132,7 @@ def synthesize(
         facts = {"run_id": run_id, "generator": model.generator}
         facts |= {} if budget.purpose is None else {"purpose": budget.purpose, "recipient": budget.recipient.value}
         facts |= {} if prior is None else {"prior_sha256": prior}
+        facts |= {} if not isinstance(model, TextModel) else {"text_model_sha256": model.author.model.fingerprint}
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         kept.destroy()
@@ -162,8 +171,8 @@ def _fit(
     ledger: Ledger,
     reservation: Reservation,
     source: Checked,
-    generator: Generator,
-    plan: Plan,
+    generator: AnyGenerator,
+    plan: AnyPlan,
     canaries: int,
     progress: Progress,
     kept: SealedRun,
@@ -186,9 +195,9 @@ def _seal(
     workspace: Workspace,
     record: DatasetRecord,
     source: Checked,
-    plan: Plan,
+    plan: AnyPlan,
     reservation: Reservation,
-    generator: Generator,
+    generator: AnyGenerator,
     fitted: Fitted,
     sample: pa.Table,
     draft_id: str,
@@ -204,11 +213,14 @@ def _seal(
     planted = fitted.canaries.planted if fitted.canaries else 0
     if fitted.canaries is not None:
         workspace.vault.seal(f"{draft_id}-canaries", canary_bytes(fitted.canaries), {"kind": "canaries"})
+        if fitted.canaries.public:
+            public = json.dumps(fitted.canaries.public).encode()
+            workspace.vault.seal(f"{draft_id}-canary-texts", public, {"kind": "canary_texts"})
     if can_be_saved(fitted.model):
         saved = SavedModel(model=fitted.model, guarantee=plan.guarantee, schema_digest=source.schema.digest())
         workspace.vault.seal(f"{draft_id}-model", to_bytes(saved), {"kind": "model"})
     name = fitted.model.generator
-    third_party = not {name, generator.name} <= set(GENERATORS)
+    third_party = not {name, generator.name} <= {*GENERATORS, *METHODS}
     return DraftDocument.model_validate(
         {
             "draft": draft_id,
@@ -234,8 +246,26 @@ def _seal(
             "seeds": {"sample": workspace.vault.commit(seed, purpose="seed")},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "prior_sha256": prior,
+            "text": _text_facts(fitted.model),
         }
     )
+
+
+def _generator(given: AnyGenerator | Writer | str) -> AnyGenerator:
+    """By name, or a writer with the columns beside it."""
+    if isinstance(given, str):
+        return generator_named(given)
+    if isinstance(given, TextGenerator) or not hasattr(given, "settle"):
+        return given  # what has no `settle` is no writer
+    return TextGenerator(writer=given)  # type: ignore[arg-type]
+
+
+def _text_facts(model: AnyModel) -> dict[str, Any] | None:
+    if not isinstance(model, TextModel):
+        return None
+    public = model.author.model
+    facts = {"column": model.text, "model": public.name, "fingerprint": public.fingerprint}
+    return facts | {"filters": model.filtered()}
 
 
 def canary_bytes(canaries: PlantedCanaries) -> bytes:

@@ -17,7 +17,7 @@ Not guaranteed: protection from a person who can read `keys/`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -37,11 +37,12 @@ from dpsynth.workspace.layout import Layout, find
 
 if TYPE_CHECKING:
     from accounting.ledger import Balance
+    from dpsynth.pipeline import AnyGenerator
     from dpsynth.release.policy import Policy
     from dpsynth.schema.model import Schema
     from dpsynth.tabular.baselines.protocol import Baseline
     from dpsynth.tabular.conditions.given import Given
-    from dpsynth.tabular.protocol import Generator
+    from dpsynth.text.protocol import Writer
     from dpsynth.workspace.draft import Draft
 
 Warn = Callable[[str], None]
@@ -308,31 +309,27 @@ class Workspace:
     def synthesize(
         self,
         data: str | Path | DatasetRecord,
-        generator: Generator | str = "auto",
+        generator: AnyGenerator | Writer | str = "auto",
         *,
-        epsilon: Any,
-        delta: Any,
-        budget: str | None = None,
-        schema: Schema | str | Path | None = None,
-        target: str | None = None,
-        order: str | None = None,
-        rows: int | None = None,
-        canaries: int = CANARIES,
-        progress: Progress = silent,
-        warn: Warn = _quiet,
+        epsilon: Any, delta: Any, budget: str | None = None, schema: Schema | str | Path | None = None,
+        target: str | None = None, order: str | None = None, text: str | None = None, beside: Sequence[str] = (),
+        rows: int | None = None, canaries: int = CANARIES, progress: Progress = silent, warn: Warn = _quiet,
         resume: bool | None = False,
-    ) -> Draft:
+    ) -> Draft:  # fmt: skip
         """Reserve, fit, commit, sample, seal.
 
         Args:
             data: a registered data set with a budget, or its file.
-            generator: a generator, or the name of one with default settings; `auto` chooses by the schema.
+            generator: a generator, or the name of one with default settings; `auto` chooses by the schema. A writer
+                (`dpsynth.text`) where a column is text.
             epsilon: of the data set's unit, add/remove: what this run may cost.
             delta: likewise.
             budget: the purpose of a share, or a budget's id, that pays; default the data set's own budget.
             schema: what is public; default the registered schema, else a draft from names and types.
             target: the column that models will predict; overrides the schema's.
             order: the column that orders a person's rows, for whole people; overrides the schema's.
+            text: the column of prose, for a writer; other columns are left out unless a schema or `beside` keeps them.
+            beside: columns that are made with the text.
             rows: how many rows to sample; default the released row total.
             canaries: public random rows to draw; about half are planted for the canary audit.
             progress: called as steps finish.
@@ -355,6 +352,8 @@ class Workspace:
             schema=schema,
             target=target,
             order=order,
+            text=text,
+            beside=beside,
             rows=rows,
             canaries=canaries,
             progress=progress,

@@ -1,0 +1,277 @@
+"""Commands about texts: `text synthesize`, `text plan`, `text pretrain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dpsynth.cli.commands.options import (
+    AsJson,
+    Delta,
+    Epsilon,
+    MaxPerUnit,
+    SchemaFile,
+    SharePurpose,
+    UnitColumn,
+    WorkspaceDir,
+    to_copy,
+)
+from dpsynth.cli.commands.words import budget_fields, promise
+
+if TYPE_CHECKING:
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.text.generator import TextGenerator
+
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        "-m",
+        help="private-prediction (no training; tokens are drawn from many records at once), dpsgd (fine-tuning), or "
+        "evolution (a model without logits)",
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="folder or hub id of a public language model; `tiny` and `ngram` are trained here, to try things",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="a setting of the method as name=value, such as tokens=100; may be repeated"),
+]
+TextColumn = Annotated[str, typer.Option("--text-column", "-t", help="the column of prose")]
+Beside = Annotated[
+    str | None,
+    typer.Option(help="columns to make with the text, as a,b,c; default those of --schema, else none but the target"),
+]
+Topic = Annotated[str | None, typer.Option(help="columns that a text is conditioned on, as a,b; default the target")]
+Form = Annotated[str | None, typer.Option("--regex", help="a regular expression that every text must match")]
+JSONForm = Annotated[Path | None, typer.Option("--json-schema", help="a JSON schema that every text must obey")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", help="a check that texts must pass, such as length:min_words=5; may be repeated"),
+]
+
+
+def synthesize(
+    data: Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")],
+    text_column: TextColumn,
+    epsilon: Epsilon,
+    delta: Delta = "1e-6",
+    method: Method = "private-prediction",
+    model: ModelName = "tiny",
+    beside: Beside = None,
+    topic: Topic = None,
+    settings: Settings = None,
+    regex: Form = None,
+    json_schema: JSONForm = None,
+    filters: Filters = None,
+    schema: SchemaFile = None,
+    target: Annotated[str | None, typer.Option(help="the column that models will predict; made with the text")] = None,
+    unit: UnitColumn = None,
+    max_per_unit: MaxPerUnit = 1,
+    rows: Annotated[int | None, typer.Option(min=1, help="texts to write; default the released total")] = None,
+    purpose: SharePurpose = None,
+    canaries: Annotated[int, typer.Option(min=0, help="canary texts for the audit; half are planted")] = 100,
+    public: Annotated[
+        bool, typer.Option("--public", help="the data is public: no seal, no gate, rows go to -o")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with this very request where it was interrupted")
+    ] = False,
+    workspace: WorkspaceDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write texts like those of a private column, under the budget; sealed as a draft."""
+    from dpsynth.cli.terminal import Terminal
+
+    terminal = Terminal(as_json=as_json)
+    if public != (output is not None):
+        raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if public and (resume or purpose is not None):
+        raise typer.BadParameter("--resume and --purpose belong to runs that a budget pays for; --public has none")
+    made_by = _generator(method, model, settings, topic, regex, json_schema, filters)
+    named = _listed(beside)
+    if output is not None:
+        _public(
+            terminal,
+            data,
+            output,
+            made_by,
+            epsilon,
+            delta,
+            schema,
+            target,
+            unit,
+            max_per_unit,
+            text_column,
+            named,
+            rows,
+        )
+        return
+    from dpsynth.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    if unit is not None:
+        ws.register(data, unit=unit, max_per_unit=max_per_unit)
+    with terminal.progress() as progress:
+        made = ws.synthesize(
+            data, made_by, epsilon=epsilon, delta=delta, budget=purpose, schema=schema, target=target,
+            text=text_column, beside=named, rows=rows, canaries=canaries, progress=progress, warn=terminal.warn,
+            resume=resume,
+        )  # fmt: skip
+    facts, paid = made.document, made.budget
+    terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed. Paid by the budget of '{paid.label}'.")
+    terminal.say(promise(made))
+    if facts.text is not None:
+        terminal.say(facts.text.words())
+    steps = (to_copy("dpsynth", step, made.name, workspace=workspace) for step in ("attack", "evaluate", "gate"))
+    terminal.say(f"Next: {' && '.join(steps)}")
+    terminal.result(
+        {
+            "draft": made.name,
+            "generator": facts.generator.name,
+            "rows": facts.rows,
+            "guarantee": facts.guarantee,
+            "ledger_entry": made.ledger_entry,
+            "budget": budget_fields(paid),
+            "text": None if facts.text is None else facts.text.model_dump(mode="json"),
+            "output": None,
+        }
+    )
+
+
+def plan(
+    epsilon: Epsilon,
+    delta: Delta = "1e-6",
+    method: Method = "private-prediction",
+    model: ModelName = "tiny",
+    settings: Settings = None,
+    unit: UnitColumn = None,
+    max_per_unit: MaxPerUnit = 1,
+    as_json: AsJson = False,
+) -> None:
+    """What a budget buys from a method, before any data: noise, clip, steps or tokens; refused if nothing useful."""
+    from accounting.relation import PrivacyUnit
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.schema.model import Schema
+
+    terminal = Terminal(as_json=as_json)
+    made_by = _generator(method, model, settings, None, None, None, None)
+    of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else PrivacyUnit()
+    text = Schema.from_dict({"columns": {"text": {"kind": "text"}}})
+    found = made_by.plan(text, of, epsilon=epsilon, delta=delta)
+    bought = found.settled.describe()
+    terminal.say(found.guarantee.sentence())
+    terminal.table(f"What {method} gets", ("setting", ">value"), [(name, str(value)) for name, value in bought.items()])
+    terminal.result(
+        {
+            "method": method,
+            "guarantee": found.guarantee.to_json(),
+            "bought": bought,
+            "events": found.tree.to_json()["events"],
+        }
+    )
+
+
+def _listed(words: str | None) -> tuple[str, ...]:
+    return () if words is None else tuple(name.strip() for name in words.split(",") if name.strip())
+
+
+def _generator(
+    method: str,
+    model: str,
+    settings: list[str] | None,
+    topic: str | None,
+    regex: str | None,
+    json_schema: Path | None,
+    filters: list[str] | None,
+) -> TextGenerator:
+    """The generator that the options describe."""
+    from dpsynth.text import TextGenerator, class_of, writer
+    from dpsynth.text.settings import settings_of
+
+    given: dict[str, Any] = {"model": model, **settings_of(class_of(method), settings or [])}
+    if regex is not None and json_schema is not None:
+        raise typer.BadParameter("--regex and --json-schema are two forms; a text has one")
+    if regex is not None:
+        from dpsynth.text.structure import Regex
+
+        given["structure"] = Regex(pattern=regex)
+    if json_schema is not None:
+        from dpsynth.text.structure import JSONSchema
+
+        given["structure"] = JSONSchema.from_file(json_schema)
+    steps = ()
+    if filters:
+        from dpsynth.text.filters import filters_from
+
+        steps = filters_from(filters)
+    return TextGenerator(writer=writer(method, **given), topic=_listed(topic), filters=steps)
+
+
+def _public(
+    terminal: Terminal,
+    data: str,
+    output: Path,
+    generator: TextGenerator,
+    *,
+    epsilon: str,
+    delta: str,
+    schema: Path | None,
+    target: str | None,
+    unit: str | None,
+    max_per_unit: int,
+    text: str,
+    beside: tuple[str, ...],
+    rows: int | None,
+) -> None:
+    from accounting.relation import PrivacyUnit
+    from dpsynth.workspace.public import check_output, synthesize_public, write_rows
+
+    check_output(output)
+    of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else None
+    with terminal.progress() as progress:
+        made = synthesize_public(
+            Path(data), generator, epsilon=epsilon, delta=delta, schema=schema, target=target, unit=of, text=text,
+            beside=beside, rows=rows, progress=progress, warn=terminal.warn,
+        )  # fmt: skip
+        written = made.rows
+        write_rows([written], output)
+    terminal.say(f"Wrote {output}: {written.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
+    terminal.say(f"If it were private: {made.guarantee.sentence()}")
+    terminal.result(
+        {
+            "draft": None,
+            "generator": made.generator,
+            "rows": written.num_rows,
+            "guarantee": made.guarantee.to_json(),
+            "ledger_entry": None,
+            "budget": None,
+            "output": str(output),
+            "public": True,
+        }
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(
+        help="Texts: write them under a budget, plan what it buys, pretrain a small model.", no_args_is_help=True
+    )
+    group.callback()(_text)
+    group.command()(synthesize)
+    group.command()(plan)
+    app.add_typer(group, name="text")
+
+
+def _text() -> None:
+    """Texts: write them under a budget, plan what it buys, pretrain a small model."""

@@ -1,0 +1,182 @@
+"""Attacks and quality of a draft: of its table, of its texts, or of both in one report.
+
+Rows come through the draft, whose door asks the ledger; figures go back to it, to be bound and recorded. Columns beside
+a text are attacked and measured as a table, the text as texts, and the worse verdict counts.
+
+Not guaranteed: anything about how a text and its row belong together; no attack here looks at both at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.core.progress import Progress
+from dpsynth.quality import evaluate
+from dpsynth.quality.report import QualityReport, too_few
+from dpsynth.workspace.layout import read_json
+from dpsynth.workspace.resampling import comparable, condition
+
+if TYPE_CHECKING:
+    from attacks import AttackReport, TextCanaries
+    from dpsynth.data.table import Table
+    from dpsynth.quality.comparators.score import Comparators
+    from dpsynth.release.policy import Policy
+    from dpsynth.workspace.draft import Draft
+
+
+def attacked(draft: Draft, suite: str, policy: Policy, *, seed: int, progress: Progress) -> AttackReport:
+    """The attack report of a draft, against the policy's limits; see `Draft.attack`."""
+    from attacks.report import together
+
+    if draft.document.text is None:
+        return _attacked_table(draft, suite, policy, canaries=draft._canaries(), seed=seed, progress=progress)
+    texts = _attacked_texts(draft, draft.document.text.column, policy, seed=seed, progress=progress)
+    if not draft.document.tabular:
+        return texts
+    return together(_attacked_table(draft, suite, policy, canaries=None, seed=seed, progress=progress), texts)
+
+
+def _attacked_table(
+    draft: Draft, suite: str, policy: Policy, *, canaries: Any, seed: int, progress: Progress
+) -> AttackReport:
+    import attacks
+
+    source = draft._source
+    sides = comparable(draft, draft._fitted_rows(), source.parts.holdout)
+    return attacks.run(
+        suite,
+        release=draft._rows_frame(),
+        members=None if sides is None else draft._people(sides[0]),
+        nonmembers=None if sides is None else draft._people(sides[1]),
+        roles=attacks.Roles(
+            sensitive=source.schema.sensitive,
+            quasi_identifiers=source.schema.quasi_identifiers,
+            target=source.schema.target,
+            unit=draft.unit.column,
+        ),
+        canaries=canaries,
+        limits={**attacks.DEFAULT_LIMITS["public"], **_floats(policy.attacks.limits)},
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _attacked_texts(draft: Draft, column: str, policy: Policy, *, seed: int, progress: Progress) -> AttackReport:
+    import attacks
+
+    named = {} if policy.text is None else policy.text.limits
+    members, holdout = (
+        draft._people(_with_text(side, column), (column,))
+        for side in (draft._fitted_rows(), draft._source.parts.holdout)
+    )
+    return attacks.audit_text(
+        members,
+        draft._rows_frame((column,)),
+        holdout,
+        column=column,
+        unit=draft.unit.column,
+        canaries=_text_canaries(draft, column),
+        limits={**attacks.DEFAULT_LIMITS["public"], **_floats(named)},
+        seed=seed,
+        progress=progress,
+    )
+
+
+def evaluated(draft: Draft, comparators: Comparators | None, progress: Progress) -> QualityReport:
+    """The quality report of a draft; see `Draft.evaluate`."""
+    text = draft.document.text
+    if text is None:
+        return _evaluated_table(draft, comparators, progress)
+    if not draft.document.tabular:
+        if comparators is not None:
+            raise ParameterError("Private models are compared on columns of a table; this draft has a text alone.")
+        return _evaluated_texts(draft, text.column, progress)
+    from dpsynth.quality.text import together
+
+    return together(_evaluated_table(draft, comparators, progress), _evaluated_texts(draft, text.column, progress))
+
+
+def _evaluated_table(draft: Draft, comparators: Comparators | None, progress: Progress) -> QualityReport:
+    source, people = draft._source, draft._sequences
+    sides = comparable(draft, source.parts.train, source.parts.holdout)
+    if sides is None:
+        return too_few(draft.document.rows)
+    names = (*source.schema.modelled, *(() if people is None else (people.unit, people.order)))
+    real, holdout = (side.select(names).to_pandas() for side in sides)
+    target = source.schema.target
+    # a condition may leave one class: no utility then, where an error would tell so of private rows
+    if target and condition(draft) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
+        target = None
+    sigma = read_json(draft.folder / "model.json").get("pair_sigma")
+    measure = partial(
+        evaluate,
+        real,
+        draft._rows_frame(names),
+        holdout,
+        schema=source.schema,
+        target=target,
+        # noise of one pair table, if the generator measured any: it bounds which cells can be seen at all
+        sigma=None if sigma is None else float(sigma),
+        people=people,
+        progress=progress,
+    )
+    if comparators is None:
+        return measure(comparators=None)
+    from dpsynth.workspace.comparators import beside
+
+    return beside(draft, comparators, draft._rows_frame(), lambda paid: measure(comparators=paid))
+
+
+def _evaluated_texts(draft: Draft, column: str, progress: Progress) -> QualityReport:
+    from dpsynth.quality.text import evaluate_text
+
+    parts, target = draft._source.parts, draft._source.schema.target
+    sides = [_with_text(side, column) for side in (parts.train, parts.holdout)]
+    real, holdout = (side.column(column).to_pylist() for side in sides)
+    released = draft.rows()
+    labels = None
+    if target is not None and target in draft.document.tabular:
+        names = np.array(["" if cell is None else str(cell) for cell in released.column(target).to_pylist()])
+        ours, theirs = (
+            np.array(["" if cell is None else str(cell) for cell in side.column(target).to_pylist()]) for side in sides
+        )
+        labels = (ours, names, theirs)
+    return evaluate_text(real, released.column(column).to_pylist(), holdout, labels=labels, seed=0, progress=progress)
+
+
+def _with_text(table: Table, column: str) -> Table:
+    """The rows whose text is there: a missing one is nobody's writing."""
+    return table.take(np.flatnonzero(~np.asarray(table.column(column).is_null())))
+
+
+def _text_canaries(draft: Draft, column: str) -> TextCanaries | None:
+    """Planted canaries with their coins and the public texts that they were made from."""
+    if not draft.document.canaries.planted:
+        return None
+    from attacks import TextCanaries
+    from dpsynth.pipeline import PREFIX_WORDS, SUFFIX_WORDS
+
+    texts, coins = draft._planted_texts(column)
+    public = json.loads(draft.workspace.vault.open(f"{draft.name}-canary-texts"))
+    promised = draft.guarantee
+    delta = {} if promised is None else {"delta": float(promised.delta)}
+    return TextCanaries(
+        texts=texts,
+        included=coins,
+        public=tuple(public),
+        prefix_words=PREFIX_WORDS,
+        suffix_words=SUFFIX_WORDS,
+        **delta,
+    )
+
+
+def _floats(limits: Mapping[str, Decimal]) -> dict[str, float]:
+    """The policy's limits; attacks that it does not name are measured against the public tier's and bind nobody."""
+    return {name: float(value) for name, value in limits.items()}
