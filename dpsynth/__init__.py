@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpsynth import simulation, tabular
+    from dpsynth import simulation, tabular, text
     from dpsynth.comparison import Comparison, compare
     from dpsynth.data.read import read
     from dpsynth.quality import evaluate
@@ -41,12 +41,12 @@ _WHERE = {
 }
 __all__ = [
     "Comparison", "Draft", "Release", "Schema", "Workspace", "__version__", "compare", "evaluate", "read", "simulation",
-    "tabular", "verify",
+    "tabular", "text", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("simulation", "tabular"):
+    if name in ("simulation", "tabular", "text"):
         return import_module(f"dpsynth.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,12 +7,13 @@
     unit: {column: patient_id, max_records: 4}    # optional; default: one row is one person
     budget: {epsilon: 3, delta: 1e-5}             # optional; granted if the data has none, never enlarged
     synthesize: {epsilon: 1, delta: 1e-6}         # and `generator`; default: auto; `purpose`: a share that pays
+    text: {column: narrative, method: dpsgd, model: tiny}   # optional: a writer of prose, see `text.request`
     release: out                # optional: where the bundle goes if the gate says ship
 
 What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
-`target`, `unit` and `synthesize`. The draft that a run made is remembered in the workspace under it, so running the
-file again spends nothing, from another folder too; steps that are done are not done again. To make another draft on
-purpose, give `name` another value.
+`target`, `unit`, `synthesize` and `text`. The draft that a run made is remembered in the workspace under it, so
+running the file again spends nothing, from another folder too; steps that are done are not done again. To make another
+draft on purpose, give `name` another value.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dpsynth.core.errors import BudgetRefused, ParameterError, VerificationError
 from dpsynth.core.progress import Progress
 from dpsynth.release.documents import Refusal, digest, parse_yaml
 from dpsynth.schema.model import Schema
+from dpsynth.text.request import Request
 from dpsynth.workspace.draft import SUITE, Draft, Release
 from dpsynth.workspace.layout import MARKER, read_json, write_json
 from dpsynth.workspace.workspace import CANARIES, Workspace
@@ -78,6 +80,7 @@ class RunConfig(_Section):
     unit: UnitSection | None = None
     budget: BudgetSection | None = None
     synthesize: SynthesizeSection
+    text: Request | None = None
     suite: str = SUITE
     release: Path | None = None
 
@@ -101,6 +104,9 @@ class RunConfig(_Section):
             wrong = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
             raise ParameterError(f"{path.name}: {place}: {wrong}.", "See docs/how-to/run-from-yaml.md.") from None
         home = path.resolve().parent
+        if config.text is not None and config.text.json_schema is not None:
+            form = config.text.model_copy(update={"json_schema": home / config.text.json_schema})
+            config = config.model_copy(update={"text": form})
         paths = {key: home / p for key in ("data", "workspace", "schema_", "release") if (p := getattr(config, key))}
         return config.model_copy(update=paths)
 
@@ -179,7 +185,9 @@ def _draft(
     warn: Callable[[str], None],
 ) -> Draft:
     """The draft of an earlier run of the same file, or a new one."""
-    asked = config.model_dump(mode="json", include={"name", "target", "unit", "synthesize"})
+    asked = config.model_dump(mode="json", include={"name", "target", "unit", "synthesize", "text"})
+    if config.text is None:  # as run files were remembered before there were texts
+        del asked["text"]
     if config.synthesize.purpose is None:  # as run files were remembered before there were purposes
         del asked["synthesize"]["purpose"]
     schema = Schema.from_yaml(config.schema_).digest() if config.schema_ is not None else None
@@ -196,11 +204,13 @@ def _draft(
     wanted = config.synthesize
     draft = ws.synthesize(
         record,
-        wanted.generator,
+        wanted.generator if config.text is None else config.text.generator(),
         epsilon=wanted.epsilon,
         delta=wanted.delta,
         budget=wanted.purpose,
         target=config.target,
+        text=None if config.text is None else config.text.column,
+        beside=() if config.text is None else config.text.beside,
         rows=wanted.rows,
         canaries=wanted.canaries,
         progress=progress,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -98,24 +98,18 @@ def synthesize(
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
     if public and (resume or purpose is not None):
         raise typer.BadParameter("--resume and --purpose belong to runs that a budget pays for; --public has none")
-    made_by = _generator(method, model, settings, topic, regex, json_schema, filters)
-    named = _listed(beside)
+    from dpsynth.text.request import Request
+
+    asked = Request(
+        column=text_column, method=method, model=model, settings=_named(settings), beside=_listed(beside),
+        topic=_listed(topic), regex=regex, json_schema=json_schema, filters=tuple(filters or ()),
+    )  # fmt: skip
+    made_by, named = asked.generator(), asked.beside
     if output is not None:
         _public(
-            terminal,
-            data,
-            output,
-            made_by,
-            epsilon,
-            delta,
-            schema,
-            target,
-            unit,
-            max_per_unit,
-            text_column,
-            named,
-            rows,
-        )
+            terminal, data, output, made_by, epsilon=epsilon, delta=delta, schema=schema, target=target, unit=unit,
+            max_per_unit=max_per_unit, text=text_column, beside=named, rows=rows,
+        )  # fmt: skip
         return
     from dpsynth.workspace import Workspace
 
@@ -163,9 +157,10 @@ def plan(
     from accounting.relation import PrivacyUnit
     from dpsynth.cli.terminal import Terminal
     from dpsynth.schema.model import Schema
+    from dpsynth.text.request import Request
 
     terminal = Terminal(as_json=as_json)
-    made_by = _generator(method, model, settings, None, None, None, None)
+    made_by = Request(column="text", method=method, model=model, settings=_named(settings)).generator()
     of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else PrivacyUnit()
     text = Schema.from_dict({"columns": {"text": {"kind": "text"}}})
     found = made_by.plan(text, of, epsilon=epsilon, delta=delta)
@@ -186,36 +181,15 @@ def _listed(words: str | None) -> tuple[str, ...]:
     return () if words is None else tuple(name.strip() for name in words.split(",") if name.strip())
 
 
-def _generator(
-    method: str,
-    model: str,
-    settings: list[str] | None,
-    topic: str | None,
-    regex: str | None,
-    json_schema: Path | None,
-    filters: list[str] | None,
-) -> TextGenerator:
-    """The generator that the options describe."""
-    from dpsynth.text import TextGenerator, class_of, writer
-    from dpsynth.text.settings import settings_of
-
-    given: dict[str, Any] = {"model": model, **settings_of(class_of(method), settings or [])}
-    if regex is not None and json_schema is not None:
-        raise typer.BadParameter("--regex and --json-schema are two forms; a text has one")
-    if regex is not None:
-        from dpsynth.text.structure import Regex
-
-        given["structure"] = Regex(pattern=regex)
-    if json_schema is not None:
-        from dpsynth.text.structure import JSONSchema
-
-        given["structure"] = JSONSchema.from_file(json_schema)
-    steps = ()
-    if filters:
-        from dpsynth.text.filters import filters_from
-
-        steps = filters_from(filters)
-    return TextGenerator(writer=writer(method, **given), topic=_listed(topic), filters=steps)
+def _named(words: list[str] | None) -> dict[str, str]:
+    """Settings as name=value."""
+    found: dict[str, str] = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not equals or name.strip() in found:
+            raise typer.BadParameter(f"once, and as name=value; not {word!r}", param_hint="--set")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def _public(
