@@ -12,15 +12,12 @@ Not guaranteed: that a text agrees with columns that are not its topic.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accounting.event import Event, EventTree
 from accounting.relation import PrivacyUnit
@@ -29,22 +26,19 @@ from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
-from dpsynth.schema.domain import CategoryDomain, Domain
+from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator
-from dpsynth.tabular.conditions.conditional import share
-from dpsynth.tabular.conditions.given import Allowed
 from dpsynth.tabular.protocol import Generator, Model
 from dpsynth.text.corpus import Corpus
 from dpsynth.text.filters.protocol import Filter
 from dpsynth.text.model import TextModel
 from dpsynth.text.planning import TextPlan, text_plan
 from dpsynth.text.protocol import Released, Writer
+from dpsynth.text.topics import Topics
 
 if TYPE_CHECKING:
     from dpsynth.sgd.checkpoint import Checkpoints
-
-MOST_TOPICS = 256
 
 
 @final
@@ -119,7 +113,7 @@ class TextGenerator:
                 counted, sigma=_known(plan.total_sigma), noise=noise, l2_sensitivity=plan.tree.unit.max_records
             )
             events, total = (*spent, event), float(max(int(noisy[0]), 1))
-        topics = _Topics.of(self._topics(schema), domains, fitted)
+        topics = Topics.of(self._topics(schema), domains, fitted)
         corpus = Corpus.of(table, schema.text, unit=unit, key=key, topics=topics.codes(table))
         author = self.writer.learn(
             corpus,
@@ -171,64 +165,6 @@ class TextGenerator:
     @staticmethod
     def _default(schema: Schema) -> Generator:
         return generator("independent" if len(schema.modelled) < 2 else "gibbs")
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Topics:
-    """Combinations of values, their words, and their released shares; all released facts."""
-
-    domains: Mapping[str, CategoryDomain]
-    words: tuple[str, ...]
-    given: tuple[Mapping[str, Allowed], ...]
-    shares: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, names: tuple[str, ...], domains: Mapping[str, Domain], fitted: Model | None) -> _Topics:
-        model: Any = fitted  # of our own generators, which tell shares by their codes
-        if not names or model is None:
-            return cls(domains={}, words=("",), given=({},), shares=np.ones(1))
-        own = {name: domain for name in names if isinstance(domain := domains[name], CategoryDomain)}
-        if math.prod(domain.size + 1 for domain in own.values()) > MOST_TOPICS:
-            raise SchemaError(
-                f"The topic has more than {MOST_TOPICS} combinations of values, too few texts each.",
-                "Choose one column of fewer values, or declare `values` with `other: true`.",
-            )
-        words, given, shares = [], [], []
-        for codes in itertools.product(*(range(-1, domain.size) for domain in own.values())):
-            at = dict(zip(own, codes, strict=True))
-            allowed = {name: _one(code) for name, code in at.items()}
-            given.append(allowed)
-            words.append("; ".join(f"{name}: {_word(own[name], code)}" for name, code in at.items()))
-            shares.append(_share(model, allowed))
-        parts = np.array(shares)
-        whole = parts.sum()
-        even = np.full(len(parts), 1.0 / len(parts))
-        return cls(domains=own, words=tuple(words), given=tuple(given), shares=parts / whole if whole > 0 else even)
-
-    def codes(self, table: Table) -> NDArray[np.int64]:
-        """Index of each row's topic (private), in the order of `words`: missing first."""
-        flat = np.zeros(table.unsafe_num_rows, dtype=np.int64)
-        for name, domain in self.domains.items():
-            flat = flat * (domain.size + 1) + domain.encode(table.column(name)) + 1
-        return flat
-
-
-def _one(code: int) -> Allowed:
-    runs = np.array([[code, code]] if code >= 0 else np.zeros((0, 2)), dtype=np.int64)
-    return Allowed(runs=runs.reshape(-1, 2), missing=code < 0)
-
-
-def _share(model: Any, allowed: Mapping[str, Allowed]) -> float:
-    """Of a topic; none where the model knows no such row."""
-    try:
-        return max(share(model, allowed), 0.0)
-    except ParameterError:
-        return 0.0
-
-
-def _word(domain: CategoryDomain, code: int) -> str:
-    return "unknown" if code < 0 else str(domain.decode(np.array([code]))[0].as_py())
 
 
 def _known(sigma: Decimal | None) -> Decimal:

@@ -15,9 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.progress import Progress
+from dpsynth.data.table import Table
 from dpsynth.quality import evaluate
 from dpsynth.quality.report import QualityReport, too_few
 from dpsynth.workspace.layout import read_json
@@ -25,7 +27,6 @@ from dpsynth.workspace.resampling import comparable, condition
 
 if TYPE_CHECKING:
     from attacks import AttackReport, TextCanaries
-    from dpsynth.data.table import Table
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.release.policy import Policy
     from dpsynth.workspace.draft import Draft
@@ -143,12 +144,12 @@ def _evaluated_texts(draft: Draft, column: str, progress: Progress) -> QualityRe
     released = draft.rows()
     labels = None
     if target is not None and target in draft.document.tabular:
-        names = np.array(["" if cell is None else str(cell) for cell in released.column(target).to_pylist()])
-        ours, theirs = (
-            np.array(["" if cell is None else str(cell) for cell in side.column(target).to_pylist()]) for side in sides
-        )
-        labels = (ours, names, theirs)
+        labels = tuple(_labels(side.column(target)) for side in (sides[0], Table.from_arrow(released), sides[1]))
     return evaluate_text(real, released.column(column).to_pylist(), holdout, labels=labels, seed=0, progress=progress)
+
+
+def _labels(cells: pa.ChunkedArray) -> list[str]:
+    return ["" if cell is None else str(cell) for cell in cells.to_pylist()]
 
 
 def _with_text(table: Table, column: str) -> Table:
