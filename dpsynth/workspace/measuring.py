@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.progress import Progress
-from dpsynth.data.table import Table
 from dpsynth.quality import evaluate
 from dpsynth.quality.report import QualityReport, too_few
 from dpsynth.workspace.layout import read_json
@@ -27,6 +26,7 @@ from dpsynth.workspace.resampling import comparable, condition
 
 if TYPE_CHECKING:
     from attacks import AttackReport, TextCanaries
+    from dpsynth.data.table import Table
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.release.policy import Policy
     from dpsynth.workspace.draft import Draft
@@ -144,7 +144,8 @@ def _evaluated_texts(draft: Draft, column: str, progress: Progress) -> QualityRe
     released = draft.rows()
     labels = None
     if target is not None and target in draft.document.tabular:
-        labels = tuple(_labels(side.column(target)) for side in (sides[0], Table.from_arrow(released), sides[1]))
+        ours, theirs = (_labels(side.column(target)) for side in sides)
+        labels = (ours, _labels(released.column(target)), theirs)
     return evaluate_text(real, released.column(column).to_pylist(), holdout, labels=labels, seed=0, progress=progress)
 
 

@@ -291,3 +291,12 @@ def test_the_card_names_the_public_prior_as_the_ledger_does(tmp_path):
         card = (made.path / "card.yaml").read_text("utf-8")
         assert "prior_sha256" in card and named in card
     assert "prior_sha256" not in ready_world(tmp_path / "free").documents.draft
+
+
+def test_a_card_that_hides_the_language_model_of_the_ledger_is_of_no_release(tmp_path):
+    world = make_world(tmp_path / "world")
+    world.synthesize("draft-1", facts={"text_model_sha256": "ab" * 32})
+    world.attack()
+    world.evaluate()
+    with pytest.raises(VerificationError, match="language model"):
+        world.release(tmp_path / "bundle")
