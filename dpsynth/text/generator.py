@@ -22,8 +22,9 @@ import numpy as np
 from accounting.event import Event, EventTree
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import ParameterError, SchemaError
-from dpsynth.core.noise import NoiseSource
+from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress, silent
+from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
@@ -115,14 +116,17 @@ class TextGenerator:
             events, total = (*spent, event), float(max(int(noisy[0]), 1))
         topics = Topics.of(self._topics(schema), domains, fitted)
         corpus = Corpus.of(table, schema.text, unit=unit, key=key, topics=topics.codes(table))
+        # A run that goes on has repeated itself up to here, word for word; from here on nothing is repeated. Columns that
+        # were trained cannot be repeated, so then no state is kept either and such a run begins anew.
+        repeats = plan.table is None or not plan.table.reads_rows
         author = self.writer.learn(
             corpus,
             plan.task,
             plan.settled,
             Released(total=total, topics=topics.words, shares=topics.shares),
-            noise=noise,
+            noise=SystemNoise() if isinstance(noise, ReplayedNoise) else noise,
             progress=progress,
-            checkpoints=self.checkpoints,
+            checkpoints=self.checkpoints if repeats else None,
         )
         return TextModel(
             generator=self.name,
