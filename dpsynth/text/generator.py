@@ -116,8 +116,8 @@ class TextGenerator:
             events, total = (*spent, event), float(max(int(noisy[0]), 1))
         topics = Topics.of(self._topics(schema), domains, fitted)
         corpus = Corpus.of(table, schema.text, unit=unit, key=key, topics=topics.codes(table))
-        # A run that goes on has repeated itself up to here, word for word; from here on nothing is repeated. Columns that
-        # were trained cannot be repeated, so then no state is kept either and such a run begins anew.
+        # A run that goes on has repeated itself up to here, word for word; from here on nothing is repeated. Columns
+        # that were trained cannot be repeated, so then no state is kept either and such a run begins anew.
         repeats = plan.table is None or not plan.table.reads_rows
         author = self.writer.learn(
             corpus,
@@ -136,6 +136,7 @@ class TextGenerator:
             columns=tuple(n for n in schema.columns if n in (*schema.modelled, schema.text)),
             given=topics.given,
             filters=self.filters,
+            writer=self.writer.describe(),
             events=EventTree(relation=plan.task.relation, unit=plan.tree.unit, events=(*events, *author.events)),
             total=round(total),
         )

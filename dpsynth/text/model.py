@@ -7,6 +7,8 @@ Not guaranteed: as many texts as were asked for, where an author has no more or 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +35,7 @@ MOST_EXTRA = 20.0
 @final
 @dataclass(slots=True, kw_only=True)
 class TextModel:
-    """See the module; `total` is the released number of texts."""
+    """See the module; `total` is the released number of texts, `writer` the public facts of who wrote them."""
 
     generator: str
     author: Author
@@ -42,6 +44,7 @@ class TextModel:
     columns: tuple[str, ...]
     given: tuple[Mapping[str, Allowed], ...]
     filters: tuple[Filter, ...]
+    writer: Mapping[str, Any]
     events: EventTree
     total: int
     passed: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -50,6 +53,13 @@ class TextModel:
     def domains(self) -> Mapping[str, Domain]:
         """Of the columns beside the text."""
         return {} if self.table is None else self.table.domains
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the public model; of the writer's facts where its model is elsewhere."""
+        known = self.writer.get("fingerprint")
+        facts = json.dumps(dict(self.writer), sort_keys=True, default=str).encode()
+        return str(known) if known else hashlib.sha256(facts).hexdigest()
 
     @property
     def rows(self) -> int:
@@ -97,7 +107,12 @@ class TextModel:
 
     def describe(self) -> dict[str, Any]:
         """The author's facts, the table's, and what filters let through."""
-        facts: dict[str, Any] = {"generator": self.generator, "rows": self.rows, "text": self.author.describe()}
+        facts: dict[str, Any] = {
+            "generator": self.generator,
+            "rows": self.rows,
+            "writer": dict(self.writer),
+            "text": self.author.describe(),
+        }
         if self.table is not None:
             facts["table"] = self.table.describe()
         if self.filters:

@@ -82,28 +82,12 @@ class Written:
     topics: NDArray[np.int64]
 
 
-class Public(Protocol):
-    """What a card says of a public model; every `LanguageModel` is one."""
-
-    @property
-    def name(self) -> str:
-        """Path, id or name."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) over whatever decides what it writes; of an interface elsewhere, over its name and settings."""
-
-
 class Author(Protocol):
     """A fitted writer: released facts and public models only."""
 
     @property
     def events(self) -> tuple[Event, ...]:
         """What was really spent, in time order."""
-
-    @property
-    def model(self) -> Public:
-        """The public model that it began with."""
 
     @property
     def most(self) -> int | None:
@@ -158,4 +142,8 @@ class Writer(Protocol):
         """`count` texts that know no private one, such as samples of the public model: canaries are made of them."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Public facts about the writer: its model's name and fingerprint, settings that shape the text."""
+        """Public facts about the writer, ready for JSON: `model` (its name), settings that shape the text.
+
+        And `fingerprint`, SHA-256 (hex) of the model, where the model is here to be read; else that of these facts
+        stands on the card.
+        """

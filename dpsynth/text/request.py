@@ -72,14 +72,12 @@ class Request(BaseModel):
         given: dict[str, Any] = {"model": self.model, **settings_of(made, self.settings)}
         if self.regex is not None and self.json_schema is not None:
             raise ParameterError("A regular expression and a JSON schema are two forms; a text has one.", "Drop one.")
-        if self.regex is not None:
-            from dpsynth.text.structure import Regex
+        form = f"regex:{self.regex}" if self.regex is not None else None
+        form = f"json-schema:{self.json_schema}" if self.json_schema is not None else form
+        if form is not None:
+            from dpsynth.text.structure import structure_from
 
-            given["structure"] = Regex(pattern=self.regex)
-        if self.json_schema is not None:
-            from dpsynth.text.structure import JSONSchema
-
-            given["structure"] = JSONSchema.from_file(self.json_schema)
+            given["structure"] = structure_from(form)
         if "structure" in given and "structure" not in {field.name for field in fields(made)}:
             raise ParameterError(f"{self.method} cannot hold a text to a form.", "Use private-prediction or dpsgd.")
         steps = ()

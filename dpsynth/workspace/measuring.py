@@ -9,8 +9,6 @@ Not guaranteed: anything about how a text and its row belong together; no attack
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +61,7 @@ def _attacked_table(
             unit=draft.unit.column,
         ),
         canaries=canaries,
-        limits={**attacks.DEFAULT_LIMITS["public"], **_floats(policy.attacks.limits)},
+        limits={**attacks.DEFAULT_LIMITS["public"], **policy.attack_limits()},
         seed=seed,
         progress=progress,
     )
@@ -72,7 +70,6 @@ def _attacked_table(
 def _attacked_texts(draft: Draft, column: str, policy: Policy, *, seed: int, progress: Progress) -> AttackReport:
     import attacks
 
-    named = {} if policy.text is None else policy.text.limits
     members, holdout = (
         draft._people(_with_text(side, column), (column,))
         for side in (draft._fitted_rows(), draft._source.parts.holdout)
@@ -84,7 +81,7 @@ def _attacked_texts(draft: Draft, column: str, policy: Policy, *, seed: int, pro
         column=column,
         unit=draft.unit.column,
         canaries=_text_canaries(draft, column),
-        limits={**attacks.DEFAULT_LIMITS["public"], **_floats(named)},
+        limits={**attacks.DEFAULT_LIMITS["public"], **policy.attack_limits()},
         seed=seed,
         progress=progress,
     )
@@ -177,8 +174,3 @@ def _text_canaries(draft: Draft, column: str) -> TextCanaries | None:
         suffix_words=SUFFIX_WORDS,
         **delta,
     )
-
-
-def _floats(limits: Mapping[str, Decimal]) -> dict[str, float]:
-    """The policy's limits; attacks that it does not name are measured against the public tier's and bind nobody."""
-    return {name: float(value) for name, value in limits.items()}

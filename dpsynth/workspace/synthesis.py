@@ -132,7 +132,7 @@ def synthesize(
         facts = {"run_id": run_id, "generator": model.generator}
         facts |= {} if budget.purpose is None else {"purpose": budget.purpose, "recipient": budget.recipient.value}
         facts |= {} if prior is None else {"prior_sha256": prior}
-        facts |= {} if not isinstance(model, TextModel) else {"text_model_sha256": model.author.model.fingerprint}
+        facts |= {} if not isinstance(model, TextModel) else {"text_model_sha256": model.fingerprint}
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         kept.destroy()
@@ -263,8 +263,7 @@ def _generator(given: AnyGenerator | Writer | str) -> AnyGenerator:
 def _text_facts(model: AnyModel) -> dict[str, Any] | None:
     if not isinstance(model, TextModel):
         return None
-    public = model.author.model
-    facts = {"column": model.text, "model": public.name, "fingerprint": public.fingerprint}
+    facts = {"column": model.text, "model": model.writer["model"], "fingerprint": model.fingerprint}
     return facts | {"filters": model.filtered()}
 
 

@@ -30,12 +30,6 @@ WORDS = tuple(_KNOWN.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Public:
-    name: str = "words"
-    fingerprint: str = hashlib.sha256(" ".join(WORDS).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Counting:
     sigma: Decimal
     sensitivity: Decimal
@@ -54,7 +48,6 @@ class WordAuthor:
     released: Released
     events: tuple[Event, ...]
     length: int
-    model: Public = Public()
     most: int | None = None
 
     def write(self, count: int, rng: np.random.Generator) -> Written:
@@ -66,7 +59,7 @@ class WordAuthor:
         return Written(texts=tuple(texts), topics=topics.astype(np.int64))
 
     def describe(self) -> dict[str, Any]:
-        return {"model": self.model.name, "words": len(WORDS)}
+        return {"words": len(WORDS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,4 +96,4 @@ class WordCounts:
         return [" ".join(rng.choice(WORDS, size=40)) for _ in range(count)]
 
     def describe(self) -> Mapping[str, Any]:
-        return {"model": "words"}
+        return {"model": "words", "fingerprint": hashlib.sha256(" ".join(WORDS).encode()).hexdigest()}
