@@ -248,4 +248,4 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _text() -> None:
-    """Texts: write them under a budget, plan what it buys, pretrain a small model."""
+    """Synthetic texts, and models to write them."""
