@@ -10,19 +10,24 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dpsynth.core.progress import Progress, silent
+
 if TYPE_CHECKING:
     from dpsynth.text.backends.protocol import LanguageModel
 
 __all__ = ["load"]
 
 
-def load(name: str, *, device: str = "auto", local_files_only: bool = True) -> LanguageModel:
+def load(
+    name: str, *, device: str = "auto", local_files_only: bool = True, progress: Progress = silent
+) -> LanguageModel:
     """The model of that name.
 
     Args:
         name: see the module.
         device: auto, cpu, cuda or cuda:N; `ngram` has none.
         local_files_only: whether a hub id must be in the local cache already.
+        progress: of the training of `tiny`, where this machine has none yet.
 
     Raises:
         ModelError: there is no such model here.
@@ -30,6 +35,10 @@ def load(name: str, *, device: str = "auto", local_files_only: bool = True) -> L
     """
     if name == "ngram":
         return _ngram()
+    if name in ("tiny", "tiny-quick"):
+        from dpsynth.text.backends.tiny import tiny
+
+        return tiny(name, device=device, progress=progress)
     from dpsynth.text.backends.hugging_face import HFBackend
 
     return HFBackend.load(name, device=device, local_files_only=local_files_only)

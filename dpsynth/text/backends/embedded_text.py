@@ -16,13 +16,24 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from platform import python_version
 from typing import NamedTuple, final
 
-PUBLIC = ("python", "numpy", "pandas", "sklearn", "matplotlib", "sqlalchemy", "statsmodels")
+DISTRIBUTIONS = {
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "sqlalchemy": "SQLAlchemy",
+    "statsmodels": "statsmodels",
+}
+PUBLIC = ("python", *DISTRIBUTIONS)
 """What the embedded models learn from, in this order; `python` is `pydoc_data.topics`. Never scipy: it is the private
 text of the demo."""
 
@@ -60,6 +71,16 @@ def documents(packages: Sequence[str] = PUBLIC) -> tuple[str, ...]:
         for text in texts:
             found.update(dict.fromkeys(paragraphs(text)))
     return tuple(found)
+
+
+def versions(packages: Sequence[str] = PUBLIC) -> dict[str, str]:
+    """Which text it is: the version of each package that is installed, without reading it."""
+    told = {"python": python_version()}
+    for package in packages:
+        if package in DISTRIBUTIONS:
+            with suppress(PackageNotFoundError):
+                told[package] = version(DISTRIBUTIONS[package])
+    return told
 
 
 def paragraphs(text: str) -> Iterator[str]:

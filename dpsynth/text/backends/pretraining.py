@@ -31,6 +31,7 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.sgd.torch_present import require_torch
 from dpsynth.text.backends.cached_decoding import steady
+from dpsynth.text.backends.hugging_face import HFBackend
 from dpsynth.text.backends.model_folder import quiet
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ class Recipe:
     layers: int = 4
     heads: int = 4
     positions: int = 512
-    steps: int = 600
-    batch: int = 8
+    steps: int = 2000
+    batch: int = 2
     rate: float = 4e-3
     minutes: float | None = None
 
 
 TINY = Recipe()
-QUICK = Recipe(vocabulary=768, width=64, layers=2, positions=256, steps=120, batch=8, rate=1e-2)
+QUICK = Recipe(vocabulary=768, width=64, layers=2, positions=256, steps=480, rate=5e-3)
 """For tests: the same in seconds."""
 
 
@@ -85,6 +86,7 @@ class Pretrained:
         seconds: that it took.
         perplexity: of a held-out token.
         bits_per_character: of held-out text, which can be compared between vocabularies.
+        fingerprint: of the model, as `HFBackend` tells it.
     """
 
     folder: Path
@@ -93,6 +95,7 @@ class Pretrained:
     seconds: float
     perplexity: float
     bits_per_character: float
+    fingerprint: str
 
 
 def pretrain(texts: Sequence[str], recipe: Recipe, folder: Path, *, progress: Progress = silent) -> Pretrained:
@@ -124,6 +127,7 @@ def pretrain(texts: Sequence[str], recipe: Recipe, folder: Path, *, progress: Pr
     network = _network(recipe, tokenizer)
     tokens, seconds = _train(network, stream, recipe, progress)
     loss, read = _held_out(network, _stream(tokenizer, held), recipe)
+    whole = _saved(network, tokenizer, recipe, folder)
     made = Pretrained(
         folder=folder,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -131,8 +135,15 @@ def pretrain(texts: Sequence[str], recipe: Recipe, folder: Path, *, progress: Pr
         seconds=seconds,
         perplexity=math.exp(loss),
         bits_per_character=loss * read / math.log(2) / sum(map(len, held)),
+        fingerprint=HFBackend.of(network, whole, name=folder.name, device="cpu").fingerprint,
     )
-    _save(network, tokenizer, recipe, made)
+    told = {
+        "schema": "dpsynth.pretraining/1",
+        "recipe": asdict(recipe),
+        "versions": {library: version(library) for library in LIBRARIES},
+        **{name: value for name, value in asdict(made).items() if name != "folder"},
+    }
+    (folder / "pretraining.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     return made
 
 
@@ -245,24 +256,15 @@ def _held_out(network: Any, stream: NDArray[np.int64], recipe: Recipe) -> tuple[
     return total / read, read
 
 
-def _save(network: Any, tokenizer: Any, recipe: Recipe, made: Pretrained) -> None:
+def _saved(network: Any, tokenizer: Any, recipe: Recipe, folder: Path) -> Any:
+    """Weights and tokenizer on disk; the tokenizer as transformers has it."""
     import transformers
 
     fast: Any = transformers.PreTrainedTokenizerFast
     whole = fast(
-        tokenizer_object=tokenizer,
-        bos_token=END,
-        eos_token=END,
-        pad_token=END,
-        model_max_length=recipe.positions,
+        tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=END, model_max_length=recipe.positions
     )
     with quiet():
-        network.save_pretrained(made.folder)
-        whole.save_pretrained(made.folder)
-    told = {
-        "schema": "dpsynth.pretraining/1",
-        "recipe": asdict(recipe),
-        "versions": {library: version(library) for library in LIBRARIES},
-        **{name: value for name, value in asdict(made).items() if name != "folder"},
-    }
-    (made.folder / "pretraining.json").write_text(json.dumps(told, indent=1), "utf-8")
+        network.save_pretrained(folder)
+        whole.save_pretrained(folder)
+    return whole

@@ -1,0 +1,77 @@
+"""Texts for tests, the notebook and a first try, with no file to fetch: docstrings of installed packages.
+
+`private_records` stands in for a private column: what scipy says about each of its functions and classes, with the part
+of scipy as topic. `public_texts` is what the embedded models learn from: other packages. Nothing of this is secret; it
+is there so that the way of private text can be walked.
+
+>>> table = private_records()
+>>> table.column_names, table.num_rows >= 1_500
+(['text', 'topic'], True)
+
+Not guaranteed: the same records with another version of scipy.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pyarrow as pa
+
+from dpsynth.core.errors import DataError
+from dpsynth.text.backends.embedded_text import PUBLIC, docstrings, documents, paragraphs
+
+PACKAGE = "scipy"
+TOPICS = (
+    "stats",
+    "signal",
+    "special",
+    "optimize",
+    "sparse",
+    "interpolate",
+    "linalg",
+    "ndimage",
+    "spatial",
+    "integrate",
+)
+"""Subpackages that are topics of their own; the others are `other`."""
+
+LONGEST = 600
+"""Characters of a record, cut at the end of a sentence where there is one."""
+
+
+@cache
+def private_records() -> pa.Table:
+    """Columns `text` and `topic`, one row for each documented function, class or module, in the order of the sources.
+
+    Raises:
+        DataError: the package yields fewer records than the demo needs.
+    """
+    texts: dict[str, str] = {}
+    seen: set[str] = set()
+    for found in docstrings(PACKAGE):
+        own = [text for text in paragraphs(found.text) if text not in seen]  # many functions share a parameter's words
+        seen.update(own)
+        whole = " ".join(own)
+        part = found.module.split(".")[1] if "." in found.module else ""
+        if whole:
+            texts.setdefault(_cut(whole), part if part in TOPICS else "other")
+    if len(texts) < 1_500:
+        raise DataError(
+            f"The installed {PACKAGE} has too few docstrings for the demo's private texts.",
+            "Install it from PyPI, with its sources.",
+        )
+    return pa.table({"text": pa.array(texts.keys(), pa.string()), "topic": pa.array(texts.values(), pa.string())})
+
+
+def public_texts() -> tuple[str, ...]:
+    """Paragraphs from other packages, none of which is part of a private record."""
+    private = private_records().column("text").to_pylist()
+    sentences = {sentence for text in private for sentence in text.split(". ")}
+    return tuple(text for text in documents(PUBLIC) if sentences.isdisjoint(text.split(". ")))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    cut = text[:LONGEST]
+    return cut[: cut.rfind(". ") + 1] if ". " in cut else cut
