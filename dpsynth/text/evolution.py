@@ -176,6 +176,8 @@ class Evolution:
             SourceError: the source does not write.
             ModelError: the embedding fails on public texts, or the checkpoint is of another run.
         """
+        if not isinstance(settled, VotingPlan):
+            raise ParameterError("These events were settled for another writer.", "Call settle() of this one.")
         sizes = Sizes.of(
             released,
             rows_per_unit=task.unit.max_records,

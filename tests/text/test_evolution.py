@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import replace
@@ -18,9 +19,12 @@ from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ModelError, ParameterError, SourceError
 from dpsynth.sgd.checkpoint import Memory
 from dpsynth.text import METHODS, writer
+from dpsynth.text.backends.ngram import NgramBackend
 from dpsynth.text.evolution import Evolution
 from dpsynth.text.protocol import Released
 from dpsynth.text.voting.histogram import GRID, histogram
+from dpsynth.text.voting.model_source import ModelSource
+from tests.conformance.writer import WriterConformance
 from tests.text.themes import THEMES, ThemeSource, corpus, learned, one_topic, private_texts, shares, task, theme_of
 
 SKEWED = (0.6, 0.25, 0.15, 0.0, 0.0, 0.0)
@@ -34,6 +38,18 @@ def with_source(**settings) -> tuple[Evolution, ThemeSource]:
 
 def distance(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.abs(found - truth).sum() / 2)
+
+
+@functools.cache
+def small_model() -> NgramBackend:
+    return NgramBackend.of(["the bank took a late fee", "a fee of the bank was late", "the loan was late"], pieces=40)
+
+
+class TestEvolution(WriterConformance):
+    budget = 5.0
+
+    def make(self):
+        return Evolution(source=ModelSource(model=small_model(), most=8), rounds=2, candidates=24, variations=2)
 
 
 def test_it_is_a_method_by_name() -> None:
