@@ -63,13 +63,13 @@ class TextModel:
 
     @property
     def rows(self) -> int:
-        """Released number of texts, or as many as the author has if that is less."""
-        return self.total if self.author.most is None else min(self.total, self.author.most)
+        """Released number of the texts that were fitted; an author may have fewer to give."""
+        return self.total
 
     def sample(
         self, rows: int, rng: np.random.Generator, *, given: Given | None = None, balance: str | None = None
     ) -> pa.Table:
-        """At most `rows` rows.
+        """`rows` rows, or as many as author and filters have to give.
 
         Raises:
             ParameterError: a condition was asked for.
