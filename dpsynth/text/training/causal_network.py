@@ -57,8 +57,8 @@ def engine_for(module: nn.Module, loss: CausalLoss, layout: Layout, *, engine: s
     """
     if engine not in ENGINES:
         raise ParameterError(f"Unknown engine {engine!r}.", f"Use one of {', '.join(ENGINES)}.")
-    device = next(module.parameters()).device
-    example = made_up(layout, loss.topics).to(device)
+    example = made_up(layout, loss.topics).to(next(module.parameters()).device)
+    _prefer_fused_attention(module, loss, example)
     reason = None
     if engine != "hooks":
         try:
@@ -89,6 +89,20 @@ def rows_at_once(module: nn.Module, length: int) -> int:
     return int(min(max(MEMORY // (4 * 3 * wide * length), 1), MOST))
 
 
+def _prefer_fused_attention(module: nn.Module, loss: CausalLoss, example: Tensor) -> None:
+    """Torch's own attention where it says the same: some models cap or scale scores in a way that it does not know."""
+    import torch
+
+    choose = getattr(module, "set_attn_implementation", None)
+    if choose is None or not getattr(module, "_supports_sdpa", False):
+        return
+    with torch.no_grad():
+        before = loss(module, example)
+        choose("sdpa")
+        if not torch.allclose(before, loss(module, example), rtol=1e-4, atol=1e-5):
+            choose("eager")
+
+
 def _hooked(module: nn.Module, loss: CausalLoss, example: Tensor, length: int) -> Network:
     import torch
 
@@ -110,7 +124,7 @@ def _hooked(module: nn.Module, loss: CausalLoss, example: Tensor, length: int) -
         if isinstance(getattr(layer, "attention_dropout", None), float):
             layer.attention_dropout = 0.0  # type: ignore[assignment]
     size = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    physical = int(min(max(MEMORY // (4 * 2 * size), 1), rows_at_once(module, length)))
+    physical = int(min(max(MEMORY // (4 * 2 * max(size, 1)), 1), rows_at_once(module, length)))
     made = OpacusNetwork(Losses(), lambda losses, _: losses, example=example, physical=physical)
     return _Renamed(made, "model.")
 
