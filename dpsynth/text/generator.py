@@ -32,6 +32,8 @@ from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator
 from dpsynth.tabular.protocol import Generator, Model
 from dpsynth.text.corpus import Corpus
+from dpsynth.text.filters.admission import admitted, rehearsed
+from dpsynth.text.filters.form import FormFilter
 from dpsynth.text.filters.protocol import Filter
 from dpsynth.text.model import TextModel
 from dpsynth.text.planning import TextPlan, text_plan
@@ -51,7 +53,7 @@ class TextGenerator:
         writer: of the text column.
         beside: of the modelled columns; by default `independent` for one, `gibbs` for more.
         topic: categorical or boolean columns that a text is conditioned on; by default the schema's target.
-        filters: checks that written texts must pass.
+        filters: checks that written texts must pass; the writer's form, if it has one, is the first.
         share: part of rho (zCDP) for the columns; default by their number.
         checkpoints: where a writer that trains keeps its state; a workspace hands in a sealed one.
     """
@@ -62,6 +64,12 @@ class TextGenerator:
     filters: tuple[Filter, ...] = ()
     share: float | None = None
     checkpoints: Checkpoints | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        form = getattr(self.writer, "structure", None)
+        known = {step.name for step in self.filters}
+        held = () if form is None or "form" in known else (FormFilter(structure=form),)
+        object.__setattr__(self, "filters", admitted((*held, *self.filters)))
 
     @property
     def name(self) -> str:
@@ -75,13 +83,14 @@ class TextGenerator:
 
         Raises:
             SchemaError: no column is text, or a topic is none that a text could be conditioned on.
-            ParameterError: a target outside its range, or one that affords nothing useful.
+            ParameterError: a target outside its range, one that affords nothing useful, or a filter that cannot run.
         """
         if schema.text is None:
             raise SchemaError(
                 "The schema names no text column, and a writer needs one.", "Set `kind: text` for it, or --text-column."
             )
         self._topics(schema)
+        rehearsed(self.filters)
         beside = self.beside or self._default(schema)
         return text_plan(self.writer, beside, schema, unit, epsilon=epsilon, delta=delta, share=self.share)
 

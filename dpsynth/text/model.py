@@ -1,6 +1,8 @@
 """A fitted text generator: texts of an author, filtered, each with a row drawn given its topic.
 
 Everything here is post-processing. Filters see what was written; how many texts each let through is kept, for the card.
+Texts that filters took are replaced within their topic, so that topics keep their released shares though one passes
+more rarely than another; an author that cannot write on a given topic gives more of all instead.
 
 Not guaranteed: as many texts as were asked for, where an author has no more or filters let too few through.
 """
@@ -9,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -24,7 +25,7 @@ from dpsynth.schema.domain import Domain
 from dpsynth.tabular.conditions.given import Allowed, Given
 from dpsynth.tabular.protocol import Model
 from dpsynth.text.filters.protocol import Filter
-from dpsynth.text.protocol import Author, Written
+from dpsynth.text.protocol import Author, TopicAuthor, Written
 
 ROUNDS = 8
 """How often an author is asked for what filters took."""
@@ -128,30 +129,52 @@ class TextModel:
         ]
 
     def _accepted(self, rows: int, rng: np.random.Generator) -> Written:
-        """Texts that pass all filters."""
+        """Texts that pass all filters; what filters took is replaced, within its topic where the author can."""
         texts: list[str] = []
         topics: list[int] = []
-        left, seen = self.author.most, 0
-        for _ in range(ROUNDS if self.filters else 1):
-            wanted = rows - len(texts)
-            if self.filters and seen:
-                wanted = math.ceil(wanted * min(1.1 * seen / max(len(texts), 1), MOST_EXTRA))
-            asked = wanted if left is None else min(wanted, left)
-            if asked <= 0:
+        left, within = self.author.most, isinstance(self.author, TopicAuthor)
+        asked, kept, due = (np.zeros(len(self.given), dtype=np.int64) for _ in range(3))
+        for turn in range(ROUNDS if self.filters else 1):
+            if turn and isinstance(self.author, TopicAuthor):
+                wanted = np.repeat(np.arange(len(due)), _more(due - kept, asked, kept))
+                made = self.author.write_on(wanted, rng) if len(wanted) else _NOTHING
+            else:
+                count = int(_more(np.array(rows - len(texts)), asked.sum(), kept.sum()))
+                count = count if left is None else min(count, left)
+                made = self.author.write(count, rng) if count else _NOTHING
+                left = None if left is None else left - len(made.texts)
+            if not made.texts:
                 break
-            seen += asked
-            made = self.author.write(asked, rng)
-            left = None if left is None else left - len(made.texts)
-            kept = np.ones(len(made.texts), dtype=bool)
-            for step in self.filters:
-                at = np.flatnonzero(kept)
-                passes = step.keep([made.texts[i] for i in at], texts)
-                looked, let = self.passed.get(step.name, (0, 0))
-                self.passed[step.name] = looked + len(at), let + int(passes.sum())
-                kept[at[~passes]] = False
-            texts += [made.texts[i] for i in np.flatnonzero(kept)]
-            topics += made.topics[kept].tolist()
+            asked += np.bincount(made.topics, minlength=len(asked))
+            due = due if turn else asked.copy()
+            for at in np.flatnonzero(self._passing(made.texts, texts)).tolist():
+                topic = int(made.topics[at])
+                if not within or kept[topic] < due[topic]:
+                    texts.append(made.texts[at])
+                    topics.append(topic)
+                    kept[topic] += 1
         return Written(texts=tuple(texts[:rows]), topics=np.array(topics[:rows], dtype=np.int64))
+
+    def _passing(self, texts: Sequence[str], earlier: Sequence[str]) -> NDArray[np.bool_]:
+        """Which texts pass all filters, each filter counted on what the ones before it let through."""
+        kept = np.ones(len(texts), dtype=bool)
+        for step in self.filters:
+            at = np.flatnonzero(kept)
+            passes = step.keep([texts[i] for i in at.tolist()], earlier)
+            seen, let = self.passed.get(step.name, (0, 0))
+            self.passed[step.name] = seen + len(at), let + int(passes.sum())
+            kept[at[~passes]] = False
+        return kept
+
+
+_NOTHING = Written(texts=(), topics=np.zeros(0, dtype=np.int64))
+
+
+def _more(lacking: NDArray[np.int64], asked: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many texts to ask for so that those lacking pass, going by what passed so far."""
+    extra = np.where(asked > 0, np.minimum(1.1 * asked / np.maximum(kept, 1), MOST_EXTRA), 1.0)
+    counts: NDArray[np.int64] = np.ceil(np.maximum(lacking, 0) * extra).astype(np.int64)
+    return counts
 
 
 def _beside(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, final
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, final, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,14 @@ class Author(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Public facts about the fit, ready for JSON."""
+
+
+@runtime_checkable
+class TopicAuthor(Author, Protocol):
+    """An author that writes on topics it is given, so that texts which filters took are replaced within their topic."""
+
+    def write_on(self, topics: NDArray[np.int64], rng: np.random.Generator) -> Written:
+        """A text on each topic, in order; topics are indices into `Released.topics`, shape (texts,)."""
 
 
 class Writer(Protocol):

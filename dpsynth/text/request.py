@@ -80,12 +80,9 @@ class Request(BaseModel):
             given["structure"] = structure_from(form)
         if "structure" in given and "structure" not in {field.name for field in fields(made)}:
             raise ParameterError(f"{self.method} cannot hold a text to a form.", "Use private-prediction or dpsgd.")
-        steps = ()
-        if self.filters:
-            from dpsynth.text.filters import filters_from
+        from dpsynth.text.filters import filters_from
 
-            steps = filters_from(self.filters)
-        return TextGenerator(writer=made(**given), topic=self.topic, filters=steps)
+        return TextGenerator(writer=made(**given), topic=self.topic, filters=filters_from(self.filters))
 
 
 def settings_of(made: type[Any], words: Mapping[str, str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from dpsynth.core.noise import SystemNoise, unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.text import METHODS, writer
 from dpsynth.text.corpus import Corpus
-from dpsynth.text.protocol import Released, Task
+from dpsynth.text.protocol import Released, Task, TopicAuthor
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = tuple("fee bank charged late after payment nobody answered question about loan account".split())  # noqa: SIM905
@@ -222,6 +222,16 @@ class WriterConformance:
         else:
             author.write(count, np.random.default_rng(3))
         assert json.dumps(author.describe()) == json.dumps(before)
+
+    def test_texts_are_written_on_the_topics_asked_for_where_an_author_can(self):
+        _, author = self.run()
+        if not isinstance(author, TopicAuthor):
+            assert not hasattr(author, "write_on")
+            return
+        for topics in (np.array([1, 0, 1], dtype=np.int64), np.zeros(0, dtype=np.int64)):
+            written = author.write_on(topics, np.random.default_rng(4))
+            assert len(written.texts) == len(topics)
+            assert np.array_equal(written.topics, topics)
 
     def test_writes_as_many_as_asked_each_with_its_topic(self):
         _, author = self.run()

@@ -17,6 +17,8 @@ from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dpsynth.core.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def rehearsed(filters: Iterable[Filter]) -> None:
         ParameterError: a filter raised, or judged another number of texts than it was shown.
     """
     for step in filters:
-        if step.keep(REHEARSAL, ()).shape != (len(REHEARSAL),):
+        if np.shape(step.keep(REHEARSAL, ())) != (len(REHEARSAL),):
             raise ParameterError(
                 f"The filter {step.name!r} judged another number of texts than it was shown.",
                 "Return one answer for each text.",

@@ -102,8 +102,11 @@ class FineTuned:
 
     def write(self, count: int, rng: np.random.Generator) -> Written:
         """`count` texts, topics drawn by their released shares."""
-        topics = rng.choice(len(self.topics), size=count, p=self.shares).astype(np.int64)
-        if not count:
+        return self.write_on(rng.choice(len(self.topics), size=count, p=self.shares).astype(np.int64), rng)
+
+    def write_on(self, topics: NDArray[np.int64], rng: np.random.Generator) -> Written:
+        """A text on each topic."""
+        if not len(topics):
             return Written(texts=(), topics=topics)
         given = prompts(self.base, self.topics)
         texts = generate(

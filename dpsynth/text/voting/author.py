@@ -50,14 +50,18 @@ class EvolvedAuthor:
     def write(self, count: int, rng: np.random.Generator) -> Written:
         """`count` variations, topics in their released shares."""
         topics = rng.choice(len(self.released.shares), size=count, p=self.released.shares)
-        parents = np.zeros(count, dtype=np.int64)
+        return self.write_on(topics.astype(np.int64), rng)
+
+    def write_on(self, topics: NDArray[np.int64], rng: np.random.Generator) -> Written:
+        """A variation on each topic."""
+        parents = np.zeros(len(topics), dtype=np.int64)
         for topic in np.unique(topics).tolist():
             own, at = np.flatnonzero(self.population.topics == topic), np.flatnonzero(topics == topic)
             parents[at] = own[rng.permutation(drawn(self.weight[own], len(at), rng))]
         texts = [self.population.texts[i] for i in parents.tolist()]
         words = [self.released.topics[t] for t in topics.tolist()]
         made = self.source.vary(texts, words, self.degree, rng)
-        return Written(texts=tuple(made), topics=topics.astype(np.int64))
+        return Written(texts=tuple(made), topics=topics)
 
     def describe(self) -> dict[str, Any]:
         """Settings, sizes, and what noise hid."""
