@@ -63,11 +63,17 @@ def private_records() -> pa.Table:
     return pa.table({"text": pa.array(texts.keys(), pa.string()), "topic": pa.array(texts.values(), pa.string())})
 
 
-def public_texts() -> tuple[str, ...]:
-    """Paragraphs from other packages, none of which is part of a private record."""
-    private = private_records().column("text").to_pylist()
-    sentences = {sentence for text in private for sentence in text.split(". ")}
-    return tuple(text for text in documents(PUBLIC) if sentences.isdisjoint(text.split(". ")))
+def public_texts(packages: tuple[str, ...] = PUBLIC) -> tuple[str, ...]:
+    """Paragraphs from other packages without those that share a whole sentence with a private record.
+
+    Some do, since packages copy each other's words; the embedded models learn those too (about one paragraph in sixty).
+    """
+    private = {sentence for text in private_records().column("text").to_pylist() for sentence in _sentences(text)}
+    return tuple(text for text in documents(packages) if private.isdisjoint(_sentences(text)))
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence.rstrip(".:") for sentence in text.split(". ")]
 
 
 def _cut(text: str) -> str:

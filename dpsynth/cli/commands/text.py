@@ -18,6 +18,7 @@ from dpsynth.cli.commands.options import (
     WorkspaceDir,
     to_copy,
 )
+from dpsynth.cli.commands.text_pretrain import pretrain
 from dpsynth.cli.commands.words import budget_fields, promise
 
 if TYPE_CHECKING:
@@ -244,6 +245,7 @@ def add_to(app: typer.Typer) -> None:
     group.callback()(_text)
     group.command()(synthesize)
     group.command()(plan)
+    group.command()(pretrain)
     app.add_typer(group, name="text")
 
 

@@ -21,10 +21,11 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpsynth.core.errors import ModelError
 from dpsynth.core.progress import Progress, silent
@@ -72,15 +73,42 @@ def ensured(name: str, *, progress: Progress = silent) -> Path:
     if place.is_dir():
         return place
     recipe, packages = RECIPES[name]
+    train_into(place, documents(packages), recipe, progress=progress)
+    return place
+
+
+def train_into(place: Path, texts: Sequence[str], recipe: Recipe, *, progress: Progress = silent) -> None:
+    """Train, and only then make the folder; nothing is left of a run that was stopped.
+
+    Args:
+        place: a folder that is not there yet.
+        texts: public.
+        recipe: of the model.
+        progress: receives steps and tokens per second.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
-        pretrain(documents(packages), recipe, beside, progress=progress)
+        pretrain(texts, recipe, beside, progress=progress)
         beside.chmod(0o755)
         _take_place(beside, place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return place
+
+
+def trained(place: Path) -> dict[str, Any]:
+    """What training wrote about the model in a folder, and the folder.
+
+    Raises:
+        ModelError: it says nothing that can be read.
+    """
+    try:
+        told: dict[str, Any] = json.loads((place / "pretraining.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(
+            f"The model in {place} lacks a readable pretraining.json.", "Delete the folder; it is trained again."
+        ) from None
+    return {"folder": str(place), **told}
 
 
 def tiny(name: str = "tiny", *, device: str = "auto", progress: Progress = silent) -> HFBackend:
@@ -93,7 +121,7 @@ def tiny(name: str = "tiny", *, device: str = "auto", progress: Progress = silen
 
     place = ensured(name, progress=progress)
     model = HFBackend.load(place, device=device)
-    if model.fingerprint != json.loads((place / "pretraining.json").read_text("utf-8"))["fingerprint"]:
+    if model.fingerprint != trained(place).get("fingerprint"):
         raise ModelError(
             f"The model in {place} is not the one that was written there.", "Delete the folder; it is trained again."
         )
