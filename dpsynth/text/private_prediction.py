@@ -100,7 +100,7 @@ class PrivatePrediction:
         aggregator: "difference-clip", or "mean-clip" for large bins.
         sparse: threshold and sigma of the test against the public model, of mean-clip alone; texts may then have
             `longest` tokens, of which `tokens` are private.
-        longest: most tokens of a text under `sparse`.
+        longest: most tokens of a text under `sparse` or under a form, whose forced tokens cost nothing.
         experts: "context" puts each record into a prompt of its own, "copy" mixes a cache of its tokens with the public
             model; "auto" copies for models that are too weak for a prompt.
         prompt: template around a record, with {text} and {topic}.
@@ -150,8 +150,11 @@ class PrivatePrediction:
                 "The test against the public model goes with mean-clip: difference-clip says public text for free.",
                 'Set aggregator="mean-clip", or leave `sparse` out.',
             )
-        if self.longest is not None and (self.sparse is None or self.longest < self.tokens):
-            raise ParameterError("`longest` is of texts under `sparse`, and at least `tokens`.", "Set `tokens` alone.")
+        free = self.sparse is not None or self.structure is not None
+        if self.longest is not None and (not free or self.longest < self.tokens):
+            raise ParameterError(
+                "`longest` is of texts under `sparse` or a form, and at least `tokens`.", "Set `tokens` alone."
+            )
 
     @property
     def bracket(self) -> tuple[float, float]:
@@ -233,7 +236,8 @@ class PrivatePrediction:
 
     def public_texts(self, count: int, rng: np.random.Generator) -> list[str]:
         """Texts of empty bins."""
-        quiet = replace(self, aggregator="difference-clip", sparse=None, longest=None)
+        longest = None if self.structure is None else self.longest
+        quiet = replace(self, aggregator="difference-clip", sparse=None, longest=longest)
         engine = quiet._engine(SettledPrediction(events=(), clip=Decimal(1), batch_size=1), ("",))
         noise = _Public(rng)
         texts: list[Spoken] = []

@@ -53,7 +53,7 @@ class Engine:
         temperature: tau.
         top_k, margin: of the candidates.
         tokens: private tokens of a text at most.
-        longest: tokens of a text at most; more than `tokens` only with a sparse vector test.
+        longest: tokens of a text at most; more than `tokens` only with a sparse vector test or a form.
         sequences: texts of a bin.
         length: tokens that a record is cut to.
         structure: form of each text.
@@ -161,21 +161,26 @@ class _Lane:
             self.open = False
             return token
         self.tokens.append(token)
-        if self._left == 0 or len(self.tokens) == self._engine.longest:
+        if self._form is not None:
+            self._form.advance(token)
+        paid = self._left == 0 and (self._form is None or self._form.allowed().sum() > 1)
+        if paid or len(self.tokens) == self._engine.longest:
             self.open = False
             return token
         self._experts.append(token)
-        if self._form is not None:
-            self._form.advance(token)
         return token
 
     def _draw(self, public: NDArray[np.float64]) -> int:
+        """A token; one that the form and the public model leave no choice about is no draw and costs nothing."""
         engine = self._engine
-        allowed = candidates(public, engine.top_k, engine.margin)
-        if self._form is not None:
+        if self._form is None:
+            allowed = candidates(public, engine.top_k, engine.margin)
+        else:
             form = self._form.allowed()
-            both = allowed[form[allowed]]
-            allowed = both if len(both) else np.flatnonzero(form)
+            best = candidates(np.where(form, public, -np.inf), engine.top_k, engine.margin)
+            allowed = best[form[best]]
+        if len(allowed) == 1:
+            return int(allowed[0])
         score = engine.aggregator.public_part(public)
         total = np.zeros(len(public), dtype=np.int64)
         for rows in self._experts.rows(public):
