@@ -45,6 +45,7 @@ class Counting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordAuthor:
     counts: NDArray[np.float64]
+    words: tuple[str, ...]
     released: Released
     events: tuple[Event, ...]
     length: int
@@ -55,17 +56,18 @@ class WordAuthor:
         texts = []
         for topic in topics.tolist():
             shares = np.maximum(self.counts[topic], 0.0) + 1e-9
-            texts.append(" ".join(rng.choice(WORDS, size=self.length, p=shares / shares.sum())))
+            texts.append(" ".join(rng.choice(self.words, size=self.length, p=shares / shares.sum())))
         return Written(texts=tuple(texts), topics=topics.astype(np.int64))
 
     def describe(self) -> dict[str, Any]:
-        return {"words": len(WORDS)}
+        return {"words": len(self.words)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordCounts:
     name: ClassVar[str] = "word-counts"
     length: int = 12
+    words: tuple[str, ...] = WORDS
 
     @property
     def bracket(self) -> tuple[float, float]:
@@ -82,18 +84,20 @@ class WordCounts:
         self, corpus: Any, task: Task, settled: Counting, released: Released, *, noise: Any, progress: Any,
         checkpoints: Any = None,
     ) -> WordAuthor:  # fmt: skip
-        counts = np.zeros((len(released.topics), len(WORDS)), dtype=np.int64)
-        number = {word: at for at, word in enumerate(WORDS)}
+        counts = np.zeros((len(released.topics), len(self.words)), dtype=np.int64)
+        number = {word: at for at, word in enumerate(self.words)}
         for text, topic in zip(corpus.texts, corpus.topics.tolist(), strict=True):
             known = dict.fromkeys(word for word in re.findall(r"[a-z]+", text.lower()) if word in number)
             for word in list(known)[:MOST]:
                 counts[topic, number[word]] += 1
         noisy, event = discrete_gaussian(counts, sigma=settled.sigma, noise=noise, l2_sensitivity=settled.sensitivity)
         progress("count words", 1, 1)
-        return WordAuthor(counts=noisy.astype(float), released=released, events=(event,), length=self.length)
+        return WordAuthor(
+            counts=noisy.astype(float), words=self.words, released=released, events=(event,), length=self.length
+        )
 
     def public_texts(self, count: int, rng: np.random.Generator) -> list[str]:
-        return [" ".join(rng.choice(WORDS, size=40)) for _ in range(count)]
+        return [" ".join(rng.choice(self.words, size=40)) for _ in range(count)]
 
     def describe(self) -> Mapping[str, Any]:
-        return {"model": "words", "fingerprint": hashlib.sha256(" ".join(WORDS).encode()).hexdigest()}
+        return {"model": "words", "fingerprint": hashlib.sha256(" ".join(self.words).encode()).hexdigest()}
