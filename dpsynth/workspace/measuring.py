@@ -3,7 +3,10 @@
 Rows come through the draft, whose door asks the ledger; figures go back to it, to be bound and recorded. Columns beside
 a text are attacked and measured as a table, the text as texts, and the worse verdict counts.
 
-Not guaranteed: anything about how a text and its row belong together; no attack here looks at both at once.
+Few columns identify nobody by themselves, and attacks on them have no power. So where fewer than `ALONE` stand beside a
+text, the attacks on tables look at whole rows: columns and the text's coordinates (`attacks.text.coordinates`).
+
+Not guaranteed: that a leak of the columns alone shows where they are few.
 """
 
 from __future__ import annotations
@@ -23,11 +26,17 @@ from dpsynth.workspace.layout import read_json
 from dpsynth.workspace.resampling import comparable, condition
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attacks import AttackReport, TextCanaries
     from dpsynth.data.table import Table
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.release.policy import Policy
     from dpsynth.workspace.draft import Draft
+
+
+ALONE = 8
+"""Columns from which they are attacked by themselves; the tables that our attacks were tried on have nine and more."""
 
 
 def attacked(draft: Draft, suite: str, policy: Policy, *, seed: int, progress: Progress) -> AttackReport:
@@ -49,11 +58,18 @@ def _attacked_table(
 
     source = draft._source
     sides = comparable(draft, draft._fitted_rows(), source.parts.holdout)
+    text = draft.document.text
+    whole = text is not None and len(draft.document.tabular) < ALONE
+    names = (*source.schema.modelled, *((text.column,) if text is not None and whole else ()))
+
+    def shown(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame if text is None or not whole else _with_coordinates(frame, text.column)
+
     return attacks.run(
         suite,
-        release=draft._rows_frame(),
-        members=None if sides is None else draft._people(sides[0]),
-        nonmembers=None if sides is None else draft._people(sides[1]),
+        release=shown(draft._rows_frame(names)),
+        members=None if sides is None else shown(draft._people(sides[0], names)),
+        nonmembers=None if sides is None else shown(draft._people(sides[1], names)),
         roles=attacks.Roles(
             sensitive=source.schema.sensitive,
             quasi_identifiers=source.schema.quasi_identifiers,
@@ -65,6 +81,17 @@ def _attacked_table(
         seed=seed,
         progress=progress,
     )
+
+
+def _with_coordinates(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The text's coordinates in place of the text."""
+    from attacks.text.coordinates import coordinates
+
+    points = coordinates(["" if text is None else text for text in frame[column].tolist()])
+    made = frame.drop(columns=column)
+    for at in range(points.shape[1]):
+        made[f"{column}: coordinate {at + 1}"] = points[:, at]
+    return made
 
 
 def _attacked_texts(draft: Draft, column: str, policy: Policy, *, seed: int, progress: Progress) -> AttackReport:
