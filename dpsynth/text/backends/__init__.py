@@ -35,6 +35,14 @@ def load(
     """
     if name == "ngram":
         return _ngram()
+    if name.startswith("llama.cpp:"):
+        from dpsynth.text.backends.llama_cpp import LlamaCppBackend
+
+        return LlamaCppBackend.load(name.removeprefix("llama.cpp:"))
+    if name.startswith("vllm:"):
+        from dpsynth.text.backends.vllm import VLLMBackend
+
+        return VLLMBackend.load(name.removeprefix("vllm:"), local_files_only=local_files_only)
     if name in ("tiny", "tiny-quick"):
         from dpsynth.text.backends.tiny import tiny
 

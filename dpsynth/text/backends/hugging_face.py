@@ -11,8 +11,7 @@ as a whole clip of private prediction, and the proof has no room for it.
 The begin token (BOS), where a model has one, stands before every prompt and is not counted in `width`. Texts cannot
 smuggle special tokens in: "<|endoftext|>" inside a text is spelled with ordinary ones.
 
-Not guaranteed: independence of rows to the last bit on a GPU, where it was not measured; that all text has an encoding
-with tokenizers that know neither bytes nor an unknown token.
+Not guaranteed: independence of rows to the last bit on a GPU, where it was not measured.
 """
 
 from __future__ import annotations
@@ -22,20 +21,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, final
 
-from dpsynth.core.errors import ModelError, ParameterError
+from dpsynth.core.errors import ParameterError
 from dpsynth.sgd.device import check_precision
 from dpsynth.sgd.device import device as device_of
 from dpsynth.text.backends.cached_decoding import CachedDecoding, Forward
 from dpsynth.text.backends.model_folder import fingerprint_of, folder_of, read_network, read_tokenizer
-from dpsynth.text.backends.prompts import checked_prompts
+from dpsynth.text.backends.plain_tokenizer import (
+    begin_of,
+    end_of,
+    plain_tokenizer,
+    shared_vocabulary,
+    text_of,
+    tokens_of,
+)
+from dpsynth.text.backends.prompts import checked_prompts, with_begin
 from dpsynth.text.backends.protocol import Tokens
 from dpsynth.text.backends.spelling import tokenizer_spelling
 
 SMALL = 20_000_000
 """Parameters up to which a block of many rows costs a CPU little more than one of few."""
-
-LEAST_COVERED = 0.75
-"""Models round their vocabulary up, by some percent; a tokenizer that covers less belongs to another model."""
 
 
 @final
@@ -122,23 +126,16 @@ class HFBackend:
         """
         network = _ready(network, device_of(device))
         size = int(network.get_output_embeddings().weight.shape[0])
-        encoder = _as_plain_text(tokenizer)
-        vocabulary = _vocabulary(encoder, size)
-        end = tokenizer.eos_token_id if end_token is None else tokenizer.convert_tokens_to_ids(end_token)
-        if end is None or not 0 <= end < vocabulary:
-            raise ModelError(
-                "The tokenizer names no token that ends a text, or one that the model does not have.",
-                "Name one with end_token=..., or set eos_token in tokenizer_config.json.",
-            )
-        begin = tokenizer.bos_token_id
+        encoder = plain_tokenizer(tokenizer)
+        vocabulary = shared_vocabulary(encoder, size)
         small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
         return cls(
             name=name,
             module=network,
             tokenizer=encoder,
             vocabulary=vocabulary,
-            begin=begin if begin is not None and 0 <= begin < vocabulary else None,
-            end=end,
+            begin=begin_of(tokenizer, vocabulary),
+            end=end_of(tokenizer, vocabulary, end_token),
             context=_context(network) - 1,
             fingerprint=fingerprint_of(network, encoder),
             forward=Forward(network=network, block=block or (64 if small else 8), vocabulary=vocabulary),
@@ -163,24 +160,17 @@ class HFBackend:
         )
 
     def tokens(self, text: str) -> Tokens:
-        """Ids of a text, no special token among them; a lone surrogate becomes a question mark."""
-        import numpy as np
-
-        clean = text.encode("utf-8", "replace").decode("utf-8")
-        return np.array(self.tokenizer.encode(clean, add_special_tokens=False).ids, dtype=np.int64)
+        """Ids of a text, no special token among them."""
+        return tokens_of(self.tokenizer, text)
 
     def text(self, tokens: Sequence[int] | Tokens) -> str:
         """The text of ids, special tokens left out."""
-        return str(self.tokenizer.decode([int(token) for token in tokens], skip_special_tokens=True))
+        return text_of(self.tokenizer, tokens)
 
     def start(self, prompts: Sequence[Tokens], *, width: int, room: int) -> CachedDecoding:
         """Rows that begin with these prompts."""
-        checked = checked_prompts(self, prompts, width, room)
+        whole = with_begin(self, checked_prompts(self, prompts, width, room))
         lead = self.end if self.begin is None else self.begin
-        whole = [
-            [lead, *prompt.tolist()] if self.begin is not None or not len(prompt) else prompt.tolist()
-            for prompt in checked
-        ]
         return CachedDecoding.start(self.forward, whole, width=width + 1, null=lead, room=room)
 
 
@@ -191,42 +181,6 @@ def _ready(network: Any, device: Any) -> Any:
     if made.config._attn_implementation != "eager":
         made.set_attn_implementation("eager")
     return made
-
-
-def _as_plain_text(tokenizer: Any) -> Any:
-    """A copy of the Rust tokenizer that neither cuts nor pads, and to which special tokens in a text are text."""
-    from tokenizers import Tokenizer
-
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise ModelError(
-            "This tokenizer has no tokenizer.json form, so what it does cannot be recorded.",
-            "Use a model with a fast tokenizer.",
-        )
-    copy = Tokenizer.from_str(backend.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    copy.encode_special_tokens = True
-    return copy
-
-
-def _vocabulary(encoder: Any, size: int) -> int:
-    """How many ids tokenizer and model share.
-
-    Raises:
-        ModelError: they do not belong together.
-    """
-    special = {at for at, token in encoder.get_added_tokens_decoder().items() if token.special}
-    plain = [at for at in encoder.get_vocab(with_added_tokens=True).values() if at not in special]
-    highest = max(plain, default=-1)
-    everything: int = max([highest, *(at for at in special if at < size)]) + 1
-    if highest >= size or everything < LEAST_COVERED * size:
-        raise ModelError(
-            f"The tokenizer's {highest + 1} ids do not match the {size} of the model's vocabulary, so it would be "
-            "fed or read as other words.",
-            "Put the tokenizer that the model was trained with into its folder.",
-        )
-    return everything
 
 
 def _context(network: Any) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,21 @@ def fingerprint_of(network: Any, encoder: Any) -> str:
     config = {name: value for name, value in config.items() if name not in _NOT_THE_MODEL}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     digest.update(encoder.to_str().encode())
+    return digest.hexdigest()
+
+
+def fingerprint_of_files(paths: Sequence[Path], encoder: Any | None = None) -> str:
+    """SHA-256 (hex) over the names and bytes of files, for engines that keep weights to themselves.
+
+    Args:
+        paths: weights and configuration.
+        encoder: a `tokenizers.Tokenizer`, if it is not in one of the files.
+    """
+    digest = hashlib.sha256(b"dpsynth.files/1")
+    for path in sorted(paths, key=lambda path: path.name):
+        with path.open("rb") as file:
+            digest.update(f"\0{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    digest.update(b"" if encoder is None else encoder.to_str().encode())
     return digest.hexdigest()
 
 

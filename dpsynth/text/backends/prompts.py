@@ -6,12 +6,25 @@ Not guaranteed: that a prompt makes sense to the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.text.backends.protocol import LanguageModel, Tokens
+
+
+class Begun(Protocol):
+    """A model that may have a begin token."""
+
+    @property
+    def begin(self) -> int | None:
+        """Stands before every prompt."""
+
+    @property
+    def end(self) -> int:
+        """Ends a text."""
 
 
 def checked_prompts(model: LanguageModel, prompts: Sequence[Tokens], width: int, room: int) -> list[Tokens]:
@@ -37,6 +50,13 @@ def checked_prompts(model: LanguageModel, prompts: Sequence[Tokens], width: int,
             )
         _check_ids(prompt, model.vocabulary)
     return made
+
+
+def with_begin(model: Begun, prompts: Sequence[Tokens]) -> list[list[int]]:
+    """What a model really reads: its begin token before each prompt, or its end for an empty one if it has no such."""
+    if model.begin is not None:
+        return [[model.begin, *prompt.tolist()] for prompt in prompts]
+    return [prompt.tolist() or [model.end] for prompt in prompts]
 
 
 def checked_tokens(tokens: Tokens, rows: int, vocabulary: int) -> NDArray[np.int64]:
