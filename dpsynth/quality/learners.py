@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError
 from dpsynth.quality.coding import Kind
 from dpsynth.quality.features import Features, Floats
+from dpsynth.quality.words import Words
 
 Predict = Callable[[pd.DataFrame], Floats]
 
@@ -75,9 +76,10 @@ def _spread(model: Any, shares: Floats, classes: int) -> Floats:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boosting:
-    """Histogram gradient boosting."""
+    """Histogram gradient boosting; reads the columns `texts`, if any, by 50 directions of their TF-IDF."""
 
     name: str = "boosting"
+    texts: tuple[str, ...] = ()
 
     def fit(
         self, frame: pd.DataFrame, y: NDArray[Any], *, kinds: Mapping[str, Kind], classes: int | None, seed: int
@@ -86,28 +88,38 @@ class Boosting:
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         features = Features.of(frame, kinds)
-        x = features.encode(frame, table="training")
-        options: dict[str, Any] = {"categorical_features": features.mask(), "random_state": seed, "max_iter": 100}
+        words = Words.of(frame, self.texts, seed=seed, dense=True) if self.texts else None
+
+        def coded(rows: pd.DataFrame, table: str) -> Floats:
+            found = features.encode(rows, table=table)
+            return found if words is None else np.hstack([found, words.dense(rows)])
+
+        x = coded(frame, "training")
+        mask = np.arange(x.shape[1]) < len(kinds)
+        mask[: len(kinds)] = features.mask()
+        options: dict[str, Any] = {"categorical_features": mask, "random_state": seed, "max_iter": 100}
         if classes is None:
             numbers = HistGradientBoostingRegressor(**options).fit(x, y)
-            return lambda test: np.asarray(numbers.predict(features.encode(test, table="test")))
+            return lambda test: np.asarray(numbers.predict(coded(test, "test")))
         seen = np.bincount(y)
         rare = seen.min(initial=2, where=seen > 0) < 2  # cannot be stratified for early stopping
         model = HistGradientBoostingClassifier(early_stopping=False if rare else "auto", **options).fit(x, y)
-        return lambda test: _spread(model, model.predict_proba(features.encode(test, table="test")), classes)
+        return lambda test: _spread(model, model.predict_proba(coded(test, "test")), classes)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """Logistic regression, or ridge regression for numbers."""
+    """Logistic regression, or ridge regression for numbers; reads the columns `texts`, if any, by their TF-IDF."""
 
     name: str = "linear"
+    texts: tuple[str, ...] = ()
 
     def fit(
         self, frame: pd.DataFrame, y: NDArray[Any], *, kinds: Mapping[str, Kind], classes: int | None, seed: int
     ) -> Predict:
         """See `Learner`."""
+        from scipy.sparse import hstack
         from sklearn.linear_model import LogisticRegression, Ridge
 
         features = Features.of(frame, kinds)
@@ -120,10 +132,13 @@ class Linear:
         scale = numeric, middle, np.where(width > 0, width, 1.0)
         sizes = [0 if number else len(features.categories[name]) for name, number in zip(kinds, numeric, strict=True)]
 
-        def ready(rows: pd.DataFrame, table: str) -> Any:
-            return _one_hot(features.encode(rows, table=table), scale, sizes)
+        words = Words.of(frame, self.texts, seed=seed) if self.texts else None
 
-        x = _one_hot(coded, scale, sizes)
+        def ready(rows: pd.DataFrame, table: str) -> Any:
+            found = _one_hot(features.encode(rows, table=table), scale, sizes)
+            return found if words is None else hstack([found, words.sparse(rows)], format="csr")
+
+        x = ready(frame, "training")
         if classes is None:
             level, spread = float(y.mean()), float(y.std()) or 1.0
             ridge = Ridge(alpha=1.0, solver="lsqr", random_state=seed).fit(x, (y - level) / spread)
