@@ -19,16 +19,19 @@ True
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.progress import Progress, silent
+from dpsynth.quality.ablation.study import ablate
 from dpsynth.quality.anchors import Anchors
 from dpsynth.quality.coding import Coded, code_tables
 from dpsynth.quality.constraints import violation_metric
+from dpsynth.quality.drift.later import LaterDistances, with_halves
+from dpsynth.quality.drift.time import split_by_time
 from dpsynth.quality.fidelity import column_figures, histograms, pair_figures
 from dpsynth.quality.marginals import NORMAL_ROWS
 from dpsynth.quality.report import QualityReport, Resolution, Rows, Utility, worst_first
@@ -37,6 +40,7 @@ from dpsynth.quality.tails import resolution_limit, tail_figures, tallies
 from dpsynth.quality.utility import train_synthetic_test_real
 
 if TYPE_CHECKING:
+    from dpsynth.quality.ablation.document import Ablation
     from dpsynth.quality.comparators.score import Comparators
 
 
@@ -63,6 +67,8 @@ def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
         )
     if min(len(frames["real"]), len(frames["synthetic"])) < NORMAL_ROWS:
         out.append(f"A table has fewer than {NORMAL_ROWS} rows: intervals are distribution-free (McDiarmid), wide.")
+    if len(frames.get("later", frames["holdout"])) < NORMAL_ROWS <= len(frames["holdout"]):
+        out.append(f"There are fewer than {NORMAL_ROWS} later rows: figures of the later time can show little.")
     for i, name in enumerate(coded.columns):
         empty = [t for t in frames if bool((coded.tables[t][i] == coded.sizes[i] - 1).all())]
         if empty:
@@ -80,6 +86,10 @@ def evaluate(
     sigma: float | None = None,
     comparators: Comparators | None = None,
     people: People | None = None,
+    later: pd.DataFrame | None = None,
+    time_column: str | None = None,
+    since: str | float | None = None,
+    ablation: bool | Mapping[str, Any] = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> QualityReport:
@@ -97,8 +107,14 @@ def evaluate(
             data only (`dpsynth.quality.comparators`).
         people: whose rows, in which order, if the tables hold whole people: they then have those columns, which count
             in figures of people alone (`dpsynth.quality.sequences`).
+        later: real rows of a later time, unseen: every figure of utility is given for them too, and drift (group
+            `time`).
+        time_column: says when a row is of; without `later`, real rows are cut by it (`drift.split_by_time`).
+        since: the first moment that is later; without it the last quarter of the holdout is.
+        ablation: whether to train on mixes of real and synthetic rows as well; or options of `ablation.ablate`. Takes
+            most of a minute on Adult, and needs a target.
         seed: of halves, permutation and bootstrap; the report is reproducible from it.
-        progress: receives the steps `fidelity` and `utility`.
+        progress: receives the steps `fidelity`, `utility` and `ablation`.
 
     Returns:
         the report; metrics, columns and pairs are worst first.
@@ -106,23 +122,37 @@ def evaluate(
     Raises:
         SchemaError: the tables have different columns, or the target is none of them.
         DataError: a table is empty, a column cannot be read as its kind, or the target has one class.
-        ParameterError: sigma is negative or not finite.
+        ParameterError: sigma is negative or not finite; an ablation without a target; both `later` and `since`.
     """
     if sigma is not None and not (np.isfinite(sigma) and sigma >= 0):
         raise ParameterError("Expected sigma >= 0 and finite.", "Give the noise's standard deviation in rows.")
-    whole = {"real": real, "synthetic": synthetic, "holdout": holdout}
+    if ablation is not False and target is None:
+        raise ParameterError("An ablation trains models to predict a column.", "Name it as target.")
+    if since is not None and (later is not None or time_column is None):
+        raise ParameterError("A moment to cut at needs the time column, and no table of later rows.")
+    notes: tuple[str, ...] = ()
+    if time_column is not None and later is None:
+        cut = split_by_time(real, holdout, column=time_column, since=since)
+        real, holdout, later, notes = cut.real, cut.holdout, cut.later, cut.warnings
+    whole = {"real": real, "synthetic": synthetic, "holdout": holdout} | ({} if later is None else {"later": later})
     frames = whole if people is None else {name: without_people(frame, people) for name, frame in whole.items()}
     declared = {str(name): str(spec.kind) for name, spec in schema.columns.items()} if schema else None
     rng = np.random.Generator(np.random.PCG64(seed))
     plain = code_tables(frames, declared=declared)
     if target is not None and target not in plain.columns:
         raise SchemaError(f"Target {target!r} is not a column.", f"Choose one of {list(plain.columns)}.")
+    if time_column is not None and time_column not in plain.columns:
+        raise SchemaError(f"Time column {time_column!r} is not a column.", f"Choose one of {list(plain.columns)}.")
     if len(plain.columns) < 2:
         raise SchemaError("Quality needs at least two columns.", "Evaluate a table with two columns or more.")
     anchors = Anchors.draw(
         real=len(real), synthetic=len(synthetic), holdout=len(holdout), columns=len(plain.columns), rng=rng
     )
     coded = anchors.coded(plain)
+    drift = None
+    if later is not None:
+        coded = with_halves(coded, np.random.Generator(np.random.PCG64([seed, 1])))
+        drift = LaterDistances(coded, time=time_column)
     limit = 0.0 if sigma is None else resolution_limit(sigma)
     alone, together = tallies(limit), tallies(limit)
     counts = histograms(coded, anchors.redraws)
@@ -130,7 +160,7 @@ def evaluate(
     for tally in alone.values():
         for real_counts, other_counts in zip(counts[tally.real], counts[tally.other], strict=True):
             tally.add_counts(real_counts, other_counts)
-    looks = [tally.add for tally in together.values()]
+    looks = [tally.add for tally in together.values()] + ([] if drift is None else [drift.add])
     pairs, more = pair_figures(coded, anchors.redraws, looks, progress)
     metrics += more
     bands = []
@@ -139,7 +169,9 @@ def evaluate(
         bands.append(found)
         metrics += more
     metrics += violation_metric(schema, synthetic, holdout)
+    metrics += [] if drift is None else drift.metrics()
     utility: Utility | None = None
+    mixed: Ablation | None = None
     if target is not None:
         ordered = {t: f.rename(columns=str)[list(plain.columns)] for t, f in frames.items()}
         kinds = dict(zip(plain.columns, plain.kinds, strict=True))
@@ -147,11 +179,19 @@ def evaluate(
             ordered, kinds=kinds, target=target, rng=rng, comparators=comparators, progress=progress
         )
         metrics += scores
+        if ablation is not False:
+            options = {} if ablation is True else dict(ablation)
+            mixed = ablate(**ordered, target=target, kinds=kinds, seed=seed, progress=progress, **options)
     if people is not None:
         metrics += sequence_metrics(whole, people, rng=np.random.Generator(np.random.PCG64(seed)))
     return QualityReport(
         schema=QualityReport.SCHEMA,
-        rows=Rows(real=len(real), synthetic=len(synthetic), holdout=len(holdout)),
+        rows=Rows(
+            real=len(real),
+            synthetic=len(synthetic),
+            holdout=len(holdout),
+            later=None if later is None else len(later),
+        ),
         metrics=worst_first(metrics),
         columns=tuple(columns),
         pairs=tuple(pairs),
@@ -160,6 +200,7 @@ def evaluate(
         tails1=tuple(bands[1]),
         resolution=None if sigma is None else Resolution(sigma=sigma, rows=limit),
         utility=utility,
-        warnings=tuple(_warnings(frames, plain)),
+        ablation=mixed,
+        warnings=(*_warnings(frames, plain), *notes),
         seed=seed,
     )

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dpsynth.core.errors import DataError
+from dpsynth.quality.ablation.document import Ablation
 
 MAX_BYTES = 16 << 20
 Confidentiality = Literal["internal", "bucketed"]
@@ -194,6 +195,7 @@ class Rows(_Document):
     real: int
     synthetic: int
     holdout: int
+    later: int | None = None
     confidentiality: Literal["internal"] = "internal"
 
 
@@ -225,6 +227,7 @@ class QualityReport(_Document):
     text: TextSettings | None = None
     tails1: tuple[Band, ...] = ()
     tails3: tuple[Band, ...] = ()
+    ablation: Ablation | None = None
 
     SCHEMA: ClassVar[Literal["dpsynth.quality/1"]] = "dpsynth.quality/1"
 

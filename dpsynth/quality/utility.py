@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dpsynth.core.progress import Progress, silent
 from dpsynth.quality.coding import Kind
 from dpsynth.quality.learners import LEARNERS, taught
-from dpsynth.quality.report import Comparator, Group, Metric, Utility
+from dpsynth.quality.report import Comparator, Confidentiality, Group, Metric, Utility
 from dpsynth.quality.scores import Floats, Score
 from dpsynth.quality.targets import Task, ready, scorable
 
@@ -164,6 +164,7 @@ def _metrics(
 ) -> list[Metric]:
     """The score itself, and the loss against training on real data."""
     value, reference = scored
+    shown: Confidentiality = "internal" if group == "time" else "bucketed"
     sign = 1 if better == "high" else -1
     gap = sign * (reference - value)
     bounds: dict[str, tuple[float | None, float | None]] = {
@@ -192,6 +193,7 @@ def _metrics(
             reference_low=bounds["real"][0],
             reference_high=bounds["real"][1],
             better="high" if better == "high" else "low",
+            confidentiality=shown,
         ),
         Metric(
             name=f"{name}_gap",
@@ -203,5 +205,6 @@ def _metrics(
             ci_low=bounds["gap"][0],
             ci_high=bounds["gap"][1],
             better="low",
+            confidentiality=shown,
         ),
     ]

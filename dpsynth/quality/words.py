@@ -51,7 +51,8 @@ class Words:
             return words
         found = words.sparse(frame)
         most = min(DIRECTIONS, min(found.shape) - 1)
-        svd = TruncatedSVD(n_components=max(most, 1), random_state=seed).fit(sparse.csr_matrix(found))
+        with np.errstate(invalid="ignore", divide="ignore"):  # texts that are all the same have no variance to share
+            svd = TruncatedSVD(n_components=max(most, 1), random_state=seed).fit(sparse.csr_matrix(found))
         return cls(columns=words.columns, vectorizers=words.vectorizers, directions=svd)
 
     def sparse(self, frame: pd.DataFrame) -> Any:

@@ -35,13 +35,13 @@ def standard_error(halves: Floats) -> float:
 
 
 def interval(value: float, halves: Floats) -> tuple[float, float] | None:
-    """95 % interval of one figure; None if fewer than three cuts could be scored."""
-    cuts = _cuts(halves)
-    if cuts < 3 or not np.isfinite(value):
+    """95 % interval of one figure; None if fewer than three cuts could be scored, or none of them varied."""
+    cuts, error = _cuts(halves), standard_error(halves)
+    if cuts < 3 or not np.isfinite(value) or error == 0.0:
         return None
     from scipy.stats import t
 
-    half = float(t.ppf(0.975, cuts)) * standard_error(halves)
+    half = float(t.ppf(0.975, cuts)) * error
     return value - half, value + half
 
 

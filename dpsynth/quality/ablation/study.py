@@ -180,7 +180,8 @@ def _read(
         else:
             for t, c in cells.items():
                 out[t][name] = c.array if kind == "categorical" else as_float(c, kind, table=t)
-    return {t: pd.DataFrame(columns_of) for t, columns_of in out.items()}, found
+    numbers: dict[str, Kind] = {name: "number" if kind == "date" else kind for name, kind in found.items()}
+    return {t: pd.DataFrame(columns_of) for t, columns_of in out.items()}, numbers
 
 
 class _Fits:
