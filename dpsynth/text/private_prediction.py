@@ -16,7 +16,7 @@ budget fixes C; `prediction.planner.feasible` tells what it affords for each s a
 >>> from decimal import Decimal
 >>> from accounting.relation import NeighboringRelation, PrivacyUnit
 >>> task = Task(unit=PrivacyUnit(), relation=NeighboringRelation.ADD_REMOVE, epsilon=Decimal(3), delta=Decimal("1e-6"))
->>> event, = PrivatePrediction(tokens=100, batch_size=31).settle(task, 2.2).events
+>>> event, = PrivatePrediction(tokens=100, sequences=1, batch_size=31).settle(task, 2.2).events
 >>> event.count, round(float(event.bounded_range), 3)
 (100, 0.142)
 
@@ -65,9 +65,10 @@ if TYPE_CHECKING:
     from dpsynth.sgd.checkpoint import Checkpoints
 
 WEAK = ("tiny", "ngram")
-BATCHES: tuple[tuple[float, int], ...] = ((8.0, 7), (3.0, 31), (0.0, 63))
-"""Batch size from this epsilon on, for records in the prompt; copies take `COPY_FACTOR` times as many."""
-COPY_FACTOR = 4
+BATCHES: tuple[tuple[float, int, int], ...] = ((8.0, 7, 127), (3.0, 31, 255), (0.0, 63, 511))
+"""From this epsilon on: batch size for records in prompts, where each costs a pass of the model, and for copies."""
+COPY_SEQUENCES = 4
+"""Texts of a bin of copies: four of a bin four times as large have twice the clip, for the same number of texts."""
 
 
 @final
@@ -93,7 +94,7 @@ class PrivatePrediction:
         model: public; a name, a path, or an object.
         tokens: most (private) tokens of a text, public.
         batch_size: s, about how many records a bin has; default by epsilon.
-        sequences: texts of a bin; their tokens add up.
+        sequences: texts of a bin; their tokens add up. By default 4 for copies, 1 else.
         temperature: tau of the draw.
         top_k: candidates are the k most likely tokens of the public model, and those within 2 C / s of them; None for
             all.
@@ -106,7 +107,6 @@ class PrivatePrediction:
         prompt: template around a record, with {text} and {topic}.
         without: the same request without a record.
         length: tokens that a record is cut to, public.
-        copying: lambda, part of the cache in a copy expert.
         structure: form of each text.
         bins: how many in all; default by the released number of units over s.
     """
@@ -116,7 +116,7 @@ class PrivatePrediction:
     model: str | LanguageModel = "tiny"
     tokens: int = 100
     batch_size: int | None = None
-    sequences: int = 1
+    sequences: int | None = None
     temperature: float = 1.0
     top_k: int | None = None
     aggregator: Literal["difference-clip", "mean-clip"] = "difference-clip"
@@ -126,20 +126,19 @@ class PrivatePrediction:
     prompt: str = PROMPT
     without: str = WITHOUT
     length: int = 128
-    copying: float = 0.3
     structure: Structure | None = None
     bins: int | None = None
 
     def __post_init__(self) -> None:
         for what, value in (("tokens", self.tokens), ("sequences", self.sequences), ("length", self.length)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise ParameterError(f"Expected {what}={value} >= 1: that is less than one text.")
         optional = (("batch_size", self.batch_size), ("top_k", self.top_k), ("bins", self.bins))
         for what, number in (*optional, ("longest", self.longest)):
             if number is not None and number < 1:
                 raise ParameterError(f"Expected {what}={number} >= 1.")
-        if not 0.05 <= self.temperature <= 20 or not 0 < self.copying < 1:
-            raise ParameterError("Expected 0.05 <= temperature <= 20 and 0 < copying < 1.")
+        if not 0.05 <= self.temperature <= 20:
+            raise ParameterError(f"Expected 0.05 <= temperature={self.temperature} <= 20.")
         if self.aggregator not in AGGREGATORS or self.experts not in ("auto", "context", "copy"):
             raise ParameterError(
                 f"Unknown aggregator {self.aggregator!r} or experts {self.experts!r}.",
@@ -167,7 +166,7 @@ class PrivatePrediction:
         Raises:
             ParameterError: the test against the public model alone costs more than epsilon.
         """
-        s, count = self._batch(task), self.tokens * self.sequences
+        s, count = self._batch(task), self.tokens * self._sequences()
         clip = _five_digits_down(min(budget, LARGEST_CLIP))
         tokens = PredictionTokens(
             relation=task.relation,
@@ -188,7 +187,7 @@ class PrivatePrediction:
     def check(self, task: Task, settled: Settled) -> None:
         """Refuse a clip under which a whole bin is not heard, and texts that do not fit the model's context."""
         mine = _own(settled)
-        tau, count = self.temperature, self.tokens * self.sequences
+        tau, count = self.temperature, self.tokens * self._sequences()
         refuse_idle(float(mine.clip), batch_size=mine.batch_size, tokens=count, temperature=tau)
         if task.relation is NeighboringRelation.REPLACE_ONE and self.bins is None:
             raise ParameterError(
@@ -220,13 +219,13 @@ class PrivatePrediction:
         saved = Saved(checkpoints, label=_label(self, engine.model, facts, corpus))
         spoken = saved.load()
         began, before = time.monotonic(), len(spoken)
-        for first in range(before // self.sequences, len(bins), LANES):
+        for first in range(before // engine.sequences, len(bins), LANES):
             group = slice(first, first + LANES)
             for own in engine.write(bins[group], released.topics, released.shares, streams[group]):
                 spoken += own
             saved.keep(spoken)
             new = sum(len(text.tokens) for text in spoken[before:])
-            progress("texts", len(spoken), len(bins) * self.sequences, tokens_per_second(new, began))
+            progress("texts", len(spoken), len(bins) * engine.sequences, tokens_per_second(new, began))
         return Pool(
             texts=[engine.model.text(text.tokens) for text in spoken],
             topics=[text.topic for text in spoken],
@@ -257,7 +256,7 @@ class PrivatePrediction:
             "experts": self._kind(),
             "aggregator": self.aggregator,
             "tokens": self.tokens,
-            "sequences": self.sequences,
+            "sequences": self._sequences(),
             "record_length": self.length,
             "temperature": self.temperature,
             "top_k": self.top_k,
@@ -278,11 +277,16 @@ class PrivatePrediction:
         name = self.model if isinstance(self.model, str) else self.model.name
         return "copy" if name in WEAK else "context"
 
+    def _sequences(self) -> int:
+        if self.sequences is not None:
+            return self.sequences
+        return COPY_SEQUENCES if self._kind() == "copy" else 1
+
     def _batch(self, task: Task) -> int:
         if self.batch_size is not None:
             return self.batch_size
-        usual = next(size for least, size in BATCHES if float(task.epsilon) >= least)
-        return usual * COPY_FACTOR if self._kind() == "copy" else usual
+        prompted, copied = next(sizes for least, *sizes in BATCHES if float(task.epsilon) >= least)
+        return copied if self._kind() == "copy" else prompted
 
     def _test(self, batch_size: int) -> SparseTest | None:
         if self.sparse is None:
@@ -299,7 +303,7 @@ class PrivatePrediction:
         if self.aggregator == "mean-clip":
             aggregator = MeanClip(units=units)
         else:
-            aggregator = DifferenceClip(units=units, batch_size=s, one_sided=experts.one_sided)
+            aggregator = DifferenceClip(units=units, batch_size=s, one_sided=experts.one_sided, ceiling=experts.ceiling)
         return Engine(
             model=model,
             experts=experts,
@@ -310,7 +314,7 @@ class PrivatePrediction:
             margin=2 * units / GRID / s,
             tokens=self.tokens,
             longest=longest,
-            sequences=self.sequences,
+            sequences=self._sequences(),
             length=self.length,
             structure=self.structure,
             sparse=self._test(s),
@@ -318,7 +322,7 @@ class PrivatePrediction:
 
     def _experts(self, model: LanguageModel, batch_size: int, longest: int, topics: tuple[str, ...]) -> Experts:
         if self._kind() == "copy":
-            return CopyExperts(vocabulary=model.vocabulary, share=self.copying, bigrams=0.5, gain=1.0)
+            return CopyExperts(vocabulary=model.vocabulary)
         context = ContextExperts(
             model=model,
             prompt=self.prompt,

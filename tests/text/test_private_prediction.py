@@ -19,7 +19,11 @@ from dpsynth.data.table import Table
 from dpsynth.sgd.checkpoint import Memory
 from dpsynth.text.backends.ngram import NgramBackend
 from dpsynth.text.corpus import Corpus
-from dpsynth.text.prediction.partition import partition
+from dpsynth.text.prediction.aggregators.difference_clip import DifferenceClip
+from dpsynth.text.prediction.aggregators.protocol import GRID
+from dpsynth.text.prediction.copy_experts import CopyExperts
+from dpsynth.text.prediction.drawing import Stream
+from dpsynth.text.prediction.partition import Bin, partition
 from dpsynth.text.private_prediction import PrivatePrediction
 from dpsynth.text.protocol import Released, Task
 from tests.text.prediction.toy import Toy
@@ -114,8 +118,8 @@ def test_one_record_leaves_every_other_bin_byte_identical(kind):
 
 @pytest.mark.parametrize("kind", ["copy", "context"])
 def test_isolation_holds_for_counts(kind):
-    writer = PrivatePrediction(model=ngram(), tokens=8, batch_size=6, **SETTINGS[kind])
-    assert_isolated(writer, sentences(60), 1)
+    writer = PrivatePrediction(model=ngram(), tokens=12, batch_size=6, sequences=2, **SETTINGS[kind])
+    assert_isolated(writer, sentences(60), 2)
 
 
 def test_isolation_holds_for_a_transformer(tmp_path):
@@ -155,7 +159,7 @@ def test_a_person_is_one_row_whatever_the_number_of_texts():
 
 def test_every_bin_writes_and_an_empty_one_writes_public_text():
     model = Toy(never_ends=True)
-    writer = PrivatePrediction(model=model, tokens=6, batch_size=1, experts="copy", bins=400)
+    writer = PrivatePrediction(model=model, tokens=6, batch_size=1, sequences=1, experts="copy", bins=400)
     said = spoken(writer, corpus(["aaaaaaaaaa"] * 3), released(3), clip=8.0)
     assert len(said) == 400
     public = Counter(text for text in writer.public_texts(400, np.random.default_rng(3)))
@@ -197,7 +201,14 @@ def test_events_are_what_was_settled_and_grow_with_the_budget():
 
 def test_a_sparse_run_states_both_events():
     writer = PrivatePrediction(
-        model=Toy(), tokens=7, batch_size=200, aggregator="mean-clip", sparse=(0.7, 0.3), longest=30, experts="copy"
+        model=Toy(),
+        tokens=7,
+        batch_size=200,
+        sequences=1,
+        aggregator="mean-clip",
+        sparse=(0.7, 0.3),
+        longest=30,
+        experts="copy",
     )
     test, tokens = writer.settle(TASK, 2.0).events
     assert isinstance(test, SparseVector)
@@ -209,7 +220,7 @@ def test_a_sparse_run_states_both_events():
 
 
 def test_what_is_not_heard_is_refused_with_what_would_do():
-    writer = PrivatePrediction(model=Toy(), tokens=500, batch_size=7, experts="copy")
+    writer = PrivatePrediction(model=Toy(), tokens=500, batch_size=7, sequences=1, experts="copy")
     with pytest.raises(ParameterError, match=r"Use a batch size of 34, or texts of 22 tokens"):
         writer.check(TASK, writer.settle(TASK, 0.01))
     writer.check(TASK, writer.settle(TASK, 0.05))
@@ -217,7 +228,7 @@ def test_what_is_not_heard_is_refused_with_what_would_do():
 
 def test_an_unaffordable_test_is_refused_with_the_batch_that_would_do():
     writer = PrivatePrediction(
-        model=Toy(), tokens=100, batch_size=64, aggregator="mean-clip", sparse=(0.7, 0.3), experts="copy"
+        model=Toy(), tokens=100, batch_size=64, sequences=1, aggregator="mean-clip", sparse=(0.7, 0.3), experts="copy"
     )
     with pytest.raises(ParameterError, match="batch size of 110 at least"):
         writer.settle(TASK, 1.0)
@@ -299,26 +310,34 @@ def _copy(store):
 
 
 def test_a_canary_is_not_repeated_at_a_small_epsilon():
-    """The same record is repeated word for word once the clip is idle: what stops it is the clip."""
+    """One record is not repeated by its bin; where all agree they are, so that the measure sees copies."""
     model = Toy(letters="abcdefghijklmnopqrstuvwxyz", spread=1.0, never_ends=True)
     rng = np.random.default_rng(4)
     canary = "".join(rng.permutation(list(model.letters)))  # each letter has one follower
     others = ["".join(rng.choice(list(model.letters), 26)) for _ in range(19)]
-    writer = PrivatePrediction(model=model, tokens=26, batch_size=20, bins=1, sequences=40, experts="copy", copying=0.9)
     grams = {canary[i : i + 4] for i in range(len(canary) - 3)}
+    writer = PrivatePrediction(model=model, tokens=26, batch_size=20, sequences=40, experts="copy")
+    experts = CopyExperts(vocabulary=model.vocabulary, share=0.9, bigrams=1.0, gain=1.0, top=0.99, power=1.0)
 
     def copied(clip, rows):
-        texts = [text for text, _ in spoken(writer, corpus(rows), released(20), clip=clip)]
-        return sum(text[i : i + 4] in grams for text in texts for i in range(len(text) - 3))
+        engine = replace(
+            writer._engine(writer.settle(TASK, clip), ("",)),
+            experts=experts,
+            aggregator=DifferenceClip(units=int(clip * GRID), batch_size=20, one_sided=True, ceiling=experts.ceiling),
+        )
+        bin_ = Bin(topics=(0,), rows=tuple(rows))
+        (texts,) = engine.write([bin_], ("",), np.ones(1), [Stream(unsafe_SeededNoise(1))])
+        said = [model.text(text.tokens) for text in texts]
+        return sum(text[i : i + 4] in grams for text in said for i in range(len(text) - 3))
 
     assert copied(0.5, [canary, *others]) <= 3
     assert copied(0.5, [canary]) <= 3
-    assert copied(20.0, [canary] * 20) > 50  # said by all, hardly clipped: the measure sees a copy
+    assert copied(20.0, [canary] * 20) > 50
 
 
 def test_progress_tells_texts_and_speed_alone():
     told = []
-    writer = PrivatePrediction(model=Toy(), tokens=4, batch_size=4, experts="copy")
+    writer = PrivatePrediction(model=Toy(), tokens=4, batch_size=4, sequences=1, experts="copy")
     writer.learn(
         corpus(sentences(80)),
         TASK,

@@ -63,6 +63,16 @@ class ContextExperts:
         return False
 
     @property
+    def public_power(self) -> float:
+        """Public logits as they are."""
+        return 1.0
+
+    @property
+    def ceiling(self) -> float | None:
+        """None: a strong model knows how sure to be."""
+        return None
+
+    @property
     def public_width(self) -> int | None:
         """Of the longest topic."""
         return max(len(self.public_prompt(topic)) for topic in self.topics)

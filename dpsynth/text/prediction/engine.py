@@ -124,7 +124,7 @@ class Engine:
             spoken = np.full(LANES, self.model.end, dtype=np.int64)
             for place, lane in enumerate(lanes):
                 if lane.open:
-                    spoken[place] = lane.step(log_softmax(logits[place]))
+                    spoken[place] = lane.step(log_softmax(logits[place] * self.experts.public_power))
             if not any(lane.open for lane in lanes):
                 return
             public.append(spoken)
@@ -191,7 +191,7 @@ class _Lane:
             plain = np.rint(np.maximum(public, FLOOR) * GRID).astype(np.int64)
             return draw(plain, allowed, 1 / (Fraction(engine.temperature) * GRID), self._stream)
         self._left -= 1
-        return draw(score, allowed, engine.rate, self._stream)
+        return draw(engine.aggregator.final(score, public), allowed, engine.rate, self._stream)
 
     def _is_private(self, test: SparseTest, total: NDArray[np.int64], public: NDArray[np.float64]) -> bool:
         """Ask the test; draw its threshold anew where it says yes and may be asked again."""

@@ -39,6 +39,14 @@ class Experts(Protocol):
     def one_sided(self) -> bool:
         """Whether a row is never below the public log-probabilities: its difference to them is >= 0."""
 
+    @property
+    def public_power(self) -> float:
+        """The public model's probabilities are raised to this power: below 1 for one that is too sure of itself."""
+
+    @property
+    def ceiling(self) -> float | None:
+        """Log-probability up to which records may lift a token; None for any."""
+
     def public_prompt(self, topic: str) -> Tokens:
         """What the public model is asked, without a record."""
 

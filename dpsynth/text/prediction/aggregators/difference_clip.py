@@ -10,7 +10,9 @@ such as copies, get the box [0, 2 C] instead of [-C, C], of the same width.
 **Sensitivity.** By `protocol.summed` a contribution is an integer in [-u, u], or in [0, 2 u], with u = floor(C GRID).
 A row that comes or goes (add_remove), or is blanked to the zero vector (zero_out), moves the sum by a vector in such a
 box, of range at most 2 u; the scaled score by 2 C / (s tau). A row replaced by another (replace_one) moves it by a
-difference of two such vectors, range at most 4 u. Float32 logits enter before the clip and change nothing of this.
+difference of two such vectors, range at most 4 u. Float32 logits enter before the clip and change nothing of this. A
+ceiling, min(score, max(public part, ceiling)), rises with each coordinate and at most as fast: each coordinate's change
+keeps its sign and does not grow, so the ranges stand.
 
 Top-k+ candidates (`candidates`) are chosen from public logits alone, hence free.
 
@@ -39,6 +41,7 @@ class DifferenceClip:
         units: half the width of a row's box, on the grid.
         batch_size: s, the constant divisor.
         one_sided: whether the box is [0, 2 units] instead of [-units, units].
+        ceiling: log-probability up to which records may lift a token, public; None for any.
     """
 
     name: ClassVar[str] = "difference-clip"
@@ -46,6 +49,7 @@ class DifferenceClip:
     units: int
     batch_size: int
     one_sided: bool
+    ceiling: float | None = None
 
     def public_part(self, public: NDArray[np.float64]) -> NDArray[np.int64]:
         """S times the public log-probabilities on the grid, shape (V,)."""
@@ -56,6 +60,12 @@ class DifferenceClip:
         """Sum of clipped differences, shape (V,)."""
         low = 0 if self.one_sided else -self.units
         return summed(rows - public, low, low + 2 * self.units)
+
+    def final(self, score: NDArray[np.int64], public: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The score, but no higher than the ceiling or, where that is higher, the public part; shape (V,)."""
+        if self.ceiling is None:
+            return score
+        return np.minimum(score, np.maximum(self.public_part(public), round(self.ceiling * GRID) * self.batch_size))
 
 
 def candidates(public: NDArray[np.float64], top_k: int | None, margin: float) -> NDArray[np.int64]:

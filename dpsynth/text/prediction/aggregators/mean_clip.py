@@ -52,3 +52,7 @@ class MeanClip:
         with np.errstate(invalid="ignore"):
             centred = rows - rows.max(axis=1, keepdims=True, initial=-np.inf) + self.units / GRID
         return summed(centred, -self.units, self.units)
+
+    def final(self, score: NDArray[np.int64], public: NDArray[np.float64]) -> NDArray[np.int64]:  # noqa: ARG002
+        """The score."""
+        return score

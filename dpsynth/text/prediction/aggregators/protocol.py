@@ -6,7 +6,7 @@ lies in its box exactly, the sum over rows is exact, and it does not depend on t
 rows.
 
     score = public part (public) + sum over rows of contributions, each in [low, low + 2 * units]^V
-    token ~ softmax(score / (s * temperature * GRID))
+    token ~ softmax(f(score) / (s * temperature * GRID)),   f public, rising, 1-Lipschitz in each coordinate
 
 One row more or less (add_remove, zero_out: a blank row adds the zero vector) moves the score by a vector of range at
 most 2 units; a row replaced by another, by a vector of range at most 4 units. With units <= C * GRID that is the
@@ -45,6 +45,9 @@ class Aggregator(Protocol):
             rows: log-probabilities of each row (private), shape (n, V); what is not finite contributes its box's zero.
             public: log-probabilities, shape (V,).
         """
+
+    def final(self, score: NDArray[np.int64], public: NDArray[np.float64]) -> NDArray[np.int64]:
+        """What the token is drawn by: each coordinate a public function of its score that rises, at most as fast."""
 
 
 def units_of(clip: Decimal) -> int:
