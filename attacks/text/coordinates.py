@@ -1,8 +1,8 @@
 """A text as a few numbers, so that attacks on tables can look at a row and its text together.
 
 Each coordinate is a sum of random signs over the words of a text, one sign a word and coordinate, divided by the root
-of their number: a random projection of its word counts (Achlioptas 2003; hashed as by Weinberger et al. 2009). Signs are
-bits of the words' hashes, so nothing is fitted: the coordinates know neither members nor a release. Equal texts have
+of their number: a random projection of its word counts (Achlioptas 2003; hashed as by Weinberger et al. 2009). Signs
+are bits of the words' hashes, so nothing is fitted: the coordinates know neither members nor a release. Equal texts have
 equal coordinates, and texts that share many words near ones.
 
 >>> points = coordinates(["a late fee", "late fee", "my dog"])
