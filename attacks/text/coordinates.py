@@ -2,8 +2,8 @@
 
 Each coordinate is a sum of random signs over the words of a text, one sign a word and coordinate, divided by the root
 of their number: a random projection of its word counts (Achlioptas 2003; hashed as by Weinberger et al. 2009). Signs
-are bits of the words' hashes, so nothing is fitted: the coordinates know neither members nor a release. Equal texts have
-equal coordinates, and texts that share many words near ones.
+are bits of the words' hashes, so nothing is fitted: the coordinates know neither members nor a release. Equal texts
+have equal coordinates, and texts that share many words near ones.
 
 >>> points = coordinates(["a late fee", "late fee", "my dog"])
 >>> points.shape, bool(abs(points[0] - points[1]).sum() < abs(points[0] - points[2]).sum())

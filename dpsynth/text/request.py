@@ -91,8 +91,8 @@ def settings_of(made: type[Any], words: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         ParameterError: an unknown name, answered with the nearest known one, or a value of another type.
     """
-    kinds = get_type_hints(made)
-    known = [field.name for field in fields(made) if field.name not in OWN]
+    kinds = {field.name: field.type for field in fields(made)}
+    known = [name for name in kinds if name not in OWN]
     found: dict[str, Any] = {}
     for name, value in words.items():
         if name not in known:
@@ -100,7 +100,14 @@ def settings_of(made: type[Any], words: Mapping[str, str]) -> dict[str, Any]:
             hint = f"Did you mean {near[0]!r}?" if near else f"Settings: {', '.join(known)}."
             raise ParameterError(f"There is no setting {name[:60]!r}.", hint)
         try:
-            found[name] = TypeAdapter(kinds[name]).validate_python(value)
+            found[name] = TypeAdapter(_evaluated(made, name, kinds[name])).validate_python(value)
+        except NameError:
+            raise ParameterError(f"The setting {name!r} is no word; it is given in Python.", "Leave it out.") from None
         except ValidationError:
             raise ParameterError(f"The setting {name!r} cannot be {value[:60]!r}.", "See the method's page.") from None
     return found
+
+
+def _evaluated(made: type[Any], name: str, kind: Any) -> Any:
+    """A field's type; of one field alone, since others may be of types that are known to type checkers only."""
+    return get_type_hints(type("One", (), {"__annotations__": {name: kind}, "__module__": made.__module__}))[name]
