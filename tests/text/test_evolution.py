@@ -285,11 +285,11 @@ def test_facts_are_ready_for_json_and_hold_no_private_text() -> None:
 
 
 def test_a_run_that_noise_would_rule_is_refused_and_told_what_would_do() -> None:
-    made, _ = with_source(units=100, candidates=200)
+    made, _ = with_source(units=100, candidates=200, rounds=5)
     with pytest.raises(ParameterError, match=r"expect 0.5 votes under noise of sigma 5.*It takes 1000\d? units or"):
         made.check(task(), made.settle(task(), 0.1))
     made.check(task(), made.settle(task(), 10.0))
-    with_source(candidates=200)[0].check(task(), made.settle(task(), 0.1))
+    with_source(candidates=200, rounds=5)[0].check(task(), made.settle(task(), 0.1))
 
 
 def test_fewer_candidates_than_topics_are_refused_before_any_vote() -> None:

@@ -19,6 +19,9 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.text.backends.generation import draw, generate
 from dpsynth.text.backends.protocol import LanguageModel, Tokens
 
+PROMPT = 48
+"""Most tokens before a text; what is longer is cut."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class ModelSource:
 
     Args:
         model: public.
-        prompt: before each text; `{topic}` stands for the topic in words.
+        prompt: before each text; `{topic}` stands for the topic in words, which else stand on a line before it.
         most: tokens of a text.
         temperature: of sampling.
         top_k: tokens that may be chosen from, the likeliest; None for all.
@@ -44,10 +47,10 @@ class ModelSource:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and min(self.most, self.batch, 1 if self.top_k is None else self.top_k) >= 1):
             raise ParameterError("Expected temperature > 0, and most, batch and top_k to be 1 or more.")
-        room = self.model.context - len(self._prompted("")) - self.most
-        if room < 1:
+        if self.model.context < PROMPT + self.most:
             raise ParameterError(
-                f"Texts of {self.most} tokens do not fit the model's context of {self.model.context}.",
+                f"Texts of {self.most} tokens and prompts of up to {PROMPT} do not fit the model's context of "
+                f"{self.model.context}.",
                 "Ask for shorter texts.",
             )
 
@@ -105,7 +108,8 @@ class ModelSource:
         }
 
     def _prompted(self, topic: str) -> Tokens:
-        return self.model.tokens(self.prompt.replace("{topic}", topic))
+        lead = f"{topic}\n" if topic and "{topic}" not in self.prompt else ""
+        return self.model.tokens(lead + self.prompt.replace("{topic}", topic))[:PROMPT]
 
     def _written(self, prompts: Sequence[Tokens], lengths: Sequence[int], rng: np.random.Generator) -> list[Tokens]:
         """Up to so many tokens behind each prompt, until the text ends."""

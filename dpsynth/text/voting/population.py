@@ -1,8 +1,9 @@
 """How many candidates each topic gets, who survives a round, and what noise hides: released facts alone.
 
 The number of candidates follows from the released number of texts: `PER_CANDIDATE` times sigma votes for each on
-average. Fewer and surer candidates cost variety: on complaints and messages, with three sources, 0.5, 1 and 2 times
-sigma came out alike where the source is good, and where it is weak fewer candidates were worse. A kind of text that fewer than about `LOST` sigma units wrote is not seen, however its votes fall; `tail` says so for each topic.
+average. Fewer and surer candidates cost variety: on complaints and messages, with three sources, half, one and two
+sigma came out alike where the source was good, and fewer candidates worse where it was weak. A kind of text that fewer
+than about `LOST` sigma units wrote is not seen, however its votes fall; `tail` says so for each topic.
 
 >>> facts = Released(total=3000.0, topics=("a", "b"), shares=np.array([0.9, 0.1]))
 >>> sizes = Sizes.of(facts, rows_per_unit=1, sigma=10.0, variations=2, asked=None)

@@ -48,6 +48,13 @@ def test_samples_follow_the_prompt_and_are_drawn_by_the_rng_alone() -> None:
     assert all(len(model().tokens(text)) <= 14 for text in made[0])
 
 
+def test_a_topic_stands_on_a_line_before_the_text_unless_the_prompt_places_it() -> None:
+    plain, placed = source(), source(prompt="A {topic} text: ")
+    assert model().text(plain._prompted("fees")) == "fees\n" and not len(plain._prompted(""))
+    assert model().text(placed._prompted("fees")) == "A fees text: "
+    assert len(plain._prompted("long topic " * 40)) == 48
+
+
 def test_empty_and_long_texts_have_variations() -> None:
     made = source(most=8).vary(["", "the bank " * 50], ["", ""], 0.5, np.random.default_rng(1))
     assert len(made) == 2 and len(model().tokens(made[1])) <= 10
@@ -60,7 +67,9 @@ def test_settings_outside_their_range_are_refused(settings) -> None:
 
 
 def test_texts_longer_than_the_context_are_refused() -> None:
-    with pytest.raises(ParameterError, match="do not fit the model's context of 4096"):
+    with pytest.raises(
+        ParameterError, match="prompts of up to 48 do not fit the model's context of 4096"
+    ):
         source(most=5000)
 
 
