@@ -83,7 +83,7 @@ def errors(net, module, units, clip=0.5, rows=10):
 @pytest.mark.parametrize("method", ["full", "lora"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_norms_and_clipped_sums_are_those_of_a_loop_over_records_and_over_units(family, method):
-    """GPT-2, Llama, Qwen3 and three Gemmas, tied and untied: 1e-6 in float32, as Opacus; exact in float64 (some layers stay in 32)."""
+    """GPT-2, Llama, Qwen3, three Gemmas, tied and untied: 1e-6 in float32, and exact where layers allow float64."""
     module = module_of(family, method)
     engine = engine_for(copy.deepcopy(module), a_loss(), LAYOUT)
     doubled = copy.deepcopy(module).double()
