@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import dpsynth.text.evolution as evolution_module
@@ -17,8 +18,12 @@ from accounting.crosscheck import price
 from accounting.event import DiscreteGaussian, EventTree, Gaussian
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ModelError, ParameterError, SourceError
+from dpsynth.core.replayed_noise import ReplayedNoise
+from dpsynth.data.table import Table
+from dpsynth.pipeline import fit_model
+from dpsynth.schema.model import Schema
 from dpsynth.sgd.checkpoint import Memory
-from dpsynth.text import METHODS, writer
+from dpsynth.text import METHODS, TextGenerator, writer
 from dpsynth.text.backends.ngram import NgramBackend
 from dpsynth.text.evolution import Evolution
 from dpsynth.text.protocol import Released
@@ -219,8 +224,13 @@ def test_topics_are_written_in_their_released_shares_and_a_topic_without_share_n
     written = author.write(4000, np.random.default_rng(1))
     assert np.bincount(written.topics, minlength=3)[[0, 1]] / 4000 == pytest.approx([0.75, 0.25], abs=0.04)
     assert (written.topics != 2).all()
-    assert {topic for call in source.calls for topic in call[-1 if call[0] == "random" else 2]} == {"x: a", "x: b"}
+    asked = {topic for call in source.calls for topic in call[-1 if call[0] == "random" else 2]}
+    assert asked == {"x: a", "x: b"}
     assert author.most is None and len(written.texts) == 4000
+    wanted = np.array([1, 0, 2, 1])
+    on = author.write_on(wanted, np.random.default_rng(1))
+    assert np.array_equal(on.topics, wanted) and len(on.texts) == 4 and all(on.texts)
+    assert source.calls[-1] == ("random", ("x: c",)), "nobody voted there: the source writes it at random"
 
 
 def test_an_interrupted_run_goes_on_between_rounds_and_spends_each_once() -> None:
@@ -329,3 +339,29 @@ def test_public_texts_come_from_the_source() -> None:
     made, _ = with_source()
     assert len(made.public_texts(7, np.random.default_rng(1))) == 7
     assert shares(made.public_texts(600, np.random.default_rng(1))) == pytest.approx(np.full(THEMES, 1 / 6), abs=0.06)
+
+
+def test_with_columns_beside_it_it_is_planned_priced_and_fitted_like_any_generator() -> None:
+    rng = np.random.default_rng(1)
+    kind = rng.choice(["fees", "calls"], size=400, p=[0.7, 0.3])
+    notes = private_texts(SKEWED, 400, 1)
+    table = Table.from_arrow(pa.table({"kind": kind, "note": notes, "who": [f"p{i // 4}" for i in range(400)]}))
+    schema = Schema.from_dict(
+        {
+            "columns": {
+                "kind": {"kind": "categorical", "values": ["fees", "calls"], "role": "target"},
+                "note": {"kind": "text"},
+                "who": {"kind": "categorical", "role": "unit"},
+            }
+        }
+    )
+    made, source = with_source()
+    generator = TextGenerator(writer=made)
+    plan = generator.plan(schema, USER, epsilon="8", delta="1e-6")
+    fitted = fit_model(table, schema, generator, plan, noise=ReplayedNoise(bytes(32)))
+    assert fitted.model.events == plan.tree and plan.guarantee.epsilon <= 8
+    assert {"kind: fees", "kind: calls"} <= set(source.calls[0][1])
+    rows = fitted.model.sample(300, np.random.default_rng(1))
+    assert rows.num_rows == 300
+    told = fitted.model.describe()["text"]["tail"]
+    assert {one["topic"] for one in told} >= {"kind: fees", "kind: calls"}

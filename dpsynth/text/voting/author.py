@@ -49,19 +49,23 @@ class EvolvedAuthor:
 
     def write(self, count: int, rng: np.random.Generator) -> Written:
         """`count` variations, topics in their released shares."""
-        topics = rng.choice(len(self.released.shares), size=count, p=self.released.shares)
-        return self.write_on(topics.astype(np.int64), rng)
+        return self.write_on(rng.choice(len(self.released.shares), size=count, p=self.released.shares), rng)
 
     def write_on(self, topics: NDArray[np.int64], rng: np.random.Generator) -> Written:
-        """A variation on each topic."""
-        parents = np.zeros(len(topics), dtype=np.int64)
+        """A variation on each topic, shape (texts,); at random from the source on a topic that nobody voted in."""
+        parents = np.full(len(topics), -1, dtype=np.int64)
         for topic in np.unique(topics).tolist():
             own, at = np.flatnonzero(self.population.topics == topic), np.flatnonzero(topics == topic)
-            parents[at] = own[rng.permutation(drawn(self.weight[own], len(at), rng))]
-        texts = [self.population.texts[i] for i in parents.tolist()]
-        words = [self.released.topics[t] for t in topics.tolist()]
-        made = self.source.vary(texts, words, self.degree, rng)
-        return Written(texts=tuple(made), topics=topics)
+            if len(own):
+                parents[at] = own[rng.permutation(drawn(self.weight[own], len(at), rng))]
+        words = np.array(self.released.topics, dtype=object)[topics]
+        made = np.empty(len(topics), dtype=object)
+        voted, bare = np.flatnonzero(parents >= 0), np.flatnonzero(parents < 0)
+        texts = [self.population.texts[i] for i in parents[voted].tolist()]
+        made[voted] = self.source.vary(texts, words[voted].tolist(), self.degree, rng)
+        if len(bare):
+            made[bare] = self.source.random(words[bare].tolist(), rng)
+        return Written(texts=tuple(made.tolist()), topics=topics.astype(np.int64))
 
     def describe(self) -> dict[str, Any]:
         """Settings, sizes, and what noise hid."""

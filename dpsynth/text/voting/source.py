@@ -39,7 +39,7 @@ class Source(Protocol):
         """A variation of each text within its topic; `degree` from 0 (nearly the same) to 1 (another text)."""
 
     def describe(self) -> dict[str, Any]:
-        """Public settings, ready for JSON."""
+        """Public settings, ready for JSON: `model`, and its `fingerprint` where it is here to be read."""
 
 
 @final
@@ -83,7 +83,7 @@ class CallableSource:
 
     def describe(self) -> dict[str, Any]:
         """What is known of an interface of the user's."""
-        return {"source": "callable", "name": self.name}
+        return {"source": "callable", "model": self.name}
 
     def _called(self, rows: int, call: Callable[[slice], list[str]]) -> list[str]:
         made: list[str] = []

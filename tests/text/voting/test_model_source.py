@@ -67,9 +67,7 @@ def test_settings_outside_their_range_are_refused(settings) -> None:
 
 
 def test_texts_longer_than_the_context_are_refused() -> None:
-    with pytest.raises(
-        ParameterError, match="prompts of up to 48 do not fit the model's context of 4096"
-    ):
+    with pytest.raises(ParameterError, match="prompts of up to 48 do not fit the model's context of 4096"):
         source(most=5000)
 
 
