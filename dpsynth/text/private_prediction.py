@@ -51,7 +51,7 @@ from dpsynth.text.prediction.aggregators.protocol import GRID, LARGEST_CLIP, Agg
 from dpsynth.text.prediction.context_experts import PROMPT, WITHOUT, ContextExperts
 from dpsynth.text.prediction.copy_experts import CopyExperts
 from dpsynth.text.prediction.drawing import Stream
-from dpsynth.text.prediction.engine import LANES, Engine, Spoken, tokens_per_second
+from dpsynth.text.prediction.engine import Engine, Spoken, tokens_per_second
 from dpsynth.text.prediction.experts import Experts
 from dpsynth.text.prediction.partition import Bin, bins_of, fixed, partition, pool_size
 from dpsynth.text.prediction.planner import refuse_idle, refuse_test, zcdp_of
@@ -219,8 +219,9 @@ class PrivatePrediction:
         saved = Saved(checkpoints, label=_label(self, engine.model, facts, corpus))
         spoken = saved.load()
         began, before = time.monotonic(), len(spoken)
-        for first in range(before // engine.sequences, len(bins), LANES):
-            group = slice(first, first + LANES)
+        at_once = engine.experts.lanes
+        for first in range(before // engine.sequences, len(bins), at_once):
+            group = slice(first, first + at_once)
             for own in engine.write(bins[group], released.topics, released.shares, streams[group]):
                 spoken += own
             saved.keep(spoken)
@@ -241,7 +242,7 @@ class PrivatePrediction:
         noise = _Public(rng)
         texts: list[Spoken] = []
         while len(texts) < count:
-            bins = [Bin(topics=(0,), rows=())] * min(LANES, count - len(texts))
+            bins = [Bin(topics=(0,), rows=())] * min(engine.experts.lanes, count - len(texts))
             streams = [Stream(noise) for _ in bins]
             for own in replace(engine, sequences=1).write(bins, ("",), np.ones(1), streams):
                 texts += own
@@ -329,7 +330,7 @@ class PrivatePrediction:
             without=self.without,
             length=self.length,
             room=longest,
-            block=min(batch_size, 32),
+            batch_size=batch_size,
             topics=topics,
         )
         if context.width + longest > model.context:

@@ -291,7 +291,7 @@ class Stopping(Memory):
 
 def test_an_interrupted_run_keeps_finished_bins_and_draws_the_others():
     texts = sentences(200)
-    writer = PrivatePrediction(model=Toy(letters="abcdefghijklmnopqrstuvwxyz "), tokens=6, batch_size=5, experts="copy")
+    writer = PrivatePrediction(model=Toy(letters="abcdefghijklmnopqrstuvwxyz "), tokens=6, batch_size=2, experts="copy")
     whole = spoken(writer, corpus(texts), released(200))
     store = Stopping()
     with pytest.raises(Interrupted):
@@ -342,14 +342,13 @@ def test_progress_tells_texts_and_speed_alone():
         corpus(sentences(80)),
         TASK,
         writer.settle(TASK, 2.0),
-        released(160),
+        released(400),
         noise=unsafe_SeededNoise(1),
         progress=lambda name, done, total, detail="": told.append((name, done, total, detail)),
     )
     assert [(name, done, total) for name, done, total, _ in told] == [
-        ("texts", 16, 40),
-        ("texts", 32, 40),
-        ("texts", 40, 40),
+        ("texts", 64, 100),
+        ("texts", 100, 100),
     ]
     assert all(detail.endswith("tokens/s") for *_, detail in told)
 

@@ -3,12 +3,11 @@
     expert of record i:   prompt(topic, record i) + released tokens       one row of a batch each
     public model:         prompt(topic, no record) + released tokens
 
-Each prompt takes the same public number of tokens: the template's, and `length` for the record, which is cut to it. A
-bin is decoded in batches of a fixed number of rows, filled up with blank ones whose logits are thrown away, so that
-neither what stands in other rows nor how many there are reaches a row's logits (backends promise 0 ulp,
-`tests/conformance`).
+Each prompt takes the same public number of tokens: the template's, and `length` for the record, which is cut to it.
+Rows of several bins are decoded together. Neither what stands in other rows nor how many there are reaches a row's
+logits: backends promise that to 0 ulp (`tests/conformance/backend.py`), and the proof needs it within one bin already.
 
-Not guaranteed: that the time a bin takes tells nothing; a bin of more rows than one batch takes a second one.
+Not guaranteed: that the time a group takes tells nothing of how many rows it has.
 """
 
 from __future__ import annotations
@@ -24,6 +23,9 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.text.backends.protocol import Decoding, LanguageModel, Tokens
 from dpsynth.text.prediction.aggregators.protocol import log_softmax
 
+ROWS = 448
+"""Decoded together, about."""
+LANES = 64
 PROMPT = "{topic}\nExample:\n{text}\nAnother example of the same kind:\n"
 WITHOUT = "{topic}\nAn example of this kind:\n"
 
@@ -39,7 +41,7 @@ class ContextExperts:
         without: the same request without a record.
         length: most tokens of a record.
         room: most tokens that will be released in one text.
-        block: rows of a batch.
+        batch_size: s, rows to expect of a bin.
         topics: all topics that may be told; they decide the width.
     """
 
@@ -48,7 +50,7 @@ class ContextExperts:
     without: str
     length: int
     room: int
-    block: int
+    batch_size: int
     topics: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -73,11 +75,6 @@ class ContextExperts:
         return None
 
     @property
-    def public_width(self) -> int | None:
-        """Of the longest topic."""
-        return max(len(self.public_prompt(topic)) for topic in self.topics)
-
-    @property
     def width(self) -> int:
         """Tokens that each expert's prompt takes, public."""
         return max(len(a) + len(b) for a, b in map(self._around, self.topics)) + self.length
@@ -86,17 +83,19 @@ class ContextExperts:
         """The request without a record."""
         return self.model.tokens(self.without.replace("{topic}", topic))
 
-    def open(self, records: Sequence[Tokens]) -> ContextBin:
-        """Prompts of these records."""
-        return ContextBin(self, records)
+    @property
+    def lanes(self) -> int:
+        """As many bins as make about `ROWS` rows."""
+        return max(1, min(ROWS // self.batch_size, LANES))
 
-    def start(self, records: Sequence[Tokens], topic: str) -> Decoding:
-        """One batch of `block` rows, blank ones included."""
+    def open(self, bins: Sequence[Sequence[Tokens]]) -> ContextGroup:
+        """Prompts of these records."""
+        return ContextGroup(self, bins)
+
+    def prompts(self, records: Sequence[Tokens], topic: str) -> list[Tokens]:
+        """One a record."""
         before, after = self._around(topic)
-        blank = np.zeros(0, dtype=np.int64)
-        filled = [*(record[: self.length] for record in records), *[blank] * (self.block - len(records))]
-        prompts = [np.concatenate([before, record, after]) for record in filled]
-        return self.model.start(prompts, width=self.width, room=self.room)
+        return [np.concatenate([before, record[: self.length], after]) for record in records]
 
     def _around(self, topic: str) -> tuple[Tokens, Tokens]:
         before, after = self.prompt.split("{text}")
@@ -104,32 +103,50 @@ class ContextExperts:
 
 
 @final
-class ContextBin:
-    """Decodings of one bin's rows; prompts are read once for all its texts of a topic."""
+class ContextGroup:
+    """One decoding of the rows of some bins, each bin's together."""
 
-    def __init__(self, settings: ContextExperts, records: Sequence[Tokens]) -> None:
-        self._settings = settings
-        block = settings.block
-        self._blocks = [records[first : first + block] for first in range(0, len(records), block)]
-        self._prompted: tuple[str, list[Decoding]] | None = None
-        self._running: list[Decoding] = []
+    def __init__(self, settings: ContextExperts, bins: Sequence[Sequence[Tokens]]) -> None:
+        self._settings, self._bins = settings, [list(records) for records in bins]
+        self._prompted: tuple[tuple[str, ...], Decoding] | None = None
+        self._decoding: Decoding | None = None
+        self._lanes = np.zeros(0, dtype=np.int64)  # of each row
+        self._logits: NDArray[np.float32] | None = None
 
     def __repr__(self) -> str:
-        return "ContextBin(records are private)"
+        return "ContextGroup(records are private)"
 
-    def begin(self, topic: str) -> None:
-        """Copies of the prompts' states."""
-        if self._prompted is None or self._prompted[0] != topic:
-            self._prompted = topic, [self._settings.start(block, topic) for block in self._blocks]
-        all_rows = np.arange(self._settings.block)
-        self._running = [decoding.fork(all_rows) for decoding in self._prompted[1]]
+    def begin(self, topics: Sequence[str]) -> None:
+        """Read the prompts, or go back to where they were read."""
+        self._lanes = np.repeat(np.arange(len(self._bins)), [len(records) for records in self._bins])
+        self._decoding, self._logits = None, None
+        if not len(self._lanes):
+            return
+        if self._prompted is None or self._prompted[0] != tuple(topics):
+            settings = self._settings
+            each = [settings.prompts(records, topic) for records, topic in zip(self._bins, topics, strict=True)]
+            flat = [prompt for prompts in each for prompt in prompts]
+            self._prompted = tuple(topics), settings.model.start(flat, width=settings.width, room=settings.room)
+        self._decoding = self._prompted[1].fork(np.arange(len(self._lanes)))
 
-    def append(self, token: int) -> None:
-        """The released token, in every row."""
-        for decoding in self._running:
-            decoding.append(np.full(self._settings.block, token, dtype=np.int64))
+    def append(self, tokens: Tokens, going: NDArray[np.bool_]) -> None:
+        """The lane's token in each of its rows; rows of texts that ended go once they are half of all."""
+        if self._decoding is None:
+            return
+        alive = going[self._lanes]
+        if 2 * np.count_nonzero(alive) <= len(alive):
+            kept = np.flatnonzero(alive)
+            self._decoding = self._decoding.fork(kept) if len(kept) else None
+            self._lanes = self._lanes[kept]
+        if self._decoding is not None:
+            self._decoding.append(tokens[self._lanes])
+        self._logits = None
 
-    def rows(self, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:  # noqa: ARG002
-        """One block a batch, without its blank rows."""
-        for decoding, records in zip(self._running, self._blocks, strict=True):
-            yield log_softmax(decoding.logits()[: len(records)])
+    def rows(self, lane: int, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:  # noqa: ARG002
+        """One block."""
+        mine = self._lanes == lane
+        if self._decoding is None or not mine.any():
+            return
+        if self._logits is None:
+            self._logits = self._decoding.logits()
+        yield log_softmax(self._logits[mine])

@@ -17,9 +17,9 @@ model, too sure of itself outside its own domain, is flattened by a `power`.
 Defaults were tuned on SMS messages and clothing reviews and measured on complaints (benchmarks/text_prediction.py).
 
 >>> experts = CopyExperts(vocabulary=4, share=0.3, bigrams=0.5, gain=1.0)
->>> bin_ = experts.open([np.array([1, 2, 1, 3])])
->>> bin_.append(2)                              # record: after 2 came 1
->>> block, = bin_.rows(np.log(np.full(4, 0.25)))
+>>> group = experts.open([[np.array([1, 2, 1, 3])]])      # one bin of one record
+>>> group.append(np.array([2]), np.array([True]))         # in the record 1 came after 2
+>>> block, = group.rows(0, np.log(np.full(4, 0.25)))
 >>> (block[0] - np.log(0.25)).round(2).tolist()
 [0.0, 0.83, 0.19, 0.19]
 
@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from dpsynth.text.backends.protocol import Tokens
 
 BLOCK = 64
+LANES = 64
 
 
 @final
@@ -77,50 +78,87 @@ class CopyExperts:
         """A mixture, less log(1 - lambda), is never below the public model."""
         return True
 
-    @property
-    def public_width(self) -> int | None:
-        """As long as the longest topic."""
-        return None
-
     def public_prompt(self, topic: str) -> Tokens:  # noqa: ARG002
         """Empty: a model this weak does not take up a topic either."""
         return np.zeros(0, dtype=np.int64)
 
-    def open(self, records: Sequence[Tokens]) -> CopyBin:
+    @property
+    def lanes(self) -> int:
+        """Many: the public model alone is asked for each."""
+        return LANES
+
+    def open(self, bins: Sequence[Sequence[Tokens]]) -> CopyGroup:
         """Caches of these records."""
-        return CopyBin(self, records)
+        return CopyGroup([_Cache(self, records) for records in bins])
 
 
 @final
-class CopyBin:
-    """Caches of one bin."""
+class CopyGroup:
+    """Caches of some bins."""
 
-    def __init__(self, settings: CopyExperts, records: Sequence[Tokens]) -> None:
-        self._settings = settings
-        self._records = [record for record in records if len(record)]
-        v = settings.vocabulary
-        self._unigrams = [np.bincount(record, minlength=v) / len(record) for record in self._records]
-        self._last: int | None = None
+    def __init__(self, caches: Sequence[_Cache]) -> None:
+        self._caches = tuple(caches)
 
     def __repr__(self) -> str:
-        return "CopyBin(records are private)"
+        return "CopyGroup(records are private)"
 
-    def begin(self, topic: str) -> None:  # noqa: ARG002
+    def begin(self, topics: Sequence[str]) -> None:  # noqa: ARG002
         """Nothing was said yet: unigrams alone speak."""
-        self._last = None
+        for cache in self._caches:
+            cache.last = None
 
-    def append(self, token: int) -> None:
-        """The token that continuations are looked up for."""
-        self._last = token
+    def append(self, tokens: Tokens, going: NDArray[np.bool_]) -> None:  # noqa: ARG002
+        """The tokens that continuations are looked up for."""
+        for cache, token in zip(self._caches, tokens.tolist(), strict=True):
+            cache.last = token
+
+    def rows(self, lane: int, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        """Blocks of at most `BLOCK` records."""
+        return self._caches[lane].rows(public)
+
+
+class _Cache:
+    """Of one bin; `last` is the token released before, None at the start of a text."""
+
+    def __init__(self, settings: CopyExperts, records: Sequence[Tokens]) -> None:
+        self.last: int | None = None
+        kept = [record for record in records if len(record)]
+        self._settings = settings
+        self._blocks = [_Block(settings, kept[first : first + BLOCK]) for first in range(0, len(kept), BLOCK)]
 
     def rows(self, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-        """Blocks of at most `BLOCK` records."""
+        """Blocks of shape (n, V)."""
         settings = self._settings
         odds = settings.share / (1 - settings.share) * np.exp(-public)
-        for first in range(0, len(self._records), BLOCK):
-            cache = np.stack(self._unigrams[first : first + BLOCK]) * (1 - settings.bigrams)
-            for row, record in enumerate(self._records[first : first + BLOCK]):
-                following = record[1:][record[:-1] == self._last] if self._last is not None else record[:0]
-                if len(following):
-                    np.add.at(cache[row], following, settings.bigrams / len(following))
-            yield public + settings.gain * np.log1p(cache * odds)
+        for block in self._blocks:
+            at, cache = block.cache(self.last)
+            rows = np.repeat(public[None], block.rows, axis=0)
+            rows.ravel()[at] += settings.gain * np.log1p(cache * odds[at % len(public)])
+            yield rows
+
+
+class _Block:
+    """Caches of at most `BLOCK` records, as entries row * V + token."""
+
+    def __init__(self, settings: CopyExperts, records: Sequence[Tokens]) -> None:
+        v, self.rows = settings.vocabulary, len(records)
+        lengths = np.array([len(record) for record in records])
+        row, tokens = np.repeat(np.arange(self.rows), lengths), np.concatenate(records)
+        self._at, self._entry, counts = np.unique(row * v + tokens, return_inverse=True, return_counts=True)
+        self._unigrams = (1 - settings.bigrams) * counts / lengths[self._at // v]
+        # Continuations: entry of the later token, by the earlier; each record shares 1 among those of one token.
+        inside = row[1:] == row[:-1]
+        self._before, self._after = tokens[:-1][inside], self._entry[1:][inside]
+        order = np.argsort(self._before, kind="stable")
+        self._before, self._after = self._before[order], self._after[order]
+        _, which, often = np.unique(row[1:][inside][order] * v + self._before, return_inverse=True, return_counts=True)
+        self._weights = settings.bigrams / often[which]
+
+    def cache(self, last: int | None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Entries and what each record's cache says of them."""
+        if last is None:
+            return self._at, self._unigrams
+        low, high = np.searchsorted(self._before, [last, last + 1])
+        cache = self._unigrams.copy()
+        np.add.at(cache, self._after[low:high], self._weights[low:high])
+        return self._at, cache

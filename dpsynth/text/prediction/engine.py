@@ -3,7 +3,7 @@
     public row (no record) ─┐
     experts of the bin ─────┴─ clipped, summed, over s ── exact draw ── one token, appended to all of them
 
-Public rows of `LANES` bins are decoded together; they hold released tokens only, so that even a backend whose rows
+Public rows of some bins are decoded together; they hold released tokens only, so that even a backend whose rows
 touched each other would break no proof. Every bin ends with its texts, empty ones with the public model's; none is
 dropped, and none is repeated by looking at it. A text that ends early leaves its tokens unspent.
 
@@ -30,12 +30,11 @@ from dpsynth.text.backends.protocol import LanguageModel, Tokens
 from dpsynth.text.prediction.aggregators.difference_clip import candidates
 from dpsynth.text.prediction.aggregators.protocol import FLOOR, GRID, Aggregator, log_softmax
 from dpsynth.text.prediction.drawing import Stream, draw
-from dpsynth.text.prediction.experts import BinExperts, Experts
+from dpsynth.text.prediction.experts import Experts, GroupExperts
 from dpsynth.text.prediction.partition import Bin
 from dpsynth.text.prediction.sparse_vector import SparseTest
 from dpsynth.text.structure.protocol import Automaton, Structure
 
-LANES = 16
 CHARACTERS = 32
 """Most characters that a token is expected to have; what lies beyond `length` times as many is not read."""
 
@@ -89,19 +88,19 @@ class Engine:
         """Texts of some bins, `sequences` each.
 
         Args:
-            bins: whose; at most `LANES`.
+            bins: whose; at most `experts.lanes`.
             words: of all topics.
             shares: of all topics, for texts of the pool.
             streams: of each bin.
         """
-        opened = [self.experts.open([self._record(text) for text in bin_.rows]) for bin_ in bins]
+        group = self.experts.open([[self._record(text) for text in bin_.rows] for bin_ in bins])
         said: list[list[Spoken]] = [[] for _ in bins]
         for _ in range(self.sequences):
             lanes = [
-                _Lane(self, experts, stream, _topic(bin_, shares, stream))
-                for bin_, experts, stream in zip(bins, opened, streams, strict=True)
+                _Lane(self, group, at, stream, _topic(bin_, shares, stream))
+                for at, (bin_, stream) in enumerate(zip(bins, streams, strict=True))
             ]
-            self._one_text_each(lanes, words)
+            self._one_text_each(lanes, group, words)
             for own, lane in zip(said, lanes, strict=True):
                 own.append(Spoken(topic=lane.topic, tokens=np.array(lane.tokens, dtype=np.int64)))
         return said
@@ -110,24 +109,25 @@ class Engine:
         """Cut to the public length; characters first, so that no record takes long."""
         return self.model.tokens(text[: self.length * CHARACTERS])[: self.length]
 
-    def _one_text_each(self, lanes: list[_Lane], words: tuple[str, ...]) -> None:
+    def _one_text_each(self, lanes: list[_Lane], group: GroupExperts, words: tuple[str, ...]) -> None:
         prompts = [self.experts.public_prompt(words[lane.topic]) for lane in lanes]
-        blank = self.experts.public_prompt(words[0])
-        widths = [len(self.experts.public_prompt(word)) for word in words]
-        public = self.model.start(prompts + [blank] * (LANES - len(lanes)), width=max(1, *widths), room=self.longest)
-        for lane in lanes:
-            lane.begin(words[lane.topic])
-        for _ in range(self.longest):
+        prompts += [self.experts.public_prompt(words[0])] * (self.experts.lanes - len(lanes))
+        width = max(1, *(len(self.experts.public_prompt(word)) for word in words))
+        public = self.model.start(prompts, width=width, room=self.longest)
+        group.begin([words[lane.topic] for lane in lanes])
+        spoken = np.full(len(prompts), self.model.end, dtype=np.int64)
+        for position in range(self.longest):
+            if position:
+                public.append(spoken)
+                group.append(spoken[: len(lanes)], np.array([lane.going for lane in lanes]))
             logits = public.logits()
             if not np.isfinite(logits).all():
                 raise ModelError("The public model gave a logit that is not finite.", "Use a model that computes well.")
-            spoken = np.full(LANES, self.model.end, dtype=np.int64)
             for place, lane in enumerate(lanes):
-                if lane.open:
+                if lane.going:
                     spoken[place] = lane.step(log_softmax(logits[place] * self.experts.public_power))
-            if not any(lane.open for lane in lanes):
+            if not any(lane.going for lane in lanes):
                 return
-            public.append(spoken)
 
 
 @final
@@ -142,32 +142,24 @@ class Spoken:
 class _Lane:
     """One bin in the middle of a text."""
 
-    def __init__(self, engine: Engine, experts: BinExperts, stream: Stream, topic: int) -> None:
-        self._engine, self._experts, self._stream, self.topic = engine, experts, stream, topic
+    def __init__(self, engine: Engine, group: GroupExperts, at: int, stream: Stream, topic: int) -> None:
+        self._engine, self._group, self._at, self._stream, self.topic = engine, group, at, stream, topic
         self.tokens: list[int] = []
-        self.open = True
+        self.going = True
         self._left = engine.tokens
         self._form: Automaton | None = None if engine.structure is None else engine.structure.begin(engine.model)
         self._threshold = engine.sparse.noisy_threshold(stream) if engine.sparse else 0
-
-    def begin(self, words: str) -> None:
-        """A new text of that topic."""
-        self._experts.begin(words)
 
     def step(self, public: NDArray[np.float64]) -> int:
         """Draw the next token and take it."""
         token = self._draw(public)
         if token == self._engine.model.end:
-            self.open = False
+            self.going = False
             return token
         self.tokens.append(token)
+        self.going = self._left > 0 and len(self.tokens) < self._engine.longest
         if self._form is not None:
             self._form.advance(token)
-        paid = self._left == 0 and (self._form is None or self._form.allowed().sum() > 1)
-        if paid or len(self.tokens) == self._engine.longest:
-            self.open = False
-            return token
-        self._experts.append(token)
         return token
 
     def _draw(self, public: NDArray[np.float64]) -> int:
@@ -183,7 +175,7 @@ class _Lane:
             return int(allowed[0])
         score = engine.aggregator.public_part(public)
         total = np.zeros(len(public), dtype=np.int64)
-        for rows in self._experts.rows(public):
+        for rows in self._group.rows(self._at, public):
             score += engine.aggregator.contributions(rows, public)
             if engine.sparse is not None:
                 total += engine.sparse.contributions(rows)

@@ -15,25 +15,26 @@ from numpy.typing import NDArray
 from dpsynth.text.backends.protocol import Tokens
 
 
-class BinExperts(Protocol):
-    """The experts of one bin, somewhere in one of its texts."""
+class GroupExperts(Protocol):
+    """The experts of some bins that are decoded together, one lane each."""
 
-    def begin(self, topic: str) -> None:
-        """Go back to the start of a text of that topic."""
+    def begin(self, topics: Sequence[str]) -> None:
+        """Go back to the start of a text of that topic in each lane."""
 
-    def rows(self, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-        """Log-probabilities of the next token (private), in blocks of shape (n, V); blank rows are left out.
+    def rows(self, lane: int, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        """Log-probabilities of the lane's next token (private), in blocks of shape (n, V).
 
         Args:
-            public: the public model's log-probabilities, shape (V,).
+            lane: whose.
+            public: the public model's log-probabilities in that lane, shape (V,).
         """
 
-    def append(self, token: int) -> None:
-        """A token was released."""
+    def append(self, tokens: Tokens, going: NDArray[np.bool_]) -> None:
+        """A token was released in each lane that is still `going`; both of shape (lanes,)."""
 
 
 class Experts(Protocol):
-    """Makes experts for the records of a bin."""
+    """Makes experts for the records of bins."""
 
     @property
     def one_sided(self) -> bool:
@@ -51,8 +52,8 @@ class Experts(Protocol):
         """What the public model is asked, without a record."""
 
     @property
-    def public_width(self) -> int | None:
-        """Tokens that each public prompt takes; None for the longest of the topics'."""
+    def lanes(self) -> int:
+        """How many bins are decoded together, public."""
 
-    def open(self, records: Sequence[Tokens]) -> BinExperts:
-        """Experts of these records (private), already cut to the public length."""
+    def open(self, bins: Sequence[Sequence[Tokens]]) -> GroupExperts:
+        """Experts of the records (private) of some bins, at most `lanes`, already cut to the public length."""

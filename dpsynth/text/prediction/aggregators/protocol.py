@@ -1,9 +1,8 @@
 """How rows of a bin become one score: integers of which one row moves each by at most its box.
 
-Scores live on a grid of `GRID` units a nat. A row's contribution is computed in floats from float32 logits, clipped,
-and THEN rounded to int64 and clipped again as an integer. So whatever floating point did before, a row's contribution
-lies in its box exactly, the sum over rows is exact, and it does not depend on the order or the number of the other
-rows.
+Scores live on a grid of `GRID` units a nat. What a row says is computed in floats from float32 logits, rounded to the
+grid, and THEN clipped between integers. So whatever floating point did before, a row's contribution is an integer in
+its box, the sum over rows is exact, and it does not depend on the order or the number of the other rows.
 
     score = public part (public) + sum over rows of contributions, each in [low, low + 2 * units]^V
     token ~ softmax(f(score) / (s * temperature * GRID)),   f public, rising, 1-Lipschitz in each coordinate
@@ -56,10 +55,15 @@ def units_of(clip: Decimal) -> int:
 
 
 def summed(values: NDArray[np.float64], low: int, high: int) -> NDArray[np.int64]:
-    """Round nats to the grid, clip to [low, high] as integers, add up over rows. Shape (n, V) -> (V,)."""
+    """Round nats to the grid, clip to [low, high], add up over rows. Shape (n, V) -> (V,).
+
+    Summands are integers, low and high too, and every partial sum stays below 2^53 for n < 2^23 rows: exact in float64,
+    in any order.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
-        bounded = np.clip(np.nan_to_num(values * GRID, nan=0.0), low, high)
-    total: NDArray[np.int64] = np.clip(np.rint(bounded).astype(np.int64), low, high).sum(axis=0, dtype=np.int64)
+        bounded = np.clip(np.rint(values * GRID), low, high)
+    bounded[np.isnan(bounded)] = 0.0
+    total: NDArray[np.int64] = bounded.sum(axis=0).astype(np.int64)
     return total
 
 
