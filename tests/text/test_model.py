@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -35,12 +36,14 @@ class Lottery:
     good: tuple[float, ...]
     most: int | None = None
     asked: list[int] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
     number: int = 0
 
     def write(self, count: int, rng: np.random.Generator) -> Written:
         return self._written(rng.choice(len(self.shares), size=count, p=self.shares).astype(np.int64), rng)
 
     def _written(self, topics, rng) -> Written:
+        self.first = self.first or topics.tolist()
         self.asked.append(len(topics))
         texts = []
         for topic in topics.tolist():
@@ -102,6 +105,7 @@ def test_topics_keep_their_shares_though_one_passes_more_rarely():
     assert len(texts) == 2_000
     assert len(set(texts)) == 2_000
     assert abs(shares_of(texts, 2)[0] - 0.7) < 4.9 * (0.7 * 0.3 / 2_000) ** 0.5
+    assert Counter(int(text.split()[1]) for text in texts) == Counter(author.first)
     (told,) = made.filtered()
     assert told["seen"] == sum(author.asked) == author.number
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+import warnings
 
 import numpy as np
 import pytest
 
 from dpsynth.core.errors import ParameterError
-from dpsynth.text.structure.json_schema import JSONSchema
+from dpsynth.text.structure.json_schema import JSONSchema, _validator
 from tests.conformance.structure import BYTES, MIXED, StructureConformance
 
 pytest.importorskip("llguidance", reason="the extra `text` is not installed")
+Unresolvable = pytest.importorskip("referencing.exceptions").Unresolvable
 
 COMPLAINT = {
     "type": "object",
@@ -141,13 +143,20 @@ def test_schemas_that_cannot_be_held_are_refused_before_anything_is_spent(schema
 
 
 def test_a_form_opens_no_connection(monkeypatch):
-    def refuse(*given, **also):
-        raise RuntimeError("a connection was opened")
+    opened: list[str] = []
 
-    monkeypatch.setattr(socket, "socket", refuse)
+    def refuse(host, *given, **also):
+        opened.append(host)
+        raise OSError("no connection here")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(ParameterError, match="does not fetch"):
         JSONSchema({"properties": {"a": {"$ref": "https://elsewhere.example/a"}}})
+    with warnings.catch_warnings(), pytest.raises(Unresolvable):  # the validator too, were it ever asked first
+        warnings.simplefilter("ignore", DeprecationWarning)  # of jsonschema, if it were to fetch
+        _validator({"$ref": "https://elsewhere.example/a"}).is_valid(1)
     assert JSONSchema({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "null"}).accepts("null")
+    assert opened == []
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,13 @@ def test_what_the_engines_syntax_reads_otherwise_is_taken_literally(text):
     assert Regex(r"\w").accepts(text) == bool(re.fullmatch(r"\w", text, re.ASCII))
 
 
+@pytest.mark.parametrize("pattern", [r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", ".", "(?s:.)", r"[^\s\d]", r"[\W5]"])
+def test_classes_hold_the_characters_that_python_says(pattern):
+    form, python = Regex(pattern), re.compile(pattern, re.ASCII)
+    letters = [chr(point) for point in (*range(0x500), 0x2028, 0x3042, 0xFFFF, 0x1F600, 0x10FFFF)]
+    assert [c for c in letters if form.accepts(c) != bool(python.fullmatch(c))] == []
+
+
 def test_classes_are_ascii_and_written_out():
     assert translated(r"\d") == r"[\x{30}-\x{39}]"
     assert translated(r"[^\W\d]") == r"[\x{41}-\x{5A}\x{5F}\x{61}-\x{7A}]"

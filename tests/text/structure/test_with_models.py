@@ -123,6 +123,20 @@ def test_a_text_has_at_most_its_tokens_of_choice_and_what_is_forced_costs_nothin
     assert max(map(len, texts)) > 45  # bytes are the tokens here
 
 
+def test_a_form_that_leaves_every_choice_open_gets_no_token_more_than_was_paid():
+    from dpsynth.text.structure.regex import Regex
+
+    made = PrivatePrediction(
+        model=NgramBackend.of(["abc def"], pieces=0),
+        tokens=6,
+        longest=80,
+        batch_size=7,
+        experts="copy",
+        structure=Regex("[a-f]{20}"),
+    )
+    assert {len(text) for text, _ in spoken(made, corpus(sentences(14)), released(14))} == {6}
+
+
 def test_the_form_changes_no_price():
     from dpsynth.text.structure.regex import Regex
     from tests.text.test_private_prediction import TASK
