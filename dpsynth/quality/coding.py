@@ -18,8 +18,9 @@ The coding reads exact values of the real table: it is for evaluation and never 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -48,16 +49,22 @@ class Coded:
         kinds: how each column was read.
         sizes: number of codes a column, missing included; the last code is "missing".
         tables: table name -> codes, int64, shape (columns, rows).
+        labels: of each column, what its codes stand for, as text; empty where nobody asked.
     """
 
     columns: tuple[str, ...]
     kinds: tuple[Kind, ...]
     sizes: tuple[int, ...]
     tables: Mapping[str, NDArray[np.int64]]
+    labels: tuple[Sequence[str], ...] = ()
 
     def with_tables(self, extra: Mapping[str, NDArray[np.int64]]) -> Coded:
         """The same coding with more tables, for instance halves or permutations of those here."""
-        return Coded(columns=self.columns, kinds=self.kinds, sizes=self.sizes, tables={**self.tables, **extra})
+        return replace(self, tables={**self.tables, **extra})
+
+    def label(self, place: int, code: int) -> str:
+        """What a code of a column stands for: a cell's value, or a range of them."""
+        return "missing" if code == self.sizes[place] - 1 else self.labels[place][code]
 
 
 def check_columns(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
@@ -143,8 +150,10 @@ def _spikes(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return spikes
 
 
-def _code_numbers(columns: Sequence[NDArray[np.float64]]) -> tuple[list[NDArray[np.int64]], int]:
-    """Codes for one numeric column in all tables; cuts and spikes come from the first, the real one."""
+def _code_numbers(
+    columns: Sequence[NDArray[np.float64]], kind: Kind
+) -> tuple[list[NDArray[np.int64]], int, Sequence[str]]:
+    """Codes for one numeric column in all tables, and labels; cuts and spikes come from the first, the real one."""
     real = columns[0][~np.isnan(columns[0])]
     distinct = np.unique(real)
     exact = distinct if distinct.size <= MAX_BINS else _spikes(real)
@@ -162,11 +171,38 @@ def _code_numbers(columns: Sequence[NDArray[np.float64]]) -> tuple[list[NDArray[
     if not rest.size and not any((c == exact.size).any() for c in out):  # no value between the exact ones
         out = [np.where(c == size - 1, size - 2, c) for c in out]
         size -= 1
-    return out, size
+    return out, size, _ranges(exact, cuts, kind)
 
 
-def _code_categories(columns: Sequence[pd.Series]) -> tuple[list[NDArray[np.int64]], int]:
-    """Codes for one categorical column in all tables, over the union of their categories."""
+def _ranges(exact: NDArray[np.float64], cuts: NDArray[np.float64], kind: Kind) -> list[str]:
+    """Labels of exact values and of the bins between cuts."""
+
+    def said(value: float) -> str:
+        if kind == "number":
+            return f"{value:.6g}"
+        return str(np.datetime64("1970-01-01") + np.timedelta64(int(np.floor(value)), "D"))
+
+    ends = [said(cut) for cut in cuts]
+    between = [f"{low} to {high}" for low, high in pairwise(ends)]
+    bins = [f"up to {ends[0]}", *between, f"above {ends[-1]}"] if ends else ["other"]
+    return [*(said(value) for value in exact), *bins]
+
+
+class _Names(Sequence[str]):
+    """Categories as text, made when asked for: a column may have as many as rows."""
+
+    def __init__(self, categories: Sequence[object]) -> None:
+        self._categories = categories
+
+    def __len__(self) -> int:
+        return len(self._categories)
+
+    def __getitem__(self, at: Any) -> Any:
+        return str(self._categories[at])
+
+
+def _code_categories(columns: Sequence[pd.Series]) -> tuple[list[NDArray[np.int64]], int, Sequence[str]]:
+    """Codes for one categorical column in all tables, over the union of their categories, and labels."""
     together = np.concatenate([c.astype(object).to_numpy() for c in columns])
     try:
         codes, categories = pd.factorize(together, use_na_sentinel=True)
@@ -176,7 +212,8 @@ def _code_categories(columns: Sequence[pd.Series]) -> tuple[list[NDArray[np.int6
             "Split it into plain columns, or drop it.",
         ) from error
     codes = np.where(codes < 0, len(categories), codes).astype(np.int64)
-    return np.split(codes, np.cumsum([len(c) for c in columns])[:-1]), len(categories) + 1
+    parts = np.split(codes, np.cumsum([len(c) for c in columns])[:-1])
+    return parts, len(categories) + 1, _Names(categories)
 
 
 def code_tables(tables: Mapping[str, pd.DataFrame], *, declared: Mapping[str, str] | None = None) -> Coded:
@@ -195,17 +232,19 @@ def code_tables(tables: Mapping[str, pd.DataFrame], *, declared: Mapping[str, st
     names = list(real.columns)
     kinds: list[Kind] = []
     sizes: list[int] = []
+    labels: list[Sequence[str]] = []
     codes: dict[str, list[NDArray[np.int64]]] = {table: [] for table in tables}
     for name, column in zip(names, columns, strict=True):
         kind = column_kind(real[name], (declared or {}).get(column))
         if kind == "categorical":
-            coded, size = _code_categories([frame[name] for frame in tables.values()])
+            coded, size, label = _code_categories([frame[name] for frame in tables.values()])
         else:
             values = [as_float(frame[name], kind, table=table) for table, frame in tables.items()]
-            coded, size = _code_numbers(values)
+            coded, size, label = _code_numbers(values, kind)
         kinds.append(kind)
         sizes.append(size)
+        labels.append(label)
         for table, code in zip(tables, coded, strict=True):
             codes[table].append(code)
     stacked = {table: np.stack(parts) for table, parts in codes.items()}
-    return Coded(columns=columns, kinds=tuple(kinds), sizes=tuple(sizes), tables=stacked)
+    return Coded(columns=columns, kinds=tuple(kinds), sizes=tuple(sizes), tables=stacked, labels=tuple(labels))

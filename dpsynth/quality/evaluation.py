@@ -18,7 +18,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -30,13 +30,15 @@ from dpsynth.quality.ablation.study import ablate
 from dpsynth.quality.anchors import Anchors
 from dpsynth.quality.coding import Coded, code_tables
 from dpsynth.quality.constraints import violation_metric
+from dpsynth.quality.detection import detection_metric
 from dpsynth.quality.drift.later import LaterDistances, with_halves
 from dpsynth.quality.drift.time import split_by_time
-from dpsynth.quality.fidelity import column_figures, histograms, pair_figures
 from dpsynth.quality.marginals import NORMAL_ROWS
+from dpsynth.quality.measured import measure
 from dpsynth.quality.report import QualityReport, Resolution, Rows, Utility, worst_first
+from dpsynth.quality.sections import Giveaway
 from dpsynth.quality.sequences import People, sequence_metrics, without_people
-from dpsynth.quality.tails import resolution_limit, tail_figures, tallies
+from dpsynth.quality.tails import resolution_limit
 from dpsynth.quality.utility import train_synthetic_test_real
 
 if TYPE_CHECKING:
@@ -55,6 +57,25 @@ class DeclaredKinds(Protocol):
     @property
     def columns(self) -> Mapping[str, _Spec]:
         """Column name -> something with a `kind`."""
+
+
+NO_SIGMA = "The noise of the release is not known here: give sigma, the noise of one count in rows."
+
+
+def _group_columns(
+    coded: Coded, schema: DeclaredKinds | None, groups: Sequence[str] | None, target: str | None
+) -> list[int]:
+    """Positions of the columns whose smallest values are looked at; public facts alone decide."""
+    if groups is not None:
+        unknown = [name for name in groups if name not in coded.columns]
+        if unknown:
+            raise SchemaError(f"Group column {unknown[0]!r} is not a column.", f"Choose of {list(coded.columns)}.")
+        return [coded.columns.index(name) for name in groups]
+    roles = (getattr(schema, "sensitive", ()), getattr(schema, "quasi_identifiers", ()))
+    declared = [name for names in roles for name in names if name in coded.columns and name != target]
+    if declared:
+        return [coded.columns.index(name) for name in dict.fromkeys(declared)]
+    return [p for p, kind in enumerate(coded.kinds) if kind == "categorical" and coded.columns[p] != target]
 
 
 def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
@@ -90,6 +111,9 @@ def evaluate(
     time_column: str | None = None,
     since: str | float | None = None,
     ablation: bool | Mapping[str, Any] = False,
+    groups: Sequence[str] | None = None,
+    detection: bool = False,
+    no_resolution: str = NO_SIGMA,
     seed: int = 0,
     progress: Progress = silent,
 ) -> QualityReport:
@@ -113,8 +137,12 @@ def evaluate(
         since: the first moment that is later; without it the last quarter of the holdout is.
         ablation: whether to train on mixes of real and synthetic rows as well; or options of `ablation.ablate`. Takes
             most of a minute on Adult, and needs a target.
+        groups: columns whose smallest values are the groups to look at; without it the schema's sensitive and
+            quasi-identifying columns, else all columns of categories.
+        detection: whether to train models that tell synthetic rows from real ones; some seconds.
+        no_resolution: why there is no sigma, for the report.
         seed: of halves, permutation and bootstrap; the report is reproducible from it.
-        progress: receives the steps `fidelity`, `utility` and `ablation`.
+        progress: receives the steps `fidelity`, `triples`, `diversity`, `utility` and `ablation`.
 
     Returns:
         the report; metrics, columns and pairs are worst first.
@@ -153,30 +181,34 @@ def evaluate(
     if later is not None:
         coded = with_halves(coded, np.random.Generator(np.random.PCG64([seed, 1])))
         drift = LaterDistances(coded, time=time_column)
-    limit = 0.0 if sigma is None else resolution_limit(sigma)
-    alone, together = tallies(limit), tallies(limit)
-    counts = histograms(coded, anchors.redraws)
-    columns, metrics = column_figures(coded, counts)
-    for tally in alone.values():
-        for real_counts, other_counts in zip(counts[tally.real], counts[tally.other], strict=True):
-            tally.add_counts(real_counts, other_counts)
-    looks = [tally.add for tally in together.values()] + ([] if drift is None else [drift.add])
-    pairs, more = pair_figures(coded, anchors.redraws, looks, progress)
-    metrics += more
-    bands = []
-    for ways, tallied in ((2, together), (1, alone)):
-        found, more = tail_figures(tallied, ways=ways, limited=sigma is not None)
-        bands.append(found)
-        metrics += more
+    limit = None if sigma is None else resolution_limit(sigma)
+    place = None if target is None else plain.columns.index(target)
+    measured = measure(
+        coded,
+        frames,
+        anchors,
+        target=place,
+        group_columns=_group_columns(plain, schema, groups, target),
+        limit=limit,
+        also=() if drift is None else (drift.add,),
+        progress=progress,
+    )
+    metrics = measured.metrics
     metrics += violation_metric(schema, synthetic, holdout)
     metrics += [] if drift is None else drift.metrics()
     utility: Utility | None = None
     mixed: Ablation | None = None
+    ordered = {t: f.rename(columns=str)[list(plain.columns)] for t, f in frames.items()}
+    kinds = dict(zip(plain.columns, plain.kinds, strict=True))
     if target is not None:
-        ordered = {t: f.rename(columns=str)[list(plain.columns)] for t, f in frames.items()}
-        kinds = dict(zip(plain.columns, plain.kinds, strict=True))
         utility, scores = train_synthetic_test_real(
-            ordered, kinds=kinds, target=target, rng=rng, comparators=comparators, progress=progress
+            ordered,
+            kinds=kinds,
+            target=target,
+            rng=rng,
+            comparators=comparators,
+            groups=measured.conditionals.members("holdout"),
+            progress=progress,
         )
         metrics += scores
         if ablation is not False:
@@ -184,6 +216,12 @@ def evaluate(
             mixed = ablate(**ordered, target=target, kinds=kinds, seed=seed, progress=progress, **options)
     if people is not None:
         metrics += sequence_metrics(whole, people, rng=np.random.Generator(np.random.PCG64(seed)))
+    group_rows, more = measured.conditionals.group_figures(limit, () if utility is None else utility.groups)
+    metrics += more
+    giveaways: list[Giveaway] = []
+    if detection:
+        told, giveaways = detection_metric(ordered, kinds, np.random.Generator(np.random.PCG64([seed, 2])))
+        metrics.append(told)
     return QualityReport(
         schema=QualityReport.SCHEMA,
         rows=Rows(
@@ -193,12 +231,12 @@ def evaluate(
             later=None if later is None else len(later),
         ),
         metrics=worst_first(metrics),
-        columns=tuple(columns),
-        pairs=tuple(pairs),
         pairs_total=len(plain.columns) * (len(plain.columns) - 1) // 2,
-        tails=tuple(bands[0]),
-        tails1=tuple(bands[1]),
-        resolution=None if sigma is None else Resolution(sigma=sigma, rows=limit),
+        resolution=None if sigma is None or limit is None else Resolution(sigma=sigma, rows=limit),
+        no_resolution=None if sigma is not None else no_resolution,
+        groups=tuple(group_rows),
+        giveaways=tuple(giveaways),
+        **measured.sections,
         utility=utility,
         ablation=mixed,
         warnings=(*_warnings(frames, plain), *notes),

@@ -27,6 +27,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from dpsynth.core.errors import DataError
 from dpsynth.quality.ablation.document import Ablation
+from dpsynth.quality.sections import (
+    Association,
+    Conditional,
+    Giveaway,
+    GroupQuality,
+    GroupScore,
+    QuantileQuality,
+    TripleQuality,
+)
 
 MAX_BYTES = 16 << 20
 Confidentiality = Literal["internal", "bucketed"]
@@ -85,7 +94,7 @@ class Metric(_Document):
 
     @property
     def shortfall(self) -> float | None:
-        """0 as good as real data, 1 as bad as no data; None if an anchor is missing or no worse than real.
+        """0 as good as real data, 1 as bad as no data; None if an anchor is missing, or no worse than real by chance.
 
         One-way distances have no such anchor: permuting columns does not change them. Read them against `reference`.
         """
@@ -93,9 +102,8 @@ class Metric(_Document):
         worst = 0.0 if self.shuffle is None and self.better == "high" else self.shuffle
         if value is None or self.reference is None or worst is None:
             return None
-        if (worst - self.reference) * (
-            1 if self.better == "low" else -1
-        ) < 1e-9:  # real data is as bad: nothing to judge
+        room = (worst - self.reference) * (1 if self.better == "low" else -1)
+        if room < max(1e-9, BEYOND * (self.spread or 0.0)):  # real data is as bad, but for chance: nothing to judge
             return None
         return round((value - self.reference) / (worst - self.reference), 12)
 
@@ -186,6 +194,7 @@ class Utility(_Document):
     learner: str
     classes: int | None
     comparators: tuple[Comparator, ...] = ()
+    groups: tuple[GroupScore, ...] = ()
     confidentiality: Literal["internal"] = "internal"
 
 
@@ -228,6 +237,13 @@ class QualityReport(_Document):
     tails1: tuple[Band, ...] = ()
     tails3: tuple[Band, ...] = ()
     ablation: Ablation | None = None
+    triples: tuple[TripleQuality, ...] = ()
+    conditionals: tuple[Conditional, ...] = ()
+    associations: tuple[Association, ...] = ()
+    quantiles: tuple[QuantileQuality, ...] = ()
+    groups: tuple[GroupQuality, ...] = ()
+    giveaways: tuple[Giveaway, ...] = ()
+    no_resolution: str | None = None
 
     SCHEMA: ClassVar[Literal["dpsynth.quality/1"]] = "dpsynth.quality/1"
 

@@ -15,7 +15,7 @@ rows, not the draw of the training rows or of the synthetic table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +27,15 @@ from dpsynth.quality.coding import Kind
 from dpsynth.quality.learners import LEARNERS, taught
 from dpsynth.quality.report import Comparator, Confidentiality, Group, Metric, Utility
 from dpsynth.quality.scores import Floats, Score
+from dpsynth.quality.sections import GroupScore
 from dpsynth.quality.targets import Task, ready, scorable
 
 if TYPE_CHECKING:
     from dpsynth.quality.comparators.score import Comparators
 
 LEARNER = "HistGradientBoosting, 100 iterations, native categories"
+FEWEST_AMONG = 20
+"""Rows of a group's holdout."""
 _RESAMPLES = 200
 
 
@@ -92,6 +95,7 @@ def train_synthetic_test_real(
     target: str,
     rng: np.random.Generator,
     comparators: Comparators | None = None,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress = silent,
 ) -> tuple[Utility, list[Metric]]:
     """TSTR against TRTR on one target.
@@ -102,6 +106,7 @@ def train_synthetic_test_real(
         target: the column to predict.
         rng: for the bootstrap.
         comparators: DP models to train on the real rows; skipped where the target is a number.
+        groups: name -> which rows of the holdout, shape (rows,): both models are scored on them alone, too.
         progress: receives the steps of `utility`.
 
     Returns:
@@ -114,7 +119,8 @@ def train_synthetic_test_real(
     import sklearn.ensemble  # noqa: F401 - its thread pool must be loaded before it can be limited
     from threadpoolctl import threadpool_limits
 
-    kept, task = ready(frames, kinds, target)
+    numbered = {**frames, "holdout": frames["holdout"].reset_index(drop=True)}
+    kept, task = ready(numbered, kinds, target)
     inputs = {name: kind for name, kind in kinds.items() if name != target}
     tests = tuple(test for test in ("holdout", "later") if scorable(task, test))
     # One thread: equal figures on every machine, and on a busy one a pool's threads wait for each other for minutes.
@@ -133,6 +139,7 @@ def train_synthetic_test_real(
                 draws = _bootstrap(score, pair, y, rng)
                 prefix, group = _PLACE[test]
                 metrics += _metrics(f"{prefix}tstr_{name}", group, better, scored, task.chance[test][name], draws)
+        among = _scores_among(task, kept["holdout"].index, [one["holdout"] for one in predictions], groups or {})
         rivals: tuple[Comparator, ...] = ()
         if comparators is not None and task.classes is not None:
             progress("utility", 2, 3, "private models")
@@ -152,8 +159,25 @@ def train_synthetic_test_real(
         learner=LEARNER,
         classes=task.size,
         comparators=rivals,
+        groups=tuple(among),
     )
     return about, metrics
+
+
+def _scores_among(
+    task: Task, rows: pd.Index, predictions: Sequence[Any], groups: Mapping[str, NDArray[np.bool_]]
+) -> list[GroupScore]:
+    """AUC, or R2, of both models on each group's rows; left out where they are few or show one value."""
+    score, _ = next(iter(task.scores.values()))
+    out = []
+    for name, mask in groups.items():
+        among = mask[rows]
+        y = task.y["holdout"][among]
+        if len(y) < FEWEST_AMONG or np.unique(y).size < 2:
+            continue
+        value, reference = (score(p[among], y, np.ones(len(y))) for p in predictions)
+        out.append(GroupScore(group=name, score=value, reference=reference))
+    return out
 
 
 _PLACE: Mapping[str, tuple[str, Group]] = {"holdout": ("", "utility"), "later": ("later_", "time")}

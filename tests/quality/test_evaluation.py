@@ -25,7 +25,9 @@ def sabotaged(fair: dict[str, pd.DataFrame], synthetic: pd.DataFrame) -> Quality
 
 def test_real_rows_as_release_are_as_good_as_real(honest: QualityReport) -> None:
     for metric in honest.metrics:
-        assert metric.shortfall is None or metric.shortfall < 0.06, metric
+        assert not metric.noticed, metric
+        if metric.confidentiality == "bucketed":
+            assert metric.shortfall is None or metric.shortfall < 0.06, metric
     assert honest.metric("tvd2_mean").value == pytest.approx(honest.metric("tvd2_mean").floor, rel=0.4)
 
 

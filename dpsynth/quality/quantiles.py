@@ -1,0 +1,106 @@
+"""Extreme values of numbers and dates: how far the 0.1, 1, 99 and 99.9 % quantiles are, and what lies beyond them.
+
+    quantile error   |quantile of the synthetic column - of the real one| / real interquartile range
+    beyond           |share of synthetic rows beyond the real 1 % or 99 % quantile / share of real rows there - 1|
+
+A clipped tail leaves means and bins alone: 20 bins hold 5 % each. Beyond the real extreme quantile it leaves nothing,
+and the second figure is 1. Where half of the values are one value, the range of the middle 98 % stands for the
+interquartile one.
+
+>>> errors = quantile_errors(np.arange(1000.0), np.clip(np.arange(1000.0), 20, 979))
+>>> [round(float(error), 3) for error in errors]
+[0.038, 0.02, 0.02, 0.038]
+>>> beyond(np.arange(1000.0), np.clip(np.arange(1000.0), 20, 979))
+[1.0, 1.0]
+
+Not guaranteed: a quantile of 0.1 % rests on two of two thousand rows; read it beside the holdout's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.quality.anchors import COMPARISONS, metric_of
+from dpsynth.quality.report import Metric
+from dpsynth.quality.sections import QuantileQuality
+
+PROBABILITIES: Final = (0.001, 0.01, 0.99, 0.999)
+FEWEST: Final = 5
+"""Rows beyond an extreme quantile, below which their share says nothing."""
+Floats = NDArray[np.float64]
+
+
+def scale_of(values: Floats) -> float:
+    """Interquartile range, or that of the middle 98 %, or of all; 0 if the column has one value."""
+    q = np.quantile(values, [0.25, 0.75, 0.01, 0.99, 0.0, 1.0])
+    return next((float(b - a) for a, b in ((q[0], q[1]), (q[2], q[3]), (q[4], q[5])) if b > a), 0.0)
+
+
+def quantile_errors(real: Floats, other: Floats) -> Floats:
+    """Absolute error at each probability, in units of the real scale; 0 where the real column does not vary."""
+    scale = scale_of(real)
+    gap = np.abs(np.quantile(other, PROBABILITIES) - np.quantile(real, PROBABILITIES))
+    return gap / scale if scale > 0 else np.zeros_like(gap)
+
+
+def beyond(real: Floats, other: Floats) -> list[float]:
+    """Relative error of the share below the real 1 % and above the real 99 % quantile; only where real rows are."""
+    low, high = np.quantile(real, [0.01, 0.99])
+    out = []
+    for ours, theirs in ((real < low, other < low), (real > high, other > high)):
+        if ours.sum() >= FEWEST:
+            out.append(abs(float(theirs.mean() / ours.mean()) - 1.0))
+    return out
+
+
+def quantile_figures(
+    columns: Sequence[str], numbers: Mapping[str, Floats]
+) -> tuple[list[QuantileQuality], list[Metric]]:
+    """A row a column and probability, worst first, and the metrics.
+
+    Args:
+        columns: names of the columns of numbers and dates.
+        numbers: table (redraws too) -> values, NaN for missing, shape (columns, rows).
+    """
+    held = {
+        table: [row[np.isfinite(row)] for row in numbers[table]]
+        for table in {table for pair in COMPARISONS.values() for table in pair} - {"shuffled"}
+    }
+    errors: dict[str, list[Floats | None]] = {}
+    shares: dict[str, list[float]] = {}
+    for key, (left, right) in COMPARISONS.items():
+        if key == "shuffle":
+            continue
+        sides = list(zip(held[left], held[right], strict=True))
+        errors[key] = [quantile_errors(ours, theirs) if ours.size and theirs.size else None for ours, theirs in sides]
+        shares[key] = [one for ours, theirs in sides if ours.size and theirs.size for one in beyond(ours, theirs)]
+    flat = {key: [float(e) for row in rows if row is not None for e in row] for key, rows in errors.items()}
+    by = {
+        "quantile_error_mean": {key: float(np.mean(some)) if some else None for key, some in flat.items()},
+        "quantile_error_max": {key: float(np.max(some)) if some else None for key, some in flat.items()},
+        "beyond_quantile_mean": {key: float(np.mean(some)) if some else None for key, some in shares.items()},
+    }
+    rows = [
+        _row(columns[at], place, {key: found[at] for key, found in errors.items()})
+        for at in range(len(columns))
+        for place in range(len(PROBABILITIES))
+        if all(errors[key][at] is not None for key in ("value", "matched", "reference"))
+    ]
+    rows.sort(key=lambda row: row.reference - row.matched)
+    return rows, [metric_of(name, "tails", found) for name, found in by.items()]
+
+
+def _row(column: str, place: int, errors: Mapping[str, Floats | None]) -> QuantileQuality:
+    at = {key: None if error is None else float(error[place]) for key, error in errors.items()}
+    return QuantileQuality(
+        column=column,
+        probability=PROBABILITIES[place],
+        error=at["value"] or 0.0,
+        matched=at["matched"] or 0.0,
+        reference=at["reference"] or 0.0,
+        floor=at["floor"],
+    )
