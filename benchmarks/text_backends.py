@@ -1,8 +1,8 @@
 """Models of public text: perplexity against time, speed of decoding, and whether rows stay apart at larger widths.
 
-python benchmarks/text_backends.py [pretraining|decoding|rows] [--reviews movie_reviews.zip]
+python benchmarks/text_backends.py [pretraining|decoding|rows|shapes] [--reviews movie_reviews.zip]
 
-Without a word all three. Prints tables and writes text_backends.json. One core is used.
+Without a word all of them. Prints tables and writes text_backends.json. One core is used.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -93,12 +94,8 @@ def rows_apart() -> list[dict[str, object]]:
     """Largest difference of a row's logits when other rows, its place or the number of rows change."""
     import torch
     import transformers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    alphabet = {token: at for at, token in enumerate(["<end>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    tokens = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
-    tokens.pre_tokenizer, tokens.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    whole = transformers.PreTrainedTokenizerFast(tokenizer_object=tokens, bos_token="<end>", eos_token="<end>")
+    whole = _byte_tokenizer()
     found: list[dict[str, object]] = []
     for family, width, block in (
         ("GPT2", 128, 64),
@@ -110,7 +107,7 @@ def rows_apart() -> list[dict[str, object]]:
         ("Gemma2", 1024, 8),
         ("Gemma3Text", 1024, 8),
     ):
-        shape = {"vocab_size": len(alphabet), "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+        shape = {"vocab_size": 257, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
         if family == "GPT2":
             shape |= {"n_embd": width, "n_layer": 2, "n_head": 8, "n_positions": 256}
         else:
@@ -127,6 +124,44 @@ def rows_apart() -> list[dict[str, object]]:
         found.append(row)
         print(row, flush=True)
     return found
+
+
+def shapes() -> list[dict[str, object]]:
+    """How far logits move when the network gets another number of rows at a time: why a block has one shape."""
+    import torch
+    import transformers
+
+    whole, found = _byte_tokenizer(), []
+    for width in (128, 768):
+        shape = {"vocab_size": 257, "n_embd": width, "n_layer": 2, "n_head": 4, "n_positions": 128}
+        network = transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape, bos_token_id=0, eos_token_id=0))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if parameter.dim() > 1:
+                    torch.nn.init.normal_(parameter, std=0.3)
+        rng = np.random.default_rng(0)
+        prompts = [rng.integers(1, 257, length) for length in (1, 13, 40, 30)]
+        told: dict[int, np.ndarray] = {}
+        for block in (64, 16, 8, 4, 1):
+            model = HFBackend.of(network, whole, name="shape", device="cpu", block=block)
+            started = model.start(prompts, width=40, room=1)
+            read = started.logits()
+            started.append(np.full(4, 5))
+            told[block] = np.stack([read, started.logits()])
+        row = {"width": width, **{f"64_against_{block}": float(abs(told[block] - told[64]).max()) for block in told}}
+        found.append(row)
+        print(row, flush=True)
+    return found
+
+
+def _byte_tokenizer() -> Any:
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = {token: at for at, token in enumerate(["<end>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    tokens = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
+    tokens.pre_tokenizer, tokens.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokens, bos_token="<end>", eos_token="<end>")
 
 
 def apart(model: HFBackend) -> dict[str, float]:
@@ -157,10 +192,15 @@ def apart(model: HFBackend) -> dict[str, float]:
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="*", choices=["pretraining", "decoding", "rows", []])
+    parser.add_argument("what", nargs="*", choices=["pretraining", "decoding", "rows", "shapes", []])
     parser.add_argument("--reviews", type=Path)
     asked = parser.parse_args()
-    parts = {"pretraining": lambda: pretraining(asked.reviews), "decoding": decoding, "rows": rows_apart}
+    parts = {
+        "pretraining": lambda: pretraining(asked.reviews),
+        "decoding": decoding,
+        "rows": rows_apart,
+        "shapes": shapes,
+    }
     told = {name: part() for name, part in parts.items() if not asked.what or name in asked.what}
     Path("text_backends.json").write_text(json.dumps(told, indent=1), "utf-8")
 

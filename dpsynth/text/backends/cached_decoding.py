@@ -186,6 +186,7 @@ def _read(forward: Forward, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> 
     for at in range(0, rows, at_once):
         part = shown[at : at + at_once]
         cache = DynamicCache(config=forward.network.config)
+        _check_can_be_copied(cache)
         positions = (part.cumsum(dim=1) - 1).clamp(min=0)
         logits.append(forward(given[at : at + at_once], part, positions, cache))
         caches.append(cache)
@@ -194,23 +195,25 @@ def _read(forward: Forward, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> 
     return _Block(cache=cache, mask=shown, lengths=shown.sum(dim=1), logits=torch.cat(logits))
 
 
-def _picked(caches: Sequence[Any], rows: torch.Tensor) -> Any:
-    """A cache of these rows, counted through all caches.
-
-    Raises:
-        ModelError: the model keeps something else than keys and values.
-    """
-    import torch
+def _check_can_be_copied(cache: Any) -> None:
+    """Raise `ModelError` if the model keeps something else than keys and values."""
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    for layer in cache.layers:
+        if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer):
+            raise ModelError(
+                f"The model keeps a state ({type(layer).__name__}) whose rows cannot be copied.",
+                "Use a model with plain or sliding-window attention.",
+            )
+
+
+def _picked(caches: Sequence[Any], rows: torch.Tensor) -> Any:
+    """A cache of these rows, counted through all caches."""
+    import torch
 
     made = copy.copy(caches[0])
     made.layers = []
     for layers in zip(*(cache.layers for cache in caches), strict=True):
-        if type(layers[0]) not in (DynamicLayer, DynamicSlidingWindowLayer):
-            raise ModelError(
-                f"The model keeps a state ({type(layers[0]).__name__}) whose rows cannot be copied.",
-                "Use a model with plain or sliding-window attention.",
-            )
         layer = copy.copy(layers[0])
         layer.keys = torch.cat([one.keys for one in layers])[rows]
         layer.values = torch.cat([one.values for one in layers])[rows]

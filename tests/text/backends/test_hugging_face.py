@@ -263,3 +263,22 @@ def test_a_device_that_is_not_there_is_an_error(tmp_path):
         pytest.skip("there is a GPU")
     with pytest.raises(ParameterError, match="torch finds 0 GPUs"):
         HFBackend.load(small_models.save(tmp_path), device="cuda")
+
+
+def test_a_model_that_keeps_another_state_than_keys_and_values_is_refused(tmp_path):
+    config = transformers.Lfm2Config(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        layer_types=["conv", "full_attention"],
+        max_position_embeddings=64,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    model = HFBackend.of(transformers.Lfm2ForCausalLM(config), small_models.tokenizer(), name="conv", device="cpu")
+    with pytest.raises(ModelError, match="whose rows cannot be copied"):
+        model.start([np.array([5])], width=1, room=1)
