@@ -8,7 +8,8 @@ nothing, and the bits of a row cannot depend on its neighbours, its place or the
 in float32, no flash attention. Logits come out in float32 whatever the weights are stored in.
 
 Not guaranteed: speed. States are copied at every step, and rows do not share a pass; small numbers of rows are what
-this is for. Needs `llama-cpp-python`, which no extra of this package installs since it is built from source.
+this is for. The extra `llama-cpp` installs `llama-cpp-python`, which is built from source. Tested with 0.3.36 on a CPU
+and a GPT-2 that the tests convert; other architectures and quantized files were not tried.
 """
 
 from __future__ import annotations
@@ -235,9 +236,9 @@ def _library() -> Any:
     if find_spec("llama_cpp") is None:
         raise ParameterError(
             "Models of llama.cpp need llama-cpp-python, which is not installed.",
-            "Install it: pip install llama-cpp-python (it is built from source), or use a folder of transformers.",
+            "Install it: pip install 'dpsynth-release[llama-cpp]' (built from source), or use a folder of transformers.",
         )
     import llama_cpp
 
-    logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+    logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)  # it takes warnings for errors
     return llama_cpp

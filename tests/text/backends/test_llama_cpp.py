@@ -31,6 +31,9 @@ def made():
 
 
 class TestLlamaCpp(BackendConformance):
+    restart = 1e-3
+    """llama.cpp looks the GELU up in a table of half precision, so a difference of one ulp before it may grow."""
+
     def make(self):
         return made()[0]
 
