@@ -236,7 +236,7 @@ def _library() -> Any:
     if find_spec("llama_cpp") is None:
         raise ParameterError(
             "Models of llama.cpp need llama-cpp-python, which is not installed.",
-            "Install it: pip install 'dpsynth-release[llama-cpp]' (built from source), or use a folder of transformers.",
+            "Install it: pip install 'dpsynth-release[llama-cpp]' (built from source), or use transformers.",
         )
     import llama_cpp
 

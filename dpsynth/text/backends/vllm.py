@@ -83,7 +83,7 @@ class VLLMBackend:
         if find_spec("vllm") is None:
             raise ParameterError(
                 "Models of vLLM need vllm, which is not installed.",
-                "Install it on a machine with a GPU: pip install 'dpsynth-release[vllm]'; or use a folder of transformers.",
+                "Install it on a machine with a GPU: pip install 'dpsynth-release[vllm]', or use transformers.",
             )
         import vllm
 
