@@ -209,16 +209,23 @@ class Draft:
             self._record(ledger, "attack", report.to_json(), verdict=report.verdict)
         return report
 
-    def evaluate(self, *, comparators: Comparators | None = None, progress: Progress = silent) -> QualityReport:
+    def evaluate(
+        self,
+        *,
+        comparators: Comparators | None = None,
+        progress: Progress = silent,
+        **sections: Any,
+    ) -> QualityReport:
         """Measure quality beside what real data scores, and record the report.
 
         Args:
             comparators: private models trained on the real rows, which are charged (`workspace.comparators`).
             progress: called as steps finish.
+            sections: `ablation`, `time_column`, `since` of `dpsynth.quality.evaluate`, for drafts of tables.
         """
         from dpsynth.workspace.measuring import evaluated
 
-        report = evaluated(self, comparators, progress)
+        report = evaluated(self, comparators, progress, sections)
         with self.workspace.ledger(write=True) as ledger:
             self._record(ledger, "quality", report.to_json())
         return report

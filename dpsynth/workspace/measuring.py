@@ -12,6 +12,7 @@ Not guaranteed: that a leak of the columns alone shows where they are few.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -114,21 +115,28 @@ def _attacked_texts(draft: Draft, column: str, policy: Policy, *, seed: int, pro
     )
 
 
-def evaluated(draft: Draft, comparators: Comparators | None, progress: Progress) -> QualityReport:
+def evaluated(
+    draft: Draft, comparators: Comparators | None, progress: Progress, sections: Mapping[str, Any]
+) -> QualityReport:
     """The quality report of a draft; see `Draft.evaluate`."""
     text = draft.document.text
     if text is None:
-        return _evaluated_table(draft, comparators, progress)
+        return _evaluated_table(draft, comparators, progress, sections)
     if not draft.document.tabular:
-        if comparators is not None:
-            raise ParameterError("Private models are compared on columns of a table; this draft has a text alone.")
+        if comparators is not None or any(sections.values()):
+            raise ParameterError(
+                "Models are compared, and time is told, by columns of a table; this draft has a text alone."
+            )
         return _evaluated_texts(draft, text.column, progress)
     from dpsynth.quality.text import together
 
-    return together(_evaluated_table(draft, comparators, progress), _evaluated_texts(draft, text.column, progress))
+    table = _evaluated_table(draft, comparators, progress, sections)
+    return together(table, _evaluated_texts(draft, text.column, progress))
 
 
-def _evaluated_table(draft: Draft, comparators: Comparators | None, progress: Progress) -> QualityReport:
+def _evaluated_table(
+    draft: Draft, comparators: Comparators | None, progress: Progress, sections: Mapping[str, Any]
+) -> QualityReport:
     source, people = draft._source, draft._sequences
     sides = comparable(draft, source.parts.train, source.parts.holdout)
     if sides is None:
@@ -138,7 +146,7 @@ def _evaluated_table(draft: Draft, comparators: Comparators | None, progress: Pr
     target = source.schema.target
     # a condition may leave one class: no utility then, where an error would tell so of private rows
     if target and condition(draft) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
-        target = None
+        target, sections = None, {**sections, "ablation": False}
     sigma = read_json(draft.folder / "model.json").get("pair_sigma")
     measure = partial(
         evaluate,
@@ -151,6 +159,7 @@ def _evaluated_table(draft: Draft, comparators: Comparators | None, progress: Pr
         sigma=None if sigma is None else float(sigma),
         people=people,
         progress=progress,
+        **sections,
     )
     if comparators is None:
         return measure(comparators=None)

@@ -148,6 +148,33 @@ def evaluate(
     ] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="draws of each private model; default 5")] = None,
     public: Annotated[bool, typer.Option("--public", help="the real files are public: comparators are free")] = False,
+    later: Annotated[
+        Path | None, typer.Option("--later", help="real rows of a later time: every figure of utility again, and drift")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time-column", help="says when a row is of; cuts the holdout into past and later")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="the first moment that is later; default the last quarter of the holdout"),
+    ] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="train on mixes of real and synthetic rows: which share is best, if any")
+    ] = False,
+    learner: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="with --ablation: boosting, linear, or module:attribute, a scikit-learn estimator of yours, which "
+            "runs that module; repeatable"
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="with --ablation: code, mathematics, domain_adaptation, instruction_tuning or open_text, whose "
+            "published share is held beside the measured one"
+        ),
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -165,13 +192,26 @@ def evaluate(
             "--comparators train on the real rows, and files have no budget: say --public if the data is, or evaluate "
             "a draft of a workspace"
         )
+    if (learner or task) and not ablation:
+        raise typer.BadParameter("--learner and --task are about --ablation")
+    if since is not None and time_column is None:
+        raise typer.BadParameter("--since is about --time-column")
+    more: dict[str, Any] = {"time_column": time_column, "since": since}
+    if ablation:
+        from dpsynth.cli.commands.mixing import ablation_options
+
+        more["ablation"] = ablation_options(terminal, learner or (), task)
     if draft is not None:
         from dpsynth.workspace import Workspace
 
+        if later is not None:
+            raise typer.BadParameter(
+                "a draft's real rows are those of its data set: use --time-column", param_hint="--later"
+            )
         made = Workspace.open(workspace).draft(draft)
         rivals = asked(epsilon, draws, made) if comparators else None
         with terminal.progress() as progress:
-            report = made.evaluate(comparators=rivals, progress=progress)
+            report = made.evaluate(comparators=rivals, progress=progress, **more)
         show_quality(terminal, f"Quality of {draft}", report.to_json())
         return
     if real is None or synthetic is None or holdout is None:
@@ -179,16 +219,17 @@ def evaluate(
     from dpsynth.cli.commands.tables import read_alike
     from dpsynth.quality import evaluate as measure
 
-    files = {"real": real, "synthetic": synthetic, "holdout": holdout}
+    files = {"real": real, "synthetic": synthetic, "holdout": holdout} | ({} if later is None else {"later": later})
     tables = read_alike(terminal, files, schema)
     free = replace(asked(epsilon, draws), bounds=declared_bounds(tables.schema)) if comparators else None
     with terminal.progress() as progress:
         report = measure(
-            *(tables[name][list(tables.schema.modelled)] for name in files),
+            **{name: tables[name][list(tables.schema.modelled)] for name in files},
             comparators=free,
             schema=tables.schema,
             target=target or tables.schema.target,
             progress=progress,
+            **more,
         )
     show_quality(terminal, "Quality", report.to_json())
 

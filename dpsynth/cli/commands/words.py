@@ -90,4 +90,8 @@ def show_quality(terminal: Terminal, title: str, document: Mapping[str, Any]) ->
                 for one in rivals
             ],
         )  # fmt: skip
+    if document.get("ablation"):
+        from dpsynth.cli.commands.mixing import show_ablation
+
+        show_ablation(terminal, document["ablation"])
     terminal.result(document)

@@ -124,7 +124,9 @@ def ablate(
                      f"{', '.join(missing)}.")  # fmt: skip
     body = summarise(measured, primary=next(iter(made.scores)), alpha=alpha)
     if task is not None:
-        notes += [f"{best.learner}, {best.mode}: {advise(task, best.share)}" for best in body.best]
+        notes += [
+            f"{best.learner}, {best.mode}: {advise(task, best.share)}" for best in body.best if best.test == "holdout"
+        ]
     return Ablation(
         target=target,
         task="regression" if made.size is None else "classification",

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dpsynth.quality.drift.later import LaterDistances
+    from dpsynth.quality.drift.monitoring import Drift, monitor
     from dpsynth.quality.drift.time import TimeSplit, split_by_time
 
 _WHERE = {
+    "Drift": "monitoring",
     "LaterDistances": "later",
     "TimeSplit": "time",
+    "monitor": "monitoring",
     "split_by_time": "time",
 }
-__all__ = ["LaterDistances", "TimeSplit", "split_by_time"]
+__all__ = ["Drift", "LaterDistances", "TimeSplit", "monitor", "split_by_time"]
 
 
 def __getattr__(name: str) -> object:
