@@ -4,7 +4,7 @@
     NamedVerifier(check="checks:parses", seconds=5.0)     # module:attribute, in a process of its own
 
 **Their code.** The second imports the module that was named, from the folder that the command runs in or from what is
-installed, and runs it with the rights of the person who named it. It is asked for by name on a command line only; no
+installed, and runs it with the rights of the person who named it, on a command line or in a run file of their own; no
 bundle, schema or draft can name one. A check that takes longer than `seconds` counts as no, and its process is ended.
 
 An object in this process cannot be ended: if it takes longer, the run stops with an error. Errors tell the type, where
