@@ -26,6 +26,7 @@ from dpsynth.text.prediction.drawing import Stream
 from dpsynth.text.prediction.partition import Bin, partition
 from dpsynth.text.private_prediction import PrivatePrediction
 from dpsynth.text.protocol import Released, Task
+from tests.conformance.writer import WriterConformance
 from tests.text.prediction.toy import Toy
 
 KEY = bytes(range(32))
@@ -70,6 +71,7 @@ def small_transformer(tmp_path):
     return HFBackend.load(str(save(tmp_path / "model")), device="cpu")
 
 
+COUNTS = ngram()
 CONTEXT = {"experts": "context", "prompt": "{text} ", "without": ""}
 SETTINGS = {
     "copy": {"experts": "copy", "length": 60},
@@ -106,6 +108,32 @@ def assert_isolated(writer, texts, per_bin, *, touched=2):
         assert differ <= set(held), change
         changed_at_all += len(differ)
     assert changed_at_all > 0  # the records are heard: the test can fail
+
+
+class TestCopies(WriterConformance):
+    """Caches over counts."""
+
+    def make(self):
+        return PrivatePrediction(model=COUNTS, tokens=6, batch_size=5, sequences=1, experts="copy")
+
+
+class TestPrompts(WriterConformance):
+    """Records in prompts, with topics, and the test against the public model."""
+
+    budget = 2.0
+
+    def make(self):
+        return PrivatePrediction(
+            model=COUNTS,
+            tokens=6,
+            batch_size=20,
+            experts="context",
+            length=30,
+            aggregator="mean-clip",
+            sparse=(0.7, 3.0),
+            longest=9,
+            top_k=40,
+        )
 
 
 @pytest.mark.parametrize("kind", SETTINGS)

@@ -114,7 +114,7 @@ def made(kind, relation, **change):
 
 
 def excess(engine, tree, pair, patch):
-    """By how much the range of a token's loss, or the hockey-stick divergence, is beyond the claim; <= 0 if it holds."""
+    """By how much the range of a token's loss, or the hockey-stick divergence, is beyond the claim; <= 0 if not."""
     one, other = (law(engine, rows, patch) for rows in pair)
     assert one.keys() == other.keys()
     for found in (one, other):
