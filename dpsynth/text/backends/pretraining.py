@@ -41,6 +41,7 @@ END = "<|endoftext|>"
 HELD_OUT = 50
 LIBRARIES = ("torch", "transformers", "tokenizers")
 SEED = 7
+STEP = "pretraining on public text"
 
 
 @final
@@ -105,7 +106,7 @@ def pretrain(texts: Sequence[str], recipe: Recipe, folder: Path, *, progress: Pr
         texts: public documents.
         recipe: of the model.
         folder: made if it is not there.
-        progress: receives steps and tokens per second.
+        progress: receives steps (seconds, where the recipe counts minutes) and tokens per second.
 
     Raises:
         ParameterError: too little text for one step, or the extra `text` is not installed.
@@ -203,6 +204,7 @@ def _train(network: Any, stream: NDArray[np.int64], recipe: Recipe, progress: Pr
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.95))
     batches, began, tokens = _batches(stream, recipe), time.monotonic(), 0
+    total = recipe.steps if recipe.minutes is None else max(round(60 * recipe.minutes), 1)
     network.train()
     with steady(network.device):
         for step in range(recipe.steps):
@@ -217,9 +219,12 @@ def _train(network: Any, stream: NDArray[np.int64], recipe: Recipe, progress: Pr
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             tokens += recipe.batch * recipe.positions
-            told = f"{tokens / (time.monotonic() - began):,.0f} tokens/s"
-            progress("pretraining on public text", step + 1, recipe.steps, told)
-    return tokens, time.monotonic() - began
+            passed = time.monotonic() - began
+            done = step + 1 if recipe.minutes is None else round(passed)
+            progress(STEP, min(done, total - 1), total, f"{tokens / passed:,.0f} tokens/s")
+    passed = time.monotonic() - began
+    progress(STEP, total, total, f"{tokens / passed:,.0f} tokens/s")
+    return tokens, passed
 
 
 def _batches(stream: NDArray[np.int64], recipe: Recipe) -> Any:

@@ -216,6 +216,17 @@ def test_a_vocabulary_that_was_rounded_up_is_cut_to_the_tokenizers(tmp_path):
     assert model.start([np.array([4])], width=1, room=0).logits().shape == (1, 300)
 
 
+def test_a_special_token_beyond_the_model_is_never_used(tmp_path):
+    """As Gemma 3, whose tokenizer has one for images that the text model lacks."""
+    tokens = small_models.tokenizer()
+    small_models.network("gemma3", len(tokens)).save_pretrained(tmp_path)
+    tokens.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokens.save_pretrained(tmp_path)
+    model = HFBackend.load(tmp_path, device="cpu")
+    assert model.vocabulary == len(tokens) - 1 == 320
+    assert model.text(model.tokens("an <image> here")) == "an <image> here"
+
+
 def test_a_model_without_a_pad_token_and_without_a_begin_token(tmp_path):
     """As Qwen3: `end` stands for an empty prompt and nothing before the others."""
     small_models.save(tmp_path, "qwen3", special={"eos_token": "<eos>"})

@@ -58,7 +58,12 @@ def test_held_out_perplexity_is_what_the_loaded_model_says(tmp_path):
 
 
 def test_minutes_end_a_training(tmp_path):
-    made = pretrain(TEXTS, replace(SHORT, minutes=0.02, steps=100_000), tmp_path / "a")
+    told: list[tuple[int, int]] = []
+    recipe = replace(SHORT, minutes=0.02, steps=100_000)
+    made = pretrain(
+        TEXTS, recipe, tmp_path / "a", progress=lambda name, done, total, detail="": told.append((done, total))
+    )
+    assert told[-1] == (1, 1) and (1, 1) not in told[2:-1]
     assert 0 < made.tokens < 100_000 * 256 and made.seconds < 20
 
 
@@ -93,6 +98,7 @@ def test_a_training_that_is_stopped_leaves_nothing(monkeypatch):
     def stopped(*args, **kwargs):
         raise KeyboardInterrupt
 
+    monkeypatch.setitem(tiny.RECIPES, "tiny-quick", (SHORT, ("python",)))
     monkeypatch.setattr(tiny, "pretrain", stopped)
     with pytest.raises(KeyboardInterrupt):
         tiny.ensured("tiny-quick")
