@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self, final
 
 import numpy as np
@@ -57,11 +58,7 @@ class ModelSource:
     @classmethod
     def of(cls, model: LanguageModel | str) -> Self:
         """Defaults over a model, or over one that `backends.load` finds."""
-        if isinstance(model, str):
-            from dpsynth.text.backends import load
-
-            return cls(model=load(model))
-        return cls(model=model)
+        return cls(model=_loaded(model) if isinstance(model, str) else model)
 
     @property
     def name(self) -> str:
@@ -133,3 +130,11 @@ class ModelSource:
             tokens[rows, place] = chosen
             started.append(chosen)
         return [row[: int(np.argmax(ended)) if (ended := row == self.model.end).any() else room] for row in tokens]
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str) -> LanguageModel:
+    """A model by name, read once for plan, run and card."""
+    from dpsynth.text.backends import load
+
+    return load(name)
