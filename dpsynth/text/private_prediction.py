@@ -101,7 +101,8 @@ class PrivatePrediction:
         aggregator: "difference-clip", or "mean-clip" for large bins.
         sparse: threshold and sigma of the test against the public model, of mean-clip alone; texts may then have
             `longest` tokens, of which `tokens` are private.
-        longest: most tokens of a text under `sparse` or under a form, whose forced tokens cost nothing.
+        longest: most tokens of a text under `sparse` or a form: what a form forces costs nothing, and where `tokens`
+            are spent the public model ends the form.
         experts: "context" puts each record into a prompt of its own, "copy" mixes a cache of its tokens with the public
             model; "auto" copies for models that are too weak for a prompt.
         prompt: template around a record, with {text} and {topic}.

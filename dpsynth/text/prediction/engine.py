@@ -5,7 +5,8 @@
 
 Public rows of some bins are decoded together; they hold released tokens only, so that even a backend whose rows
 touched each other would break no proof. Every bin ends with its texts, empty ones with the public model's; none is
-dropped, and none is repeated by looking at it. A text that ends early leaves its tokens unspent.
+dropped, and none is repeated by looking at it. A text that ends early leaves its tokens unspent; under a form, one
+whose tokens are spent is ended by the public model.
 
 Privacy: each bin is `tokens * sequences` steps of the exponential mechanism, given all that was released before, and
 bins compose in parallel (`partition`).
@@ -157,13 +158,13 @@ class _Lane:
             self.going = False
             return token
         self.tokens.append(token)
-        self.going = self._left > 0 and len(self.tokens) < self._engine.longest
+        self.going = (self._left > 0 or self._form is not None) and len(self.tokens) < self._engine.longest
         if self._form is not None:
             self._form.advance(token)
         return token
 
     def _draw(self, public: NDArray[np.float64]) -> int:
-        """A token; one that the form and the public model leave no choice about is no draw and costs nothing."""
+        """A token. One that form and public model leave no choice about costs nothing; so does the rest of a form."""
         engine = self._engine
         if self._form is None:
             allowed = candidates(public, engine.top_k, engine.margin)
@@ -173,6 +174,8 @@ class _Lane:
             allowed = best[form[best]]
         if len(allowed) == 1:
             return int(allowed[0])
+        if self._left == 0:  # what was paid is spoken; the public model, which saw no record, ends the form
+            return self._public(public, allowed)
         score = engine.aggregator.public_part(public)
         total = np.zeros(len(public), dtype=np.int64)
         for rows in self._group.rows(self._at, public):
@@ -180,10 +183,14 @@ class _Lane:
             if engine.sparse is not None:
                 total += engine.sparse.contributions(rows)
         if engine.sparse is not None and not self._is_private(engine.sparse, total, public):
-            plain = np.rint(np.maximum(public, FLOOR) * GRID).astype(np.int64)
-            return draw(plain, allowed, 1 / (Fraction(engine.temperature) * GRID), self._stream)
+            return self._public(public, allowed)
         self._left -= 1
         return draw(engine.aggregator.final(score, public), allowed, engine.rate, self._stream)
+
+    def _public(self, public: NDArray[np.float64], allowed: NDArray[np.int64]) -> int:
+        """A token of the public model."""
+        plain = np.rint(np.maximum(public, FLOOR) * GRID).astype(np.int64)
+        return draw(plain, allowed, 1 / (Fraction(self._engine.temperature) * GRID), self._stream)
 
     def _is_private(self, test: SparseTest, total: NDArray[np.int64], public: NDArray[np.float64]) -> bool:
         """Ask the test; draw its threshold anew where it says yes and may be asked again."""

@@ -14,7 +14,7 @@ from dpsynth.text.backends.generation import generate
 from dpsynth.text.backends.ngram import NgramBackend
 from dpsynth.text.filters.form import FormFilter
 from dpsynth.text.private_prediction import PrivatePrediction
-from tests.text.test_private_prediction import corpus, ngram, released, sentences, spoken
+from tests.text.test_private_prediction import TASK, corpus, ngram, released, sentences, spoken
 
 pytest.importorskip("llguidance", reason="the extra `text` is not installed")
 
@@ -64,82 +64,58 @@ def test_private_prediction_writes_texts_of_the_form(form):
     )
     texts = [text for text, _ in spoken(made, corpus(sentences(84)), released(84))]
     kept = FormFilter(structure=structure).keep(texts, ())
-    assert len(texts) == 12
+    assert len(texts) == 12 * made.sequences
     assert kept.mean() >= 0.75, texts
 
 
-class Counted:
-    """A form that counts how often more than one token was allowed."""
-
-    def __init__(self, form):
-        self.form = form
-        self.choices: list[int] = []
-
-    def begin(self, model):
-        return CountedAutomaton(self, self.form.begin(model), len(self.choices))
-
-    def accepts(self, text):
-        return self.form.accepts(text)
-
-    def describe(self):
-        return self.form.describe()
-
-
-class CountedAutomaton:
-    def __init__(self, owner, automaton, number):
-        self.owner, self.automaton, self.number = owner, automaton, number
-        owner.choices.append(0)
-
-    def allowed(self):
-        return self.automaton.allowed()
-
-    def advance(self, token):
-        self.owner.choices[self.number] += self.allowed().sum() > 1
-        self.automaton.advance(token)
-
-
-def test_a_text_has_at_most_its_tokens_of_choice_and_what_is_forced_costs_nothing(monkeypatch):
-    """Every call of the mechanism is counted: at most `tokens` a text, though a text has more tokens."""
+@pytest.mark.parametrize(
+    "pattern", ["The complaint of today is about [a-f]{1,3}; 0123456789 [a-f]{1,2}!", "[a-f]{20}", "[a-f ]*"]
+)
+def test_no_text_asks_its_records_more_often_than_was_paid(pattern, monkeypatch):
+    """Every question to a bin's records is counted, and every draw at the private rate, though texts are longer."""
     from dpsynth.text.prediction import engine
     from dpsynth.text.structure.regex import Regex
 
-    calls: list[int] = []
-    real = engine.draw
+    rates: list[object] = []
+    asked: list[int] = []
+    real, ask = engine.draw, engine._Lane._draw
 
-    def counted(scores, among, *more):
-        calls.append(len(among))
-        return real(scores, among, *more)
+    def counted(scores, among, rate, stream):
+        rates.append(rate)
+        assert len(among) > 1
+        return real(scores, among, rate, stream)
+
+    def lane(self, public):
+        before = self._left
+        token = ask(self, public)
+        asked.append(before - self._left)
+        assert self._left >= 0
+        return token
 
     monkeypatch.setattr(engine, "draw", counted)
-    form = Counted(Regex(r"The complaint of today is about [a-f]{1,3}; 0123456789 [a-f]{1,2}!"))
-    made = PrivatePrediction(
-        model=NgramBackend.of(["abc def"], pieces=0), tokens=6, longest=80, batch_size=7, experts="copy", structure=form
-    )
-    texts = [text for text, _ in spoken(made, corpus(sentences(28)), released(28))]
-    assert min(calls) > 1
-    assert len(calls) <= 6 * len(texts)
-    assert max(form.choices) <= 6
-    assert all(text.startswith("The complaint of today is about ") for text in texts)
-    assert max(map(len, texts)) > 45  # bytes are the tokens here
-
-
-def test_a_form_that_leaves_every_choice_open_gets_no_token_more_than_was_paid():
-    from dpsynth.text.structure.regex import Regex
-
+    monkeypatch.setattr(engine._Lane, "_draw", lane)
     made = PrivatePrediction(
         model=NgramBackend.of(["abc def"], pieces=0),
         tokens=6,
         longest=80,
         batch_size=7,
         experts="copy",
-        structure=Regex("[a-f]{20}"),
+        structure=Regex(pattern),
     )
-    assert {len(text) for text, _ in spoken(made, corpus(sentences(14)), released(14))} == {6}
+    texts = [text for text, _ in spoken(made, corpus(sentences(28)), released(28))]
+    private = made._engine(made.settle(TASK, 3.0), ("",)).rate
+    assert rates.count(private) == sum(asked) <= 6 * len(texts)
+    assert sum(asked) > 0
+    if pattern != "[a-f ]*":
+        assert FormFilter(structure=Regex(pattern)).keep(texts, ()).all()
+        assert min(map(len, texts)) >= 20
+    if pattern == "[a-f]{20}":
+        assert sum(asked) == 6 * len(texts)
+        assert len(rates) == 20 * len(texts)
 
 
 def test_the_form_changes_no_price():
     from dpsynth.text.structure.regex import Regex
-    from tests.text.test_private_prediction import TASK
 
     plain = PrivatePrediction(model=ngram(), tokens=24, batch_size=7, experts="copy")
     formed = replace(plain, structure=Regex("[a-z ]+"), longest=60)
