@@ -218,9 +218,9 @@ def _target_copies(table: Table, target: str | None) -> Iterator[DataWarning]:
 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    encoded = pc.dictionary_encode(column, null_encoding="encode").unify_dictionaries()
-    codes = [values_of(chunk.indices) for chunk in encoded.chunks]
-    return np.concatenate(codes).astype(np.int64) if codes else np.zeros(0, np.int64)
+    # one chunk: dictionaries of several cannot be unified where one of them holds a null
+    encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
+    return values_of(encoded.indices).astype(np.int64)
 
 
 def _copies(unit: str | None, times: int, rows: int) -> Iterator[DataWarning]:
