@@ -103,7 +103,8 @@ def canaries_only(policy: str) -> str:
 
     A person's decision, visible to every receiver: the policy is in the bundle, under its own name.
     """
-    text = re.sub(r"^name: .*$", "name: public release, judged by canaries alone", policy, flags=re.MULTILINE)
+    tables = policy.partition("\ntext:")[0] + "\n"  # limits on texts: the demo has none
+    text = re.sub(r"^name: .*$", "name: public release, judged by canaries alone", tables, flags=re.MULTILINE)
     text = re.sub(r"^  required: \[.*\]$", "  required: [canary]", text, flags=re.MULTILINE)
     text = re.sub(r"^  may_be_not_applicable: .*$", "  may_be_not_applicable: {}", text, flags=re.MULTILINE)
     return re.sub(r"^    (membership|inference)\.\S+: \S+\n", "", text, flags=re.MULTILINE)

@@ -107,10 +107,28 @@ class QualityLimits(_Section):
     warn_tail_shortfall: PositiveNumber
 
 
+TextLimit: TypeAlias = Annotated[str, Field(pattern=r"^text\.[a-z0-9_.]{1,60}$")]
+
+
+class TextLimits(_Section):
+    """Limits on drafts with a column of text, beside those of its other columns.
+
+    Every limit must have been asked for, except those of `may_be_not_applicable`. `max_text_shortfall` holds for each
+    of the metrics `dpsynth.quality.text.names.HEADLINES`; canaries are limited by `attacks.limits`.
+    """
+
+    required: tuple[str, ...] = Field(min_length=1)
+    may_be_not_applicable: dict[str, str]
+    limits: dict[TextLimit, Number] = Field(min_length=1)
+    max_text_shortfall: PositiveNumber
+    warn_tail_shortfall: PositiveNumber
+
+
 class Policy(_Section):
     """One policy. Read with `Policy.from_yaml`, compare by `digest()`.
 
-    `recipient` says to whom drafts that pass may go; without it, to anybody.
+    `recipient` says to whom drafts that pass may go; without it, to anybody. Without `text` no draft with a column of
+    text passes.
     """
 
     version: Literal[1]
@@ -119,14 +137,16 @@ class Policy(_Section):
     attempts: AttemptLimits
     attacks: AttackLimits
     quality: QualityLimits
+    text: TextLimits | None = None
     recipient: Literal["internal", "restricted", "public"] | None = None
 
     @model_serializer(mode="wrap")
     def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without an absent recipient: digests of policies that name none stay what they were."""
+        """Without what is absent: digests of policies that name no recipient or no text stay what they were."""
         body: dict[str, Any] = default(self)
-        if self.recipient is None:
-            del body["recipient"]
+        for name in ("recipient", "text"):
+            if getattr(self, name) is None:
+                del body[name]
         return body
 
     @classmethod
@@ -155,8 +175,12 @@ class Policy(_Section):
         return digest(self.model_dump(mode="json"))
 
     def attack_limits(self) -> dict[str, float]:
-        """What `attacks.run` takes as `limits`."""
-        return {name: float(value) for name, value in self.attacks.limits.items()}
+        """What `attacks.run` and `attacks.audit_text` take as `limits`."""
+        return {name: float(value) for name, value in self.judged().items()}
+
+    def judged(self) -> dict[str, Decimal]:
+        """Every limit of an attack by its id, on tables and on texts."""
+        return self.attacks.limits | ({} if self.text is None else self.text.limits)
 
     def alpha_at(self, attempt: int) -> Decimal:
         """Largest significance level that attempt number `attempt` (from 1) may use, rounded down."""
@@ -186,6 +210,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "attempts": AttemptLimits,
     "attacks": AttackLimits,
     "quality": QualityLimits,
+    "text": TextLimits,
 }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from dpsynth.quality.text.names import TAILS
 from dpsynth.release.documents import JSON
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.gate import Decision
@@ -104,12 +105,14 @@ def _quality(report: QualityReport) -> list[JSON]:
 
     The report's own order is worst first. Its names tell more: a band of tails has metrics only if some pair of real
     cells falls into it, and whether prediction is scored by average precision, accuracy or R2 tells how many
-    values the real target has, which one person can change. So bands are filled up, and prediction has one name.
-    Metrics that are internal do not appear, not even by name.
+    values the real target has, which one person can change. So bands are filled up, of texts too, and prediction has
+    one name. Metrics that are internal do not appear, not even by name.
     """
     classes: dict[tuple[str, str], JSON] = {}
     if any(metric.group == "tails" for metric in report.metrics):
         classes |= {("tails", name): _WITHHELD for name in _TAILS}
+    if any(metric.group == "text" for metric in report.metrics):
+        classes |= {("text", name): _WITHHELD for name in TAILS}
     classes |= {
         (m.group, m.name): _class(m) for m in report.metrics if m.group != "utility" and m.confidentiality == "bucketed"
     }

@@ -1,11 +1,11 @@
 """Names of the text metrics that the gate and the public view know; nothing heavy is imported for them.
 
-`PRIVATE` metrics exist only if some real n-gram falls into their band: which do is a function of private texts, so the
-public view lists them all. `HEADLINES` are what a policy limits, the worst of them: one sees order and words, the other
-diversity; `docs/concepts/text-quality.md` shows which sabotage each notices.
+Metrics of tails exist only if some real n-gram falls into their band: which do is a function of private texts, so the
+public view lists them all. `HEADLINES` are what a policy limits, the worst of them: words in their order, lost topics,
+repetition; `docs/concepts/text-quality.md` shows which sabotage each notices.
 
 >>> HEADLINES
-('text_js2', 'text_coverage')
+('text_js2', 'text_coverage', 'text_self_bleu4')
 """
 
 from __future__ import annotations
@@ -15,4 +15,4 @@ from typing import Final
 BANDS: Final[tuple[tuple[int, int], ...]] = ((2, 9), (10, 99), (100, 999))
 TAIL: Final = "text_tail_"
 TAILS: Final = tuple(f"{TAIL}{kind}_{low}_{high}" for kind in ("words", "pairs") for low, high in BANDS)
-HEADLINES: Final = ("text_js2", "text_coverage")
+HEADLINES: Final = ("text_js2", "text_coverage", "text_self_bleu4")

@@ -34,13 +34,14 @@ class AttackLevel:
         """See `Rule`."""
         attempt = max(1, need(evidence.ledger, "the ledger's commit").attempt)
         rows = need(need(evidence.attack, "attack.json").report.attacks or None, "a single attack")
+        known = policy.judged()
         level = float(policy.alpha_at(attempt))
         widening = max(1.0, math.log(level) / math.log(REPORT_LEVEL)) if level > 0 else math.inf
         worst, worst_margin = rows[0], -math.inf
         for row in rows:
             estimate = need(row.estimate, f"the estimate of {row_title(row)}")
             upper = need(row.ci_high, f"the upper bound of {row_title(row)}")
-            limit = need(policy.attacks.limits.get(row.limit_id), f"the limit {row.limit_id}")
+            limit = need(known.get(row.limit_id), f"the limit {row.limit_id}")
             margin = estimate + (upper - estimate) * widening - float(limit)
             if margin > worst_margin:
                 worst, worst_margin = row, margin

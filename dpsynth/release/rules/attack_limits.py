@@ -23,7 +23,8 @@ class AttackLimits:
     def check(self, evidence: Evidence, policy: Policy) -> Finding:
         """See `Rule`."""
         rows = need(need(evidence.attack, "attack.json").report.attacks or None, "a single attack")
-        unknown = sorted({row.limit_id for row in rows if row.limit_id not in policy.attacks.limits})
+        known = policy.judged()
+        unknown = sorted({row.limit_id for row in rows if row.limit_id not in known})
         if unknown:
             return finding(
                 self, value=None, limit=None, passed=False, ok="",
@@ -31,7 +32,7 @@ class AttackLimits:
                 on_fail="regenerate",
             )  # fmt: skip
         judged = [(row, need(row.ci_high, f"the upper bound of {row_title(row)}"),
-                   float(policy.attacks.limits[row.limit_id])) for row in rows]  # fmt: skip
+                   float(known[row.limit_id])) for row in rows]  # fmt: skip
         lax = [row_title(row) for row, _, limit in judged if row.limit > limit]
         worst, bound, limit = max(judged, key=lambda item: item[1] - item[2])
         beyond = bound > limit
