@@ -106,7 +106,7 @@ def evaluate_text(
     progress("text quality", 0, steps)
     step(word_metrics(sets))
     step(repetition_metrics(few))
-    step(mark_metrics(sets))
+    step(mark_metrics(few))
     space = space_of(embedding, few)
     step(point_metrics(few, space))
     if scorer is not None:

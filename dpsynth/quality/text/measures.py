@@ -9,103 +9,109 @@ equal numbers of texts or cost more than a pass are computed on `Sets.few`; they
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from attacks.text.identifiers import KINDS
+from dpsynth.quality.anchors import spread_of
 from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.report import Metric
-from dpsynth.quality.text.embedding import Points, Space
-from dpsynth.quality.text.likelihood import Scorer, Surprise, perplexity_gap, shares_beyond, surprise
+from dpsynth.quality.text.embedding import Space
+from dpsynth.quality.text.likelihood import Scorer, perplexity_gap, shares_beyond, surprise
 from dpsynth.quality.text.marks import gap, shares
-from dpsynth.quality.text.mauve import mauve, worst_group
+from dpsynth.quality.text.mauve import SEEDS, mauve, worst_group
 from dpsynth.quality.text.names import TAIL
 from dpsynth.quality.text.ngrams import Spread, divergence, length_distance, tail
 from dpsynth.quality.text.repetition import distinct, repeated, self_bleu
 from dpsynth.quality.text.sets import Sets
 
 Better = Literal["low", "high"]
-WHOLE: Mapping[str, tuple[str, str]] = {
-    "value": ("real", "synthetic"),
-    "reference": ("real", "held"),
-    "matched": ("real", "matched"),
-    "floor": ("half", "other_half"),
-    "shuffle": ("real", "drawn"),
-}
-FEW = {key: pair for key, pair in WHOLE.items() if key != "matched"}
-ALONE = {"value": "synthetic", "reference": "held", "floor": "half"}
+WHOLE = ("value", "reference", "matched", "floor", "shuffle")
+FEW = ("value", "reference", "floor")
+"""Anchors at equal numbers: all are matched."""
+ROUGH = 2
+"""Clusterings in redraws, of the five elsewhere."""
 
 
 def metric(name: str, better: Better, found: Mapping[str, float | Spread | None]) -> Metric:
     """A text metric from its anchors; intervals of value and reference where they have one."""
     fields: dict[str, Any] = {"floor": None}
+    chance: dict[str, float | None] = {}
     for key, one in found.items():
+        if key.startswith("redraw"):
+            chance[key] = one.value if isinstance(one, Spread) else one
+            continue
         spread_ = one if isinstance(one, Spread) else Spread(value=one) if one is not None else None
         fields[key] = None if spread_ is None else spread_.value
         if spread_ is not None and spread_.low is not None and key in ("value", "reference"):
             prefix = "ci" if key == "value" else "reference"
             fields |= {f"{prefix}_low": spread_.low, f"{prefix}_high": spread_.high}
-    return Metric(name=name, group="text", better=better, **fields)
+    return Metric(name=name, group="text", better=better, spread=spread_of(chance), **fields)
 
 
 def word_metrics(sets: Sets) -> list[Metric]:
     """Divergences of n-grams, what became of rare ones, lengths."""
+    pairs = sets.between(*WHOLE)
     out = []
     for n in (1, 2, 3):
         found: dict[str, Any] = {
-            key: divergence(getattr(sets, left), getattr(sets, right), n, interval=key in ("value", "reference"))
-            for key, (left, right) in WHOLE.items()
+            key: divergence(left, right, n, interval=key in ("value", "reference"))
+            for key, (left, right) in pairs.items()
         }
         if n == 1:  # words drawn from the real ones have their shares
             found["shuffle"] = 1.0
         out.append(metric(f"text_js{n}", "low", found))
     for n, kind in ((1, "words"), (2, "pairs")):
-        tails = {key: tail(getattr(sets, left), getattr(sets, right), n) for key, (left, right) in WHOLE.items()}
+        tails = {key: tail(left, right, n) for key, (left, right) in pairs.items()}
         if n == 1:
             del tails["shuffle"]
-        bands = sorted(tails["value"].kept)
-        for band in bands:
+        for band in sorted(tails["value"].kept):
             kept = {key: one.kept.get(band) for key, one in tails.items()}
             out.append(metric(f"{TAIL}{kind}_{band[0]}_{band[1]}", "high", kept))
         invented = {key: one.invented for key, one in tails.items()}
         out.append(metric(f"text_invented_{kind}", "low", {"shuffle": 1.0, **invented}))
-    lengths = {key: length_distance(getattr(sets, left), getattr(sets, right)) for key, (left, right) in WHOLE.items()}
+    lengths = {key: length_distance(left, right) for key, (left, right) in pairs.items()}
     return [*out, metric("text_length", "low", {**lengths, "shuffle": 1.0})]
 
 
 def repetition_metrics(few: Sets) -> list[Metric]:
     """How much each set repeats itself, at one number of texts and of words."""
-    found = {key: self_bleu(getattr(few, name)) for key, name in ALONE.items()}
+    alone = few.alone()
+    found: dict[str, Any] = {key: self_bleu(own) for key, own in alone.items()}
     out = [metric("text_self_bleu4", "low", {**found, "shuffle": 1.0})]
     for n in (1, 2, 3):
-        total = min(len(getattr(few, name).grams(n)[0]) for name in ALONE.values())
-        shares_ = {key: distinct(getattr(few, name), n, total) for key, name in ALONE.items()}
+        total = min(len(own.grams(n)[0]) for own in alone.values())
+        shares_ = {key: distinct(own, n, total) for key, own in alone.items()}
         out.append(metric(f"text_distinct{n}", "high", {**shares_, "shuffle": 0.0}))
-    twice = {key: repeated(getattr(few, name)) for key, name in ALONE.items()}
+    twice = {key: repeated(own) for key, own in alone.items()}
     return [*out, metric("text_repeated", "low", {**twice, "shuffle": 1.0})]
 
 
 def point_metrics(few: Sets, space: Space) -> list[Metric]:
     """Nearness, diversity and alikeness of the sets as points."""
-    points: dict[str, Points] = {
-        name: space.points(getattr(few, name).encoded) for name in ("real", "synthetic", "held", "half", "other_half")
+    pairs = {
+        key: (space.points(left.encoded), space.points(right.encoded))
+        for key, (left, right) in few.between(*FEW).items()
     }
-    near = {key: pair for key, pair in FEW.items() if key != "shuffle"}
-    found = {key: prdc(points[left], points[right]) for key, (left, right) in near.items()}
+    found = {key: prdc(left, right) for key, (left, right) in pairs.items()}
     out = []
     for figure in ("precision", "recall", "density", "coverage"):
         values: dict[str, Any] = {key: getattr(one, figure) for key, one in found.items()}
-        for key, side in (("value", "synthetic"), ("reference", "held")):
+        for key in ("value", "reference"):
             if figure != "density":
-                values[key] = _share(values[key], len(points[side]))
+                values[key] = _share(values[key], len(pairs[key][1]))
         out.append(metric(f"text_{figure}", "high", {**values, "shuffle": 0.0}))
-    alike: dict[str, Any] = {key: mauve(points[left], points[right]) for key, (left, right) in near.items()}
-    out.append(metric("text_mauve", "high", {**alike, "shuffle": 0.0}))
-    groups: dict[str, Any] = {key: worst_group(points[left], points[right]) for key, (left, right) in near.items()}
-    out.append(metric("text_group_worst", "high", {**groups, "shuffle": 0.0}))
-    modes = {key: vendi(points[name]) for key, name in ALONE.items()}
-    apart = {key: spread(points[name]) for key, name in ALONE.items()}
+    for name, alike in (("text_mauve", mauve), ("text_group_worst", worst_group)):
+        scores = {
+            key: alike(left, right, seeds=ROUGH if key.startswith("redraw") else SEEDS)
+            for key, (left, right) in pairs.items()
+        }
+        out.append(metric(name, "high", {**scores, "shuffle": 0.0}))
+    own = {key: right for key, (_, right) in pairs.items() if key != "floor"}
+    own["floor"] = space.points(few.half.encoded)
+    modes, apart = ({key: of(one) for key, one in own.items()} for of in (vendi, spread))
     return [
         *out,
         metric("text_vendi", "high", {**modes, "shuffle": 1.0}),
@@ -124,11 +130,13 @@ def _share(value: float, texts: int) -> Spread:
 
 
 def likelihood_metrics(few: Sets, scorer: Scorer) -> list[Metric]:
-    """What a public language model is surprised by."""
-    names = {name for pair in FEW.values() for name in pair}
-    said: dict[str, Surprise] = {name: surprise(scorer, getattr(few, name).written) for name in sorted(names)}
-    gaps = {key: perplexity_gap(said[left], said[right]) for key, (left, right) in FEW.items()}
-    beyond = {key: shares_beyond(said[left], said[right]) for key, (left, right) in FEW.items()}
+    """What a public language model is surprised by; no redraws, a model is slow."""
+    pairs = replace(few, redraws=()).between(*FEW, "shuffle")
+    each = {id(one): one for pair in pairs.values() for one in pair}
+    said = {key: surprise(scorer, one.written) for key, one in each.items()}
+    scored = {key: (said[id(left)], said[id(right)]) for key, (left, right) in pairs.items()}
+    gaps = {key: perplexity_gap(left, right) for key, (left, right) in scored.items()}
+    beyond = {key: shares_beyond(left, right) for key, (left, right) in scored.items()}
     return [
         metric("text_perplexity_gap", "low", gaps),
         metric("text_perplexity_low", "low", {key: low for key, (low, _) in beyond.items()} | {"shuffle": 1.0}),
@@ -136,12 +144,14 @@ def likelihood_metrics(few: Sets, scorer: Scorer) -> list[Metric]:
     ]
 
 
-def mark_metrics(sets: Sets) -> list[Metric]:
+def mark_metrics(few: Sets) -> list[Metric]:
     """Blackened names and identifiers: as often as in real texts?"""
-    found = {name: shares(getattr(sets, name).written) for name in ("real", "synthetic", "held", "half", "other_half")}
-    pairs = {key: pair for key, pair in FEW.items() if key != "shuffle"}
+    pairs = {
+        key: (shares(left.written), shares(right.written))
+        for key, (left, right) in replace(few, redraws=()).between(*FEW).items()
+    }
     out = []
     for title, kinds in (("redaction", ("redaction",)), ("identifiers", KINDS)):
-        gaps = {key: gap(found[left], found[right], kinds) for key, (left, right) in pairs.items()}
+        gaps = {key: gap(left, right, kinds) for key, (left, right) in pairs.items()}
         out.append(metric(f"text_marks_{title}", "low", {**gaps, "shuffle": 1.0}))
     return out

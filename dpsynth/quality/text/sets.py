@@ -4,6 +4,7 @@
     held                  the holdout, cut to n texts
     matched               the synthetic texts, cut to n
     half, other_half      the real texts at random; the second cut to n
+    redraws               real and held texts mixed and split anew, eight times: what chance alone makes of a figure
     drawn                 n texts of words drawn one by one from all real words, as long as real texts are: a model that
                           has learned which words there are, and neither order nor topic
 
@@ -24,9 +25,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.text.tokens import Hashes, Owners, Texts, grams, of_words, split
+from attacks.text.tokens import Hashes, Owners, Texts, grams, joined, of_words, split
 
 MOST = 5_000
+REDRAWS = 8
 Rows = NDArray[np.intp]
 
 
@@ -78,6 +80,23 @@ class Sets:
     half: TextSet
     other_half: TextSet
     drawn: TextSet
+    redraws: tuple[tuple[TextSet, TextSet], ...] = ()
+
+    def between(self, *anchors: str) -> dict[str, tuple[TextSet, TextSet]]:
+        """The pairs that a distance is measured between, by the name of the anchor; the redraws always."""
+        known = {
+            "value": (self.real, self.synthetic),
+            "reference": (self.real, self.held),
+            "matched": (self.real, self.matched),
+            "floor": (self.half, self.other_half),
+            "shuffle": (self.real, self.drawn),
+        }
+        return {name: known[name] for name in anchors} | {f"redraw{i}": pair for i, pair in enumerate(self.redraws)}
+
+    def alone(self) -> dict[str, TextSet]:
+        """The sets that a figure of one set is measured on."""
+        own = {"value": self.synthetic, "reference": self.held, "floor": self.half}
+        return own | {f"redraw{i}": held for i, (_, held) in enumerate(self.redraws)}
 
     def few(self) -> Sets:
         """The same with at most `MOST` texts, and as many real ones as held: for figures that need equal numbers."""
@@ -91,6 +110,7 @@ class Sets:
             half=self.half.first(half),
             other_half=self.other_half.first(half),
             drawn=self.drawn.first(count),
+            redraws=tuple((real.first(count), held.first(count)) for real, held in self.redraws),
         )
 
 
@@ -111,12 +131,16 @@ def anchored(real: Sequence[str], synthetic: Sequence[str], holdout: Sequence[st
     made = TextSet.of(synthetic)
     made = made.take(rng.permutation(len(made)))
     held = TextSet.of(holdout)
+    chosen = held.take(rng.permutation(len(held))[:count])
+    pool = TextSet(written=whole.written + chosen.written, encoded=joined(whole.encoded, chosen.encoded))
+    orders = (rng.permutation(len(pool)) for _ in range(REDRAWS))
     return Sets(
         real=whole,
         synthetic=made,
-        held=held.take(rng.permutation(len(held))[:count]),
+        held=chosen,
         matched=made.first(count),
         half=whole.first(middle),
         other_half=whole.take(np.arange(middle, len(whole))).first(count) if len(whole) > 1 else whole,
         drawn=TextSet.of(drawn_words(whole.written, count, rng)),
+        redraws=tuple((pool.take(order[count:]), pool.take(order[:count])) for order in orders),
     )

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from dpsynth.core.errors import DataError
+from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.text.likelihood import shares_beyond, surprise
 from dpsynth.quality.text.marks import shares
 from dpsynth.quality.text.mauve import area, mauve, worst_group
-from dpsynth.quality.text.neighbours import prdc, spread, vendi
 from dpsynth.quality.text.ngrams import divergence, length_distance, tail
 from dpsynth.quality.text.repetition import bleu_each, distinct, repeated, self_bleu
 from dpsynth.quality.text.sets import TextSet, anchored, drawn_words
@@ -155,8 +155,9 @@ def test_both_tails_of_surprise_are_seen() -> None:
 def test_anchors_have_the_sizes_that_they_are_compared_at() -> None:
     rng = np.random.default_rng(0)
     sets = anchored([f"w{i} x" for i in range(40)], [f"y{i}" for i in range(30)], ["a b c"] * 10, rng)
-    sizes = {name: len(getattr(sets, name)) for name in sets.__dataclass_fields__}
+    sizes = {name: len(getattr(sets, name)) for name in sets.__dataclass_fields__ if name != "redraws"}
     assert sizes == {"real": 40, "synthetic": 30, "held": 10, "matched": 10, "half": 20, "other_half": 10, "drawn": 10}
+    assert {(len(real), len(held)) for real, held in sets.redraws} == {(40, 10)}
     few = sets.few()
     assert {len(few.real), len(few.synthetic), len(few.held), len(few.half)} == {10}
     drawn = drawn_words(["a b", "c"], 500, rng)
