@@ -10,6 +10,7 @@ Worlds are `dpsynth.simulation` populations, drawn anew with another law in ever
     noise    synthetic rows are real rows whose target was permuted. A yes is an error.
     other    synthetic rows come from another law with the same columns. A yes is an error unless that law helps.
     helps    as null, and mixes beside all real rows count: more rows of the right law. A yes is right.
+    clean    as helps, and 40 % of the real labels were drawn at random: synthetic rows are better. A yes is right.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ def one(world: str, kind: str, run: int, rows: int, learners: tuple[str, ...]) -
     real, fresh, holdout = (law.draw(rows, seed=3 * run + i).table.to_pandas() for i in range(3))
     if kind == "noise":
         fresh["target"] = np.random.default_rng(run).permutation(fresh["target"].to_numpy())
+    if kind == "clean":
+        rng = np.random.default_rng(run)
+        wrong = rng.random(rows) < 0.4
+        real["target"] = real["target"].mask(wrong, pd.Series(rng.permutation(real["target"].to_numpy())))
     if kind == "other":
         fresh = WORLDS[world](columns=6, seed=run + 10_000, modes=0).draw(rows, seed=run).table.to_pandas()
     found = ablate(
@@ -88,7 +93,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--rows", type=int, default=600)
     parser.add_argument("--learners", nargs="+", default=["linear"])
-    parser.add_argument("--kinds", nargs="+", default=["null", "noise", "other", "helps"])
+    parser.add_argument("--kinds", nargs="+", default=["null", "noise", "other", "helps", "clean"])
     parser.add_argument("--adult", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)

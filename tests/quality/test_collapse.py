@@ -66,10 +66,11 @@ def test_real_rows_round_after_round_do_not_narrow() -> None:
     alarms = 0
     for seed in range(10):
         law = (network, mixture)[seed % 2](columns=5, seed=seed)
-        line = simulate(
-            law, lambda _table, number, law=law: law.draw(500, seed=77 + number).table, together=together, rows=500, rounds=2,
-            scheme="replace", seed=seed,
-        )  # fmt: skip
+
+        def fresh(_table: Table, number: int, law: Population = law) -> Table:
+            return law.draw(500, seed=77 + number).table
+
+        line = simulate(law, fresh, together=together, rows=500, rounds=2, scheme="replace", seed=seed)
         alarms += bool(line.narrowing)
     assert alarms == 0
 
