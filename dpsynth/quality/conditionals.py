@@ -12,8 +12,7 @@ Not guaranteed: values given by two columns; those are the triples' cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -31,20 +30,21 @@ ENOUGH: Final = 100
 LEAST: Final = 20
 """Real rows of a group."""
 EACH: Final = 3
-"""Groups a column."""
+"""Groups a column, where nobody named the columns."""
 MOST: Final = 30
 SHOWN: Final = 50
+Floats = NDArray[np.float64]
 Group = tuple[int, int]
 """Position of the column, and code."""
 
 
-def smallest_groups(counts: Histograms, columns: Sequence[int]) -> list[Group]:
-    """The smallest values of each of these columns that have 20 real rows; at most 3 a column and 30 in all."""
+def smallest_groups(counts: Histograms, columns: Sequence[int], each: int = EACH) -> list[Group]:
+    """The smallest values of each of these columns that have 20 real rows; at most so many a column and 30 in all."""
     found: list[tuple[int, Group]] = []
     for place in columns:
         sizes = counts["real"][place][:-1]
         some = [int(code) for code in np.argsort(sizes, kind="stable") if sizes[code] >= LEAST]
-        found += [(int(sizes[code]), (place, code)) for code in some[:EACH]]
+        found += [(int(sizes[code]), (place, code)) for code in some[:each]]
     return [group for _, group in sorted(found)[:MOST]]
 
 
@@ -55,19 +55,24 @@ def distances_given(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArra
     return np.where((ours > 0).ravel() & (theirs > 0).ravel(), apart, 1.0)
 
 
-@dataclass(slots=True, repr=False)
-class _Seen:
-    """Of one comparison: sum, number and maximum over values; and per group sum over columns, and the target's."""
+def excesses(found: Mapping[str, Floats], rows: Mapping[str, Floats]) -> dict[str, float | None]:
+    """The worst excess over what redraws of real rows expect, in units of 1 / sqrt(rows).
 
-    groups: int
-    total: float = 0.0
-    number: int = 0
-    worst: float = 0.0
-    within: NDArray[np.float64] = field(init=False)
-    target: NDArray[np.float64] = field(init=False)
+    A distance among few rows is large by chance alone and varies with 1 / sqrt(rows): what is left after its mean over
+    redraws is taken off, times sqrt(rows), is alike for groups of any size, and its maximum shows the one that is off.
 
-    def __post_init__(self) -> None:
-        self.within, self.target = np.zeros(self.groups), np.full(self.groups, np.nan)
+    Args:
+        found: comparison -> distance given each value, NaN where there is none, shape (values,).
+        rows: comparison -> half the harmonic mean of both tables' rows with the value, same shape.
+    """
+    redraws = [key for key in found if key.startswith("redraw")]
+    out: dict[str, float | None] = {}
+    for key, distances in found.items():
+        others = [found[other] for other in redraws if other != key]
+        beyond = (distances - np.mean(others, axis=0)) * np.sqrt(rows[key])
+        some = beyond[np.isfinite(beyond)]
+        out[key] = float(some.max()) if some.size and key != "floor" else None
+    return out
 
 
 class Conditionals:
@@ -86,9 +91,12 @@ class Conditionals:
         real, held = (coded.tables[table].shape[1] for table in ("real", "holdout"))
         floor = ENOUGH * max(real / held, 1.0)
         self._enough = [np.flatnonzero(sizes >= floor) for sizes in counts["real"]]
-        self._seen = {key: _Seen(groups=len(self.groups)) for key in COMPARISONS}
+        self._apart: dict[str, list[Floats]] = {key: [] for key in COMPARISONS}
+        self._rows: dict[str, list[Floats]] = {key: [] for key in COMPARISONS}
+        self._places: list[tuple[int, int]] = []
+        self._within = {key: np.zeros(len(self.groups)) for key in COMPARISONS}
+        self._of_target = {key: np.full(len(self.groups), np.nan) for key in COMPARISONS}
         self._columns = np.zeros(len(self.groups))
-        self._rows: list[Conditional] = []
 
     def look(self, joint: Joint) -> None:
         """Take in one pair of columns, each given the other."""
@@ -100,28 +108,44 @@ class Conditionals:
             if not groups and not values.size:
                 continue
             self._columns[groups] += 1
-            found = {}
+            self._places.append((given, column))
             for key, pair in COMPARISONS.items():
                 left, right = (joint.counts[table].reshape(joint.shape) for table in pair)
                 apart = distances_given(left, right) if given == joint.i else distances_given(left.T, right.T)
-                seen, found[key] = self._seen[key], apart[values]
-                if values.size:
-                    seen.total += float(apart[values].sum())
-                    seen.number += values.size
-                    seen.worst = max(seen.worst, float(apart[values].max()))
+                self._apart[key].append(apart[values])
+                self._rows[key].append(self._shared_rows(key, given)[values])
                 for at in groups:
-                    seen.within[at] += apart[self.groups[at][1]]
+                    self._within[key][at] += apart[self.groups[at][1]]
                     if column == self._target:
-                        seen.target[at] = apart[self.groups[at][1]]
-            self._keep(given, column, found["value"], found["reference"])
+                        self._of_target[key][at] = apart[self.groups[at][1]]
 
-    def _keep(self, given: int, column: int, value: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
-        """Remember the value of this pair that is furthest beyond the holdout."""
+    def _shared_rows(self, key: str, place: int) -> Floats:
+        """A b / (a + b) of the rows of both tables with each value of a column."""
+        ours, theirs = (self._counts[table][place].astype(np.float64) for table in COMPARISONS[key])
+        return ours * theirs / np.maximum(ours + theirs, 1.0)
+
+    def figures(self) -> tuple[list[Conditional], list[Metric]]:
+        """Of each two columns the value that is furthest beyond the holdout, worst first; and the metrics."""
+        apart = {key: np.concatenate(parts) if parts else np.empty(0) for key, parts in self._apart.items()}
+        rows = {key: np.concatenate(parts) if parts else np.empty(0) for key, parts in self._rows.items()}
+        by = {
+            "conditional_mean": {key: _mean(each) for key, each in apart.items()},
+            "conditional_max": {key: _most(each) for key, each in apart.items()},
+            "conditional_excess": excesses(apart, rows),
+        }
+        shown = [row for at in range(len(self._places)) if (row := self._worst(at)) is not None]
+        shown.sort(key=lambda row: row.reference - row.tvd)
+        metrics = [metric_of(name, "fidelity", each) for name, each in by.items()]
+        return shown[:SHOWN], metrics
+
+    def _worst(self, pair: int) -> Conditional | None:
+        given, column = self._places[pair]
+        value, reference = self._apart["value"][pair], self._apart["reference"][pair]
         if not value.size:
-            return
+            return None
         at = int(np.argmax(value - reference))
         code = int(self._enough[given][at])
-        row = Conditional(
+        return Conditional(
             given=self._coded.columns[given],
             value=self._coded.label(given, code),
             column=self._coded.columns[column],
@@ -129,17 +153,6 @@ class Conditionals:
             tvd=float(value[at]),
             reference=float(reference[at]),
         )
-        self._rows.append(row)
-
-    def figures(self) -> tuple[list[Conditional], list[Metric]]:
-        """Of each two columns the worst value, worst first; mean and maximum over all values."""
-        number = self._seen["value"].number
-        by: dict[str, dict[str, float | None]] = {
-            "conditional_mean": {key: seen.total / number if number else None for key, seen in self._seen.items()},
-            "conditional_max": {key: seen.worst if number else None for key, seen in self._seen.items()},
-        }
-        self._rows.sort(key=lambda row: row.reference - row.tvd)
-        return self._rows[:SHOWN], [metric_of(name, "fidelity", found) for name, found in by.items()]
 
     def group_figures(
         self, limit: float | None, scores: Sequence[GroupScore]
@@ -150,41 +163,56 @@ class Conditionals:
             limit: resolution limit in rows.
             scores: what models score on groups, by the names of `members`.
         """
-        within = {key: seen.within / np.maximum(self._columns, 1) for key, seen in self._seen.items()}
-        target = {key: seen.target for key, seen in self._seen.items()}
-        shares = {key: [self._share(table, group) for group in self.groups] for key, (_, table) in COMPARISONS.items()}
-        ours = {key: [self._share(table, group) for group in self.groups] for key, (table, _) in COMPARISONS.items()}
-        by = {
-            "group_share_error_mean": {
-                key: _mean([abs(q / p - 1) for p, q in zip(ours[key], shares[key], strict=True) if p > 0])
-                for key in COMPARISONS
-            },
-            "group_tvd_mean": {key: _mean(list(each)) for key, each in within.items()},
-            "group_tvd_max": {key: _most(each) for key, each in within.items()},
-            "group_target_max": {key: _most(each) for key, each in target.items()},
+        within = {key: each / np.maximum(self._columns, 1) for key, each in self._within.items()}
+        rows = {
+            key: np.array([self._shared_rows(key, place)[code] for place, code in self.groups]) for key in COMPARISONS
         }
-        rows, told = [], {score.group: score for score in scores}
-        for at, (place, code) in enumerate(self.groups):
-            score = told.get(self._name((place, code)))
-            rows.append(
-                GroupQuality(
-                    column=self._coded.columns[place],
-                    value=self._coded.label(place, code),
-                    rows=int(self._counts["real"][place][code]),
-                    share=ours["value"][at],
-                    share_synthetic=shares["value"][at],
-                    share_reference=shares["reference"][at],
-                    unresolved=None if limit is None else bool(self._counts["real"][place][code] < limit),
-                    tvd=float(within["matched"][at]),
-                    tvd_reference=float(within["reference"][at]),
-                    target_tvd=_number(target["matched"][at]),
-                    target_tvd_reference=_number(target["reference"][at]),
-                    score=None if score is None else score.score,
-                    score_reference=None if score is None else score.reference,
-                )
-            )
-        rows.sort(key=lambda row: row.tvd_reference - row.tvd)
-        return rows, [metric_of(name, "tails", found, shuffled=False) for name, found in by.items()]
+        by = {
+            "group_share_excess": {key: self._share_excess(key) for key in COMPARISONS},
+            "group_tvd_mean": {key: _mean(each) for key, each in within.items()},
+            "group_tvd_max": {key: _most(each) for key, each in within.items()},
+            "group_target_excess": excesses(self._of_target, rows),
+        }
+        told = {score.group: score for score in scores}
+        shown = [self._group(at, within, limit, told) for at in range(len(self.groups))]
+        shown.sort(key=lambda row: row.tvd_reference - row.tvd)
+        return shown, [
+            metric_of(name, "tails", found, shuffled=name == "group_target_excess") for name, found in by.items()
+        ]
+
+    def _share_excess(self, key: str) -> float | None:
+        """Root mean square over the groups of the error of the share, in its standard errors: 1 is chance."""
+        left, right = COMPARISONS[key]
+        squares = []
+        for place, code in self.groups:
+            a, b = (self._counts[table][place] for table in (left, right))
+            n, m = int(a.sum()), int(b.sum())
+            both = (a[code] + b[code]) / (n + m)
+            if both > 0:
+                squares.append(float((a[code] / n - b[code] / m) ** 2 / (both * (1 - both) * (1 / n + 1 / m))))
+        return float(np.sqrt(np.mean(squares))) if squares else None
+
+    def _group(
+        self, at: int, within: Mapping[str, Floats], limit: float | None, told: Mapping[str, GroupScore]
+    ) -> GroupQuality:
+        place, code = self.groups[at]
+        size = int(self._counts["real"][place][code])
+        score = told.get(self._name(self.groups[at]))
+        return GroupQuality(
+            column=self._coded.columns[place],
+            value=self._coded.label(place, code),
+            rows=size,
+            share=self._share("real", self.groups[at]),
+            share_synthetic=self._share("synthetic", self.groups[at]),
+            share_reference=self._share("holdout", self.groups[at]),
+            unresolved=None if limit is None else size < limit,
+            tvd=float(within["matched"][at]),
+            tvd_reference=float(within["reference"][at]),
+            target_tvd=_number(self._of_target["matched"][at]),
+            target_tvd_reference=_number(self._of_target["reference"][at]),
+            score=None if score is None else score.score,
+            score_reference=None if score is None else score.reference,
+        )
 
     def members(self, table: str) -> dict[str, NDArray[np.bool_]]:
         """Name of each group -> which rows of a table are in it, shape (rows,)."""
@@ -199,11 +227,11 @@ class Conditionals:
         return float(counts[group[1]] / counts.sum())
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if len(values) else None
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if values.size else None
 
 
-def _most(values: NDArray[np.float64]) -> float | None:
+def _most(values: Floats) -> float | None:
     some = values[np.isfinite(values)]
     return float(some.max()) if some.size else None
 

@@ -2,7 +2,7 @@
 
 Rows become points: numbers and dates standardised by the real table and cut off at 4 standard deviations, missing
 ones in the middle with a sign of their own; each category of at least 0.1 % of the real rows an axis, 1/sqrt(2) long,
-so that two different ones are 1 apart. All sets have the same number of points, at most 1,500, because every figure
+so that two different ones are 1 apart. All sets have the same number of points, at most 1,000, because every figure
 here depends on it. `repeated_rows` is the share of rows that another row of the table equals in every cell as coded.
 
 >>> import pandas as pd
@@ -29,7 +29,7 @@ from dpsynth.quality.coding import Coded
 from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.report import Metric
 
-POINTS: Final = 1_500
+POINTS: Final = 1_000
 _CUT: Final = 4.0
 _RARE: Final = 0.001
 Floats = NDArray[np.float64]

@@ -137,8 +137,8 @@ def evaluate(
         since: the first moment that is later; without it the last quarter of the holdout is.
         ablation: whether to train on mixes of real and synthetic rows as well; or options of `ablation.ablate`. Takes
             most of a minute on Adult, and needs a target.
-        groups: columns whose smallest values are the groups to look at; without it the schema's sensitive and
-            quasi-identifying columns, else all columns of categories.
+        groups: columns whose values are the groups to look at, the 30 smallest; without it the three smallest values
+            of each of the schema's sensitive and quasi-identifying columns, else of all columns of categories.
         detection: whether to train models that tell synthetic rows from real ones; some seconds.
         no_resolution: why there is no sigma, for the report.
         seed: of halves, permutation and bootstrap; the report is reproducible from it.
@@ -189,6 +189,7 @@ def evaluate(
         anchors,
         target=place,
         group_columns=_group_columns(plain, schema, groups, target),
+        declared=groups is not None,
         limit=limit,
         also=() if drift is None else (drift.add,),
         progress=progress,

@@ -19,6 +19,8 @@ from dpsynth.quality.marginals import Counts, Joint, PairDistances, distance, jo
 from dpsynth.quality.report import ColumnQuality, Metric, PairQuality
 
 MAX_PAIRS = 200
+LOST_FROM = 10
+"""Rows of a value, from which on it counts as lost."""
 Histograms = Mapping[str, Sequence[Counts]]
 
 
@@ -40,13 +42,17 @@ def histograms(coded: Coded, redraws: Sequence[Positions]) -> dict[str, list[Cou
 
 
 def column_figures(coded: Coded, counts: Histograms) -> tuple[list[ColumnQuality], list[Metric]]:
-    """A row a column, worst first; mean, maximum and largest error of a missing rate as metrics."""
+    """A row a column, worst first; the metrics: mean, maximum, largest loss of values, missing rates."""
     gaps = {
         key: [total_variation(counts[left][i], counts[right][i]) for i in range(len(coded.columns))]
         for key, (left, right) in COMPARISONS.items()
     }
     missing = {
         key: max(abs(_missing(counts[right][i]) - _missing(counts[left][i])) for i in range(len(coded.columns)))
+        for key, (left, right) in COMPARISONS.items()
+    }
+    lost = {
+        key: max(_lost(counts[left][i], counts[right][i]) for i in range(len(coded.columns)))
         for key, (left, right) in COMPARISONS.items()
     }
     rows = [_column(coded, counts, gaps, i) for i in range(len(coded.columns))]
@@ -66,9 +72,15 @@ def column_figures(coded: Coded, counts: Histograms) -> tuple[list[ColumnQuality
     metrics = [
         metric_of("tvd1_mean", "fidelity", mean, confidentiality="bucketed", shuffled=False),
         metric_of("tvd1_max", "fidelity", top, confidentiality="bucketed", shuffled=False, bounds=bounds),
+        metric_of("lost_mass_max", "tails", lost, shuffled=False),
         metric_of("missing_gap_max", "fidelity", missing, confidentiality="bucketed", shuffled=False),
     ]
     return sorted(rows, key=lambda r: r.reference - r.tvd), metrics
+
+
+def _lost(real: Counts, other: Counts) -> float:
+    """Share of real rows whose value, of at least ten rows, the other table lacks."""
+    return float(real[(real >= LOST_FROM) & (other == 0)].sum() / real.sum())
 
 
 def _missing(counts: Counts) -> float:

@@ -19,7 +19,7 @@ from dpsynth.core.progress import Progress
 from dpsynth.quality.anchors import Anchors
 from dpsynth.quality.association import Associations
 from dpsynth.quality.coding import Coded, as_float
-from dpsynth.quality.conditionals import Conditionals, smallest_groups
+from dpsynth.quality.conditionals import EACH, MOST, Conditionals, smallest_groups
 from dpsynth.quality.diversity import diversity_metrics
 from dpsynth.quality.fidelity import column_figures, histograms, pair_figures
 from dpsynth.quality.marginals import Joint
@@ -49,6 +49,7 @@ def measure(
     *,
     target: int | None,
     group_columns: Sequence[int],
+    declared: bool,
     limit: float | None,
     also: Sequence[Callable[[Joint], None]],
     progress: Progress,
@@ -61,6 +62,7 @@ def measure(
         anchors: which rows make the anchors.
         target: position of the target.
         group_columns: positions of the columns whose smallest values are looked at.
+        declared: whether somebody named them: then all their values are looked at, up to 30.
         limit: resolution limit in rows.
         also: what else wants to see each pair's joint histogram.
         progress: receives the steps `fidelity`, `triples` and `diversity`.
@@ -72,10 +74,9 @@ def measure(
     for tally in alone.values():
         for ours, theirs in zip(counts[tally.real], counts[tally.other], strict=True):
             tally.add_counts(ours, theirs)
-    conditionals, associations = (
-        Conditionals(coded, counts, smallest_groups(counts, group_columns), target),
-        Associations(coded),
-    )
+    associations = Associations(coded)
+    chosen = smallest_groups(counts, group_columns, MOST if declared else EACH)
+    conditionals = Conditionals(coded, counts, chosen, target)
     looks = [*(tally.add for tally in together.values()), conditionals.look, associations.look, *also]
     pairs, more = pair_figures(coded, anchors.redraws, looks, progress)
     metrics += more

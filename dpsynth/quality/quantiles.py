@@ -1,7 +1,8 @@
 """Extreme values of numbers and dates: how far the 0.1, 1, 99 and 99.9 % quantiles are, and what lies beyond them.
 
     quantile error   |quantile of the synthetic column - of the real one| / real interquartile range
-    beyond           |share of synthetic rows beyond the real 1 % or 99 % quantile / share of real rows there - 1|
+    beyond           sum over tails |share of synthetic rows beyond the real 1 % or 99 % quantile - share of real rows|
+                     / sum of the shares of real rows there
 
 A clipped tail leaves means and bins alone: 20 bins hold 5 % each. Beyond the real extreme quantile it leaves nothing,
 and the second figure is 1. Where half of the values are one value, the range of the middle 98 % stands for the
@@ -11,7 +12,7 @@ interquartile one.
 >>> [round(float(error), 3) for error in errors]
 [0.038, 0.02, 0.02, 0.038]
 >>> beyond(np.arange(1000.0), np.clip(np.arange(1000.0), 20, 979))
-[1.0, 1.0]
+[(0.01, 0.0), (0.01, 0.0)]
 
 Not guaranteed: a quantile of 0.1 % rests on two of two thousand rows; read it beside the holdout's.
 """
@@ -47,13 +48,13 @@ def quantile_errors(real: Floats, other: Floats) -> Floats:
     return gap / scale if scale > 0 else np.zeros_like(gap)
 
 
-def beyond(real: Floats, other: Floats) -> list[float]:
-    """Relative error of the share below the real 1 % and above the real 99 % quantile; only where real rows are."""
+def beyond(real: Floats, other: Floats) -> list[tuple[float, float]]:
+    """Shares of both tables' rows below the real 1 % and above the real 99 % quantile; only where real rows are."""
     low, high = np.quantile(real, [0.01, 0.99])
     out = []
     for ours, theirs in ((real < low, other < low), (real > high, other > high)):
         if ours.sum() >= FEWEST:
-            out.append(abs(float(theirs.mean() / ours.mean()) - 1.0))
+            out.append((float(ours.mean()), float(theirs.mean())))
     return out
 
 
@@ -71,7 +72,7 @@ def quantile_figures(
         for table in {table for pair in COMPARISONS.values() for table in pair} - {"shuffled"}
     }
     errors: dict[str, list[Floats | None]] = {}
-    shares: dict[str, list[float]] = {}
+    shares: dict[str, list[tuple[float, float]]] = {}
     for key, (left, right) in COMPARISONS.items():
         if key == "shuffle":
             continue
@@ -82,7 +83,7 @@ def quantile_figures(
     by = {
         "quantile_error_mean": {key: float(np.mean(some)) if some else None for key, some in flat.items()},
         "quantile_error_max": {key: float(np.max(some)) if some else None for key, some in flat.items()},
-        "beyond_quantile_mean": {key: float(np.mean(some)) if some else None for key, some in shares.items()},
+        "beyond_quantile": {key: _apart(some) for key, some in shares.items()},
     }
     rows = [
         _row(columns[at], place, {key: found[at] for key, found in errors.items()})
@@ -92,6 +93,13 @@ def quantile_figures(
     ]
     rows.sort(key=lambda row: row.reference - row.matched)
     return rows, [metric_of(name, "tails", found) for name, found in by.items()]
+
+
+def _apart(shares: Sequence[tuple[float, float]]) -> float | None:
+    """Pooled over the tails of all columns, so that a tail of few rows weighs little."""
+    if not shares:
+        return None
+    return sum(abs(theirs - ours) for ours, theirs in shares) / sum(ours for ours, _ in shares)
 
 
 def _row(column: str, place: int, errors: Mapping[str, Floats | None]) -> QuantileQuality:

@@ -292,13 +292,13 @@ class QualityReport(_Document):
 
 
 def worst_first(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-    """By shortfall; without an anchor for it by the excess over the real holdout."""
+    """By shortfall; without an anchor for it by the excess over the real holdout, at most 1."""
 
     def badness(metric: Metric) -> float:
         if metric.shortfall is not None:
             return metric.shortfall
         value = metric.value if metric.matched is None else metric.matched
-        return -math.inf if value is None or metric.reference is None else value - metric.reference
+        return -math.inf if value is None or metric.reference is None else min(value - metric.reference, 1.0)
 
     return tuple(sorted(metrics, key=badness, reverse=True))
 

@@ -12,7 +12,7 @@ random halves of the real table against each other. Cells of one to nine rows ar
 must *not* reproduce cell by cell: read kept as a description there, and overlap as the goal from ten rows
 up.
 
-Over pairs both figures of each band are metrics, over single columns and triples the overlap.
+Over columns and pairs both figures of each band are metrics, over triples the overlap.
 
 The *resolution limit* is the smallest cell that noise of standard deviation sigma on each count can show at
 all: with false alarms at 5 % and 80 % power it is (1.645 + 0.842) sigma rows.
@@ -140,7 +140,7 @@ def tail_figures(tallied: Mapping[str, TailTally], *, ways: int, limited: bool) 
     for row, (low, high) in enumerate(BANDS):
         at = {key: score[row] for key, score in scores.items()}
         bands.append(_band(at, low, high, ways, limited))
-        for figure in ("kept", "overlap") if ways == 2 else ("overlap",):
+        for figure in ("kept", "overlap") if ways < 3 else ("overlap",):
             if ways == 2 and not at["value"].cells:
                 continue
             by = {key: getattr(one, figure) for key, one in at.items()}
