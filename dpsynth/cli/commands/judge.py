@@ -175,6 +175,12 @@ def evaluate(
             "published share is held beside the measured one"
         ),
     ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="column (or JSON field) of texts in the files; files of lines need none")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="with --text-column: topics of the texts, which learners predict from them")
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -194,6 +200,8 @@ def evaluate(
         )
     if (learner or task) and not ablation:
         raise typer.BadParameter("--learner and --task are about --ablation")
+    if (text_column or label_column) and (draft is not None or comparators or ablation or time_column):
+        raise typer.BadParameter("--text-column is about files, and goes with --later, --schema and --target alone")
     if since is not None and time_column is None:
         raise typer.BadParameter("--since is about --time-column")
     more: dict[str, Any] = {"time_column": time_column, "since": since}
@@ -217,9 +225,18 @@ def evaluate(
     if real is None or synthetic is None or holdout is None:
         raise typer.BadParameter("give a draft, or all of --real, --synthetic and --holdout")
     from dpsynth.cli.commands.tables import read_alike
+    from dpsynth.cli.commands.texts import is_lines
     from dpsynth.quality import evaluate as measure
 
     files = {"real": real, "synthetic": synthetic, "holdout": holdout} | ({} if later is None else {"later": later})
+    if text_column is not None or any(is_lines(path) for path in files.values()):
+        from dpsynth.cli.commands.text_figures import evaluate_texts
+
+        found = evaluate_texts(terminal, files, column=text_column, labels=label_column, schema=schema, target=target)
+        show_quality(terminal, "Quality of texts", found.to_json())
+        return
+    if label_column is not None:
+        raise typer.BadParameter("--label-column is about --text-column")
     tables = read_alike(terminal, files, schema)
     free = replace(asked(epsilon, draws), bounds=declared_bounds(tables.schema)) if comparators else None
     with terminal.progress() as progress:

@@ -1,0 +1,59 @@
+"""`dpsynth evaluate` on anybody's texts: lines, JSON lines, and a text column beside a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpsynth.cli.app import call
+from tests.attacks.text.worlds import parts
+
+NAMES = ("real", "synthetic", "holdout")
+
+
+def written(folder: Path, kind: str) -> list[str]:
+    paths = []
+    for at, (name, texts) in enumerate(zip(NAMES, parts(90, 90, 90, seed=5), strict=True)):
+        path = folder / f"{name}.{kind}"
+        rng = np.random.default_rng(at)
+        if kind == "txt":
+            path.write_text("\n".join(texts), "utf-8")
+        elif kind == "jsonl":
+            path.write_text("".join(json.dumps({"story": t}) + "\n" for t in texts), "utf-8")
+        else:
+            frame = pd.DataFrame({"story": texts, "age": rng.integers(18, 60, 90), "city": rng.choice(["A", "B"], 90)})
+            frame.to_csv(path, index=False)
+        paths.append(str(path))
+    return ["--real", paths[0], "--synthetic", paths[1], "--holdout", paths[2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "groups"),
+    [
+        ("txt", (), {"text"}),
+        ("jsonl", ("--text-column", "story"), {"text"}),
+        ("csv", ("--text-column", "story", "--label-column", "city"), {"text", "fidelity"}),
+    ],
+)
+def test_texts_are_measured_and_other_columns_beside_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, options: tuple[str, ...], groups: set[str]
+) -> None:
+    assert call(["evaluate", *written(tmp_path, kind), "--json", *options]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert groups <= {metric["group"] for metric in document["metrics"]}
+    names = {metric["name"] for metric in document["metrics"]}
+    assert {"text_js2", "text_coverage", "text_self_bleu4"} <= names
+    assert ("text_tstr_linear" in names) == ("--label-column" in options)
+    assert document["text"]["embedding"].startswith("latent semantic")
+
+
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = written(tmp_path, "csv")
+    for wrong in (("--text-column", "nothing"), ("--label-column", "city"), ("--text-column", "story", "--ablation"),
+                  ("--text-column", "story", "--label-column", "nothing")):  # fmt: skip
+        assert call(["evaluate", *files, *wrong]) != 0
+    assert call(["evaluate", *written(tmp_path, "txt"), "--label-column", "city"]) != 0
