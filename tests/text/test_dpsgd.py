@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import dpsynth.sgd.training as training_module
@@ -15,8 +16,13 @@ from accounting.event import EventTree
 from dpsynth.core.errors import ModelError, ParameterError
 from dpsynth.core.noise import SystemNoise, unsafe_SeededNoise
 from dpsynth.core.progress import silent
+from dpsynth.core.replayed_noise import ReplayedNoise
+from dpsynth.data.table import Table
+from dpsynth.pipeline import fit_model
+from dpsynth.schema.model import Schema
 from dpsynth.sgd.checkpoint import Memory
 from dpsynth.sgd.schedule import Schedule
+from dpsynth.text import TextGenerator
 from dpsynth.text.backends import load
 from dpsynth.text.backends.hugging_face import HFBackend
 from dpsynth.text.dpsgd import DPSGD
@@ -244,3 +250,28 @@ def test_a_sample_larger_than_the_data_is_a_sample(monkeypatch):
     )
     learnt(made(probability="1"), corpus_of(sentences(5)))
     assert sizes == [5, 5, 5]
+
+
+# --- beside columns --------------------------------------------------------------------------------------------------
+
+
+def test_a_text_and_its_columns_are_planned_priced_and_written_together():
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["fees", "calls"], 80)
+    table = Table.from_arrow(pa.table({"kind": kinds, "note": sentences(80)}))
+    of = Schema.from_dict(
+        {
+            "columns": {
+                "kind": {"kind": "categorical", "values": ["fees", "calls"], "role": "target"},
+                "note": {"kind": "text"},
+            }
+        }
+    )
+    generator = TextGenerator(writer=made())
+    plan = generator.plan(of, RECORD, epsilon="6", delta="1e-5")
+    assert Decimal("5.99") <= plan.guarantee.epsilon <= 6
+    model = fit_model(table, of, generator, plan, noise=ReplayedNoise(bytes(32))).model
+    assert model.events == plan.tree
+    written = model.sample(5, np.random.default_rng(0))
+    assert written.column_names == ["kind", "note"] and written.num_rows == 5
+    assert set(written.column("kind").to_pylist()) <= {"fees", "calls", None}
