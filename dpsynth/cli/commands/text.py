@@ -239,9 +239,7 @@ def _public(
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(
-        help="Texts: write them under a budget, plan what it buys, pretrain a small model.", no_args_is_help=True
-    )
+    group = typer.Typer(help="Texts under a budget, and models for them.", no_args_is_help=True)
     group.callback()(_text)
     group.command()(synthesize)
     group.command()(plan)
