@@ -35,6 +35,7 @@ from accounting.report import report
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.agreement import check_agreement
 from dpsynth.release.archive import Contents, read_bundle
+from dpsynth.release.asked import NO_LIMITS, attacks_asked
 from dpsynth.release.card import Card, read_card
 from dpsynth.release.documents import JSON, Refusal, digest, parse_json
 from dpsynth.release.dsse import open_envelope
@@ -294,10 +295,14 @@ class Verifier:
     def _attacks(self) -> None:
         """What the public evidence shows of the attacks agrees with a policy under which they passed."""
         rows = _objects(self.evidence.get("attacks"))
-        wanted = self.policy.attacks
+        text = self.card.text
+        if text is not None and self.policy.text is None:
+            raise Refusal("attack_missing", NO_LIMITS)
+        beside = [name for name in self.card.columns if text is None or name != text.column]
+        wanted = attacks_asked(self.policy, columns=bool(beside), text=text is not None)
         ran = {str(row.get("name")).partition(":")[0] for row in rows}
         asked = {str(row.get("limit_id")) for row in rows}
-        excused = wanted.may_be_not_applicable
+        excused = wanted.excused
         lacking = [name for name in wanted.required if name not in ran.union(excused.values())]
         lacking += [limit for limit in wanted.limits if limit not in asked.union(excused)]
         if lacking:

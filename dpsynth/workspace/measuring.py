@@ -122,11 +122,9 @@ def evaluated(
     text = draft.document.text
     if text is None:
         return _evaluated_table(draft, comparators, progress, sections)
-    if not draft.document.tabular:
+    if len(draft.document.tabular) < 2:  # one column has no pair; how the texts tell its values apart is among theirs
         if comparators is not None or any(sections.values()):
-            raise ParameterError(
-                "Models are compared, and time is told, by columns of a table; this draft has a text alone."
-            )
+            raise ParameterError("Models are compared, and time is told, by two columns or more beside the text.")
         return _evaluated_texts(draft, text.column, progress)
     from dpsynth.quality.text import together
 

@@ -27,7 +27,8 @@ def lenient(policy: str) -> str:
         relaxed = 0.5 + 1.5 * (value - 0.5) if ".auc" in found[1] else 1.35 * value
         return f"{found[1]}: {relaxed:.4f}"
 
-    relaxed = re.sub(r"((?:membership|inference|canary)\.[a-z.]+): ([0-9.]+)", further, policy)
+    relaxed = re.sub(r"((?:membership|inference|canary|text)\.[a-z0-9_.]+): ([0-9.]+)", further, policy)
+    relaxed = relaxed.replace("max_text_shortfall: 0.9", "max_text_shortfall: 3")
     return relaxed.replace("max_tvd2_shortfall: 1.5", "max_tvd2_shortfall: 5")
 
 
