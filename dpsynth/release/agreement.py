@@ -11,7 +11,7 @@ from typing import Any
 from accounting.ledger.entry import Kind
 from accounting.ledger.slice import SliceFacts
 from dpsynth.release.card import Card
-from dpsynth.release.documents import JSON, Refusal
+from dpsynth.release.documents import JSON, Refusal, digest
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.statement import Predicate
@@ -55,6 +55,8 @@ def check_agreement(
         raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
     if (None if card.text is None else card.text.fingerprint) != committed.get("text_model_sha256"):
         raise Refusal("card_mismatch", "Card and ledger contradict each other on the language model.")
+    if (None if card.lineage is None else digest(card.lineage.model_dump(mode="json"))) != committed.get("lineage"):
+        raise Refusal("card_mismatch", "Card and ledger contradict each other on synthetic parents.")
     figures = ledger.figures
     if evidence.get("figures", []) != [figure.to_json() for figure in figures]:
         raise Refusal("figures_mismatch", "evidence.json does not show the figures as the ledger sold them.")

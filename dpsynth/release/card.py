@@ -15,7 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounting.report import report
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
-from dpsynth.release.evidence import CanaryFacts, DraftDocument, GeneratorFacts, LedgerFacts, SamplingFacts, TextFacts
+from dpsynth.release.evidence import (
+    CanaryFacts,
+    DraftDocument,
+    GeneratorFacts,
+    LedgerFacts,
+    LineageFacts,
+    SamplingFacts,
+    TextFacts,
+)
 from dpsynth.release.fields import Hex64, Name
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.gate import Decision
@@ -79,10 +87,11 @@ class Card(_Closed):
     sampling: SamplingFacts | None = None
     prior_sha256: Hex64 | None = None
     text: TextFacts | None = None
+    lineage: LineageFacts | None = None
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        optional = ("constraints", "privacy", "budget", "sampling", "prior_sha256", "text")
+        optional = ("constraints", "privacy", "budget", "sampling", "prior_sha256", "text", "lineage")
         left_out = {name for name in optional if not getattr(self, name)}
         body: JSON = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return to_yaml(body)
@@ -92,7 +101,7 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
     """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
     privacy = privacy_section(report(ledger.events, ledger.guarantee.delta))
     sampled = () if draft.sampling is None else (draft.sampling.words(),)
-    written = () if draft.text is None else (draft.text.words(),)
+    written = tuple(said.words() for said in (draft.text, draft.lineage) if said is not None)
     return Card.model_validate(
         {
             "release": release,
@@ -121,6 +130,7 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "sampling": None if draft.sampling is None else draft.sampling.model_dump(),
             "prior_sha256": draft.prior_sha256,
             "text": None if draft.text is None else draft.text.model_dump(),
+            "lineage": None if draft.lineage is None else draft.lineage.model_dump(),
         }
     )
 

@@ -120,6 +120,19 @@ class TextFacts(Closed):
         return f"{said} Declared checks: {', '.join(parts)}."
 
 
+class LineageFacts(Closed):
+    """Releases whose synthetic rows are in the training data, and whether real rows are too; as declared."""
+
+    parents: tuple[Hex64, ...] = Field(min_length=1, max_length=256)
+    real_anchor: bool
+
+    def words(self) -> str:
+        """A sentence for receivers."""
+        count = len(self.parents)
+        made = f"Trained on rows of {count} synthetic parent{'' if count == 1 else 's'}"
+        return f"{made}, and on real rows." if self.real_anchor else f"{made} alone, without real rows."
+
+
 class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
@@ -127,7 +140,7 @@ class DraftDocument(Closed):
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
     later; `prior_sha256` names the public rows that the fit began with, if there were any; `text` is there for drafts
-    with a column of prose. Without a `guarantee` a
+    with a column of prose, `lineage` where the training data hold synthetic rows. Without a `guarantee` a
     baseline made it: `reservation_id` is then the `read_id` of the ledger's `unprotected` entry, and no gate ships it.
     """
 
@@ -154,6 +167,7 @@ class DraftDocument(Closed):
     sampling: SamplingFacts | None = None
     prior_sha256: Hex64 | None = None
     text: TextFacts | None = None
+    lineage: LineageFacts | None = None
 
     @property
     def claimed(self) -> Guarantee | None:
@@ -171,6 +185,8 @@ class DraftDocument(Closed):
             del body["prior_sha256"]
         if self.text is None:
             del body["text"]
+        if self.lineage is None:
+            del body["lineage"]
         return body
 
     @property

@@ -124,6 +124,12 @@ class TextLimits(_Section):
     warn_tail_shortfall: PositiveNumber
 
 
+class LineageLimits(_Section):
+    """What is asked of drafts whose training data hold synthetic rows."""
+
+    require_real_anchor: bool
+
+
 class Policy(_Section):
     """One policy. Read with `Policy.from_yaml`, compare by `digest()`.
 
@@ -139,12 +145,13 @@ class Policy(_Section):
     quality: QualityLimits
     text: TextLimits | None = None
     recipient: Literal["internal", "restricted", "public"] | None = None
+    lineage: LineageLimits | None = None
 
     @model_serializer(mode="wrap")
     def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what is absent: digests of policies that name no recipient or no text stay what they were."""
         body: dict[str, Any] = default(self)
-        for name in ("recipient", "text"):
+        for name in ("recipient", "text", "lineage"):
             if getattr(self, name) is None:
                 del body[name]
         return body
@@ -211,6 +218,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "attacks": AttackLimits,
     "quality": QualityLimits,
     "text": TextLimits,
+    "lineage": LineageLimits,
 }
 
 

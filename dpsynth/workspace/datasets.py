@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError, WorkspaceError
 from dpsynth.data.options import ReadOptions
+from dpsynth.release.evidence import LineageFacts
 from dpsynth.workspace.layout import read_json, write_json
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class DatasetRecord:
         unit: whose data one step of the relation adds or removes.
         path: where the content lies, or None for a table that was handed over in memory.
         schema: path of the schema file that was given at registration, if any.
+        lineage: synthetic parents, as declared at registration, if any.
     """
 
     name: str
@@ -45,6 +47,7 @@ class DatasetRecord:
     unit: PrivacyUnit
     path: str | None = None
     schema: str | None = None
+    lineage: LineageFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -54,6 +57,7 @@ class DatasetRecord:
             "unit": self.unit.to_json(),
             "path": self.path,
             "schema": self.schema,
+            **({} if self.lineage is None else {"lineage": self.lineage.model_dump(mode="json")}),
         }
 
     @classmethod
@@ -65,6 +69,7 @@ class DatasetRecord:
             unit=PrivacyUnit.from_json(body["unit"]),
             path=body["path"],
             schema=body["schema"],
+            lineage=LineageFacts.model_validate(body["lineage"]) if "lineage" in body else None,
         )
 
 
@@ -121,7 +126,11 @@ class Registry:
                     "A budget counts one unit; use the registered one.",
                 )
             merged = replace(
-                known, unit=record.unit, path=record.path or known.path, schema=record.schema or known.schema
+                known,
+                unit=record.unit,
+                path=record.path or known.path,
+                schema=record.schema or known.schema,
+                lineage=record.lineage or known.lineage,
             )
             if merged == known:
                 return known
@@ -138,6 +147,25 @@ class Registry:
             number += 1
             candidate = f"{name}-{number}"
         return candidate
+
+
+def described(
+    name: str,
+    commitment: str,
+    unit: tuple[str | None, int],
+    path: Path | None,
+    schema: str | Path | None,
+    lineage: LineageFacts | None,
+) -> DatasetRecord:
+    """The record of content at a path, or in memory, with absolute paths; `unit` as `unit_of` takes it."""
+    return DatasetRecord(
+        name=name,
+        commitment=commitment,
+        unit=unit_of(*unit),
+        path=str(path.resolve()) if path is not None else None,
+        schema=str(Path(schema).resolve()) if schema is not None else None,
+        lineage=lineage,
+    )
 
 
 def check_declared(source: Path | Table, unit: str | None, schema: str | Path | None) -> None:

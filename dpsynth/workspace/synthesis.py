@@ -33,7 +33,7 @@ from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.data.arrow_numpy import array_of
 from dpsynth.pipeline import AnyGenerator, AnyModel, AnyPlan, Fitted, PlantedCanaries, fit_model
-from dpsynth.release.documents import canonical
+from dpsynth.release.documents import canonical, digest
 from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
@@ -133,6 +133,7 @@ def synthesize(
         facts |= {} if budget.purpose is None else {"purpose": budget.purpose, "recipient": budget.recipient.value}
         facts |= {} if prior is None else {"prior_sha256": prior}
         facts |= {} if not isinstance(model, TextModel) else {"text_model_sha256": model.fingerprint}
+        facts |= {} if record.lineage is None else {"lineage": digest(record.lineage.model_dump(mode="json"))}
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         kept.destroy()
@@ -247,6 +248,7 @@ def _seal(
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "prior_sha256": prior,
             "text": _text_facts(fitted.model),
+            "lineage": record.lineage,
         }
     )
 

@@ -121,6 +121,7 @@ def synthesize_unprotected(
                 "canaries": {"planted": count, "share": format(Decimal(count) / max(number, count), ".6f")},
                 "seeds": {"sample": vault.commit(seed.to_bytes(4, "big"), purpose="seed")},
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "lineage": record.lineage,
             }
         )
         record_attempt(ledger, document, vault.commit(canonical(document.to_json()), purpose="document"))

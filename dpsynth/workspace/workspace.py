@@ -30,9 +30,9 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
-from dpsynth.workspace import budgets
+from dpsynth.workspace import budgets, lineage
 from dpsynth.workspace.budgets import Node
-from dpsynth.workspace.datasets import DatasetRecord, Registry, as_table, check_declared, table_bytes, unit_of
+from dpsynth.workspace.datasets import DatasetRecord, Registry, as_table, check_declared, described, table_bytes
 from dpsynth.workspace.layout import Layout, find
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Workspace:
         unit: str | None = None,
         max_per_unit: int = 1,
         schema: str | Path | None = None,
+        parents: Sequence[str | Path] = (),
+        real_anchor: bool = False,
     ) -> DatasetRecord:
         """Make a data set known, or find it if its content is registered already.
 
@@ -115,6 +117,8 @@ class Workspace:
             unit: the column that names the person; None if one row is one person.
             max_per_unit: rows kept of one person, enforced before anything is counted.
             schema: schema file to use for it by default.
+            parents: releases (bundles, files) whose synthetic rows are in it.
+            real_anchor: whether it holds real rows beside them.
 
         Raises:
             SchemaError: the schema file cannot be read, or speaks of other columns.
@@ -140,16 +144,9 @@ class Workspace:
             check_declared(path if path is not None else self._tables[commitment], unit, schema)
         with self.ledger() as ledger:
             granted = ledger.find_budget(commitment) is not None
-        return self.registry.add(
-            DatasetRecord(
-                name=name,
-                commitment=commitment,
-                unit=unit_of(unit, max_per_unit),
-                path=str(path.resolve()) if path is not None else None,
-                schema=str(Path(schema).resolve()) if schema is not None else None,
-            ),
-            unit_is_fixed=granted,
-        )
+        declared = lineage.facts(parents, real_anchor=real_anchor)
+        record = described(name, commitment, (unit, max_per_unit), path, schema, declared)
+        return self.registry.add(record, unit_is_fixed=granted)
 
     def find(self, data: str | Path | DatasetRecord) -> DatasetRecord:
         """The record of a registered data set: by record, by name, or by a file with that content.

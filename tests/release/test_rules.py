@@ -13,8 +13,9 @@ from accounting import NeighboringRelation, PrivacyUnit
 from accounting.ledger.entry import Entry
 from attacks.report import NegativeControlRecord, PositiveControlRecord
 from dpsynth.quality.report import PairQuality
+from dpsynth.release.evidence import LineageFacts
 from dpsynth.release.gate import gate
-from dpsynth.release.policy import default_policy
+from dpsynth.release.policy import LineageLimits, default_policy
 from tests.conformance.rule import (
     RuleConformance,
     changed,
@@ -146,6 +147,24 @@ class TestRecipient(RuleConformance):
         for share, asked in (("internal", "internal"), ("restricted", "internal"), ("public", None), ("any", "public")):
             policy = default_policy().model_copy(update={"recipient": asked})
             assert self.ask(with_ledger(evidence, recipient=share), policy).passed, (share, asked)
+
+
+class TestRealAnchor(RuleConformance):
+    name = "real_anchor"
+    needs = ("draft",)
+
+    def spoil(self, evidence, policy):
+        alone = LineageFacts(parents=("a" * 64,), real_anchor=False)
+        yield "synthetic rows alone", with_draft(evidence, lineage=alone), policy
+
+    def test_parents_beside_real_rows_pass_and_a_policy_may_accept_them_alone(self, evidence):
+        anchored = LineageFacts(parents=("a" * 64,), real_anchor=True)
+        assert self.ask(with_draft(evidence, lineage=anchored), default_policy()).passed
+        lax = default_policy().model_copy(update={"lineage": LineageLimits(require_real_anchor=False)})
+        alone = LineageFacts(parents=("a" * 64,), real_anchor=False)
+        assert self.ask(with_draft(evidence, lineage=alone), lax).passed
+        strict = default_policy().model_copy(update={"lineage": LineageLimits(require_real_anchor=True)})
+        assert not self.ask(with_draft(evidence, lineage=alone), strict).passed
 
 
 class TestEpsilonPerRelease(RuleConformance):

@@ -49,6 +49,13 @@ def create(
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     schema: SchemaFile = None,
+    parents: Annotated[
+        list[Path] | None,
+        typer.Option("--parents", help="a bundle or file whose synthetic rows are in DATA; repeatable, recorded"),
+    ] = None,
+    real_anchor: Annotated[
+        bool, typer.Option("--real-anchor", help="with --parents: DATA holds real rows too; else no draft of it ships")
+    ] = False,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +68,9 @@ def create(
     record = (
         ws.find(data)
         if _is_share(purpose, unit)
-        else ws.register(data, unit=unit, max_per_unit=max_per_unit, schema=schema)
+        else ws.register(
+            data, unit=unit, max_per_unit=max_per_unit, schema=schema, parents=parents or (), real_anchor=real_anchor
+        )
     )
     balance = ws.create_budget(
         record,

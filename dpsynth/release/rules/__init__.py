@@ -25,6 +25,7 @@ RULES: Final[Mapping[str, str]] = {
     "epsilon_total": "dpsynth.release.rules.epsilon_total:RULE",
     "published_figures": "dpsynth.release.rules.published_figures:RULE",
     "recipient": "dpsynth.release.rules.recipient:RULE",
+    "real_anchor": "dpsynth.release.rules.real_anchor:RULE",
     "delta": "dpsynth.release.rules.delta:RULE",
     "attempts": "dpsynth.release.rules.attempts:RULE",
     "attacks_required": "dpsynth.release.rules.attacks_required:RULE",
