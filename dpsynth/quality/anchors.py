@@ -95,10 +95,15 @@ class Anchors:
         return np.flatnonzero(mask), held
 
 
-def spread_of(by: Mapping[str, float | None]) -> float | None:
-    """Standard deviation over redraws; None where fewer than half of them have the figure."""
+def redraws_of(by: Mapping[str, float | None]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation over redraws; None where fewer than half of them have the figure."""
     seen = [value for key, value in by.items() if key.startswith("redraw") and value is not None]
-    return float(np.std(seen, ddof=1)) if len(seen) >= REDRAWS // 2 else None
+    return (float(np.mean(seen)), float(np.std(seen, ddof=1))) if len(seen) >= REDRAWS // 2 else (None, None)
+
+
+def spread_of(by: Mapping[str, float | None]) -> float | None:
+    """Standard deviation over redraws alone, see `redraws_of`."""
+    return redraws_of(by)[1]
 
 
 def metric_of(
@@ -122,6 +127,7 @@ def metric_of(
         shuffled: whether the shuffled table is an anchor of it: not of what one column alone shows.
         bounds: `ci_low`, `ci_high`, `reference_low`, `reference_high` where there is an interval.
     """
+    redrawn, spread = redraws_of(by)
     return Metric(
         name=name,
         group=group,
@@ -132,7 +138,8 @@ def metric_of(
         shuffle=by.get("shuffle") if shuffled else None,
         better="high" if better == "high" else "low",
         confidentiality=confidentiality,
-        spread=spread_of(by),
+        spread=spread,
+        redrawn=redrawn,
         **(bounds or {}),
     )
 

@@ -14,7 +14,10 @@ interquartile one.
 >>> beyond(np.arange(1000.0), np.clip(np.arange(1000.0), 20, 979))
 [(0.01, 0.0), (0.01, 0.0)]
 
-Not guaranteed: a quantile of 0.1 % rests on two of two thousand rows; read it beside the holdout's.
+A quantile of 0.1 % rests on two of two thousand rows: it is shown beside the holdout's, and counts in the metrics only
+where both real tables have five rows beyond it.
+
+Not guaranteed: what lies beyond the quantiles that are looked at.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from dpsynth.quality.sections import QuantileQuality
 
 PROBABILITIES: Final = (0.001, 0.01, 0.99, 0.999)
 FEWEST: Final = 5
-"""Rows beyond an extreme quantile, below which their share says nothing."""
+"""Rows beyond an extreme quantile, below which it says nothing."""
 Floats = NDArray[np.float64]
 
 
@@ -71,6 +74,8 @@ def quantile_figures(
         table: [row[np.isfinite(row)] for row in numbers[table]]
         for table in {table for pair in COMPARISONS.values() for table in pair} - {"shuffled"}
     }
+    smaller = [min(one.size, two.size) for one, two in zip(held["real"], held["holdout"], strict=True)]
+    judged = [np.array([n * min(p, 1 - p) >= FEWEST for p in PROBABILITIES]) for n in smaller]
     errors: dict[str, list[Floats | None]] = {}
     shares: dict[str, list[tuple[float, float]]] = {}
     for key, (left, right) in COMPARISONS.items():
@@ -79,7 +84,10 @@ def quantile_figures(
         sides = list(zip(held[left], held[right], strict=True))
         errors[key] = [quantile_errors(ours, theirs) if ours.size and theirs.size else None for ours, theirs in sides]
         shares[key] = [one for ours, theirs in sides if ours.size and theirs.size for one in beyond(ours, theirs)]
-    flat = {key: [float(e) for row in rows if row is not None for e in row] for key, rows in errors.items()}
+    flat = {
+        key: [float(e) for row, enough in zip(rows, judged, strict=True) if row is not None for e in row[enough]]
+        for key, rows in errors.items()
+    }
     by = {
         "quantile_error_mean": {key: float(np.mean(some)) if some else None for key, some in flat.items()},
         "quantile_error_max": {key: float(np.max(some)) if some else None for key, some in flat.items()},

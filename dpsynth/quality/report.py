@@ -69,22 +69,25 @@ class Metric(_Document):
     better: Literal["low", "high"]
     confidentiality: Confidentiality = "bucketed"
     spread: float | None = None
+    redrawn: float | None = None
 
     @property
     def noticed(self) -> bool | None:
         """Whether the figure is worse than real data's own chance explains; None where nothing says how much that is.
 
         With a `spread` (standard deviation of `reference` over redraws of which real rows are training and which
-        holdout): worse than the holdout by more than 6 of them. Without, but with an interval around a reference that
-        is no sample (a paired gap): the interval at twice its width lies beyond the reference by 0.01. The rule was
-        fixed before any sabotage was looked at; 6 because some forty metrics are read at once, the spread rests on
-        few redraws, and the matched figure has a chance of its own.
+        holdout; `redrawn` is their mean): worse than the holdout, and than the mean redraw, by more than 6 of them.
+        Without, but with an interval around a reference that is no sample (a paired gap): the interval at twice its
+        width lies beyond the reference by 0.01. Six, fixed before any sabotage was looked at, because some sixty
+        metrics are read at once, the spread rests on few redraws, and the matched figure has a chance of its own.
         """
         sign = 1.0 if self.better == "low" else -1.0
         value = self.value if self.matched is None else self.matched
         if value is None or self.reference is None:
             return None
         excess = sign * (value - self.reference)
+        if self.redrawn is not None:  # a holdout may be good by luck
+            excess = min(excess, sign * (value - self.redrawn))
         if self.spread is not None:
             return excess > BEYOND * max(self.spread, LEAST_SPREAD)
         near = self.ci_low if self.better == "low" else self.ci_high

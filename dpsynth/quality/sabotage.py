@@ -11,8 +11,9 @@
     target_flipped       the target of one subgroup turned round
     train_copied         the training rows themselves: quality must notice nothing, attacks everything
 
-How a metric notices (`Metric.noticed`) was fixed before any of this was run. The metrics that must were named before
-too; six names were changed after one seed of each of four tables, where a metric turned out to rest on too few rows.
+How a metric notices (`Metric.noticed`) was fixed before any of this was run, but for one mending: it reads the mean
+redraw beside the holdout. The metrics that must were named before too; seven names were changed after one or two seeds
+of four tables, where a metric turned out to rest on too few rows.
 
 >>> sorted(SABOTAGES)[:3]
 ['column_permuted', 'joint_destroyed', 'missing_filled']
@@ -33,6 +34,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.quality.report import QualityReport
 
 REPEATED: Final = 50
 RARE: Final = 0.05
@@ -74,11 +76,16 @@ class Damage:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sabotage:
-    """A damage, and the metrics each of which must notice it."""
+    """A damage, and the metrics each of which must notice it; `a|b` if one of two must."""
 
     make: Callable[[Damage], pd.DataFrame]
     must: tuple[str, ...]
     needs: str = ""
+
+    def missed(self, report: QualityReport) -> tuple[str, ...]:
+        """Of the metrics that must notice, those that did not; a metric that the report lacks did not."""
+        noticed = {metric.name for metric in report.metrics if metric.noticed}
+        return tuple(names for names in self.must if not noticed & set(names.split("|")))
 
     def possible(self, damage: Damage) -> bool:
         """Whether the table has what it takes: categories, numbers, missing cells."""
@@ -217,7 +224,11 @@ SABOTAGES: Final[Mapping[str, Sabotage]] = {
         make=_rows_repeated,
         must=("tail_overlap_10_99", "tail3_overlap_1_9", "recall", "coverage", "nearest_spread", "repeated_rows"),
     ),
-    "tails_clipped": Sabotage(make=_tails_clipped, must=("quantile_error_max",), needs="numbers"),
+    "tails_clipped": Sabotage(
+        make=_tails_clipped,
+        must=("quantile_error_mean|quantile_error_max", "lost_mass_max", "detection_auc"),
+        needs="numbers",
+    ),
     "missing_scattered": Sabotage(make=_missing_scattered, must=("missing_patterns", "tvd3_mean"), needs="missing"),
     "missing_filled": Sabotage(
         make=_missing_filled, must=("missing_gap_max", "missing_patterns", "tvd1_max"), needs="missing"

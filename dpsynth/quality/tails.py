@@ -35,6 +35,8 @@ from dpsynth.quality.marginals import Counts, Joint
 from dpsynth.quality.report import Band, Metric
 
 BANDS: tuple[tuple[int, int], ...] = ((1, 9), (10, 99), (100, 999))
+FEWEST_ROWS: Final = 30
+"""Real rows in a band, over all columns or triples, below which its figures are no metric."""
 PREFIXES: Final = {1: "tail1", 2: "tail", 3: "tail3"}
 """Of metrics, by the number of columns that make a cell."""
 _DETECT = 1.6448536269514722 + 0.8416212335729143
@@ -53,6 +55,7 @@ class BandScore:
     """
 
     cells: int
+    rows: int
     unresolved: int
     mass: float
     kept: float | None
@@ -83,7 +86,7 @@ class TailTally:
     _pairs: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._sums = np.zeros((len(self.bands), 6))  # cells, unresolved, kept, and mass: real, common, excess
+        self._sums = np.zeros((len(self.bands), 7))  # cells, rows, unresolved, kept, and mass: real, common, excess
 
     def add(self, joint: Joint) -> None:
         """Take in one more pair (or triple) of columns."""
@@ -97,7 +100,7 @@ class TailTally:
             p, q = real[cell] / n, other[cell] / m
             common = np.minimum(p, q).sum()
             self._sums[row] += (
-                *(cell.sum(), (real[cell] < self.limit).sum(), (q > 0).sum()),
+                *(cell.sum(), real[cell].sum(), (real[cell] < self.limit).sum(), (q > 0).sum()),
                 *(p.sum(), common, q.sum() - common),
             )
         self._invented += float(other[real == 0].sum() / m)
@@ -108,13 +111,14 @@ class TailTally:
         return tuple(
             BandScore(
                 cells=int(cells),
+                rows=int(rows),
                 unresolved=int(unresolved),
                 mass=float(mass / max(self._pairs, 1)),
                 kept=_ratio(kept, cells),
                 overlap=_ratio(common, mass),
                 excess=_ratio(excess, mass),
             )
-            for cells, unresolved, kept, mass, common, excess in self._sums
+            for cells, rows, unresolved, kept, mass, common, excess in self._sums
         )
 
     def invented(self) -> float:
@@ -143,7 +147,8 @@ def tail_figures(tallied: Mapping[str, TailTally], *, ways: int, limited: bool) 
         for figure in ("kept", "overlap") if ways < 3 else ("overlap",):
             if ways == 2 and not at["value"].cells:
                 continue
-            by = {key: getattr(one, figure) for key, one in at.items()}
+            few = ways != 2 and at["value"].rows < FEWEST_ROWS
+            by = {key: None if few else getattr(one, figure) for key, one in at.items()}
             metrics.append(
                 metric_of(
                     f"{PREFIXES[ways]}_{figure}_{low}_{high}",

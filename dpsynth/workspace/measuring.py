@@ -40,6 +40,12 @@ ALONE = 8
 """Columns from which they are attacked by themselves; the tables that our attacks were tried on have nine and more."""
 
 
+NO_TABLES = (
+    "{} measures no table of counts of two columns, so that no noise of a count says which group it can show: "
+    "read the groups' own figures."
+)
+
+
 def attacked(draft: Draft, suite: str, policy: Policy, *, seed: int, progress: Progress) -> AttackReport:
     """The attack report of a draft, against the policy's limits; see `Draft.attack`."""
     from attacks.report import together
@@ -145,7 +151,8 @@ def _evaluated_table(
     # a condition may leave one class: no utility then, where an error would tell so of private rows
     if target and condition(draft) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
         target, sections = None, {**sections, "ablation": False}
-    sigma = read_json(draft.folder / "model.json").get("pair_sigma")
+    made = read_json(draft.folder / "model.json")
+    sigma = made.get("pair_sigma")
     measure = partial(
         evaluate,
         real,
@@ -155,6 +162,7 @@ def _evaluated_table(
         target=target,
         # noise of one pair table, if the generator measured any: it bounds which cells can be seen at all
         sigma=None if sigma is None else float(sigma),
+        no_resolution=NO_TABLES.format(made.get("generator", "This generator")),
         people=people,
         progress=progress,
         **sections,

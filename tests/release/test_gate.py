@@ -86,7 +86,7 @@ UNREAD = {
     "draft": r"columns\.\d",
     "attack": r"report\.(figures|epsilon_lower_bound\.(confidentiality|mu|mu_ceiling))",
     "quality": r"report\.(rows\.(confidentiality|later)|resolution|utility|warnings|seed|metrics\.1|metrics\.1\.shuffle"
-    r"|metrics\.\d\.(matched|ci_low|ci_high|reference_low|reference_high|confidentiality|spread)"
+    r"|metrics\.\d\.(matched|ci_low|ci_high|reference_low|reference_high|confidentiality|spread|redrawn)"
     r"|tails[13]|triples|conditionals|associations|quantiles|groups|giveaways|no_resolution|ablation)",
 }
 
