@@ -216,7 +216,12 @@ class PrivatePrediction:
         engine = self._engine(mine, released.topics)
         bins = self._bins(corpus, released, mine.batch_size)
         streams = [Stream(noise) for _ in bins]
-        facts = mine.describe() | {"bins": len(bins), "record_length": self.length, "experts": self._kind()}
+        facts = mine.describe() | {
+            "bins": len(bins),
+            "released_units_per_bin": round(released.total / max(len(bins), 1), 1),
+            "record_length": self.length,
+            "experts": self._kind(),
+        }
         saved = Saved(checkpoints, label=_label(self, engine.model, facts, corpus))
         spoken = saved.load()
         began, before = time.monotonic(), len(spoken)

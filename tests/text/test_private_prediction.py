@@ -211,6 +211,13 @@ def test_small_topics_are_pooled_and_texts_keep_their_topics():
     assert {topic for _, topic in spoken(small, corpus(texts, topics=topics), facts)} <= {0, 1, 2}
 
 
+def test_a_batch_larger_than_the_data_makes_one_bin_and_says_so():
+    writer = PrivatePrediction(model=Toy(), tokens=5, batch_size=500, sequences=2, experts="copy")
+    settled = writer.settle(TASK, 2.0)
+    author = writer.learn(corpus(sentences(30)), TASK, settled, released(30), noise=SystemNoise(), progress=silent)
+    assert (author.most, author.describe()["bins"], author.describe()["released_units_per_bin"]) == (2, 1, 30.0)
+
+
 def test_events_are_what_was_settled_and_grow_with_the_budget():
     writer = PrivatePrediction(model=Toy(), tokens=7, sequences=3, batch_size=9, temperature=1.1, experts="copy")
     event = writer.settle(TASK, 2.0).events[0]

@@ -101,6 +101,18 @@ def test_a_row_moves_the_distance_by_its_unit_at_most(rows):
     assert abs(distance(np.log(np.ones((2, V)))) - distance(np.zeros((0, V)))) == 0
 
 
+def test_the_test_draws_the_noise_of_its_event():
+    """Threshold: mean deviation sigma s; query: above by 2 sigma s with probability e^-1 / 2."""
+    test = SparseTest(threshold=Decimal("0.7"), sigma=Decimal("0.3"), batch_size=20)
+    event, noise = test.event(NeighboringRelation.ADD_REMOVE, 1), unsafe_SeededNoise(3)
+    middle = round(Decimal("0.7") * 20 * UNIT)
+    off = np.mean([abs(test.noisy_threshold(noise) - middle) for _ in range(4000)]) / UNIT
+    assert off == pytest.approx(float(event.threshold_scale), rel=0.08)
+    bar = round(event.query_scale * UNIT)
+    share = np.mean([test.above(0, bar, noise) for _ in range(4000)])
+    assert share == pytest.approx(math.exp(-1) / 2, abs=0.033)
+
+
 def test_a_public_null_would_move_the_distance_by_two():
     """The trap that the event names: a blank row that says the public law leaves it, and then 1 / s is not enough."""
     test = SparseTest(threshold=Decimal("0.7"), sigma=Decimal(1), batch_size=1)
