@@ -45,7 +45,7 @@ class SettledSteps:
 STEPS = 20
 PROBABILITY = Decimal("0.25")
 CLIP = Decimal("1")
-RATES = {"full": 8e-3, "lora": 3e-2}
+RATES = {"full": 8e-3, "lora": 1e-2}
 """Learning rates at the first step. See `docs/concepts/text-dpsgd.md` for what they were tried on: docstrings of
 scientific packages as the private texts, a model of film reviews as the public one; no other text."""
 
