@@ -51,6 +51,19 @@ def quantile_errors(real: Floats, other: Floats) -> Floats:
     return gap / scale if scale > 0 else np.zeros_like(gap)
 
 
+def step_sizes(values: Floats) -> Floats:
+    """From each extreme quantile to the next value of the column, in units of its scale; shape (probabilities,).
+
+    Of whole numbers a quantile is one of few values: redraws may agree by luck, where the next table is a step away.
+    """
+    scale = scale_of(values) if values.size else 0.0
+    if scale == 0.0:
+        return np.zeros(len(PROBABILITIES))
+    distinct = np.unique(values)
+    at = np.clip(np.searchsorted(distinct, np.quantile(values, PROBABILITIES)), 1, distinct.size - 1)
+    return (distinct[at] - distinct[at - 1]) / scale
+
+
 def beyond(real: Floats, other: Floats) -> list[tuple[float, float]]:
     """Shares of both tables' rows below the real 1 % and above the real 99 % quantile; only where real rows are."""
     low, high = np.quantile(real, [0.01, 0.99])
@@ -100,7 +113,15 @@ def quantile_figures(
         if all(errors[key][at] is not None for key in ("value", "matched", "reference"))
     ]
     rows.sort(key=lambda row: row.reference - row.matched)
-    return rows, [metric_of(name, "tails", found) for name, found in by.items()]
+    steps = np.array([s for row, enough in zip(held["real"], judged, strict=True) for s in step_sizes(row)[enough]])
+    least = {"quantile_error_mean": np.mean, "quantile_error_max": np.max}
+    metrics = []
+    for name, found in by.items():
+        metric = metric_of(name, "tails", found)
+        if name in least and steps.size and metric.spread is not None:
+            metric = metric.model_copy(update={"spread": max(metric.spread, float(least[name](steps)) / 3)})
+        metrics.append(metric)
+    return rows, metrics
 
 
 def _apart(shares: Sequence[tuple[float, float]]) -> float | None:

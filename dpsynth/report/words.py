@@ -36,6 +36,45 @@ _METRICS: Final[Mapping[str, Words]] = {
     "invented_mass": Words(
         title="Invented combinations", meaning="share of rows in pairs of values that no real row has"
     ),
+    "tvd3_mean": Words(title="Triples of columns, mean", meaning="distance of shares of three-column tables"),
+    "tvd3_max": Words(title="Triples of columns, worst", meaning="distance in the triple that fits worst"),
+    "missing_patterns": Words(title="Patterns of missing cells", meaning="distance between which cells miss together"),
+    "association_mean": Words(
+        title="Associations, mean error", meaning="of Pearson's r, correlation ratio, Cramer's V"
+    ),
+    "association_max": Words(
+        title="Associations, worst error", meaning="in the pair whose association is furthest off"
+    ),
+    "conditional_mean": Words(title="Given a value, mean", meaning="distance of other columns among rows with a value"),
+    "conditional_max": Words(
+        title="Given a value, worst", meaning="distance in the worst column, given the worst value"
+    ),
+    "conditional_excess": Words(
+        title="Given a value, worst excess", meaning="beyond what real rows show, times the root of the rows"
+    ),
+    "lost_mass_max": Words(
+        title="Lost values, worst", meaning="share of real rows whose value does not occur any more"
+    ),
+    "invented1_mass": Words(title="Invented values", meaning="share of cells with a value that no real row has"),
+    "invented3_mass": Words(title="Invented triples", meaning="share of rows in triples that no real row has"),
+    "group_share_excess": Words(title="Sizes of small groups", meaning="error in its standard errors; 1 is chance"),
+    "group_tvd_mean": Words(title="Within small groups, mean", meaning="distance of the other columns"),
+    "group_tvd_max": Words(title="Within small groups, worst", meaning="distance of the other columns"),
+    "group_target_excess": Words(
+        title="Target within small groups",
+        meaning="worst distance beyond what real rows show, times the root of the rows",
+    ),
+    "quantile_error_mean": Words(title="Extreme quantiles, mean error", meaning="in interquartile ranges"),
+    "quantile_error_max": Words(title="Extreme quantiles, worst error", meaning="in interquartile ranges"),
+    "beyond_quantile": Words(title="Beyond extreme quantiles", meaning="relative error of the share of rows there"),
+    "precision": Words(title="Precision", meaning="share of synthetic rows near a real one"),
+    "recall": Words(title="Recall", meaning="share of real rows near a synthetic one"),
+    "density": Words(title="Density", meaning="how many real rows' surroundings hold a synthetic row; real is about 1"),
+    "coverage": Words(title="Coverage", meaning="share of real rows whose surroundings hold a synthetic one"),
+    "vendi": Words(title="Effective number of kinds of rows", meaning="Vendi score"),
+    "nearest_spread": Words(title="Distance to the nearest other row", meaning="1 - cosine, mean"),
+    "repeated_rows": Words(title="Repeated rows", meaning="share of rows that another row equals"),
+    "detection_auc": Words(title="Detection", meaning="ROC AUC of a model that tells real from synthetic; 0.5 cannot"),
     "rows_per_person_tvd": Words(title="Rows per person", meaning="distance of shares of people with 1, 2, 3, … rows"),
     "rows_per_person_mean_error": Words(title="Rows per person, mean", meaning="relative error of the mean"),
     "transition_tvd_mean": Words(
@@ -58,6 +97,9 @@ _METRICS: Final[Mapping[str, Words]] = {
 }
 
 
+_CELLS: Final = {"tail": "Combinations", "tail1": "Values", "tail3": "Triples"}
+
+
 def metric_words(name: str) -> Words:
     """Words for a metric of the quality report."""
     if name in _METRICS:
@@ -68,12 +110,12 @@ def metric_words(name: str) -> Words:
             meaning="what training on synthetic instead of real rows costs",
         )
     parts = name.split("_")
-    if parts[0] == "tail" and len(parts) == 4:
+    if parts[0] in _CELLS and len(parts) == 4:
         what = {
             "kept": ("kept", "share of such combinations that occur at all"),
             "overlap": ("in place", "share of their mass that is in the right place"),
         }.get(parts[1], (parts[1], ""))
-        return Words(title=f"Combinations of {parts[2]}\u2013{parts[3]} rows, {what[0]}", meaning=what[1])
+        return Words(title=f"{_CELLS[parts[0]]} of {parts[2]}\u2013{parts[3]} rows, {what[0]}", meaning=what[1])
     return Words(title=_spaced(name))
 
 
