@@ -22,7 +22,7 @@ Not guaranteed: what lies beyond the quantiles that are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -114,12 +114,15 @@ def quantile_figures(
     ]
     rows.sort(key=lambda row: row.reference - row.matched)
     steps = np.array([s for row, enough in zip(held["real"], judged, strict=True) for s in step_sizes(row)[enough]])
-    least = {"quantile_error_mean": np.mean, "quantile_error_max": np.max}
+    least: dict[str, Callable[[Floats], float]] = {
+        "quantile_error_mean": lambda each: float(each.mean()),
+        "quantile_error_max": lambda each: float(each.max()),
+    }
     metrics = []
     for name, found in by.items():
         metric = metric_of(name, "tails", found)
         if name in least and steps.size and metric.spread is not None:
-            metric = metric.model_copy(update={"spread": max(metric.spread, float(least[name](steps)) / 3)})
+            metric = metric.model_copy(update={"spread": max(metric.spread, least[name](steps) / 3)})
         metrics.append(metric)
     return rows, metrics
 
