@@ -10,7 +10,8 @@ Worlds are `dpsynth.simulation` populations, drawn anew with another law in ever
     noise    synthetic rows are real rows whose target was permuted. A yes is an error.
     other    synthetic rows come from another law with the same columns. A yes is an error unless that law helps.
     helps    as null, and mixes beside all real rows count: more rows of the right law. A yes is right.
-    clean    as helps, and 40 % of the real labels were drawn at random: synthetic rows are better. A yes is right.
+    many     as helps, with ten times as many synthetic rows, of which three times the real ones are added.
+    worthless  the labels of the real rows were permuted, those of the synthetic ones are right. A yes is right.
 """
 
 from __future__ import annotations
@@ -43,19 +44,17 @@ def said_yes(found: Ablation, modes: tuple[str, ...]) -> bool:
 def one(world: str, kind: str, run: int, rows: int, learners: tuple[str, ...]) -> bool:
     """One run of one question."""
     law = WORLDS[world](columns=6, seed=run, modes=0)
-    real, fresh, holdout = (law.draw(rows, seed=3 * run + i).table.to_pandas() for i in range(3))
+    sizes = rows, rows * (10 if kind == "many" else 1), max(rows, 2000 if kind == "many" else 0)
+    real, fresh, holdout = (law.draw(size, seed=3 * run + i).table.to_pandas() for i, size in enumerate(sizes))
     if kind == "noise":
         fresh["target"] = np.random.default_rng(run).permutation(fresh["target"].to_numpy())
-    if kind == "clean":
-        rng = np.random.default_rng(run)
-        wrong = rng.random(rows) < 0.4
-        real["target"] = real["target"].mask(wrong, pd.Series(rng.permutation(real["target"].to_numpy())))
     if kind == "other":
         fresh = WORLDS[world](columns=6, seed=run + 10_000, modes=0).draw(rows, seed=run).table.to_pandas()
-    found = ablate(
-        real, fresh, holdout, target="target", learners=learners, shares=(0, 0.25, 0.5, 1.0), jobs=1, seed=run
-    )  # fmt: skip
-    return said_yes(found, {"null": ("fixed",), "helps": ("extra",)}.get(kind, ("fixed", "extra")))
+    if kind == "worthless":
+        real["target"] = np.random.default_rng(run).permutation(real["target"].to_numpy())
+    shares = (0, 0.5, 0.75) if kind == "many" else (0, 0.25, 0.5, 1.0)
+    found = ablate(real, fresh, holdout, target="target", learners=learners, shares=shares, jobs=1, seed=run)
+    return said_yes(found, {"null": ("fixed",), "helps": ("extra",), "many": ("extra",)}.get(kind, ("fixed", "extra")))
 
 
 def rates(runs: int, rows: int, learners: tuple[str, ...], kinds: tuple[str, ...]) -> list[dict[str, object]]:
@@ -93,7 +92,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--rows", type=int, default=600)
     parser.add_argument("--learners", nargs="+", default=["linear"])
-    parser.add_argument("--kinds", nargs="+", default=["null", "noise", "other", "helps", "clean"])
+    parser.add_argument("--kinds", nargs="+", default=["null", "noise", "other", "helps", "many", "worthless"])
     parser.add_argument("--adult", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)

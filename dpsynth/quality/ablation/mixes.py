@@ -71,7 +71,7 @@ def checked_shares(shares: Sequence[float]) -> tuple[float, ...]:
 
 
 def plan(shares: Sequence[float], *, real: int, synthetic: int) -> tuple[Mix, ...]:
-    """All mixes of both modes that there are rows for; `extra` adds at most as many rows as are real."""
+    """All mixes of both modes that there are rows for."""
     alike = real * (1 - ALIKE) <= synthetic  # rows of a DP generator are a noisy number of them
     total = real if alike else synthetic
     out = []
@@ -80,7 +80,7 @@ def plan(shares: Sequence[float], *, real: int, synthetic: int) -> tuple[Mix, ..
         out.append(Mix(mode="fixed", share=share, real=total - borrowed, synthetic=min(borrowed, synthetic)))
     for share in shares:
         added = round(real * share / (1 - share)) if share < 1 else None
-        if added is not None and added <= (real if alike else synthetic):
+        if added is not None and added <= max(synthetic, real if alike else 0):
             out.append(Mix(mode="extra", share=share, real=real, synthetic=min(added, synthetic)))
     return tuple(out)
 

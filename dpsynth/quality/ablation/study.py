@@ -120,7 +120,7 @@ def ablate(
     )
     missing = [f"{100 * s:.0f} %" for s in wanted if s > 0 and ("extra", s) not in {(m.mode, m.share) for m in mixes}]
     if missing:
-        notes.append(f"Beside all real rows, not measured for want of synthetic rows (or above one half): "
+        notes.append(f"Beside all real rows, not measured for want of synthetic rows: "
                      f"{', '.join(missing)}.")  # fmt: skip
     body = summarise(measured, primary=next(iter(made.scores)), alpha=alpha)
     if task is not None:
