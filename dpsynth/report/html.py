@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 from dpsynth.report import charts, words
 from dpsynth.report.audit import AuditModel
 from dpsynth.report.comparison import ComparisonModel
+from dpsynth.report.mixing import MODE_WORDS, shares
 from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
 from dpsynth.report.views import FIRST_PAGE, clean, first_page_metrics, grade_of
 
@@ -82,6 +83,7 @@ def environment() -> Environment:
     env.filters.update(num=_number, pct=_percent, short=_short, brief=_brief, ticks=_ticks, threat=_threat)
     env.globals.update(
         metric_words=words.metric_words,
+        mode_words=MODE_WORDS,
         attack_words=words.attack_words,
         endpoint_words=words.endpoint_words,
         stratum_words=words.stratum_words,
@@ -206,4 +208,7 @@ def _charts(model: ReportModel) -> dict[str, Markup]:
         ]
         if rows:
             out["tails"] = charts.dots("tails", rows, axis="share (1 is all)", upper=1.03)
+        if report.ablation is not None:
+            for answer in report.ablation.answers:
+                out[f"shares_{answer.test}"] = shares(f"shares-{answer.test}", report.ablation, answer.test)
     return {name: Markup(svg) for name, svg in out.items()}  # noqa: S704 - matplotlib escapes text

@@ -109,6 +109,9 @@ def metric_words(name: str) -> Words:
             title=f"{metric_words(name.removesuffix('_gap')).title}: loss",
             meaning="what training on synthetic instead of real rows costs",
         )
+    if name.startswith("later_"):
+        same = metric_words(name.removeprefix("later_"))
+        return Words(title=f"Later: {same.title}", meaning=same.meaning)
     parts = name.split("_")
     if parts[0] in _CELLS and len(parts) == 4:
         what = {
