@@ -38,6 +38,13 @@ def test_false_alarms_are_no_more_than_stated_with_a_drift_as_large_as_the_toler
     assert alarms <= 15
 
 
+def test_a_drift_within_the_tolerance_is_no_alarm_however_many_rows_show_it() -> None:
+    law = network(columns=5, seed=7)
+    before, new = rows_of(law, 30_000, 1), moved(law, 30_000, 0.09, 2)
+    assert monitor(before, new, before=before, tolerance=0.1).answer == "keep"
+    assert monitor(before, new, before=before, tolerance=0.05).answer == "regenerate"
+
+
 @pytest.mark.parametrize("make", [network, mixture])
 def test_a_drift_that_it_says_it_would_see_is_seen_where_it_is(make) -> None:
     seen = 0
