@@ -211,4 +211,13 @@ def _charts(model: ReportModel) -> dict[str, Markup]:
         if report.ablation is not None:
             for answer in report.ablation.answers:
                 out[f"shares_{answer.test}"] = shares(f"shares-{answer.test}", report.ablation, answer.test)
+        if report.groups:
+            out["groups"] = charts.dots(
+                "groups",
+                [
+                    charts.Dots(label=f"{g.column}: {g.value}", points={"matched": g.tvd, "reference": g.tvd_reference})
+                    for g in report.groups[:MAX_CHART_ROWS]
+                ],
+                axis="distance within a group (0 identical, 1 disjoint)",
+            )
     return {name: Markup(svg) for name, svg in out.items()}  # noqa: S704 - matplotlib escapes text
