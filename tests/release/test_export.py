@@ -13,6 +13,7 @@ import pytest
 from accounting.ledger import Signer
 from dpsynth.core.errors import GateRefused, ParameterError, SealError, VerificationError
 from dpsynth.release import Documents, gather
+from dpsynth.release.documents import digest
 from dpsynth.release.gate import gate
 from dpsynth.release.layout import MEMBERS
 from dpsynth.release.verify import verify
@@ -300,3 +301,23 @@ def test_a_card_that_hides_the_language_model_of_the_ledger_is_of_no_release(tmp
     world.evaluate()
     with pytest.raises(VerificationError, match="language model"):
         world.release(tmp_path / "bundle")
+
+
+def test_the_card_names_synthetic_parents_as_the_ledger_does(tmp_path):
+    """A card that hides its parents, or claims real rows that the commit does not, is of no release."""
+    anchored = {"parents": ["ab" * 32], "real_anchor": True}
+    alone = {"parents": ["ab" * 32], "real_anchor": False}
+    for at, (drafted, committed) in enumerate([(anchored, anchored), (None, anchored), (anchored, alone)]):
+        world = make_world(tmp_path / f"world{at}")
+        said = {} if drafted is None else {"lineage": drafted}
+        world.synthesize("draft-1", facts={"lineage": digest(committed)}, **said)
+        world.attack()
+        world.evaluate()
+        if drafted != committed:
+            with pytest.raises(VerificationError, match="synthetic parents"):
+                world.release(tmp_path / f"bundle{at}")
+            continue
+        made = world.release(tmp_path / f"bundle{at}")
+        assert made.verification.ok
+        assert "and on real rows" in (made.path / "card.yaml").read_text("utf-8")
+    assert "lineage" not in ready_world(tmp_path / "free").documents.draft
