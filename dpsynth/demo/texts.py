@@ -40,21 +40,26 @@ LONGEST = 600
 
 
 @cache
-def private_records() -> pa.Table:
+def private_records(packages: tuple[str, ...] = (PACKAGE,)) -> pa.Table:
     """Columns `text` and `topic`, one row for each documented function, class or module, in the order of the sources.
+
+    Args:
+        packages: by default scipy; with sympy, which comes with PyTorch, there are enough records for attacks on few
+            columns to have power. The embedded models have read neither.
 
     Raises:
         DataError: the package yields fewer records than the demo needs.
     """
     texts: dict[str, str] = {}
     seen: set[str] = set()
-    for found in docstrings(PACKAGE):
+    for package, found in ((name, found) for name in packages for found in docstrings(name)):
         own = [text for text in paragraphs(found.text) if text not in seen]  # many functions share a parameter's words
         seen.update(own)
         whole = " ".join(own)
         part = found.module.split(".")[1] if "." in found.module else ""
+        topic = package if package != PACKAGE else part if part in TOPICS else "other"
         if whole:
-            texts.setdefault(_cut(whole), part if part in TOPICS else "other")
+            texts.setdefault(_cut(whole), topic)
     if len(texts) < 1_500:
         raise DataError(
             f"The installed {PACKAGE} has too few docstrings for the demo's private texts.",

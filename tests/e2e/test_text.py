@@ -28,7 +28,7 @@ columns:
 
 
 def _file(folder: Path) -> Path:
-    records = private_records()
+    records = private_records(("scipy", "sympy"))
     path = folder / "notes.csv"
     pyarrow.csv.write_csv(records.append_column("length", pc.utf8_length(records.column("text"))), path)
     return path
@@ -40,14 +40,15 @@ def _writer() -> WordCounts:
     return WordCounts(length=40, words=tuple(word for word, _ in words.most_common(600)))
 
 
-@pytest.fixture(scope="module", params=["alone", "mixed"])
+@pytest.fixture(scope="module", params=[pytest.param("alone", marks=pytest.mark.slow), "mixed"])
 def draft(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Draft:
     """A draft with all its evidence; another one is drawn if the gate asks for it."""
     folder = tmp_path_factory.mktemp(request.param)
     ws = Workspace.init(folder / "vault")
-    policy = lenient(ws.layout.policy.read_text("utf-8")).replace(
-        "membership.nearest.tpr: 0.015", "membership.nearest.tpr: 0.025"
-    )
+    policy = lenient(ws.layout.policy.read_text("utf-8"))
+    # of 650 held-out records: the planted leaks are caught at these limits, and not at wider ones of the tail
+    for name, limit in (("tpr", "0.0250"), ("tail", "0.1000")):
+        policy = re.sub(rf"membership\.nearest\.{name}: [0-9.]+", f"membership.nearest.{name}: {limit}", policy)
     ws.layout.policy.write_text(policy, "utf-8")
     schema = None
     if request.param == "mixed":
