@@ -8,7 +8,9 @@ A module that mixes rows has no per-row gradient, and its training would not be 
 
 - layers that Opacus rejects, and batch norm in any form, with or without weights;
 - any module that, on the caller's made-up `example` rows, gives a row another loss alone than among others, or that
-  changes a buffer in its forward pass (running statistics).
+  changes a buffer in its forward pass (running statistics);
+- any whose per-row gradients there are not autograd's of each row alone: a layer that sees positions where Opacus
+  expects rows would be clipped by position, and a weight that is used outside its own layer would miss a part.
 
 Not guaranteed: that a module which mixes rows only for inputs unlike the example is caught.
 """
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TOLERANCE = 1e-4
-"""How far, relative, a row's loss alone may be from its loss among others: float32 sums in another order."""
+"""How far, relative, a row's loss alone may be from its loss among others, and an entry of its gradient from
+autograd's (relative to the largest): float32 sums in another order."""
+
+MIXED = "{}, so clipping would not bound what a row adds."
+REPLACE = "Let every layer see its rows first and its own weights alone, or freeze it."
 
 
 @final
@@ -67,25 +73,70 @@ class OpacusNetwork:
         self._loss, self._physical = loss, physical
         self.parameters: Mapping[str, Tensor] = {name: p.detach() for name, p in self._trained.items()}
         self.live: Mapping[str, Tensor] = {}
+        self._prove(example)
 
     def clipped_sum(self, rows: Tensor, units: Tensor | None, clip: float) -> tuple[dict[str, Tensor], Tensor]:
         """See `Network.clipped_sum`."""
         return clipped_sum(self._record, rows, units, clip, physical=self._physical)
 
     def _record(self, rows: Tensor) -> _PerRow:
+        return _PerRow(self._gradients(rows)[0])
+
+    def _gradients(self, rows: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Of every row by Opacus, and of their sum by autograd."""
         import torch
 
         with torch.enable_grad(), warnings.catch_warnings():
             # codes carry no gradient, so torch says of the first layer what is meant to be
             warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
             self._loss(self._module(rows), rows).sum().backward()  # type: ignore[no-untyped-call]
-        found = {}
+        found, summed = {}, {}
         for name, parameter in self._trained.items():
             own = getattr(parameter, "grad_sample", None)
             found[name] = parameter.new_zeros(len(rows), *parameter.shape) if own is None else own.detach()
+            summed[name] = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach()
             parameter.grad_sample = None  # type: ignore[attr-defined]
             parameter.grad = None
-        return _PerRow(found)
+        if any(len(own) != len(rows) for own in found.values()):
+            raise ParameterError(MIXED.format("A layer does not see its rows first"), REPLACE)
+        return found, summed
+
+    def _prove(self, example: Tensor) -> None:
+        """Hold each made-up row's gradient against autograd's of that row alone; see the module's docstring.
+
+        Raises:
+            ParameterError: they differ, or Opacus cannot run the module.
+        """
+        import torch
+
+        zeros = [p for p in self._trained.values() if not bool(p.any())]
+        random = [m for m in self._module.modules() if isinstance(m, torch.nn.modules.dropout._DropoutNd)]
+        rates = [layer.p for layer in random]
+        for layer in random:
+            layer.p = 0.0  # Opacus wants training mode
+        with torch.no_grad():
+            for p in zeros:  # such as LoRA's second factor, which hides the first one's gradient
+                p.copy_(torch.linspace(-0.02, 0.03, p.numel(), device=p.device).view(p.shape))
+        try:
+            each = self._gradients(example)[0]
+            alone = [self._gradients(row[None])[1] for row in example]
+        except ParameterError:
+            raise
+        except (RuntimeError, TypeError, AttributeError, ValueError) as error:  # of made-up rows: nothing private
+            raise ParameterError(
+                f"Opacus cannot run this module: {type(error).__name__}.", "Train it by another method, or another one."
+            ) from error
+        finally:
+            for layer, rate in zip(random, rates, strict=True):
+                layer.p = rate
+            with torch.no_grad():
+                for p in zeros:
+                    p.zero_()
+        largest = max(float(g.abs().max()) for one in alone for g in one.values())
+        for name, own in each.items():
+            expected = torch.stack([one[name] for one in alone])
+            if not float((own - expected).abs().max()) <= TOLERANCE * largest:
+                raise ParameterError(MIXED.format(f"What Opacus finds for {name!r} is not its gradient"), REPLACE)
 
 
 @final

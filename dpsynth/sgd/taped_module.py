@@ -73,6 +73,9 @@ class TapedModule:
 
         with torch.enable_grad(), self._kinds.listening(len(rows)) as taps:
             losses = self._loss(self._module, rows)
+            unread = [tap.name for tap in taps if not hasattr(tap, "output")]
+            if unread:
+                raise ParameterError(f"Layer {unread[0]!r} is trained and does not run.", "Use engine hooks.")
             # one entry a tap; a layer that this loss does not reach has no derivative, and adds nothing
             outputs = [tap.output for tap in taps]
             slopes = torch.autograd.grad(losses.sum(), outputs, allow_unused=True)

@@ -126,6 +126,37 @@ def test_a_planted_leak_between_rows_is_refused_by_the_general_network(fault):
         OpacusNetwork(seeded(PLANTED[fault]), lambda out, _: out, example=made_rows(6))
 
 
+class ByPosition(torch.nn.Module):
+    """Every layer sees positions where rows are expected, as models do that take padding out."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 4)
+        self.out = torch.nn.Linear(4, 1)
+
+    def forward(self, rows):
+        flat = rows[:, :3].float().reshape(-1, 1)
+        return self.out(torch.tanh(self.linear(flat))).view(len(rows), 3).square().sum(1)
+
+
+class Borrowed(Wrong):
+    """Uses a layer's weight once more outside of it, where no hook sees it."""
+
+    def between(self, x):
+        return x + rows_of(self.linear.weight, x)
+
+
+def rows_of(weight, x):
+    return torch.nn.functional.linear(x[:, :3], weight)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(ByPosition, "see its rows first"), (Borrowed, "is not its gradient")])
+def test_gradients_by_position_or_of_a_part_of_a_weight_are_refused(wrong, said):
+    """By position each of a row's positions could add a whole clip, and no error would tell."""
+    with pytest.raises(ParameterError, match=said):
+        OpacusNetwork(seeded(wrong), lambda out, _: out, example=made_rows(6))
+
+
 class Faulty:
     """The right network with one thing done wrong to its sums or norms."""
 

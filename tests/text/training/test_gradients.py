@@ -239,3 +239,10 @@ def test_layers_without_a_closed_form_are_trained_by_hooks_or_refused():
         parameter.requires_grad_(False)
     with pytest.raises(ParameterError, match="no parameter to train"):
         engine_for(module, a_loss(), LAYOUT)
+
+
+def test_a_trained_layer_that_does_not_run_is_a_typed_error():
+    module = module_of("gpt2")
+    module.spare = torch.nn.Linear(4, 4)
+    with pytest.raises(ParameterError, match="'spare' is trained and does not run"):
+        engine_for(module, a_loss(), LAYOUT, engine="book-keeping")
