@@ -221,7 +221,7 @@ class Draft:
         Args:
             comparators: private models trained on the real rows, which are charged (`workspace.comparators`).
             progress: called as steps finish.
-            sections: `ablation`, `time_column`, `since` of `dpsynth.quality.evaluate`, for drafts of tables.
+            sections: `ablation`, `detection`, `groups`, `time_column`, `since` of `quality.evaluate`, for tables.
         """
         from dpsynth.workspace.measuring import evaluated
 

@@ -96,3 +96,16 @@ def test_evaluate_needs_a_draft_or_three_files(files: Path) -> None:
 
 def test_an_anchor_that_is_no_head_is_a_usage_error(tmp_path: Path) -> None:
     assert call(["verify", str(tmp_path), "--key", str(tmp_path / "k"), "--anchor", "nonsense"]) == 2
+
+
+def test_detection_and_groups_are_asked_for_on_the_command_line(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"real": "train", "synthetic": "others", "holdout": "holdout"}
+    paths = [part for name, file in given.items() for part in (f"--{name}", str(files / f"{file}.csv"))]
+    capsys.readouterr()
+    assert call(["evaluate", *paths, "--detection", "--group", "city", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert "detection_auc" in {metric["name"] for metric in report["metrics"]}
+    assert call(["evaluate", *paths, "--group", "nobody", "--json"]) == 1
+    assert "'nobody'" in json.loads(capsys.readouterr().out)["error"]["message"]

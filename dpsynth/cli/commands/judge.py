@@ -175,6 +175,12 @@ def evaluate(
             "published share is held beside the measured one"
         ),
     ] = None,
+    detection: Annotated[
+        bool, typer.Option("--detection", help="can a model tell synthetic from real rows, and by which columns")
+    ] = False,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="column whose small groups are looked at; may be repeated")
+    ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="column (or JSON field) of texts in the files; files of lines need none")
     ] = None,
@@ -200,11 +206,15 @@ def evaluate(
         )
     if (learner or task) and not ablation:
         raise typer.BadParameter("--learner and --task are about --ablation")
-    if (text_column or label_column) and (draft is not None or comparators or ablation or time_column):
+    if (text_column or label_column) and (
+        draft is not None or comparators or ablation or time_column or detection or group
+    ):
         raise typer.BadParameter("--text-column is about files, and goes with --later, --schema and --target alone")
     if since is not None and time_column is None:
         raise typer.BadParameter("--since is about --time-column")
     more: dict[str, Any] = {"time_column": time_column, "since": since}
+    more |= {"detection": True} if detection else {}
+    more |= {"groups": tuple(group)} if group else {}
     if ablation:
         from dpsynth.cli.commands.mixing import ablation_options
 
