@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accounting.event import DiscreteGaussian, Event
 from dpsynth.core.errors import ParameterError
@@ -196,13 +195,13 @@ class Evolution:
         sigma, clock = float(settled.event.sigma), Clock(settled.rounds)
         event = settled.event
         for done in range(state.rounds, settled.rounds):
-            candidates = state.population
+            candidates = state.population if not done else self._varied(state, source, released, rng)
             cast = votes(grid, corpus.topics, candidates.texts, candidates.topics, space, most=self.votes)
             exact = histogram(cast, len(candidates.texts), units=units)
             noisy, event = noisy_histogram(exact, sigma=settled.event.sigma, relation=task.relation, noise=noise)
             weight = weights(noisy, threshold=self.threshold, sigma=sigma)
             parents = parents_of(candidates, noisy, weight, sizes, self.selection, rng)
-            state = self._next(state, parents, weight, source, released, rng, last=done + 1 == settled.rounds)
+            state = state.voted(candidates, parents, weight)  # kept before the source is shown a survivor
             if checkpoints is not None:
                 checkpoints.save(state.to_bytes(label))
             told = f"{sizes.expected:.3g} votes a candidate, noise {sizes.sigma:.3g}; {clock.left(done + 1)}"
@@ -257,32 +256,24 @@ class Evolution:
         topics = np.repeat(np.arange(len(sizes.first)), sizes.first)
         texts = source.random([released.topics[t] for t in topics.tolist()], rng)
         population = Population.distinct(texts, topics)
-        return State(rounds=0, public=(*self.public, *population.texts), population=population, weight=np.zeros(0))
+        return State(
+            rounds=0,
+            public=(*self.public, *population.texts),
+            population=population,
+            parents=np.zeros(0, dtype=np.int64),
+            weight=np.zeros(0),
+        )
 
-    def _next(
-        self,
-        state: State,
-        parents: NDArray[np.int64],
-        weight: NDArray[np.float64],
-        source: Asked,
-        released: Released,
-        rng: np.random.Generator,
-        *,
-        last: bool,
-    ) -> State:
-        """Survivors with their variations, or alone with their weights after the last round."""
-        kept = np.unique(parents)
-        survivors = state.population.take(kept)
-        if last:
-            return replace(state, rounds=state.rounds + 1, population=survivors, weight=weight[kept])
-        drawn = state.population.take(np.repeat(parents, self.variations))
+    def _varied(self, state: State, source: Asked, released: Released, rng: np.random.Generator) -> Population:
+        """Survivors with their variations: candidates of the next round."""
+        drawn = state.population.take(np.repeat(state.parents, self.variations))
         words = [released.topics[t] for t in drawn.topics.tolist()]
-        texts = source.vary(drawn.texts, words, self._degree(state.rounds), rng)
-        population = Population.distinct((*survivors.texts, *texts), np.concatenate([survivors.topics, drawn.topics]))
-        return replace(state, rounds=state.rounds + 1, population=population)
+        texts = source.vary(drawn.texts, words, self._degree(state.rounds - 1), rng)
+        survivors = state.population
+        return Population.distinct((*survivors.texts, *texts), np.concatenate([survivors.topics, drawn.topics]))
 
     def _degree(self, done: int) -> float:
-        """Of variations after round `done`: in equal steps from the first to the last."""
+        """Of variations after round `done`, from 0: in equal steps from the first to the last."""
         first, last = self.degrees
         return first + (last - first) * done / max(self.rounds - 2, 1)
 

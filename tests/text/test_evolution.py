@@ -258,11 +258,38 @@ def test_an_interrupted_run_goes_on_between_rounds_and_spends_each_once() -> Non
     before = len(source.calls)
     author = learned(made, records, 1.0, facts, seed=2, checkpoints=memory)
     assert author.events[0].count == 5
-    assert [call[0] for call in source.calls[before:]] == ["vary"] * 2, "rounds 3 and 4 of 5; the first two are kept"
+    assert [call[0] for call in source.calls[before:]] == ["vary"] * 3, (
+        "before votes 3, 4 and 5; the first two are kept"
+    )
     again = learned(made, records, 1.0, facts, seed=3, checkpoints=memory)
     assert again.population.texts == author.population.texts, "a finished run has nothing left to draw"
     with pytest.raises(ModelError, match="another run"):
         learned(replace(made, votes=2), records, 1.0, facts, checkpoints=memory)
+
+
+def test_a_round_whose_source_failed_is_not_voted_on_again() -> None:
+    """The source was shown survivors of a vote; others, of fresh noise, would show it a vote that nobody paid for."""
+
+    class Failing(ThemeSource):
+        down = True
+
+        def vary(self, texts, topics, degree, rng):
+            made = super().vary(texts, topics, degree, rng)
+            if self.down:
+                raise SourceError("The source is down.", "Resume.")
+            return made
+
+    source, memory = Failing(), Memory()
+    made = Evolution(source=source, rounds=3, candidates=40)
+    records, facts = corpus(private_texts(SKEWED, 40, 1)), one_topic(40.0)
+    for seed in (1, 2):
+        with pytest.raises(SourceError):
+            learned(made, records, 0.01, facts, seed=seed, checkpoints=memory)
+    source.down = False
+    author = learned(made, records, 0.01, facts, seed=3, checkpoints=memory)
+    shown = [call[1] for call in source.calls if call[0] == "vary"]
+    assert len(shown) == 4 and shown[0] == shown[1] == shown[2], "one vote, told three times"
+    assert author.events[0].count == 3
 
 
 def test_progress_says_released_facts_alone() -> None:

@@ -7,7 +7,9 @@ no encoder, whatever it does with a batch, can let one record move another's poi
 What is kept, in memory alone, is keyed by a digest of the text, public and private apart: a candidate that equals a
 private text must not get its point from there, or the point, to the last bit, would depend on that record.
 
-Not guaranteed: that an encoder of the user's does not raise on a private text, or log it.
+What an encoder raises on a private text goes no further, as its words may hold the text.
+
+Not guaranteed: that an encoder of the user's does not log what it is given, or take longer over one text than another.
 """
 
 from __future__ import annotations
@@ -88,7 +90,10 @@ class Remembered:
         nothing = np.zeros(self.dimension, dtype=np.float32)
         if not text.strip():
             return nothing
-        row = np.asarray(self.embedding.encode([text]), dtype=np.float32)
+        try:
+            row = np.asarray(self.embedding.encode([text]), dtype=np.float32)
+        except Exception:  # noqa: BLE001 - their code on a private text: neither its words nor that it failed may leave
+            return nothing
         return row[0] if row.shape == (1, self.dimension) and bool(np.isfinite(row).all()) else nothing
 
     def _rows(self, points: dict[bytes, Points], keys: list[bytes]) -> Points:

@@ -100,6 +100,20 @@ def test_a_private_text_that_is_empty_or_fails_abstains_and_stops_nothing(text: 
     assert cast.rows.tolist() == [0]
 
 
+def test_what_an_encoder_raises_on_a_private_text_goes_no_further() -> None:
+    class Raises(Toy):
+        def encode(self, texts):
+            if "secret" in texts[0]:
+                raise ValueError(f"cannot encode {texts[0]!r}")
+            return super().encode(texts)
+
+    embedding = Remembered.of(Raises())
+    grid = places(["fine", "a secret"], embedding)
+    assert grid[0].any() and not grid[1].any()
+    with pytest.raises(ValueError, match="cannot encode 'secret'"):
+        embedding.public(["secret"])  # a candidate: public, and said in full
+
+
 @pytest.mark.parametrize("text", ["nan", "flat"])
 def test_a_candidate_that_the_embedding_fails_on_is_a_typed_error(text: str) -> None:
     embedding = Remembered.of(Toy())
