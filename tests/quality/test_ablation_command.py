@@ -76,3 +76,20 @@ def test_a_column_of_time_gives_figures_of_a_later_time(
     assert code == 0
     assert report["rows"]["later"] == 75
     assert any("has seen the time that it is tested on" in warning for warning in report["warnings"])
+
+
+def test_a_draft_is_evaluated_with_mixes_and_a_later_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame: pd.DataFrame = network(columns=3, seed=1).draw(600, seed=0).table.to_pandas()
+    frame.assign(year=[2000 + place % 20 for place in range(600)]).to_csv(tmp_path / "rows.csv", index=False)
+    where = ("--workspace", str(tmp_path / "vault"))
+    assert call(["init", str(tmp_path / "vault")]) == 0
+    assert call(["budget", "create", str(tmp_path / "rows.csv"), "--epsilon", "2", "--delta", "1e-5", *where]) == 0
+    asked = ["synthesize", str(tmp_path / "rows.csv"), "-g", "independent", "-e", "1", "--target", "target"]
+    assert call([*asked, "--canaries", "0", *where]) == 0
+    capsys.readouterr()
+    more = ("--ablation", "--learner", "linear", "--time-column", "year", "--since", "2015", "--json")
+    assert call(["evaluate", "rows-0001", *more, *where]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [answer["test"] for answer in report["ablation"]["answers"]] == ["holdout", "later"]
+    assert report["ablation"]["confidentiality"] == "internal"
+    assert call(["evaluate", "rows-0001", "--later", str(tmp_path / "rows.csv"), *where]) == 2
