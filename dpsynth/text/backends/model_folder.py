@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,8 @@ def read_network(folder: Path) -> Any:
     """
     import torch
     from safetensors import SafetensorError
+
+    load_library()
     from transformers import AutoModelForCausalLM
 
     if not any(folder.glob("*.safetensors")):
@@ -153,9 +156,17 @@ _NOT_THE_MODEL = {
 }
 
 
+def load_library() -> None:
+    """Import transformers without tqdm's advice on notebooks: its bars are not shown anyway."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import transformers  # noqa: F401
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """No bars of transformers on standard error: our own progress says what is going on."""
+    load_library()
     from transformers.utils import logging as library
 
     logging: Any = library

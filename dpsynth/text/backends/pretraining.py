@@ -32,7 +32,7 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.sgd.torch_present import require_torch
 from dpsynth.text.backends.cached_decoding import steady
 from dpsynth.text.backends.hugging_face import HFBackend
-from dpsynth.text.backends.model_folder import quiet
+from dpsynth.text.backends.model_folder import load_library, quiet
 
 if TYPE_CHECKING:
     import torch
@@ -174,6 +174,8 @@ def _stream(tokenizer: Any, texts: Sequence[str]) -> NDArray[np.int64]:
 
 def _network(recipe: Recipe, tokenizer: Any) -> Any:
     import torch
+
+    load_library()
     from transformers import GPT2Config, GPT2LMHeadModel
 
     end = tokenizer.token_to_id(END)
