@@ -68,6 +68,9 @@ def network(
     elif family.startswith("llama"):
         config = transformers.LlamaConfig(**common, tie_word_embeddings=family == "llama-tied")
         make = transformers.LlamaForCausalLM
+    elif family == "mixtral":
+        mixture = transformers.MixtralConfig(**common, num_local_experts=4, num_experts_per_tok=2)
+        config, make = mixture, transformers.MixtralForCausalLM
     elif family == "qwen3":
         config, make = transformers.Qwen3Config(**common, tie_word_embeddings=True), transformers.Qwen3ForCausalLM
     elif family == "gemma":

@@ -185,6 +185,32 @@ def test_a_person_is_one_row_whatever_the_number_of_texts():
     assert event.rows_per_unit == 1
 
 
+def test_a_person_whose_texts_are_blanked_is_an_empty_row():
+    """Zero-out: the blank row must add nothing, and the blank lines between blank texts are something."""
+    rows = [
+        row for bin_ in partition(corpus(["", "", "late"], people=["a", "a", "b"]), _one_bin(), 0) for row in bin_.rows
+    ]
+    assert sorted(rows) == ["", "late"]
+
+
+def test_a_record_that_the_model_breaks_on_adds_nothing_and_stops_nothing(tmp_path):
+    """An abort would tell of one record; what is said without it and with it is the same."""
+    import torch
+
+    from dpsynth.text.backends.hugging_face import HFBackend
+    from tests.text.small_models import save
+
+    model = HFBackend.load(str(save(tmp_path / "model", "llama")), device="cpu")
+    (broken,) = model.tokens("#")
+    with torch.no_grad():
+        model.module.get_input_embeddings().weight[broken] = torch.inf
+    texts = sentences(6)
+    for kind in ("context", "mean"):
+        writer = PrivatePrediction(model=model, tokens=1, batch_size=2, bins=1, **SETTINGS[kind] | {"length": 30})
+        said = [spoken(writer, corpus(given), released(6)) for given in (texts, [*texts, "#"], [*texts, "pay # now"])]
+        assert said[0] == said[1] == said[2]
+
+
 def test_every_bin_writes_and_an_empty_one_writes_public_text():
     model = Toy(never_ends=True)
     writer = PrivatePrediction(model=model, tokens=6, batch_size=1, sequences=1, experts="copy", bins=400)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.progress import Progress, silent
+from dpsynth.text.backends.prompts import finite
 from dpsynth.text.backends.protocol import Decoding, LanguageModel, Tokens
 
 if TYPE_CHECKING:
@@ -92,8 +93,11 @@ def draw(
         top_k: ties at the k-th place all stay.
         allowed: shape (rows, V), at least one a row.
         rng: of the draws.
+
+    Raises:
+        ModelError: a logit is not finite.
     """
-    scores = logits.astype(np.float64)
+    scores = finite(logits).astype(np.float64)
     if allowed is not None:
         scores[~allowed] = -np.inf
     if temperature == 0:

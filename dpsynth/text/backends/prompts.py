@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.core.errors import ParameterError
+from dpsynth.core.errors import ModelError, ParameterError
 from dpsynth.text.backends.protocol import LanguageModel, Tokens
 
 
@@ -70,6 +70,17 @@ def checked_tokens(tokens: Tokens, rows: int, vocabulary: int) -> NDArray[np.int
         raise ParameterError(f"Expected one token for each of {rows} rows.", "Append to all rows at once.")
     _check_ids(made, vocabulary)
     return made
+
+
+def finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits after public or released prefixes.
+
+    Raises:
+        ModelError: one is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise ModelError("The model gave a logit that is not finite.", "Check its weights; nothing can be drawn.")
+    return logits
 
 
 def room_left(left: int) -> int:

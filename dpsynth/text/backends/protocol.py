@@ -32,7 +32,11 @@ class Decoding(Protocol):
         """How many."""
 
     def logits(self) -> NDArray[np.float32]:
-        """Of the next token of each row, shape (rows, V), all finite."""
+        """Of the next token of each row, shape (rows, V).
+
+        What is not finite is handed on: a prefix may be private, and an error would tell of it. `finite` refuses it
+        where prefixes are public; private prediction hears nothing of such a row.
+        """
 
     def append(self, tokens: Tokens) -> None:
         """One token to each row, shape (rows,)."""

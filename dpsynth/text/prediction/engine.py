@@ -8,6 +8,8 @@ touched each other would break no proof. Every bin ends with its texts, empty on
 dropped, and none is repeated by looking at it. A text that ends early leaves its tokens unspent; under a form, one
 whose tokens are spent is ended by the public model.
 
+A row without a token, such as a blanked one, adds the zero vector: it is not asked at all.
+
 Privacy: each bin is `tokens * sequences` steps of the exponential mechanism, given all that was released before, and
 bins compose in parallel (`partition`).
 
@@ -26,7 +28,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.core.errors import ModelError
+from dpsynth.text.backends.prompts import finite
 from dpsynth.text.backends.protocol import LanguageModel, Tokens
 from dpsynth.text.prediction.aggregators.difference_clip import candidates
 from dpsynth.text.prediction.aggregators.protocol import FLOOR, GRID, Aggregator, log_softmax
@@ -94,7 +96,9 @@ class Engine:
             shares: of all topics, for texts of the pool.
             streams: of each bin.
         """
-        group = self.experts.open([[self._record(text) for text in bin_.rows] for bin_ in bins])
+        group = self.experts.open(
+            [[record for text in bin_.rows if len(record := self._record(text))] for bin_ in bins]
+        )
         said: list[list[Spoken]] = [[] for _ in bins]
         for _ in range(self.sequences):
             lanes = [
@@ -121,9 +125,7 @@ class Engine:
             if position:
                 public.append(spoken)
                 group.append(spoken[: len(lanes)], np.array([lane.going for lane in lanes]))
-            logits = public.logits()
-            if not np.isfinite(logits).all():
-                raise ModelError("The public model gave a logit that is not finite.", "Use a model that computes well.")
+            logits = finite(public.logits())
             for place, lane in enumerate(lanes):
                 if lane.going:
                     spoken[place] = lane.step(log_softmax(logits[place] * self.experts.public_power))

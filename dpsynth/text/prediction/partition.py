@@ -6,7 +6,8 @@ docs/concepts/text-private-prediction.md). Every row of a bin is summed: none is
 make a new row displace another and cost four times the zCDP.
 
 A unit of several texts is ONE row: its texts in the order of a hash that is keyed with the unit's own, joined by a
-blank line, cut to the public length. Its topic is its first text's.
+blank line, cut to the public length. Its topic is its first text's. Empty texts are left out, so that a unit which is
+blanked is an empty row.
 
 >>> bins_of(600.0, np.array([0.9, 0.099, 0.001]), 60)
 Bins(counts=(9, 1, 0), pooled=(2,))
@@ -122,4 +123,4 @@ def _rows(corpus: Corpus) -> tuple[list[str], NDArray[np.int64]]:
         mine[unit].append((place, topic, text))
     ordered = [sorted(own) for own in mine]
     firsts = np.array([own[0][1] if own else 0 for own in ordered], dtype=np.int64)
-    return [JOIN.join(text for _, _, text in own) for own in ordered], firsts
+    return [JOIN.join(text for _, _, text in own if text) for own in ordered], firsts
