@@ -122,7 +122,7 @@ def quantile_figures(
     for name, found in by.items():
         metric = metric_of(name, "tails", found)
         if name in least and steps.size and metric.spread is not None:
-            metric = metric.model_copy(update={"spread": max(metric.spread, least[name](steps) / 3)})
+            metric = metric.model_copy(update={"spread": max(metric.spread, least[name](steps) / 5)})
         metrics.append(metric)
     return rows, metrics
 
