@@ -25,8 +25,17 @@ NO_LIMITS: Final = (
     "The policy names no text limits, and this draft has a column of text. Add the section `text` to the policy (the "
     "default has one), then reserve anew: a changed policy is a new decision."
 )
+IDENTIFIERS: Final = "identifiers"
+"""Asked kind by kind, and which kinds occur often enough to ask is a fact about private texts: no bundle shows them,
+nor how many there were. That they passed is what the decision says."""
+IDENTIFIERS_LIMIT: Final = "text.identifiers"
 CANARY: Final = "canary"
 CANARY_LIMIT: Final = "canary.auc"
+
+
+def is_shown(attack: str) -> bool:
+    """Whether a bundle may tell that the attack of this name was run."""
+    return attack.partition(":")[0] != IDENTIFIERS
 
 
 @final

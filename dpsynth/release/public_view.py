@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from dpsynth.quality.text.names import TAILS
+from dpsynth.quality.text.names import LABELS, TAILS
+from dpsynth.release.asked import is_shown
 from dpsynth.release.documents import JSON
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.gate import Decision
@@ -57,7 +58,7 @@ def public_evidence(evidence: Evidence) -> dict[str, JSON]:
         "draft_digest": None if draft is None else draft.draft_digest,
         "attempt": None if ledger is None else ledger.attempt,
         "canaries": None if draft is None else draft.canaries.model_dump(mode="json"),
-        "attacks": [] if attack is None else [_attack(row) for row in attack.report.attacks],
+        "attacks": [] if attack is None else [_attack(row) for row in attack.report.attacks if is_shown(row.name)],
         "epsilon_lower_bound": (
             attack.report.epsilon_lower_bound.model_dump(mode="json")
             if attack is not None and attack.report.epsilon_lower_bound is not None
@@ -105,17 +106,19 @@ def _quality(report: QualityReport) -> list[JSON]:
 
     The report's own order is worst first. Its names tell more: a band of tails has metrics only if some pair of real
     cells falls into it, and whether prediction is scored by average precision, accuracy or R2 tells how many
-    values the real target has, which one person can change. So bands are filled up, of texts too, and prediction has
-    one name. Metrics that are internal do not appear, not even by name.
+    values the real target has, which one person can change. So bands are filled up, those of texts without any class,
+    and prediction has one name. Metrics that are internal do not appear, not even by name.
     """
     classes: dict[tuple[str, str], JSON] = {}
     if any(metric.group == "tails" for metric in report.metrics):
         classes |= {("tails", name): _WITHHELD for name in _TAILS}
-    if any(metric.group == "text" for metric in report.metrics):
-        classes |= {("text", name): _WITHHELD for name in TAILS}
+    if report.text is not None and report.text.labelled:
+        classes |= {("text", name): _WITHHELD for name in LABELS}
     classes |= {
         (m.group, m.name): _class(m) for m in report.metrics if m.group != "utility" and m.confidentiality == "bucketed"
     }
+    if any(metric.group == "text" for metric in report.metrics):  # a class would say that the band is not empty
+        classes |= {("text", name): _WITHHELD for name in TAILS}
     utility = {metric.name: _class(metric) for metric in report.metrics if metric.group == "utility"}
     if utility:
         classes["utility", "tstr"] = next((utility[name] for name in _HEADLINES if name in utility), _WITHHELD)

@@ -35,7 +35,7 @@ from accounting.report import report
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.agreement import check_agreement
 from dpsynth.release.archive import Contents, read_bundle
-from dpsynth.release.asked import NO_LIMITS, attacks_asked
+from dpsynth.release.asked import IDENTIFIERS, IDENTIFIERS_LIMIT, NO_LIMITS, attacks_asked
 from dpsynth.release.card import Card, read_card
 from dpsynth.release.documents import JSON, Refusal, digest, parse_json
 from dpsynth.release.dsse import open_envelope
@@ -304,8 +304,8 @@ class Verifier:
         ran = {str(row.get("name")).partition(":")[0] for row in rows}
         asked = {str(row.get("limit_id")) for row in rows}
         excused = wanted.excused
-        lacking = [name for name in wanted.required if name not in ran.union(excused.values())]
-        lacking += [limit for limit in wanted.limits if limit not in asked.union(excused)]
+        lacking = [name for name in wanted.required if name not in ran.union(excused.values(), [IDENTIFIERS])]
+        lacking += [limit for limit in wanted.limits if limit not in asked.union(excused, [IDENTIFIERS_LIMIT])]
         if lacking:
             raise Refusal("attack_missing", f"The required attack {lacking[0]} is not in the evidence.")
         for row in rows:

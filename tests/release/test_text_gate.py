@@ -9,12 +9,13 @@ import pytest
 from attacks.limits import DEFAULT_LIMITS
 from attacks.report import NotApplicable
 from attacks.text.auditing import TEXT_ATTACKS
-from dpsynth.quality.report import Metric
-from dpsynth.quality.text.names import HEADLINES, TAILS
+from dpsynth.quality.report import Metric, TextSettings
+from dpsynth.quality.text.labels import LEARNERS
+from dpsynth.quality.text.names import HEADLINES, LABELS, TAILS
 from dpsynth.release.evidence import Evidence, TextFacts
 from dpsynth.release.gate import gate
 from dpsynth.release.policy import Policy, default_policy
-from dpsynth.release.public_view import public_evidence
+from dpsynth.release.public_view import public_decision, public_evidence
 from dpsynth.release.rules import load_rule
 from dpsynth.release.rules.quality import REMEDY, WORDS
 from tests.conformance.rule import changed, with_attack, with_draft, with_quality
@@ -151,7 +152,37 @@ def test_policies_without_a_text_section_keep_their_digest() -> None:
 
 def test_which_bands_real_words_fall_into_is_not_published(text_only) -> None:
     shown = {row["name"]: row["class"] for row in public_evidence(text_only)["quality"]}
-    assert set(TAILS) <= set(shown) and shown[TAILS[1]] == "not published"
+    assert {shown[name] for name in TAILS} == {"not published"}, "of a band that has words, and of one that has none"
     assert shown["text_js2"] == "close to real" and 0.4 not in shown.values()
     none = with_metrics(text_only, [m for m in text_only.quality.report.metrics if m.name not in TAILS])
-    assert [row["name"] for row in public_evidence(none)["quality"]] == list(shown)
+    assert public_evidence(none)["quality"] == public_evidence(text_only)["quality"]
+
+
+def test_which_identifiers_stand_in_private_texts_is_not_published(text_only) -> None:
+    """One person's twentieth address makes a row: neither its name nor the number of rows may leave."""
+    rows = text_only.attack.report.attacks
+    at = float(default_policy().text.limits["text.identifiers"])
+    found = {"limit_id": "text.identifiers", "limit": at, "estimate": 0.0, "ci_low": 0.0, "ci_high": at / 2}
+    views = []
+    for kinds in ((), ("email",), ("email", "iban")):
+        asked = tuple(rows[0].model_copy(update={"name": f"identifiers:{kind}", **found}) for kind in kinds)
+        absent = tuple(one for one in ABSENT if one.name.partition(":")[2] not in kinds)
+        seen = with_attack(text_only, _attacks=(*rows, *asked), _not_applicable=absent)
+        decision = gate(seen, default_policy(), rules=[load_rule(name) for name in RULES])
+        assert decision.decision == "ship"
+        views.append((public_evidence(seen), public_decision(decision)["rules"]))
+    assert views[0] == views[1] == views[2]
+
+
+def test_whether_held_out_rows_have_two_labels_is_not_published(text_only) -> None:
+    settings = TextSettings(embedding="x", texts=200, clusterings=5, scored=False, labelled=True)
+    plain = next(text_metrics())
+    names = []
+    for found in ((), tuple(plain.model_copy(update={"name": name}) for name in LABELS)):
+        seen = with_metrics(text_only, (*text_metrics(), *found))
+        report = seen.quality.report.model_copy(update={"text": settings})
+        quality = seen.quality.model_copy(update={"report": report})
+        names.append([row["name"] for row in public_evidence(replace(seen, quality=quality))["quality"]])
+    assert names[0] == names[1] and set(LABELS) == {"text_label_shares", "text_labels_kept"} | {
+        f"text_tstr_{learner}" for learner in LEARNERS
+    }

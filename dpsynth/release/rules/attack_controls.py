@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
+from dpsynth.release.asked import is_shown
 from dpsynth.release.evidence import Evidence
 from dpsynth.release.policy import Policy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need, row_title
@@ -40,8 +41,9 @@ class AttackControls:
             )
 
         broken = [row_title(row) for row in rows if not holds(row)]
+        shown = sum(is_shown(row.name) for row in rows)  # this count is published
         return finding(
-            self, value=len(rows) - len(broken), limit=len(rows), passed=not broken,
+            self, value=max(shown - len(broken), 0), limit=shown, passed=not broken,
             ok="Every attack caught its planted leak and acquitted its null.",
             failed=f"{', '.join(broken[:3])}: a control failed, so a pass would mean nothing. "
             "Give the attack more holdout rows or canaries.",

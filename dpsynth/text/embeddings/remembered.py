@@ -87,10 +87,10 @@ class Remembered:
         return self._rows(self.secret, keys)
 
     def _alone(self, text: str) -> Points:
-        nothing = np.zeros(self.dimension, dtype=np.float32)
+        nothing: Points = np.zeros(self.dimension, dtype=np.float32)
         if not text.strip():
             return nothing
-        row = nothing
+        row: Points = nothing
         with _Hushed():
             row = np.asarray(self.embedding.encode([text]), dtype=np.float32)
         return row[0] if row.shape == (1, self.dimension) and bool(np.isfinite(row).all()) else nothing
