@@ -7,7 +7,7 @@ Records fall into bins by a keyed hash. In each bin a text is drawn token by tok
 public model is clipped to [-C, C], summed over the constant s, added to the public logits, and the token is drawn from
 their softmax at temperature tau: an exponential mechanism. T tokens of a bin compose, bins are disjoint:
 
-    Theorem (notes `proofs` 6; Vinod et al. 2025; Amin et al. 2024). add_remove one unit: each token has bounded range
+    Theorem (Vinod et al. 2025; Amin et al. 2024). Under add_remove of one unit each token has bounded range
     2 C / (s tau), a bin of T tokens is their adaptive composition, and all bins together cost what one costs.
 
 No training, no gradient, and a guarantee that needs nothing of the model but that a row's logits are its own. The

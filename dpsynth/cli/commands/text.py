@@ -41,6 +41,9 @@ ModelName = Annotated[
         help="folder or hub id of a public language model; `tiny` and `ngram` are trained here, to try things",
     ),
 ]
+Download = Annotated[
+    bool, typer.Option("--download", help="fetch the model from the hub if this machine has it not; it runs no code")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="a setting of the method as name=value, such as tokens=100; may be repeated"),
@@ -66,6 +69,7 @@ def synthesize(
     delta: Delta = "1e-6",
     method: Method = "private-prediction",
     model: ModelName = "tiny",
+    download: Download = False,
     beside: Beside = None,
     topic: Topic = None,
     settings: Settings = None,
@@ -101,6 +105,7 @@ def synthesize(
         raise typer.BadParameter("--resume and --purpose belong to runs that a budget pays for; --public has none")
     from dpsynth.text.request import Request
 
+    _fetch(model, wanted=download)
     asked = Request(
         column=text_column, method=method, model=model, settings=_named(settings), beside=_listed(beside),
         topic=_listed(topic), regex=regex, json_schema=json_schema, filters=tuple(filters or ()),
@@ -149,6 +154,7 @@ def plan(
     delta: Delta = "1e-6",
     method: Method = "private-prediction",
     model: ModelName = "tiny",
+    download: Download = False,
     settings: Settings = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
@@ -161,6 +167,7 @@ def plan(
     from dpsynth.text.request import Request
 
     terminal = Terminal(as_json=as_json)
+    _fetch(model, wanted=download)
     made_by = Request(column="text", method=method, model=model, settings=_named(settings)).generator()
     of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else PrivacyUnit()
     text = Schema.from_dict({"columns": {"text": {"kind": "text"}}})
@@ -176,6 +183,14 @@ def plan(
             "events": found.tree.to_json()["events"],
         }
     )
+
+
+def _fetch(model: str, *, wanted: bool) -> None:
+    """Bring a hub's model into the local cache, where it is found from then on."""
+    if wanted:
+        from dpsynth.text.backends.model_folder import folder_of
+
+        folder_of(model, local_files_only=False)
 
 
 def _listed(words: str | None) -> tuple[str, ...]:

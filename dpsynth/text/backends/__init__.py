@@ -10,12 +10,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dpsynth.core.errors import ModelError
 from dpsynth.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from dpsynth.text.backends.protocol import LanguageModel
 
 __all__ = ["load"]
+INTERFACES = frozenset({"anthropic", "azure", "bedrock", "gemini", "ollama", "openai", "tgi"})
+"""Prefixes that people give to hosted models and servers."""
 
 
 def load(
@@ -33,6 +36,11 @@ def load(
         ModelError: there is no such model here.
         ParameterError: no such device.
     """
+    if "://" in name or name.partition(":")[0] in INTERFACES:
+        raise ModelError(
+            "An interface of that kind gives no logits of the whole vocabulary, which this method needs.",
+            "Use a model that runs here, or method evolution with `CallableSource`, in Python.",
+        )
     if name == "ngram":
         return _ngram()
     if name.startswith("llama.cpp:"):

@@ -1,7 +1,7 @@
 """Who is in which bin: one row a unit, one bin a row, by that unit's own content and a key.
 
 A bin of a topic is `hash mod bins`, and the number of bins follows from released counts and public settings. So a unit
-that comes, goes or grows moves nobody else, and bins compose in parallel (`proofs`: Theorem 10 of the notes; here,
+that comes, goes or grows moves nobody else, and bins compose in parallel (proof in
 docs/concepts/text-private-prediction.md). Every row of a bin is summed: none is cut off to a batch size, which would
 make a new row displace another and cost four times the zCDP.
 

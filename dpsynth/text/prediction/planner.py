@@ -1,6 +1,6 @@
 """What a budget affords, before anything runs: the clip C for a batch size s and T tokens.
 
-By zCDP (notes: a token costs rho = (C / (s tau))^2 / 2 under add_remove, summed bins):
+By zCDP (a token costs rho = (C / (s tau))^2 / 2 under add_remove, summed bins):
 
     C = s tau sqrt(2 rho / T),   with a sparse vector test   C = s tau sqrt(2 (rho / T - 2 / (s sigma)^2))
 

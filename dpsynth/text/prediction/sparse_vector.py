@@ -8,7 +8,7 @@ after each private token; query noise is Laplace of scale 2 sigma.
 are there; a blank row adds the ZERO vector. On a grid: p_i becomes floor(p_i UNIT), a vector of integers whose sum is
 at most UNIT (a row for which rounding made it more is taken for blank), and Q = || sum_i P_i - s P_0 ||_1 is an
 integer. A row that comes, goes or is blanked moves Q by at most ||P_i||_1 <= UNIT, which is 1/s in q; a row replaced,
-by at most 2 UNIT. Padding with the public distribution instead would make it 2/s: the trap that notes and event name.
+by at most 2 UNIT. Padding with the public distribution instead would make it 2/s: the trap that the event names.
 
 Noise is discrete Laplace on the same integers, exact. One run to one positive costs `SparseVector` with one positive
 and sensitivity 1 over scales sigma s and 2 sigma s: at most 2 / (s sigma).
