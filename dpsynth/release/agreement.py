@@ -55,6 +55,8 @@ def check_agreement(
         raise Refusal("card_mismatch", "Card and ledger contradict each other on the public prior.")
     if (None if card.text is None else card.text.fingerprint) != committed.get("text_model_sha256"):
         raise Refusal("card_mismatch", "Card and ledger contradict each other on the language model.")
+    if card.text is not None and card.text.column not in card.columns:
+        raise Refusal("card_mismatch", "The card names a text column that is none of its columns.")
     if (None if card.lineage is None else digest(card.lineage.model_dump(mode="json"))) != committed.get("lineage"):
         raise Refusal("card_mismatch", "Card and ledger contradict each other on synthetic parents.")
     figures = ledger.figures
