@@ -25,6 +25,7 @@ _EXPORTS = {
     "Vault": "dpsynth.release.seal:Vault",
     "VerificationReport": "dpsynth.release.verification:VerificationReport",
     "bind": "dpsynth.release.evidence:bind",
+    "card_json_schema": "dpsynth.release.card:card_json_schema",
     "default_policy": "dpsynth.release.policy:default_policy",
     "default_policy_text": "dpsynth.release.policy:default_policy_text",
     "encode_parquet": "dpsynth.release.formats:encode_parquet",

@@ -12,13 +12,19 @@ from accounting.ledger.entry import Kind
 from accounting.ledger.slice import SliceFacts
 from dpsynth.release.card import Card
 from dpsynth.release.documents import JSON, Refusal, digest
+from dpsynth.release.evals import evals_of, reasons_of
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.statement import Predicate
 
 
 def check_agreement(
-    card: Card, claims: Predicate, ledger: LedgerFacts, chain: SliceFacts, evidence: Mapping[str, JSON]
+    card: Card,
+    claims: Predicate,
+    ledger: LedgerFacts,
+    chain: SliceFacts,
+    evidence: Mapping[str, JSON],
+    decision: Mapping[str, JSON],
 ) -> None:
     """Compare what several of them say.
 
@@ -28,6 +34,7 @@ def check_agreement(
         ledger: what the verified chain says about this draft.
         chain: the verified slice.
         evidence: parsed `evidence.json`.
+        decision: parsed `decision.json`.
 
     Raises:
         Refusal: naming what contradicts what.
@@ -64,5 +71,9 @@ def check_agreement(
         raise Refusal("figures_mismatch", "evidence.json does not show the figures as the ledger sold them.")
     if not set(figure_notes(ledger.guarantee.epsilon, figures)).issubset(card.limits):
         raise Refusal("figures_mismatch", "The card does not say what rows and figures cost together.")
+    if card.evals is not None and card.evals.model_dump(mode="json") != evals_of(evidence):
+        raise Refusal("card_mismatch", "Card and evidence.json contradict each other on how the rows were judged.")
+    if card.reasons is not None and card.reasons != reasons_of(decision):
+        raise Refusal("card_mismatch", "Card and decision.json contradict each other on the reasons of the decision.")
     if evidence.get("attempt") != ledger.attempt:
         raise Refusal("evidence_mismatch", "evidence.json and ledger count attempts differently.")

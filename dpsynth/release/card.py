@@ -9,12 +9,14 @@ Not guaranteed: fitness for your purpose.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounting.report import report
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
+from dpsynth.release.evals import EvalsFacts, evals_of, reasons_of
 from dpsynth.release.evidence import (
     CanaryFacts,
     DraftDocument,
@@ -24,7 +26,7 @@ from dpsynth.release.evidence import (
     SamplingFacts,
     TextFacts,
 )
-from dpsynth.release.fields import Hex64, Name
+from dpsynth.release.fields import Hex64, Licence, Name
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy import Policy
@@ -36,6 +38,19 @@ LIMITS: Final = (
     "Rows are drawn from a noisy model: groups below the resolution stated in the report are noise.",
     "Passing attacks show that these attacks found nothing; only the guarantee covers the others.",
     "Verdicts, quality classes and the fact of the release come from private rows without noise: outside epsilon.",
+)
+NOT_STATED: Final = "not stated"
+_OPTIONAL: Final = (
+    "constraints",
+    "privacy",
+    "budget",
+    "sampling",
+    "prior_sha256",
+    "text",
+    "lineage",
+    "evals",
+    "reasons",
+    "licence",
 )
 CSV_NOTE: Final = "Text cells that a spreadsheet would run as a formula have an apostrophe in front; Parquet is exact."
 
@@ -55,7 +70,9 @@ class Card(_Closed):
     """A `synthetic_dataset_card`; `guarantee` in its relation and unit, `constraints` kept by every row.
 
     Cards of the first build lack `privacy` (see `dpsynth.release.privacy`) and `budget` (see `dpsynth.release.family`);
-    `verify` accepts that of a budget that is whole, basic and as it was granted.
+    `verify` accepts that of a budget that is whole, basic and as it was granted. `evals` and `reasons` repeat what
+    `evidence.json` and `decision.json` publish: classes and verdicts, and the reason of each rule. `licence` is what
+    the releaser stated, an SPDX expression.
     """
 
     schema_: Literal["dpsynth.card/1"] = Field("dpsynth.card/1", alias="schema")
@@ -88,17 +105,40 @@ class Card(_Closed):
     prior_sha256: Hex64 | None = None
     text: TextFacts | None = None
     lineage: LineageFacts | None = None
+    evals: EvalsFacts | None = None
+    reasons: dict[str, str] | None = None
+    licence: Licence | None = None
 
     def encode(self) -> bytes:
         """Deterministic YAML."""
-        optional = ("constraints", "privacy", "budget", "sampling", "prior_sha256", "text", "lineage")
-        left_out = {name for name in optional if not getattr(self, name)}
+        left_out = {name for name in _OPTIONAL if not getattr(self, name)}
         body: JSON = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return to_yaml(body)
 
 
-def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decision: Decision, policy: Policy) -> Card:
-    """The card of a draft that may be released; figures come from the ledger, not from the draft's claim."""
+def make_card(
+    release: str,
+    *,
+    draft: DraftDocument,
+    ledger: LedgerFacts,
+    decision: Decision,
+    policy: Policy,
+    judged: Mapping[str, JSON],
+    shown: Mapping[str, JSON],
+    licence: str = NOT_STATED,
+) -> Card:
+    """The card of a draft that may be released; figures come from the ledger, not from the draft's claim.
+
+    Args:
+        release: its id.
+        draft: parsed `draft.json`.
+        ledger: what the ledger says about it.
+        decision: the gate's.
+        policy: what it was judged by.
+        judged: `public_decision` of the decision.
+        shown: `public_evidence` of the evidence.
+        licence: SPDX expression.
+    """
     privacy = privacy_section(report(ledger.events, ledger.guarantee.delta))
     sampled = () if draft.sampling is None else (draft.sampling.words(),)
     written = tuple(said.words() for said in (draft.text, draft.lineage) if said is not None)
@@ -131,8 +171,16 @@ def make_card(release: str, *, draft: DraftDocument, ledger: LedgerFacts, decisi
             "prior_sha256": draft.prior_sha256,
             "text": None if draft.text is None else draft.text.model_dump(),
             "lineage": None if draft.lineage is None else draft.lineage.model_dump(),
+            "evals": evals_of(shown),
+            "reasons": reasons_of(judged),
+            "licence": licence,
         }
     )
+
+
+def card_json_schema() -> dict[str, JSON]:
+    """JSON Schema (draft 2020-12) of `card.yaml`, for editors and other readers; `docs/reference` holds a copy."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Card.model_json_schema(by_alias=True)}
 
 
 def read_card(raw: bytes) -> Card:

@@ -102,12 +102,24 @@ class FilterFacts(Closed):
 
 
 class TextFacts(Closed):
-    """The column that a writer wrote, the public model it began with, and the checks that texts passed."""
+    """The column that a writer wrote, the public model it began with, and the checks that texts passed.
+
+    `settings_sha256` is the digest of the writer's public settings, prompts among them.
+    """
 
     column: Name
     model: Name
     fingerprint: Hex64
     filters: tuple[FilterFacts, ...] = Field(default=(), max_length=64)
+    settings_sha256: Hex64 | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without absent settings: as it was written, and committed to, before they were named."""
+        body: dict[str, Any] = default(self)
+        if self.settings_sha256 is None:
+            del body["settings_sha256"]
+        return body
 
     def words(self) -> str:
         """A sentence for receivers."""

@@ -28,11 +28,12 @@ from accounting.ledger.slice import SliceFacts, verify_slice
 from dpsynth.core.errors import GateRefused, SealError, VerificationError
 from dpsynth.core.progress import Progress, silent
 from dpsynth.release.bundle import check_target, put_in_place, staged, write_members
-from dpsynth.release.card import Card, make_card
+from dpsynth.release.card import NOT_STATED, Card, make_card
 from dpsynth.release.documents import JSON, Refusal, digest, pretty
 from dpsynth.release.dsse import seal_envelope
 from dpsynth.release.entries import record_decision
 from dpsynth.release.evidence import DraftDocument, Evidence, LedgerFacts
+from dpsynth.release.fields import checked_licence
 from dpsynth.release.formats import check_parquet, to_csv
 from dpsynth.release.gate import Decision, gate
 from dpsynth.release.keys import to_pem
@@ -161,6 +162,7 @@ def export(
     signer: ReleaseSigner,
     report: Callable[[ReportInputs], bytes],
     output: Path,
+    licence: str = NOT_STATED,
     progress: Progress = silent,
 ) -> Release:
     """Write the bundle of a draft that the gate let pass.
@@ -175,15 +177,17 @@ def export(
         report: renders the public report from what may be published; must quote the draft's digest and that of the
             card's budget section.
         output: a new folder, or a new `.zip`.
+        licence: under which the rows may be used, an SPDX expression; the card states it.
         progress: told at each step.
 
     Raises:
         GateRefused: the decision, recorded or taken again now, is not ship.
         SealError: the sealed rows are not the ones that were judged.
-        ParameterError: the target exists.
+        ParameterError: the target exists, or the licence is no SPDX expression.
         VerificationError: the written copy did not verify; nothing was put in place.
     """
     check_target(output)
+    checked_licence(licence)
     evidence = gather(documents, ledger, vault)
     draft, facts = _still_ships(evidence, decision, policy)
     progress("release", 1, 5, "decision holds")
@@ -192,7 +196,7 @@ def export(
     if vault.commit(rows, purpose="draft") != draft.draft_digest or check_parquet(rows) != shape:
         raise SealError("The sealed rows are not the ones that were judged.", "Synthesize and judge a new draft.")
     release = "release-" + digest([draft.draft_digest, digest(public_decision(decision))])[:16]
-    members = _compose(release, evidence, draft, facts, decision, policy, rows, signer, report)
+    members = _compose(release, evidence, draft, facts, decision, policy, rows, signer, report, licence)
     progress("release", 2, 5, "files composed")
     digests = {name: sha256(members[name]) for name in ROOTED}
     body, slice_ = _on_record(release, draft, facts, decision, root(digests), ledger, signer)
@@ -248,10 +252,20 @@ def _compose(
     rows: bytes,
     signer: ReleaseSigner,
     report: Callable[[ReportInputs], bytes],
+    licence: str = NOT_STATED,
 ) -> dict[str, bytes]:
     """Every file that the root covers."""
-    card = make_card(release, draft=draft, ledger=facts, decision=decision, policy=policy)
     shown, judged = public_evidence(evidence), public_decision(decision)
+    card = make_card(
+        release,
+        draft=draft,
+        ledger=facts,
+        decision=decision,
+        policy=policy,
+        judged=judged,
+        shown=shown,
+        licence=licence,
+    )
     inputs = ReportInputs(card=card, decision=judged, evidence=shown, ledger=facts, policy=policy)
     html = report(inputs)
     if draft.draft_digest.encode() not in html or digest(card.budget).encode() not in html:

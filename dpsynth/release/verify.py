@@ -77,6 +77,17 @@ def verify(
     Returns:
         A report; problems of bundle and key are in it, not raised.
     """
+    return examine(bundle, key, anchor=anchor, ledger_key=ledger_key)[0]
+
+
+def examine(
+    bundle: str | Path,
+    key: str | Path | bytes,
+    *,
+    anchor: Head | None = None,
+    ledger_key: str | Path | bytes | None = None,
+) -> tuple[VerificationReport, Verifier | None]:
+    """`verify`, and the documents that it accepted; None unless every check passed."""
     path = Path(bundle)
     warnings: tuple[str, ...] = ()
     if not isinstance(key, bytes) and path.is_dir() and Path(key).resolve().is_relative_to(path.resolve()):
@@ -84,24 +95,24 @@ def verify(
     try:
         contents = read_bundle(path)
     except Refusal as refusal:
-        return _report([_failed("layout", refusal)], warnings=warnings)
+        return _report([_failed("layout", refusal)], warnings=warnings), None
     checks = [Check(name="layout", ok=True, code="ok", reason="The bundle holds exactly the files of a bundle.")]
     try:
         public_key = read_public_key(key)
         pinned = None if ledger_key is None else read_public_key(ledger_key)
     except Refusal as refusal:
-        return _report([*checks, _failed("key", refusal)], warnings=warnings)
+        return _report([*checks, _failed("key", refusal)], warnings=warnings), None
     checks.append(Check(name="key", ok=True, code="ok", reason="The public key was given by the receiver."))
     verifier = Verifier(contents, public_key, anchor, pinned)
     for name, check, reason in verifier.steps():
         try:
             check()
         except Refusal as refusal:
-            return _report([*checks, _failed(name, refusal)], warnings=warnings)
+            return _report([*checks, _failed(name, refusal)], warnings=warnings), None
         except AccountingError as error:
-            return _report([*checks, _failed(name, Refusal("accounting_refused", str(error)))], warnings=warnings)
+            return _report([*checks, _failed(name, Refusal("accounting_refused", str(error)))], warnings=warnings), None
         checks.append(Check(name=name, ok=True, code="ok", reason=reason))
-    return VerificationReport(
+    accepted = VerificationReport(
         ok=True,
         checks=tuple(checks),
         guarantee=verifier.guarantee,
@@ -113,6 +124,7 @@ def verify(
             *figure_notes(verifier.guarantee.epsilon, verifier.facts.figures),
         ),
     )
+    return accepted, verifier
 
 
 class Verifier:
@@ -326,7 +338,7 @@ class Verifier:
             raise Refusal("other_draft", "card.yaml is about another draft.")
         if claims.draft_digest.encode() not in self._contents.small["report.html"]:
             raise Refusal("other_draft", "report.html is not about this draft.")
-        check_agreement(card, claims, self.facts, self.slice, self.evidence)
+        check_agreement(card, claims, self.facts, self.slice, self.evidence, self.decision)
 
     def _budget(self) -> None:
         """The card's section is the ledger's, as of an entry from the decision on, after which no grant changed."""

@@ -260,11 +260,12 @@ class Draft:
 
     # --- the way out -----------------------------------------------------------------------------------------------
 
-    def release(self, out: str | Path, *, progress: Progress = silent) -> Release:
+    def release(self, out: str | Path, *, licence: str = "not stated", progress: Progress = silent) -> Release:
         """Write the signed bundle if the gate says `ship` to the evidence as it stands now.
 
         Args:
             out: a new folder, or a new .zip file.
+            licence: under which the rows may be used, an SPDX expression such as CC-BY-4.0; the card states it.
             progress: called as steps finish.
 
         Raises:
@@ -272,7 +273,7 @@ class Draft:
         """
         from dpsynth.workspace.releasing import release
 
-        return release(self, Path(out), progress=progress)
+        return release(self, Path(out), licence=licence, progress=progress)
 
     def rows(self) -> pa.Table:
         """The sealed rows, for attacks, quality and release; not for people."""

@@ -13,9 +13,11 @@ from accounting.ledger import Signer
 from accounting.ledger.slice import verify_slice
 from accounting.report import report as privacy_report
 from dpsynth.core.progress import Progress
+from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import digest
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.export import ReportInputs, export, judge
+from dpsynth.release.fields import checked_licence
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.privacy import privacy_section
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
 
 
-def release(draft: Draft, out: Path, *, progress: Progress) -> Release:
+def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Progress) -> Release:
     """See `Draft.release`."""
     workspace = draft.workspace
     policy = workspace.policy()
+    checked_licence(licence)
     with workspace.ledger(write=True) as ledger:
         decision = judge(draft.documents, ledger, workspace.vault, policy)
         write_json(draft.folder / "decision.json", decision.to_json())
@@ -46,6 +49,7 @@ def release(draft: Draft, out: Path, *, progress: Progress) -> Release:
             signer=Signer.load(workspace.layout.release_key),
             report=report,
             output=out,
+            licence=licence,
             progress=progress,
         )
     return Release(bundle=made.path, public_key=workspace.layout.release_public_key)

@@ -266,7 +266,7 @@ def _text_facts(model: AnyModel) -> dict[str, Any] | None:
     if not isinstance(model, TextModel):
         return None
     facts = {"column": model.text, "model": model.writer["model"], "fingerprint": model.fingerprint}
-    return facts | {"filters": model.filtered()}
+    return facts | {"filters": model.filtered(), "settings_sha256": digest(dict(model.writer))}
 
 
 def canary_bytes(canaries: PlantedCanaries) -> bytes:

@@ -121,6 +121,10 @@ def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False
 def release(
     draft: DraftId,
     output: Annotated[Path, typer.Option("--output", "-o", help="a new folder, or a new .zip file")],
+    licence: Annotated[
+        str,
+        typer.Option(metavar="SPDX", help="under which the rows may be used, such as CC-BY-4.0; stands on the card"),
+    ] = "not stated",
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -130,7 +134,7 @@ def release(
 
     terminal = Terminal(as_json=as_json)
     with terminal.progress() as progress:
-        made = Workspace.open(workspace).draft(draft).release(output, progress=progress)
+        made = Workspace.open(workspace).draft(draft).release(output, licence=licence, progress=progress)
     terminal.say(f"Released: {made.bundle}")
     terminal.say(f"Receivers check it with: {to_copy('dpsynth', 'verify', made.bundle, '--key', made.public_key)}")
     terminal.result({"bundle": str(made.bundle), "public_key": str(made.public_key)})
