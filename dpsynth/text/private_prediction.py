@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
@@ -222,7 +222,7 @@ class PrivatePrediction:
             "record_length": self.length,
             "experts": self._kind(),
         }
-        saved = Saved(checkpoints, label=_label(self, engine.model, facts, corpus))
+        saved = Saved(checkpoints, label=_label(self, engine.model, facts, bins))
         spoken = saved.load()
         began, before = time.monotonic(), len(spoken)
         at_once = engine.experts.lanes
@@ -379,8 +379,11 @@ def _five_digits_down(clip: float) -> Decimal:
     return decimal_down(clip, max(0, 4 - int(np.floor(np.log10(clip)))))
 
 
-def _label(writer: PrivatePrediction, model: LanguageModel, facts: Mapping[str, Any], corpus: Corpus) -> str:
-    """Binds a state to settings, model, key and data (private; it stands in a sealed file alone)."""
+def _label(writer: PrivatePrediction, model: LanguageModel, facts: Mapping[str, Any], bins: Sequence[Bin]) -> str:
+    """Binds a state to settings, model, and who is in which bin (private; it stands in a sealed file alone)."""
     public = json.dumps({**writer.describe(), **facts, "fingerprint": model.fingerprint}, sort_keys=True)
-    own = hashlib.sha256(np.sort(corpus.hashes).tobytes()).hexdigest()
-    return hashlib.sha256(f"{public} {own}".encode()).hexdigest()
+    held = hashlib.sha256(public.encode())
+    for bin_ in bins:
+        rows = sorted(hashlib.sha256(row.encode("utf-8", "surrogatepass")).digest() for row in bin_.rows)
+        held.update(repr((bin_.topics, len(rows))).encode() + b"".join(rows))
+    return held.hexdigest()

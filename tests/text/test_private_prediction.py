@@ -364,6 +364,22 @@ def test_an_interrupted_run_keeps_finished_bins_and_draws_the_others():
         spoken(writer, corpus(texts[:-1]), released(200), checkpoints=_copy(store))
 
 
+def test_a_state_of_another_partition_is_refused():
+    """As many bins in all, but others of each topic: a record of a finished bin would be heard by a second one."""
+    texts, topics = sentences(200), [i % 2 for i in range(200)]
+    writer = PrivatePrediction(model=Toy(), tokens=2, batch_size=2, experts="copy", sequences=1)
+    store = Stopping()
+    with pytest.raises(Interrupted):
+        spoken(writer, corpus(texts, topics=topics), released(200, ("a", "b"), (0.5, 0.5)), checkpoints=store)
+    moved = (
+        (topics, released(200, ("a", "b"), (0.9, 0.1))),
+        ([1 - topic for topic in topics], released(200, ("a", "b"), (0.5, 0.5))),
+    )
+    for other, facts in moved:
+        with pytest.raises(ModelError, match="another run"):
+            spoken(writer, corpus(texts, topics=other), facts, checkpoints=_copy(store))
+
+
 def _copy(store):
     made = Memory()
     made.save(store.load())

@@ -2,7 +2,8 @@
 
 A finished bin's texts are released output: the reservation pays for them, and they are not drawn again. A bin that was
 interrupted kept nothing; it is drawn anew, so that one text of it exists at the end and its tokens were paid for once.
-The partition must be the same: the label binds key and data through the hashes of all units.
+The partition must be the same, or a record of a finished bin could be heard by another one: the label binds every bin
+with its rows.
 
 Not guaranteed: that a store which anybody can write to brings back what was saved; a workspace hands in a sealed one.
 """
