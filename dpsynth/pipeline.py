@@ -146,7 +146,7 @@ def plant(
     one that does not, so it would show nothing. Those that cannot be brought to obey are left out before the coins are
     tossed, so there may be fewer than asked for, or none. Constraints are public, so the canaries, and how many there
     are, still depend on no private row. Canary texts begin like public ones and go on with words that nobody would put
-    in that order (`attacks.text.canaries`).
+    in that order (`attacks.text.canaries`); where public texts have too few words for that, there is none.
 
     Args:
         domains: column -> domain, public or derived with DP.
@@ -163,12 +163,18 @@ def plant(
     if schema.text is None or public is None:
         rows = pa.table(cells)
         return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=rows.num_rows).astype(bool))
+    from attacks.errors import AttackInputError
     from attacks.text.canaries import make_text_canaries
 
     number = pa.table(cells).num_rows if cells else count
+    empty = pa.schema([types.field(name) for name in (*cells, schema.text)]).empty_table()
+    none = PlantedCanaries(rows=empty, included=np.zeros(0, dtype=bool))
     if number < 2:
-        return PlantedCanaries(rows=like.to_arrow().slice(0, 0), included=np.zeros(0, dtype=bool))
+        return none
     texts = tuple(public(PUBLIC_TEXTS, rng))
-    made = make_text_canaries(texts, number, rng=rng, prefix_words=PREFIX_WORDS, suffix_words=SUFFIX_WORDS)
+    try:
+        made = make_text_canaries(texts, number, rng=rng, prefix_words=PREFIX_WORDS, suffix_words=SUFFIX_WORDS)
+    except AttackInputError:  # too few different words, which public text and its form decide
+        return none
     rows = pa.table(cells | {schema.text: pa.array(made.texts, pa.string())})
     return PlantedCanaries(rows=rows, included=made.included, public=texts)

@@ -97,6 +97,21 @@ def test_canary_texts_are_planted_with_secret_coins_and_come_from_public_words()
     assert all(set(text.split()) <= set(WORDS) for text in planted.rows.column("note").to_pylist())
 
 
+@pytest.mark.parametrize(("canaries", "words"), [(1, WORDS), (60, WORDS[:5])], ids=["one", "few words"])
+def test_where_no_canary_text_can_be_made_a_paid_run_goes_on_without(canaries: int, words: tuple[str, ...]) -> None:
+    """Public facts decide it after the budget is reserved: a form of few words, say."""
+    person = PrivacyUnit(kind="user", column="who", max_records=2)
+    schema = Schema.from_dict({"columns": {"who": {"kind": "categorical", "role": "unit"}, "note": {"kind": "text"}}})
+    private = _table().select(["note"]).to_arrow()
+    table = Table.from_arrow(private.append_column("who", pa.array([f"p{i % 300}" for i in range(600)])))
+    generator = TextGenerator(writer=WordCounts(words=words))
+    plan = generator.plan(schema, person, epsilon="4", delta="1e-6")
+    fitted = fit_model(table, schema, generator, plan, noise=ReplayedNoise(bytes(32)), canaries=canaries)
+    assert fitted.canaries is not None and fitted.canaries.planted == 0 == fitted.canaries.rows.num_rows
+    assert fitted.canaries.rows.column_names == ["note"]
+    assert fitted.model.events == plan.tree
+
+
 @dataclass(frozen=True)
 class Short:
     """Keeps texts without a word."""
