@@ -111,6 +111,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     every: int = 0,
     block: int = BLOCK,
+    run: str = "",
 ) -> PoissonSampled:
     """Train in place and return what it spent.
 
@@ -125,6 +126,7 @@ def train(
         checkpoints: where to resume from, and to save to.
         every: steps between checkpoints; 0 for none.
         block: rows worked through at once.
+        run: released facts that training depends on beside the untrained network; a checkpoint must agree with them.
 
     Raises:
         ParameterError: the size is below 1.
@@ -134,7 +136,7 @@ def train(
         raise ParameterError("Expected the released number of units to be at least 1.")
     copies = {name: arrays.on_cpu(parameter) for name, parameter in network.parameters.items()}
     optimiser = Adam(copies, rate=rate, steps=schedule.steps)
-    label = "" if checkpoints is None else _label(network, schedule)
+    label = "" if checkpoints is None else _label(network, schedule, run)
     step = _resume(network, optimiser, label, checkpoints)
     sampler = PoissonSampler(units.count, schedule.probability, noise)
     normals = GaussianNoise(noise)
@@ -214,13 +216,13 @@ def _put_back(network: Network, optimiser: Adam) -> None:
         arrays.put_back(parameter, optimiser.parameters[name])
 
 
-def _label(network: Network, schedule: Schedule) -> str:
-    """What a checkpoint must agree with: the schedule and the untrained network, whose biases are released shares.
+def _label(network: Network, schedule: Schedule, run: str) -> str:
+    """What a checkpoint must agree with: schedule, untrained network (biases are released shares), the run's facts.
 
     A state that was trained from other measurements is refused: both would be released, and only one was paid for.
     """
     facts = (str(schedule.probability), schedule.steps, str(schedule.sigma), str(schedule.clip))
-    hasher = hashlib.sha256(repr(facts).encode())
+    hasher = hashlib.sha256(repr(facts).encode() + run.encode())
     for name, parameter in sorted(network.parameters.items()):
         array = arrays.on_cpu(parameter)
         hasher.update(repr((name, array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes())

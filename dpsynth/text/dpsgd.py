@@ -185,6 +185,7 @@ class DPSGD:
             progress=_told(progress, float(schedule.probability) * released.total * self.length),
             checkpoints=checkpoints,
             every=self.every,
+            run=repr((released.total, released.topics, self.length, self.rate)),
         )
         trained = trained_arrays(module, network.parameters)
         require_moved(before, trained)

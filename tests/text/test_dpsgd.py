@@ -134,6 +134,26 @@ def test_a_checkpoint_of_other_noise_is_refused():
         learnt(made(steps=4, every=2), budget=2.0, checkpoints=memory)
 
 
+def test_a_checkpoint_of_another_released_total_or_other_topics_is_refused():
+    """Its steps were divided by a count that this run's events do not pay for."""
+    memory, writer = Memory(), made(steps=4, every=2)
+    learnt(writer, checkpoints=memory)
+    for total, topics in ((31.0, ("",)), (30.0, ("a", "b"))):
+        shares = np.full(len(topics), 1 / len(topics))
+        released = Released(total=total, topics=topics, shares=shares)
+        corpus, settled = corpus_of(sentences(30)), writer.settle(task_of(), 1.0)
+        with pytest.raises(ModelError, match="belongs to another run"):
+            writer.learn(
+                corpus,
+                task_of(),
+                settled,
+                released,
+                noise=unsafe_SeededNoise(1),
+                progress=silent,
+                checkpoints=memory,
+            )
+
+
 # --- what it learns --------------------------------------------------------------------------------------------------
 
 
