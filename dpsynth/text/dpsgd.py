@@ -51,6 +51,7 @@ from dpsynth.text.training.settings import CLIP, LARGEST, PROBABILITY, RATES, ST
 
 if TYPE_CHECKING:
     from dpsynth.sgd.checkpoint import Checkpoints
+    from dpsynth.text.training.causal_network import Engine
 
 
 @final
@@ -115,7 +116,7 @@ class DPSGD:
 
         Raises:
             ParameterError: no PyTorch, no such GPU, a model without weights, one whose context is shorter than prompt
-                and text, a tokenizer with more ids than the model, or noise beyond use.
+                and text, one that cannot be trained privately, or noise beyond use.
         """
         sigma = _own(settled).schedule.sigma
         if sigma > LARGEST:
@@ -139,6 +140,7 @@ class DPSGD:
             raise ParameterError(
                 "Training by LoRA needs peft, which is not installed.", "Install it: pip install 'dpsynth[text]'."
             )
+        self._engine(base, ("",))
 
     def learn(
         self,
@@ -159,17 +161,12 @@ class DPSGD:
         """
         from dpsynth.sgd.arrays import on_cpu
         from dpsynth.sgd.device import device
-        from dpsynth.text.training.causal_loss import CausalLoss
-        from dpsynth.text.training.causal_network import engine_for
-        from dpsynth.text.training.trainable import method_for, require_moved, trainable, trained_arrays
+        from dpsynth.text.training.trainable import method_for, require_moved, trained_arrays
 
         schedule, base, place = _own(settled).schedule, self._base(), device(self.device)
         method = method_for(base.module, self.method)
         layout = Layout(length=self.length, vocabulary=base.vocabulary, end=base.end)
-        given = [as_seen(base, prompt) for prompt in prompts(base, released.topics)]
-        module = trainable(base.module, method, rank=self.rank, device=place)
-        loss = CausalLoss(given, vocabulary=base.vocabulary, end=base.end)
-        engine = engine_for(module, loss, layout, engine=self.engine)
+        module, engine = self._engine(base, released.topics)
         network = engine.network
         before = {name: on_cpu(p).copy() for name, p in network.parameters.items()}
         if isinstance(noise, ReplayedNoise):
@@ -236,6 +233,24 @@ class DPSGD:
         if self.structure is not None:
             facts["structure"] = self.structure.describe()
         return facts
+
+    def _engine(self, base: Trainable, topics: tuple[str, ...]) -> tuple[Any, Engine]:
+        """A copy of the model's module with what is trained, and its clipped sums, tried on made-up rows.
+
+        Raises:
+            ParameterError: the model cannot be trained privately.
+        """
+        from dpsynth.sgd.device import device
+        from dpsynth.text.training.causal_loss import CausalLoss
+        from dpsynth.text.training.causal_network import engine_for
+        from dpsynth.text.training.trainable import method_for, trainable
+
+        layout = Layout(length=self.length, vocabulary=base.vocabulary, end=base.end)
+        given = [as_seen(base, prompt) for prompt in prompts(base, topics)]
+        method = method_for(base.module, self.method)
+        module = trainable(base.module, method, rank=self.rank, device=device(self.device))
+        loss = CausalLoss(given, vocabulary=base.vocabulary, end=base.end)
+        return module, engine_for(module, loss, layout, engine=self.engine)
 
     def _base(self) -> Trainable:
         """The public model, loaded once.

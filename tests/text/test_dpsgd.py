@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from decimal import Decimal
 from functools import lru_cache
 
@@ -238,6 +239,15 @@ def test_settings_out_of_range_are_refused_before_anything_is_read(monkeypatch):
         made().check(task_of(), made().settle(task_of(), 1e-7))
     with pytest.raises(ParameterError, match="Unknown engine"):
         learnt(made(engine="fast"))
+
+
+def test_a_model_that_cannot_be_trained_privately_is_refused_before_anything_is_paid_for():
+    base = small()
+    module = copy.deepcopy(base.module)
+    module.transformer.h[1].attn = module.transformer.h[0].attn
+    writer = made(model=base.with_module(module, name="shared"), engine="book-keeping")
+    with pytest.raises(ParameterError, match="runs more than once"):
+        writer.check(task_of(), writer.settle(task_of(), 1.0))
 
 
 def test_models_without_weights_and_machines_without_torch_are_refused(monkeypatch):
