@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from dpsynth.cli.commands import (
     budget,
+    card,
     compare,
     data,
     demo,
@@ -63,6 +64,7 @@ for module in (
     procedure,
     run,
     verify,
+    card,
     ledger,
     keys,
 ):
