@@ -106,6 +106,14 @@ class BackendConformance:
         prompts = self.prompts(model, 5)
         assert np.array_equal(self.logits(model, prompts), self.logits(model, prompts))
 
+    def test_a_decoding_does_not_show_its_prefixes(self):
+        """They may be private, and what is printed of an error may show any object."""
+        model = self.make()
+        told = {
+            repr(model.start([self.ids(model, np.random.default_rng(seed), 5)], width=5, room=1)) for seed in (0, 1)
+        }
+        assert len(told) == 1
+
     # --- prefixes grow -----------------------------------------------------------------------------------------------
 
     def test_a_step_from_the_cache_is_reading_the_longer_prefix(self):

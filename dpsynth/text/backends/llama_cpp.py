@@ -18,7 +18,7 @@ import ctypes
 import logging
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self, final
@@ -129,9 +129,9 @@ class LlamaCppDecoding:
     """Rows as saved states, how many tokens each holds, and the logits after them."""
 
     engine: _Engine
-    states: list[bytes]
-    lengths: list[int]
-    told: list[NDArray[np.float32]]
+    states: list[bytes] = field(repr=False)
+    lengths: list[int] = field(repr=False)
+    told: list[NDArray[np.float32]] = field(repr=False)
     left: int
 
     @property

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, final
 
 import numpy as np
@@ -132,7 +132,7 @@ class NgramDecoding:
     """The last two tokens of each row, shape (rows, 2), and how many may still be appended."""
 
     model: NgramBackend
-    last: NDArray[np.int64]
+    last: NDArray[np.int64] = field(repr=False)
     left: int
 
     @property

@@ -136,9 +136,9 @@ class VLLMDecoding:
     """Prefixes, each read anew when its logits are asked for."""
 
     model: VLLMBackend
-    prefixes: list[list[int]]
+    prefixes: list[list[int]] = field(repr=False)
     left: int
-    _told: NDArray[np.float32] | None = None
+    _told: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:

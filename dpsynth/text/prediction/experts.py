@@ -22,7 +22,7 @@ class GroupExperts(Protocol):
         """Go back to the start of a text of that topic in each lane."""
 
     def rows(self, lane: int, public: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-        """Log-probabilities of the lane's next token (private), in blocks of shape (n, V).
+        """Log-probabilities of the lane's next token (private), but for a constant a row, in blocks of shape (n, V).
 
         Args:
             lane: whose.

@@ -35,6 +35,7 @@ from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
+from dpsynth.text.prediction.aggregators.protocol import log_softmax
 
 UNIT = 1 << 24
 LARGEST_SCALE = 1 << 14
@@ -63,9 +64,13 @@ class SparseTest:
             )
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Sum of the rows' distributions on the grid, shape (n, V) of log-probabilities -> (V,)."""
+        """Sum of the rows' distributions on the grid, shape (n, V) of log-probabilities -> (V,).
+
+        They may lack a constant, as stretched copies do.
+        """
         with np.errstate(invalid="ignore", over="ignore"):
-            scaled = np.clip(np.nan_to_num(np.floor(np.exp(rows) * UNIT), nan=0.0), 0, UNIT).astype(np.int64)
+            chances = np.exp(log_softmax(rows))
+            scaled = np.clip(np.nan_to_num(np.floor(chances * UNIT), nan=0.0), 0, UNIT).astype(np.int64)
         scaled[scaled.sum(axis=1) > UNIT] = 0
         total: NDArray[np.int64] = scaled.sum(axis=0, dtype=np.int64)
         return total

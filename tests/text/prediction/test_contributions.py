@@ -90,7 +90,7 @@ def test_the_sum_does_not_depend_on_the_order_or_on_blocks(rows, clip, seed):
 @settings(max_examples=100, deadline=None)
 @given(rows=rows_of)
 def test_a_row_moves_the_distance_by_its_unit_at_most(rows):
-    """1 / s with the zero vector for a blank row; a row whose probabilities are no probabilities is blank."""
+    """1 / s with the zero vector for a blank row; a row that is no numbers is blank."""
     test = SparseTest(threshold=Decimal("0.7"), sigma=Decimal(1), batch_size=7)
     wide = log_softmax(np.array(rows, dtype=np.float32))
 
@@ -98,7 +98,19 @@ def test_a_row_moves_the_distance_by_its_unit_at_most(rows):
         return test.distance(test.contributions(some), PUBLIC)
 
     assert abs(distance(wide) - distance(wide[1:])) <= UNIT
-    assert abs(distance(np.log(np.ones((2, V)))) - distance(np.zeros((0, V)))) == 0
+    assert abs(distance(np.full((2, V), np.nan)) - distance(np.zeros((0, V)))) == 0
+
+
+def test_copies_are_distributions_to_the_test():
+    """A stretched copy is none, and was taken for blank: the test was paid for and asked of nothing."""
+    test = SparseTest(threshold=Decimal("0.7"), sigma=Decimal(1), batch_size=8)
+    agreeing, odd = np.zeros(19, dtype=np.int64), np.full(19, 4)
+    distances = []
+    for record in (agreeing, odd):
+        group = CopyExperts(vocabulary=V, share=0.5).open([[record] * 8])
+        total = sum(test.contributions(rows) for rows in group.rows(0, PUBLIC))
+        distances.append(test.distance(total, PUBLIC) / (8 * UNIT))
+    assert distances[0] < 0.8 < 1.5 < distances[1]
 
 
 def test_the_test_draws_the_noise_of_its_event():
