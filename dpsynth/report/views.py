@@ -22,6 +22,7 @@ from accounting.guarantee import Guarantee
 from accounting.zcdp import event_rho
 from dpsynth.core.errors import DataError
 from dpsynth.quality.report import Metric, QualityReport
+from dpsynth.quality.text.names import HEADLINES
 from dpsynth.report.words import EVENTS, VERDICTS
 
 Document = Mapping[str, Any]
@@ -381,7 +382,7 @@ _BY_RATIO: Final = ((2.0, "close to real", "good"), (4.0, "behind real", "warn")
 
 FIRST_PAGE: Final = (
     "tvd1_mean", "tvd2_mean", "tvd2_max", "tail_overlap_10_99", "tail_kept_10_99", "invented_mass", "tstr_auc",
-    "tstr_r2", "tstr",
+    "tstr_r2", "tstr", *HEADLINES,
 )  # fmt: skip
 
 

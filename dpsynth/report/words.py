@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dpsynth.report.text_words import text_metric_words
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
@@ -104,6 +106,8 @@ def metric_words(name: str) -> Words:
     """Words for a metric of the quality report."""
     if name in _METRICS:
         return _METRICS[name]
+    if (of_text := text_metric_words(name)) is not None:
+        return Words(title=of_text[0], meaning=of_text[1])
     if name.startswith("tstr_") and name.endswith("_gap"):
         return Words(
             title=f"{metric_words(name.removesuffix('_gap')).title}: loss",
