@@ -140,7 +140,7 @@ class DPSGD:
             raise ParameterError(
                 "Training by LoRA needs peft, which is not installed.", "Install it: pip install 'dpsynth[text]'."
             )
-        self._engine(base, ("",))
+        self._engine(base, ("", "topic " * MOST))  # as wide as a prompt can be
 
     def learn(
         self,

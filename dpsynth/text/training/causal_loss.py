@@ -30,6 +30,10 @@ class CausalLoss:
         prompts: tokens before a record of each topic, at least one each, such as the end of the text before.
         vocabulary: V, the code of padding.
         end: fed where there is padding; nothing depends on it.
+
+    Attributes:
+        topics: how many there are.
+        widest: the one with the longest prompt.
     """
 
     def __init__(self, prompts: Sequence[NDArray[np.int64]], *, vocabulary: int, end: int) -> None:
@@ -43,6 +47,7 @@ class CausalLoss:
         self._lengths = torch.tensor([len(prompt) for prompt in prompts])
         self._vocabulary, self._end = vocabulary, end
         self.topics = len(prompts)
+        self.widest = max(range(len(prompts)), key=lambda at: len(prompts[at]))
 
     def __call__(self, module: nn.Module, rows: Tensor) -> Tensor:
         """Each row's loss in nats a token, shape (rows,): private."""

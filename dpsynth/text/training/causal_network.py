@@ -57,7 +57,7 @@ def engine_for(module: nn.Module, loss: CausalLoss, layout: Layout, *, engine: s
     """
     if engine not in ENGINES:
         raise ParameterError(f"Unknown engine {engine!r}.", f"Use one of {', '.join(ENGINES)}.")
-    example = made_up(layout, loss.topics).to(next(module.parameters()).device)
+    example = made_up(layout, loss.topics, widest=loss.widest).to(next(module.parameters()).device)
     _prefer_fused_attention(module, loss, example)
     reason = None
     if engine != "hooks":
@@ -73,13 +73,18 @@ def engine_for(module: nn.Module, loss: CausalLoss, layout: Layout, *, engine: s
     return Engine(network=_hooked(module, loss, example, layout.length), name="hooks", reason=reason)
 
 
-def made_up(layout: Layout, topics: int) -> Tensor:
-    """Rows of public nonsense: a full one, a short one, an empty one."""
+def made_up(layout: Layout, topics: int, *, widest: int = 0) -> Tensor:
+    """Rows of public nonsense: a full one on the topic with the longest prompt, a short one, an empty one.
+
+    The first is as wide as any block can be: some models compute positions in another way beyond a width (longrope),
+    for all rows of a block. No private row may be the first to show that.
+    """
     import torch
 
     rng = np.random.default_rng(0)
     sizes = (layout.length, max(layout.length // 3, 1), 0)
-    made = [layout.row(rng.integers(0, layout.vocabulary, size), at % topics) for at, size in enumerate(sizes)]
+    topic = (widest, 1 % topics, 2 % topics)
+    made = [layout.row(rng.integers(0, layout.vocabulary, size), topic[at]) for at, size in enumerate(sizes)]
     return torch.from_numpy(np.stack(made).astype(np.int64))
 
 

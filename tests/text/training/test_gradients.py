@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.sgd import module_layers
@@ -246,3 +247,37 @@ def test_a_trained_layer_that_does_not_run_is_a_typed_error():
     module.spare = torch.nn.Linear(4, 4)
     with pytest.raises(ParameterError, match="'spare' is trained and does not run"):
         engine_for(module, a_loss(), LAYOUT, engine="book-keeping")
+
+
+def test_fault_positions_that_change_with_the_width_of_a_block_are_refused_for_the_longest_prompt_too():
+    """Beyond 16 tokens all rows of a block get other positions: without the longest prompt nothing made up shows it."""
+    config = transformers.Phi3Config(
+        vocab_size=SIZE,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        original_max_position_embeddings=16,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        rope_parameters={
+            "rope_type": "longrope",
+            "short_factor": [1.0] * 4,
+            "long_factor": [9.0] * 4,
+            "rope_theta": 1e4,
+            "factor": 4.0,
+        },
+    )
+    torch.manual_seed(1)
+    module = transformers.Phi3ForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    short = [np.array([1]), np.array([1, 5]), np.array([1, 7])]
+    layout = Layout(length=14, vocabulary=SIZE, end=2)
+    assert engine_for(copy.deepcopy(module), CausalLoss(short, vocabulary=SIZE, end=2), layout).name == "book-keeping"
+    loss = CausalLoss([*short, np.arange(1, 8)], vocabulary=SIZE, end=2)
+    with pytest.raises(ParameterError, match="depends on the rows beside it"):
+        engine_for(module, loss, layout)
