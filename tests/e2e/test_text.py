@@ -14,6 +14,7 @@ import pytest
 
 from dpsynth.cli.app import call
 from dpsynth.demo.texts import private_records
+from dpsynth.release.cards import FORMATS, derive
 from dpsynth.workspace import Draft, Workspace
 from tests.e2e.conftest import lenient
 from tests.text.word_counts import WordCounts
@@ -94,6 +95,10 @@ def test_it_is_released_and_verifies(draft: Draft, tmp_path: Path) -> None:
     assert set(release.to_pandas().columns) == set(draft.document.columns)
     card = (tmp_path / "bundle" / "card.yaml").read_text()
     assert "written by a language model" in card and draft.document.text.fingerprint in card
+    assert draft.document.text.settings_sha256 in card
+    for form in FORMATS:
+        derived = derive(tmp_path / "bundle", draft.workspace.layout.release_public_key, form).decode()
+        assert draft.document.text.fingerprint in derived and draft.document.text.settings_sha256 in derived
 
 
 def test_a_text_column_without_a_writer_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
