@@ -23,3 +23,9 @@ def fair() -> dict[str, pd.DataFrame]:
         "holdout": rows[2100:4200].reset_index(drop=True),
         "fresh": rows[4200:6300].reset_index(drop=True),
     }
+
+
+@pytest.fixture(scope="session")
+def few(fair: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The first 400 rows of each, for what does not depend on how many there are."""
+    return {name: table.head(400) for name, table in fair.items()}

@@ -16,6 +16,8 @@ from dpsynth.quality.sabotage import SABOTAGES, sabotaged
 from tests.quality.worlds import SOURCES, Split, adult, fair, judged
 
 SEEDS, ENOUGH = 20, 19
+QUICK = ("rows_repeated", "tails_clipped", "missing_scattered", "train_copied")
+"""Run by default: diversity, a tail, a pattern of missing cells, nothing to notice; joints are in `test_evaluation`."""
 
 
 def noticed(split: Split, synthetic: pd.DataFrame, target: str) -> set[str]:
@@ -37,7 +39,9 @@ def honest(world: tuple[Split, str]) -> QualityReport:
     return judged(split, split["fresh"], target, detection=True)
 
 
-@pytest.mark.parametrize("name", [*SABOTAGES])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SABOTAGES]
+)
 def test_each_sabotage_is_noticed_by_the_metrics_that_must(world: tuple[Split, str], name: str) -> None:
     split, target = world
     synthetic = damaged(name, split, target, 1)

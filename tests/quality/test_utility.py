@@ -29,9 +29,9 @@ def run(fair: dict[str, pd.DataFrame], synthetic: pd.DataFrame, target: str = "a
 
 
 def test_training_on_a_copy_loses_nothing_and_training_on_permuted_labels_loses_all(
-    fair: dict[str, pd.DataFrame],
+    fair: dict[str, pd.DataFrame], few: dict[str, pd.DataFrame]
 ) -> None:
-    copy = run(fair, fair["real"]).metric("tstr_auc_gap")
+    copy = run(few, few["real"]).metric("tstr_auc_gap")
     assert (copy.value, copy.ci_low, copy.ci_high) == (0, 0, 0)
     rng = np.random.default_rng(0)
     broken = run(fair, fair["fresh"].assign(affair=rng.permutation(fair["fresh"]["affair"])))
@@ -43,8 +43,8 @@ def test_training_on_a_copy_loses_nothing_and_training_on_permuted_labels_loses_
     assert fresh.value < 0.03
 
 
-def test_one_class_in_the_synthetic_table_is_chance_and_not_an_error(fair: dict[str, pd.DataFrame]) -> None:
-    metric = run(fair, fair["fresh"].assign(affair="no")).metric("tstr_auc")
+def test_one_class_in_the_synthetic_table_is_chance_and_not_an_error(few: dict[str, pd.DataFrame]) -> None:
+    metric = run(few, few["fresh"].assign(affair="no")).metric("tstr_auc")
     assert (metric.value, metric.shuffle, metric.shortfall) == (0.5, 0.5, 1.0)
 
 
@@ -65,23 +65,23 @@ def test_rows_without_target_are_left_out(fair: dict[str, pd.DataFrame]) -> None
     assert run(gaps, gaps["fresh"]).metric("tstr_auc").value > 0.6
 
 
-def test_a_class_that_training_never_saw_is_not_scored(fair: dict[str, pd.DataFrame]) -> None:
+def test_a_class_that_training_never_saw_is_not_scored(few: dict[str, pd.DataFrame]) -> None:
     odd = {
-        **fair,
-        "holdout": fair["holdout"].assign(affair=lambda f: f["affair"].mask(f.index < 50, "unheard of")),
+        **few,
+        "holdout": few["holdout"].assign(affair=lambda f: f["affair"].mask(f.index < 50, "unheard of")),
     }
-    assert run(odd, fair["fresh"]).utility.classes == 2
+    assert run(odd, few["fresh"]).utility.classes == 2
 
 
-def test_targets_without_contrast_are_refused_by_name(fair: dict[str, pd.DataFrame]) -> None:
-    one = fair["real"].assign(affair="no")
+def test_targets_without_contrast_are_refused_by_name(few: dict[str, pd.DataFrame]) -> None:
+    one = few["real"].assign(affair="no")
     with pytest.raises(DataError, match="'affair' has one class in the real table"):
-        evaluate(one, fair["fresh"], fair["holdout"], target="affair")
+        evaluate(one, few["fresh"], few["holdout"], target="affair")
     with pytest.raises(DataError, match="'affair' has one class in the holdout table"):
-        evaluate(fair["real"], fair["fresh"], fair["holdout"].assign(affair="no"), target="affair")
+        evaluate(few["real"], few["fresh"], few["holdout"].assign(affair="no"), target="affair")
     with pytest.raises(DataError, match="'affair' is missing in every row of the holdout table"):
-        evaluate(fair["real"], fair["fresh"], fair["holdout"].assign(affair=None), target="affair")
-    wide = {k: f.assign(load=np.arange(len(f)) * 1.0) for k, f in fair.items()}
+        evaluate(few["real"], few["fresh"], few["holdout"].assign(affair=None), target="affair")
+    wide = {k: f.assign(load=np.arange(len(f)) * 1.0) for k, f in few.items()}
     with pytest.raises(DataError, match="'load' has one value in the holdout table"):
         evaluate(wide["real"], wide["fresh"], wide["holdout"].assign(load=1.0), target="load")
 
@@ -95,7 +95,7 @@ def test_a_model_sees_the_categories_of_its_own_training_table_only() -> None:
     assert Features.of(many, {"c": "categorical"}).encode(many, table="real").max() == 250
 
 
-def test_models_are_trained_on_one_thread_so_that_a_busy_machine_does_not_stall(fair: dict[str, pd.DataFrame]) -> None:
+def test_models_are_trained_on_one_thread_so_that_a_busy_machine_does_not_stall(few: dict[str, pd.DataFrame]) -> None:
     from threadpoolctl import threadpool_info
 
     seen: list[int] = []
@@ -104,6 +104,6 @@ def test_models_are_trained_on_one_thread_so_that_a_busy_machine_does_not_stall(
         if name == "utility" and done < total:
             seen.extend(pool["num_threads"] for pool in threadpool_info())
 
-    evaluate(fair["real"], fair["fresh"], fair["holdout"], target="affair", progress=look)
+    evaluate(few["real"], few["fresh"], few["holdout"], target="affair", progress=look)
     assert len(seen) >= 3
     assert set(seen) == {1}

@@ -26,11 +26,11 @@ def with_holes(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return out
 
 
-def simulated(name: str, rows: int, seed: int, columns: int = 8) -> tuple[Split, str]:
-    """Training rows, fresh ones and a holdout, each of so many, from a population; the target."""
+def simulated(name: str, rows: int, seed: int, columns: int = 8, population: int | None = None) -> tuple[Split, str]:
+    """Training rows, fresh ones and a holdout, each of so many, from a population (one of five); the target."""
     from dpsynth.simulation import world
 
-    people = world(name, columns=columns, seed=seed % 5)
+    people = world(name, columns=columns, seed=seed % 5 if population is None else population)
     drawn = people.draw(3 * rows, seed=seed).table.to_pandas()
     return _split(with_holes(drawn, np.random.default_rng(seed)), rows), "target"
 
@@ -56,6 +56,19 @@ def randhie(rows: int, seed: int) -> tuple[Split, str]:
     table["fair_or_poor"] = ((table.pop("hlthf") + table.pop("hlthp")) > 0).map({True: "yes", False: "no"})
     table["visits"] = table.pop("mdvis").clip(upper=4).map("{:g}".format)
     return _shuffled(table, rows, seed), "fair_or_poor"
+
+
+def anes96(rows: int, seed: int) -> tuple[Split, str]:
+    """American National Election Study of 1996, 944 rows: at most 314 a table."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from statsmodels.datasets import anes96 as source
+
+        table = source.load_pandas().data
+    table["vote"] = (table["vote"] > 0).map({True: "Dole", False: "Clinton"})
+    for name in ("PID", "educ"):
+        table[name] = table[name].map("{:g}".format)
+    return _shuffled(table, rows, seed), "vote"
 
 
 def adult(path: Path, rows: int, seed: int) -> tuple[Split, str]:
@@ -87,4 +100,5 @@ SOURCES: dict[str, Callable[[int, int], tuple[Split, str]]] = {
     "mixture": lambda rows, seed: simulated("mixture", rows, seed),
     "fair": fair,
     "randhie": randhie,
+    "anes96": anes96,
 }
