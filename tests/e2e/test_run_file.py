@@ -69,3 +69,19 @@ def test_without_a_generator_the_draft_names_the_one_that_ran_and_the_ledger_who
     with ws.ledger() as ledger:
         (commit,) = [entry for entry in ledger.entries() if entry.body.get("facts")]
     assert commit.body["facts"]["generator"] == name and commit.body["facts"]["chosen_by"] == "auto"
+
+
+def test_a_text_section_is_a_request_and_its_form_lies_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        "data: notes.csv\nworkspace: vault\nsynthesize: {epsilon: 1, delta: 1e-6}\n"
+        "text: {column: note, method: dpsgd, model: tiny, settings: {steps: 30}, json_schema: form.json}\n",
+        "utf-8",
+    )
+    config = RunConfig.from_yaml(tmp_path / "run.yaml")
+    assert config.text is not None and config.text.settings == {"steps": "30"}
+    assert config.text.json_schema == tmp_path / "form.json"
+    (tmp_path / "wrong.yaml").write_text(
+        "data: notes.csv\nworkspace: vault\nsynthesize: {epsilon: 1, delta: 1e-6}\ntext: {colum: note}\n", "utf-8"
+    )
+    with pytest.raises(ParameterError, match=r"text\.colum: unknown key"):
+        RunConfig.from_yaml(tmp_path / "wrong.yaml")
