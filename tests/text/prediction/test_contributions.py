@@ -209,3 +209,23 @@ def test_a_copy_expert_is_the_cache_of_its_own_record(records, last):
     assert len(rows) == len(wanted)
     for row, want in zip(rows, wanted, strict=True):
         assert row == pytest.approx(want, abs=1e-9)
+
+
+def test_what_a_record_says_has_the_same_bits_whoever_is_beside_it():
+    """Vector units take some numbers of an array at once and the rest alone: on this machine both say the same."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 5, (70, 203)).astype(np.float32)
+    alone = np.stack([log_softmax(row[None])[0] for row in logits])
+    assert all(np.array_equal(log_softmax(logits[at:]), alone[at:]) for at in range(70))
+    records = [rng.integers(0, 203, rng.integers(1, 40)) for _ in range(90)]
+
+    def said(some):
+        group = CopyExperts(vocabulary=203).open([some])
+        group.append(np.array([7]), np.array([True]))
+        return np.concatenate(list(group.rows(0, alone[0])))
+
+    each = np.concatenate([said([record]) for record in records])
+    order = rng.permutation(90)
+    assert np.array_equal(said(records), each)
+    assert np.array_equal(said([records[i] for i in order]), each[order])
+    assert np.array_equal(said(records[3:]), each[3:])
