@@ -223,8 +223,10 @@ class Evolution:
     def describe(self) -> Mapping[str, Any]:
         """Source, embedding and settings."""
         named = self.embedding if isinstance(self.embedding, str) else self.embedding.name
+        source = self._source()
         return {
-            **self._source().describe(),
+            "model": source.name,
+            **source.describe(),
             "embedding": named,
             "public_texts": len(self.public),
             "rounds": self.rounds,

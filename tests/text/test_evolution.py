@@ -267,6 +267,12 @@ def test_an_interrupted_run_goes_on_between_rounds_and_spends_each_once() -> Non
         learned(replace(made, votes=2), records, 1.0, facts, checkpoints=memory)
 
 
+def test_a_source_that_describes_no_model_is_named_on_cards_all_the_same() -> None:
+    """Cards are written after everything was paid for."""
+    made, source = with_source()
+    assert "model" not in source.describe() and made.describe()["model"] == "themes"
+
+
 def test_a_round_whose_source_failed_is_not_voted_on_again() -> None:
     """The source was shown survivors of a vote; others, of fresh noise, would show it a vote that nobody paid for."""
 

@@ -66,6 +66,8 @@ class CallableSource:
     def __post_init__(self) -> None:
         if self.tries < 1 or self.batch < 1:
             raise ParameterError(f"Expected tries={self.tries} >= 1 and batch={self.batch} >= 1.")
+        if not 1 <= len(self.name) <= 200:
+            raise ParameterError("Expected a name of 1 to 200 characters: cards say who wrote.")
 
     def random(self, topics: Sequence[str], rng: np.random.Generator) -> list[str]:  # noqa: ARG002
         """By `write`, in batches."""
@@ -104,7 +106,8 @@ class CallableSource:
             told, cause = f"it returned {kind(answer)} where {wanted} texts were expected", None
         raise SourceError(
             f"The source {self.name!r} failed {self.tries} times: {told}.",
-            "See that it answers with a list of one string a text, then resume the run: rounds that are over are kept.",
+            "See that it answers with a list of one string a text. A run that failed is closed, and what it reserved "
+            "stays spent; raise `tries` for an interface that is often away.",
         ) from cause
 
 

@@ -86,3 +86,9 @@ def test_calls_are_no_larger_than_a_batch() -> None:
     assert sizes == [4, 4, 2]
     with pytest.raises(ParameterError, match="batch=0"):
         of(list, batch=0)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201])
+def test_a_name_that_no_card_could_hold_is_refused_before_anything_is_paid(name) -> None:
+    with pytest.raises(ParameterError, match="1 to 200 characters"):
+        CallableSource(write=lambda topics: topics, rewrite=lambda texts, topics, degree: texts, name=name)
