@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dpsynth.release.card import Card
+from dpsynth.release.card import NOT_STATED, Card
 from dpsynth.release.layout import MEMBERS
 
 _TEXT: Final = """\
@@ -13,6 +13,8 @@ SYNTHETIC DATA ({release})
 These rows were artificially generated from a private table with differential privacy.
 
   {sentence}
+
+Licence: {licence}
 
 Check before use, offline, with the publisher's public key:
 
@@ -40,6 +42,7 @@ def readme(card: Card, key_id: str) -> bytes:
     return _TEXT.format(
         release=card.release,
         sentence=card.guarantee_in_words,
+        licence=card.licence or NOT_STATED,
         key_id=key_id,
         files="".join(f"  {name:<{width}}  {member.what}\n" for name, member in MEMBERS.items()),
         csv=card.csv,

@@ -9,6 +9,7 @@
     synthesize: {epsilon: 1, delta: 1e-6}         # and `generator`; default: auto; `purpose`: a share that pays
     text: {column: narrative, method: dpsgd, model: tiny}   # optional: a writer of prose, see `text.request`
     release: out                # optional: where the bundle goes if the gate says ship
+    licence: CC-BY-4.0          # optional: stands on the card of the release, an SPDX expression
 
 What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
 `target`, `unit`, `synthesize` and `text`. The draft that a run made is remembered in the workspace under it, so
@@ -27,7 +28,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from dpsynth.core.errors import BudgetRefused, ParameterError, VerificationError, WorkspaceError
 from dpsynth.core.progress import Progress
+from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import Refusal, digest, parse_yaml
+from dpsynth.release.fields import Licence
 from dpsynth.schema.model import Schema
 from dpsynth.text.request import Request
 from dpsynth.workspace.draft import SUITE, Draft, Release
@@ -83,6 +86,7 @@ class RunConfig(_Section):
     text: Request | None = None
     suite: str = SUITE
     release: Path | None = None
+    licence: Licence = NOT_STATED
 
     @classmethod
     def from_yaml(cls, path: Path) -> RunConfig:
@@ -148,7 +152,7 @@ def execute(
             say(f"{config.release} is there already.")
             bundle = config.release
         else:
-            bundle = draft.release(config.release, progress=progress).bundle
+            bundle = draft.release(config.release, licence=config.licence, progress=progress).bundle
     return Outcome(draft=draft, decision=decision, bundle=bundle)
 
 

@@ -49,6 +49,15 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         RunConfig.from_yaml(tmp_path / "run.yaml")
 
 
+def test_a_licence_that_is_none_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    start = "{data: d, workspace: v, synthesize: {epsilon: 1, delta: 0}, licence: "
+    (tmp_path / "run.yaml").write_text(start + "CC-BY-4.0}")
+    assert RunConfig.from_yaml(tmp_path / "run.yaml").licence == "CC-BY-4.0"
+    (tmp_path / "run.yaml").write_text(start + "'<b>'}")
+    with pytest.raises(ParameterError, match="licence"):
+        RunConfig.from_yaml(tmp_path / "run.yaml")
+
+
 @pytest.mark.parametrize(
     ("columns", "name"), [({"age": [18, 77]}, "independent"), ({"age": [18, 77], "score": [0, 9]}, "gibbs")]
 )

@@ -116,6 +116,7 @@ def test_a_licence_stands_on_the_card_and_has_the_form_of_one(tmp_path: Path) ->
         made = world.release(tmp_path / folder, decision=decision, licence=licence)
         assert made.verification.ok
         assert read_card((tmp_path / folder / "card.yaml").read_bytes()).licence == licence
+        assert f"Licence: {licence}\n" in (tmp_path / folder / "README.txt").read_text("utf-8")
     assert verify(tmp_path / "one", world.signer.public_bytes).ok, "a second licence leaves the first bundle as it was"
 
 
