@@ -99,6 +99,8 @@ class Evolution:
     """
 
     name: ClassVar[str] = "evolution"
+    shows: ClassVar[bool] = True
+    """Survivors of a vote are shown to the source, so a run that was interrupted never begins anew."""
 
     model: LanguageModel | str = "tiny"
     source: Source | None = None

@@ -127,7 +127,8 @@ class TextGenerator:
         corpus = Corpus.of(table, schema.text, unit=unit, key=key, topics=topics.codes(table))
         # A run that goes on has repeated itself up to here, word for word; from here on nothing is repeated. Columns
         # that were trained cannot be repeated, so then no state is kept either and such a run begins anew.
-        repeats = plan.table is None or not plan.table.reads_rows
+        # A writer that shows what it measured to somebody outside must not: its state is then refused as another run's.
+        keeps = plan.table is None or not plan.table.reads_rows or getattr(self.writer, "shows", False)
         author = self.writer.learn(
             corpus,
             plan.task,
@@ -135,7 +136,7 @@ class TextGenerator:
             Released(total=total, topics=topics.words, shares=topics.shares),
             noise=SystemNoise() if isinstance(noise, ReplayedNoise) else noise,
             progress=progress,
-            checkpoints=self.checkpoints if repeats else None,
+            checkpoints=self.checkpoints if keeps else None,
         )
         return TextModel(
             generator=self.name,

@@ -398,3 +398,24 @@ def test_with_columns_beside_it_it_is_planned_priced_and_fitted_like_any_generat
     assert rows.num_rows == 300
     told = fitted.model.describe()["text"]["tail"]
     assert {one["topic"] for one in told} >= {"kind: fees", "kind: calls"}
+
+
+def test_a_run_whose_columns_were_trained_anew_is_not_voted_on_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other measurements of the columns make another run, and the source has seen a vote of the first."""
+
+    class Failing(ThemeSource):
+        def vary(self, texts, topics, degree, rng):
+            super().vary(texts, topics, degree, rng)
+            raise SourceError("The source is down.", "Wait.")
+
+    kinds = np.random.default_rng(1).choice(["fees", "calls"], size=300, p=[0.7, 0.3])
+    table = Table.from_arrow(pa.table({"kind": kinds, "note": private_texts(SKEWED, 300, 1)}))
+    columns = {"kind": {"kind": "categorical", "values": ["fees", "calls"], "role": "target"}, "note": {"kind": "text"}}
+    schema, source = Schema.from_dict({"columns": columns}), Failing()
+    generator = TextGenerator(writer=Evolution(source=source), checkpoints=Memory())
+    plan = generator.plan(schema, PrivacyUnit(), epsilon="8", delta="1e-6")
+    monkeypatch.setattr(type(plan.table.settings), "reads_rows", True)  # as networks do
+    for key, error in ((bytes(32), SourceError), (bytes([1]) * 32, ModelError)):
+        with pytest.raises(error):
+            fit_model(table, schema, generator, plan, noise=ReplayedNoise(key))
+    assert [call[0] for call in source.calls].count("vary") == 1
