@@ -188,7 +188,7 @@ class Conditionals:
             a, b = (self._counts[table][place] for table in (left, right))
             n, m = int(a.sum()), int(b.sum())
             both = (a[code] + b[code]) / (n + m)
-            if both > 0:
+            if 0 < both < 1:  # where all rows are of the group, in both, there is no error
                 squares.append(float((a[code] / n - b[code] / m) ** 2 / (both * (1 - both) * (1 / n + 1 / m))))
         return float(np.sqrt(np.mean(squares))) if squares else None
 

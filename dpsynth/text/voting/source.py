@@ -124,17 +124,20 @@ class Asked:
         self.source, self.tries, self.written = source, tries, 0
 
     def random(self, topics: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """A text for each topic, none empty.
+        """A text for each topic, none empty: what stays empty after `tries` is another text of the topic again.
 
         Raises:
-            SourceError: not after `tries`.
+            SourceError: a topic has no text at all.
         """
         made = self._filled(len(topics), lambda at: self.source.random([topics[i] for i in at], rng))
-        if missing := made.count(""):
-            raise SourceError(
-                f"The source {self.source.name!r} left {missing} of {len(topics)} texts empty, {self.tries} times.",
-                "See what it writes for your topics; topics are written as `column: value`.",
-            )
+        for i in [i for i, text in enumerate(made) if not text]:
+            others = [text for text, topic in zip(made, topics, strict=True) if text and topic == topics[i]]
+            if not others:
+                raise SourceError(
+                    f"The source {self.source.name!r} left all texts of a topic empty, {self.tries} times.",
+                    "See what it writes for your topics; topics are written as `column: value`.",
+                )
+            made[i] = others[int(rng.integers(len(others)))]
         return made
 
     def vary(self, texts: Sequence[str], topics: Sequence[str], degree: float, rng: np.random.Generator) -> list[str]:

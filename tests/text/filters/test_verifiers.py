@@ -78,7 +78,6 @@ class TestVerified(FilterConformance):
 class TestNamedVerifier(FilterConformance):
     stay = ("thank you", "thanks")
     go = ("damn", "damn you")
-    linear = False
 
     def step(self):
         return NamedVerifier(check="users_checks:polite", seconds=30.0)

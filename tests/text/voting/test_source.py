@@ -70,7 +70,7 @@ def test_empty_texts_are_asked_for_again_alone() -> None:
 
     assert Asked(of(sparse)).random(["x", "y"], RNG) == ["a", "b"]
     assert asked == [["x", "y"], ["x"]]
-    with pytest.raises(SourceError, match="left 1 of 1 texts empty, 3 times"):
+    with pytest.raises(SourceError, match="left all texts of a topic empty, 3 times"):
         Asked(of(lambda topics: ["  "])).random(["x"], RNG)
 
 
