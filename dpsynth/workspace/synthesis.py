@@ -28,7 +28,7 @@ import pyarrow as pa
 import dpsynth
 from accounting.ledger import Ledger, Reservation, ReservationRecord
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
-from dpsynth.core.errors import DpsynthError, ParameterError
+from dpsynth.core.errors import DpsynthError, ParameterError, SourceError
 from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.data.arrow_numpy import array_of
@@ -124,6 +124,9 @@ def synthesize(
             fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress, kept, read_before)
         except KeyboardInterrupt:
             raise Interrupted(reservation, resumable=isinstance(made_by, Resumable)) from None
+        except SourceError as failed:  # an interface of somebody else's: what was paid for is kept until it answers
+            again = f"Mend it and ask for the same with --resume; the reservation {reservation.id} stands until then."
+            raise SourceError(failed.message, again) from failed
         except BaseException:
             ledger.abort(reservation.id, "the fit failed", data_was_read=True)
             kept.destroy()

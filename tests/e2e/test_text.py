@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import Any, ClassVar
 
 import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
 
+from accounting.ledger.records import Status
 from dpsynth.cli.app import call
+from dpsynth.core.errors import SourceError
 from dpsynth.demo.texts import private_records
 from dpsynth.release.cards import FORMATS, derive
 from dpsynth.workspace import Draft, Workspace
@@ -99,6 +103,27 @@ def test_it_is_released_and_verifies(draft: Draft, tmp_path: Path) -> None:
     for form in FORMATS:
         derived = derive(tmp_path / "bundle", draft.workspace.layout.release_public_key, form).decode()
         assert draft.document.text.fingerprint in derived and draft.document.text.settings_sha256 in derived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable(WordCounts):
+    """An interface that does not answer."""
+
+    name: ClassVar[str] = "unreachable"
+
+    def learn(self, *args: Any, **more: Any) -> Any:
+        raise SourceError("The source did not answer.")
+
+
+def test_a_source_that_fails_leaves_the_reservation_to_go_on_with(tmp_path: Path) -> None:
+    ws = Workspace.init(tmp_path / "vault")
+    record = ws.register(_file(tmp_path))
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    with pytest.raises(SourceError, match=r"did not answer.*--resume"):
+        ws.synthesize(record, Unreachable(), epsilon=1, delta="1e-6", text="text")
+    with ws.ledger() as ledger:
+        (run,) = ledger.reservations(ws.budget_id(ledger, record))
+    assert run.status is Status.OPEN
 
 
 def test_a_text_column_without_a_writer_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
