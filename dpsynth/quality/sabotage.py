@@ -14,15 +14,16 @@
 Fixed before any of this was run: the kinds of damage, and that a metric notices beyond 6 spreads. Changed after results
 on drawn networks and mixtures, a survey and Adult (seeds 0 to 19): two damages, a dozen names of metrics that must,
 several estimators, the comparison with the mean redraw (`Metric.noticed`), the least spread of quantiles. Nothing was
-changed after new populations (seeds 20 to 39) and randhie, where some fell short: docs/concepts/quality.md has the counts.
+changed after new populations (seeds 20 to 39), randhie and anes96, where some fell short: docs/concepts/quality.md
+has the counts.
 
 >>> sorted(SABOTAGES)[:3]
 ['column_permuted', 'joint_destroyed', 'missing_filled']
 >>> SABOTAGES["train_copied"].must
 ()
 
-Not guaranteed: that a damage is noticed. These are gross, and still 67 turned targets among 2,000 rows once went by every
-metric; that must-lists hold on other tables.
+Not guaranteed: that a damage is noticed. These are gross, and still 67 turned targets among 2,000 rows once went
+by every metric; that must-lists hold on other tables.
 """
 
 from __future__ import annotations
