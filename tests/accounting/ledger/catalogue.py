@@ -118,7 +118,7 @@ def _rotations() -> Iterator[Row]:
 
 
 def _bundles() -> Iterator[Row]:
-    for table in ("bundle_cases", "bundle_cases_insider", "bundle_cases_owner"):
+    for table in ("bundle_cases", "bundle_cases_insider", "bundle_cases_owner", "bundle_cases_text"):
         import_module(f"tests.release.{table}")  # each registers its cases
     from tests.release.bundle_tools import CASES
 
