@@ -19,7 +19,7 @@ from dpsynth.cli.commands.options import (
     WorkspaceDir,
     to_copy,
 )
-from dpsynth.cli.commands.words import budget_fields, promise
+from dpsynth.cli.commands.words import budget_fields, promise, wrote_public
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -236,20 +236,7 @@ def _synthesize_public(
         save(made.saved, save_model)
         again = to_copy("dpsynth", "sample", save_model, "--public", "-o", output.with_stem(f"{output.stem}-again"))
         terminal.say(f"Wrote {save_model}: draw from it with: {again}")
-    terminal.say(f"Wrote {output}: {made.number:,} rows, data declared public: no budget, no attack, no gate.")
-    terminal.say(f"If it were private: {made.guarantee.sentence()}")
-    terminal.result(
-        {
-            "draft": None,
-            "generator": made.generator,
-            "rows": made.number,
-            "guarantee": made.guarantee.to_json(),
-            "ledger_entry": None,
-            "budget": None,
-            "output": str(output),
-            "public": True,
-        }
-    )
+    wrote_public(terminal, made, output, made.number)
 
 
 def add_to(app: typer.Typer) -> None:

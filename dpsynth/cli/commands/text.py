@@ -19,7 +19,7 @@ from dpsynth.cli.commands.options import (
     to_copy,
 )
 from dpsynth.cli.commands.text_pretrain import pretrain
-from dpsynth.cli.commands.words import budget_fields, promise
+from dpsynth.cli.commands.words import budget_fields, promise, wrote_public
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -236,20 +236,7 @@ def _public(
         )  # fmt: skip
         written = made.rows
         write_rows([written], output)
-    terminal.say(f"Wrote {output}: {written.num_rows:,} rows, data declared public: no budget, no attack, no gate.")
-    terminal.say(f"If it were private: {made.guarantee.sentence()}")
-    terminal.result(
-        {
-            "draft": None,
-            "generator": made.generator,
-            "rows": written.num_rows,
-            "guarantee": made.guarantee.to_json(),
-            "ledger_entry": None,
-            "budget": None,
-            "output": str(output),
-            "public": True,
-        }
-    )
+    wrote_public(terminal, made, output, written.num_rows)
 
 
 def add_to(app: typer.Typer) -> None:

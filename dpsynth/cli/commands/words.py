@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from accounting.ledger.records import BudgetRecord
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Draft
+    from dpsynth.workspace.public import PublicSample
 
 _ORDER = {"fail": 0, "inconclusive": 1, "pass": 2}
 
@@ -25,6 +28,24 @@ def figure(value: object) -> str:
 def budget_fields(paid: BudgetRecord) -> dict[str, Any]:
     """Which budget paid for a draft: the `budget` of `synthesize --json` and `sample --json`."""
     return {"id": paid.budget_id, "purpose": paid.purpose, "recipient": paid.recipient.value}
+
+
+def wrote_public(terminal: Terminal, made: PublicSample, output: Path, rows: int) -> None:
+    """What a run on data declared public has to say, for people and as `synthesize --json`."""
+    terminal.say(f"Wrote {output}: {rows:,} rows, data declared public: no budget, no attack, no gate.")
+    terminal.say(f"If it were private: {made.guarantee.sentence()}")
+    terminal.result(
+        {
+            "draft": None,
+            "generator": made.generator,
+            "rows": rows,
+            "guarantee": made.guarantee.to_json(),
+            "ledger_entry": None,
+            "budget": None,
+            "output": str(output),
+            "public": True,
+        }
+    )
 
 
 def promise(draft: Draft) -> str:
