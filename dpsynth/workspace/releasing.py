@@ -25,6 +25,7 @@ from dpsynth.workspace.draft import Release
 from dpsynth.workspace.layout import read_json, write_json
 
 if TYPE_CHECKING:
+    from dpsynth.report.model import ReportModel
     from dpsynth.workspace.draft import Draft
 
 
@@ -57,12 +58,19 @@ def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Pro
 
 def internal_report(draft: Draft) -> str:
     """One HTML page with exact figures; computed from private rows, not for release."""
-    from dpsynth.report import assemble, render_internal
+    from dpsynth.report import render_internal
+
+    return render_internal(internal_model(draft))
+
+
+def internal_model(draft: Draft) -> ReportModel:
+    """What the internal page and the console show of a draft; exact figures, not for release."""
+    from dpsynth.report import assemble
 
     folder = draft.folder
     stored = {kind: read_json(p) if (p := folder / f"{kind}.json").is_file() else None for kind in _STEPS}
     if draft.guarantee is None:
-        return render_internal(_without_guarantee(draft, stored))
+        return _without_guarantee(draft, stored)
     with draft.workspace.ledger() as ledger:
         known = verify_slice(ledger.slice(draft.document.budget_id), ledger_key=ledger.public_key)
     facts = ledger_facts(
@@ -71,7 +79,7 @@ def internal_report(draft: Draft) -> str:
         reservation_id=draft.document.reservation_id,
         draft=draft.name,
     )
-    model = assemble(
+    return assemble(
         decision=stored["decision"],
         guarantee=draft.guarantee.to_json(),
         attacks=_report(stored["attack"]),
@@ -80,10 +88,9 @@ def internal_report(draft: Draft) -> str:
         title=f"Draft {draft.name}",
         **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
-    return render_internal(model)
 
 
-def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> Any:
+def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> ReportModel:
     from dpsynth.report import assemble
 
     return assemble(
