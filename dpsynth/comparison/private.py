@@ -90,6 +90,7 @@ def sweep(
         "target": known.target,
         "unit": record.unit.to_json(),
         "delta": decimal_text(delta),
+        **({} if record.time is None else {"time": record.time.model_dump(mode="json")}),
     }
     kept = SweepFolder(_room(workspace, facts), facts)
     keys = {cell.key(facts): cell for cell in cells}

@@ -145,6 +145,20 @@ class LineageFacts(Closed):
         return f"{made}, and on real rows." if self.real_anchor else f"{made} alone, without real rows."
 
 
+class TimeFacts(Closed):
+    """By which column, and from which moment on, rows were set aside before anything was looked at; both are public.
+
+    `since` is an ISO date, a date with a time, or a number, as a person gave it.
+    """
+
+    column: Name
+    since: Name
+
+    def words(self) -> str:
+        """A sentence for receivers."""
+        return f"Rows whose {self.column!r} is {self.since} or later were not trained on."
+
+
 class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
@@ -152,8 +166,9 @@ class DraftDocument(Closed):
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
     later; `prior_sha256` names the public rows that the fit began with, if there were any; `text` is there for drafts
-    with a column of prose, `lineage` where the training data hold synthetic rows. Without a `guarantee` a
-    baseline made it: `reservation_id` is then the `read_id` of the ledger's `unprotected` entry, and no gate ships it.
+    with a column of prose, `lineage` where the training data hold synthetic rows, `time` where later rows were set
+    aside. Without a `guarantee` a baseline made it: `reservation_id` is then the `read_id` of the ledger's
+    `unprotected` entry, and no gate ships it.
     """
 
     schema_: Literal["dpsynth.draft/1"] = Field("dpsynth.draft/1", alias="schema")
@@ -180,6 +195,7 @@ class DraftDocument(Closed):
     prior_sha256: Hex64 | None = None
     text: TextFacts | None = None
     lineage: LineageFacts | None = None
+    time: TimeFacts | None = None
 
     @property
     def claimed(self) -> Guarantee | None:
@@ -193,12 +209,9 @@ class DraftDocument(Closed):
             del body["constraints"]
         if self.sampling is None:
             del body["sampling"]
-        if self.prior_sha256 is None:
-            del body["prior_sha256"]
-        if self.text is None:
-            del body["text"]
-        if self.lineage is None:
-            del body["lineage"]
+        for name in ("prior_sha256", "text", "lineage", "time"):
+            if getattr(self, name) is None:
+                del body[name]
         return body
 
     @property

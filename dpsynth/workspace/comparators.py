@@ -60,7 +60,7 @@ def beside(
     if kind != "categorical" and released[target].nunique() > MAX_CLASSES:
         raise ParameterError("Private models here tell classes apart, and the target is a number.", "Leave them out.")
     full = replace(asked, unit=draft.unit, rows=draft.document.row_total, bounds=declared_bounds(schema))
-    record = workspace.registry.get(draft.document.dataset)
+    record = draft.dataset
     with workspace.ledger(write=True) as ledger:
         rows = open_source(workspace, record, schema=schema).rows
         try:

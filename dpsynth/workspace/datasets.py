@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError, WorkspaceError
 from dpsynth.data.options import ReadOptions
-from dpsynth.release.evidence import LineageFacts
+from dpsynth.release.evidence import LineageFacts, TimeFacts
 from dpsynth.workspace.layout import read_json, write_json
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class DatasetRecord:
         path: where the content lies, or None for a table that was handed over in memory.
         schema: path of the schema file that was given at registration, if any.
         lineage: synthetic parents, as declared at registration, if any.
+        time: column and public moment from which on rows are set aside before a fit, if a person gave them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DatasetRecord:
     path: str | None = None
     schema: str | None = None
     lineage: LineageFacts | None = None
+    time: TimeFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -58,6 +60,7 @@ class DatasetRecord:
             "path": self.path,
             "schema": self.schema,
             **({} if self.lineage is None else {"lineage": self.lineage.model_dump(mode="json")}),
+            **({} if self.time is None else {"time": self.time.model_dump(mode="json")}),
         }
 
     @classmethod
@@ -70,6 +73,7 @@ class DatasetRecord:
             path=body["path"],
             schema=body["schema"],
             lineage=LineageFacts.model_validate(body["lineage"]) if "lineage" in body else None,
+            time=TimeFacts.model_validate(body["time"]) if "time" in body else None,
         )
 
 
@@ -131,6 +135,7 @@ class Registry:
                 path=record.path or known.path,
                 schema=record.schema or known.schema,
                 lineage=record.lineage or known.lineage,
+                time=record.time or known.time,
             )
             if merged == known:
                 return known
@@ -156,6 +161,7 @@ def described(
     path: Path | None,
     schema: str | Path | None,
     lineage: LineageFacts | None,
+    time: TimeFacts | None = None,
 ) -> DatasetRecord:
     """The record of content at a path, or in memory, with absolute paths; `unit` as `unit_of` takes it."""
     return DatasetRecord(
@@ -165,15 +171,18 @@ def described(
         path=str(path.resolve()) if path is not None else None,
         schema=str(Path(schema).resolve()) if schema is not None else None,
         lineage=lineage,
+        time=time,
     )
 
 
-def check_declared(source: Path | Table, unit: str | None, schema: str | Path | None) -> None:
-    """Refuse a unit or a schema that does not fit the columns, before a budget hangs on it.
+def check_declared(
+    source: Path | Table, unit: str | None, schema: str | Path | None, time: TimeFacts | None = None
+) -> None:
+    """Refuse a unit, a schema or a time that does not fit the columns, before a budget hangs on it.
 
     Raises:
         SchemaError: the schema file cannot be read, or speaks of other columns.
-        DataError: the data cannot be read, or have no column `unit`.
+        DataError: the data cannot be read, or have no column `unit`, or none of time.
     """
     from dpsynth.data.read import read
     from dpsynth.data.table import Table
@@ -185,6 +194,8 @@ def check_declared(source: Path | Table, unit: str | None, schema: str | Path | 
     table = source if isinstance(source, Table) else read(source, options=options)
     if unit is not None and unit not in table.columns:
         raise DataError(f"The table has no column '{unit}' to be the unit of privacy.", "Correct --unit.")
+    if time is not None and time.column not in table.columns:
+        raise DataError(f"The table has no column '{time.column}' to be its time.", "Correct --time.")
     if known is not None:
         check_columns(table, known)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -109,7 +109,7 @@ class Draft:
     @property
     def unit(self) -> PrivacyUnit:
         """Whose rows the guarantee protects."""
-        return self._record_of_data.unit
+        return self.dataset.unit
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -282,12 +282,13 @@ class Draft:
     # --- inside ----------------------------------------------------------------------------------------------------
 
     @property
-    def _record_of_data(self) -> DatasetRecord:
-        return self.workspace.registry.get(self.document.dataset)
+    def dataset(self) -> DatasetRecord:
+        """The data that it was made from, cut by time as it was then: the registry may say otherwise by now."""
+        return replace(self.workspace.registry.get(self.document.dataset), time=self.document.time)
 
     @cached_property
     def _source(self) -> Source:
-        opened = open_source(self.workspace, self._record_of_data, schema=self.schema)
+        opened = open_source(self.workspace, self.dataset, schema=self.schema)
         with self.workspace.ledger() as ledger:
             parts = opened.rows.to_compare(ledger, self.document.budget_id, self.document.reservation_id)
         return Source(schema=opened.schema, parts=parts)

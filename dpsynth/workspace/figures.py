@@ -121,7 +121,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
             "Buy the figure for the draft that it was sampled from.",
         )
     workspace, document = draft.workspace, draft.document
-    record, terms = workspace.registry.get(document.dataset), draft.guarantee
+    record, terms = draft.dataset, draft.guarantee
     if terms is None:
         raise ParameterError("A baseline's draft never leaves, so no figure is bought for it.", "Attack it instead.")
     try:

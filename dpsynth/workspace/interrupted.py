@@ -58,7 +58,7 @@ class Resumable(Protocol):
 
 
 def request(
-    generator: AnyGenerator, plan: AnyPlan, *, schema_digest: str, prior: str | None, **asked: int | None
+    generator: AnyGenerator, plan: AnyPlan, *, schema_digest: str, prior: str | None, **asked: int | str | None
 ) -> str:
     """Digest of everything that must be the same when a run goes on, versions of the code included."""
     facts = {"generator": repr(generator), "plan": plan.tree.digest(), "schema": schema_digest, "prior": prior}

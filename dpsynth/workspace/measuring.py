@@ -147,10 +147,17 @@ def _evaluated_table(
         return too_few(draft.document.rows)
     names = (*source.schema.modelled, *(() if people is None else (people.unit, people.order)))
     real, holdout = (side.select(names).to_pandas() for side in sides)
+    later = _later(draft, source.parts.later)
     target = source.schema.target
     # a condition may leave one class: no utility then, where an error would tell so of private rows
     if target and condition(draft) is not None and min(real[target].nunique(), holdout[target].nunique()) < 2:
         target, sections = None, {**sections, "ablation": False}
+    if later is not None:
+        if sections.get("time_column") is not None:
+            raise ParameterError("Rows of a later time were set aside before the fit.", "Leave out --time-column.")
+        time = None if draft.dataset.time is None else draft.dataset.time.column
+        sections = {**sections, "later": later.select(names).to_pandas()}
+        sections["time_column"] = time if time in names else None
     made = read_json(draft.folder / "model.json")
     sigma = made.get("pair_sigma")
     measure = partial(
@@ -175,17 +182,38 @@ def _evaluated_table(
 
 
 def _evaluated_texts(draft: Draft, column: str, progress: Progress) -> QualityReport:
-    from dpsynth.quality.text import evaluate_text
+    from dpsynth.quality.text.evaluation import FEWEST, evaluate_text
 
     parts, target = draft._source.parts, draft._source.schema.target
     sides = [_with_text(side, column) for side in (parts.train, parts.holdout)]
     real, holdout = (side.column(column).to_pylist() for side in sides)
+    after = None if parts.later is None else _with_text(parts.later, column)
+    if after is not None and after.unsafe_num_rows < FEWEST:
+        after = None  # the gate then finds no figure of the later time
     released = draft.rows()
-    labels = None
+    labels = later_labels = None
     if target is not None and target in draft.document.tabular:
         ours, theirs = (_labels(side.column(target)) for side in sides)
         labels = (ours, _labels(released.column(target)), theirs)
-    return evaluate_text(real, released.column(column).to_pylist(), holdout, labels=labels, seed=0, progress=progress)
+        later_labels = None if after is None else _labels(after.column(target))
+    return evaluate_text(
+        real,
+        released.column(column).to_pylist(),
+        holdout,
+        later=None if after is None else after.column(column).to_pylist(),
+        labels=labels,
+        later_labels=later_labels,
+        seed=0,
+        progress=progress,
+    )
+
+
+def _later(draft: Draft, rows: Table | None) -> Table | None:
+    """Later rows that the draft is compared with: under its condition, and none where that leaves few."""
+    if rows is None:
+        return None
+    met = comparable(draft, rows, rows)
+    return None if met is None else met[0]
 
 
 def _labels(cells: pa.ChunkedArray) -> list[str]:

@@ -4,7 +4,7 @@
     to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
     to_resume    the same rows again                     for the reservation of an interrupted run, with its token
     to_count     both parts, for a noisy histogram      for a ReadCapability, which this uses up
-    to_compare   both parts, for attacks and quality      for a reservation that was committed
+    to_compare   all parts, for attacks and quality      for a reservation that was committed
     to_fit_unprotected   the training rows, for a baseline      for an `unprotected` entry that has no draft yet
 
 So no model is fitted to registered data unless a live reservation on that very data, for that very plan, has paid for
@@ -30,12 +30,14 @@ from accounting.ledger.entry import Kind
 from accounting.ledger.errors import CapabilityRefused
 from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
+from dpsynth.core.errors import SchemaError
 from dpsynth.schema.checks import Prepared, prepare
 from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord, drafted
 from dpsynth.workspace.split import Split, split
+from dpsynth.workspace.time import check_parts, later_rows
 
 if TYPE_CHECKING:
     from accounting.event import EventTree
@@ -49,7 +51,7 @@ HOLDOUT_SHARE = 0.3
 
 @final
 class PrivateRows:
-    """Train and holdout rows of one registered data set; neither pickled nor shown.
+    """Train, holdout and later rows of one registered data set; neither pickled nor shown.
 
     Args:
         parts: the split.
@@ -153,7 +155,7 @@ class PrivateRows:
         return any(entry.kind is Kind.ATTEMPT for entry in known)
 
     def to_compare(self, ledger: Ledger, budget_id: str, reservation_id: str) -> Split:
-        """Both parts, for figures about a draft that was paid for.
+        """All parts, for figures about a draft that was paid for.
 
         Raises:
             CapabilityRefused: no commit of this reservation on this data is in the workspace's ledger.
@@ -198,7 +200,7 @@ def open_source(
     target: str | None = None,
     order: str | None = None,
 ) -> Checked:
-    """Read a registered data set, check it against its schema, split it.
+    """Read a registered data set, check it against its schema, split it; later rows, if there are, in the same step.
 
     Raises:
         DataError, SchemaError: before anything private was decided.
@@ -207,12 +209,20 @@ def open_source(
     if isinstance(declared, str | Path):
         declared = Schema.from_yaml(Path(declared))
     found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column, order=order)
+    if record.time is not None and record.time.column not in found.table.columns:
+        raise SchemaError(
+            f"The schema drops the time column '{record.time.column}', so it cannot be said which rows are later.",
+            "Give it `role: identifier` instead of `drop: true`: it is then read and not modelled.",
+        )
     parts = split(
         found.table,
         holdout_share=HOLDOUT_SHARE,
         key=workspace.secret(f"split/{record.commitment}"),
         unit_column=record.unit.column,
+        later=None if record.time is None else later_rows(found.table.column(record.time.column), record.time),
     )
+    if record.time is not None:
+        check_parts(parts, record.time)
     with workspace.ledger() as ledger:
         own = ledger.ledger_id, ledger.public_key
     rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit, ledger=own, order=found.schema.order)
@@ -255,4 +265,8 @@ def text_schema(
         known = drafted_schema(workspace, record, target=target)
     else:
         known = Schema.from_yaml(Path(given)) if isinstance(given, str | Path) else given
-    return with_text(known, text, beside=beside, declared=given is not None, unit=record.unit.column)
+    found = with_text(known, text, beside=beside, declared=given is not None, unit=record.unit.column)
+    time = None if record.time is None else record.time.column
+    if time in found.columns and found.columns[time].drop:  # read, to set later rows aside; never modelled
+        found = found.with_columns(**{time: {"drop": False, "role": "identifier"}})
+    return found

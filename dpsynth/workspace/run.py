@@ -5,6 +5,7 @@
     schema: claims.schema.yaml  # optional
     target: died                # optional
     unit: {column: patient_id, max_records: 4}    # optional; default: one row is one person
+    time: {column: admitted, since: "2024-07-01"}  # optional; rows from then on are set aside unseen
     budget: {epsilon: 3, delta: 1e-5}             # optional; granted if the data has none, never enlarged
     synthesize: {epsilon: 1, delta: 1e-6}         # and `generator`; default: auto; `purpose`: a share that pays
     text: {column: narrative, method: dpsgd, model: tiny}   # optional: a writer of prose, see `text.request`
@@ -12,7 +13,7 @@
     licence: CC-BY-4.0          # optional: stands on the card of the release, an SPDX expression
 
 What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
-`target`, `unit`, `synthesize` and `text`. The draft that a run made is remembered in the workspace under it, so
+`target`, `unit`, `time`, `synthesize` and `text`. The draft that a run made is remembered in the workspace under it, so
 running the file again spends nothing, from another folder too; steps that are done are not done again. To make another
 draft on purpose, give `name` another value.
 """
@@ -51,6 +52,13 @@ class UnitSection(_Section):
     max_records: int = Field(default=1, ge=1)
 
 
+class TimeSection(_Section):
+    """From which public moment on rows are set aside."""
+
+    column: str
+    since: Amount
+
+
 class BudgetSection(_Section):
     """What a person grants by writing it down."""
 
@@ -81,6 +89,7 @@ class RunConfig(_Section):
     schema_: Path | None = Field(default=None, alias="schema")
     target: str | None = None
     unit: UnitSection | None = None
+    time: TimeSection | None = None
     budget: BudgetSection | None = None
     synthesize: SynthesizeSection
     text: Request | None = None
@@ -135,7 +144,8 @@ def execute(
     there = (config.workspace / MARKER).exists()
     ws = Workspace.open(config.workspace) if there else Workspace.init(config.workspace)
     unit, bound = (config.unit.column, config.unit.max_records) if config.unit else (None, 1)
-    record = ws.register(config.data, unit=unit, max_per_unit=bound, schema=config.schema_)
+    time, since = (config.time.column, config.time.since) if config.time else (None, None)
+    record = ws.register(config.data, unit=unit, max_per_unit=bound, schema=config.schema_, time=time, since=since)
     if config.budget is not None and not _has_budget(ws, record):
         ws.create_budget(record, **config.budget.model_dump())
     draft = _draft(ws, config, record, say, progress, warn)
@@ -189,9 +199,10 @@ def _draft(
     warn: Callable[[str], None],
 ) -> Draft:
     """The draft of an earlier run of the same file, or a new one."""
-    asked = config.model_dump(mode="json", include={"name", "target", "unit", "synthesize", "text"})
-    if config.text is None:  # as run files were remembered before there were texts
-        del asked["text"]
+    asked = config.model_dump(mode="json", include={"name", "target", "unit", "synthesize", "text", "time"})
+    for name in ("text", "time"):  # as run files were remembered before there were texts, and later rows
+        if getattr(config, name) is None:
+            del asked[name]
     if config.synthesize.purpose is None:  # as run files were remembered before there were purposes
         del asked["synthesize"]["purpose"]
     schema = Schema.from_yaml(config.schema_).digest() if config.schema_ is not None else None

@@ -1,4 +1,4 @@
-"""Train and holdout, decided by secret coins before anything is looked at.
+"""Train, holdout and later rows, decided by secret coins and a public date before anything is looked at.
 
 Each row (with a unit column: each unit) goes to the holdout by an independent coin that depends on a secret key and
 on the row's position (the unit's identifier) alone. The guarantee for the training part is one for the whole table.
@@ -11,6 +11,12 @@ would not do: one more row would move others across.
 >>> is_holdout = row_coins(10_000, 0.3, key=bytes(32))
 >>> bool(abs(is_holdout.mean() - 0.3) < 0.02)
 True
+
+A time column and a cutoff that a person gives (public; never a quantile of the rows) set later rows aside as well.
+Whether a row is later depends on its own cell alone, so training loses rows of the same people in both neighbours and
+the argument stands. Rows are later whatever their coin. With a unit column the coin is the person's: past rows of those
+held out are the holdout, their later rows the later part; later rows of those trained on are in no part, because
+nobody may be on both sides of training. Both parts are thus fair samples of their time.
 
 Coins are AES-256-CTR words, a pseudo-random function of the position; for units, keyed BLAKE2b of the identifier.
 
@@ -34,25 +40,36 @@ from dpsynth.data.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """The two parts of a private table.
+    """The parts of a private table.
 
     Attributes:
         train: what generators are fitted to.
         holdout: what no generator sees; attacks and quality compare with it.
+        later: rows from the public cutoff on, which no generator sees; quality compares with them once more. None
+            without a cutoff.
     """
 
     train: Table
     holdout: Table
+    later: Table | None = None
 
 
-def split(table: Table, *, holdout_share: float, key: bytes, unit_column: str | None = None) -> Split:
-    """Split a table by secret coins.
+def split(
+    table: Table,
+    *,
+    holdout_share: float,
+    key: bytes,
+    unit_column: str | None = None,
+    later: NDArray[np.bool_] | None = None,
+) -> Split:
+    """Split a table by secret coins, and by time.
 
     Args:
         table: the private rows.
         holdout_share: probability that a row (unit) is held out, strictly between 0 and 1.
         key: 32 secret bytes, one for each data set, so that every run sees the same split.
-        unit_column: if given, all rows of one unit stay together.
+        unit_column: if given, no unit has rows in training and elsewhere.
+        later: which rows are of the later time, each by its own cells alone; shape (rows,).
 
     Raises:
         ParameterError: if `holdout_share` is outside (0, 1) or the key is not 32 bytes.
@@ -61,7 +78,12 @@ def split(table: Table, *, holdout_share: float, key: bytes, unit_column: str | 
         held = row_coins(table.unsafe_num_rows, holdout_share, key=key)
     else:
         held = unit_coins(table.column(unit_column), holdout_share, key=key)
-    return Split(train=table.take(np.flatnonzero(~held)), holdout=table.take(np.flatnonzero(held)))
+    if later is None:
+        return Split(train=table.take(np.flatnonzero(~held)), holdout=table.take(np.flatnonzero(held)))
+    aside = later if unit_column is None else later & held
+    parts = (~held & ~later, held & ~later, aside)
+    train, holdout, after = (table.take(np.flatnonzero(part)) for part in parts)
+    return Split(train=train, holdout=holdout, later=after)
 
 
 def row_coins(rows: int, share: float, *, key: bytes) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """`synthesize`: from a registered data set to a sealed draft, charged once.
 
-1. read and check the file; split train from holdout by secret coins
+1. read and check the file; split train from holdout by secret coins, and from later rows by a public date if given
 2. plan, reserve: refused here if the budget is short
 3. use up the reservation's token; the capability that it is worth opens the training rows; fit
 4. commit the events that were spent
@@ -93,7 +93,10 @@ def synthesize(
         for warning in source.warnings:
             warn(warning.message)
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
-        asked = request(made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries)
+        cut = {} if record.time is None else {"time": record.time.words()}
+        asked = request(
+            made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries, **cut
+        )
         runs = runs_on(ledger, record)
         forget_closed(workspace, runs, record.commitment)
         found = None if resume is False else waiting(
@@ -252,6 +255,7 @@ def _seal(
             "prior_sha256": prior,
             "text": _text_facts(fitted.model),
             "lineage": record.lineage,
+            "time": record.time,
         }
     )
 

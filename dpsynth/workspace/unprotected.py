@@ -122,6 +122,7 @@ def synthesize_unprotected(
                 "seeds": {"sample": vault.commit(seed.to_bytes(4, "big"), purpose="seed")},
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "lineage": record.lineage,
+                "time": record.time,
             }
         )
         record_attempt(ledger, document, vault.commit(canonical(document.to_json()), purpose="document"))

@@ -16,9 +16,9 @@ Not guaranteed: protection from a person who can read `keys/`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,8 @@ from dpsynth.workspace import budgets, lineage
 from dpsynth.workspace.budgets import Node
 from dpsynth.workspace.datasets import DatasetRecord, Registry, as_table, check_declared, described, table_bytes
 from dpsynth.workspace.layout import Layout, find
+from dpsynth.workspace.notebooks import draw_in_notebooks
+from dpsynth.workspace.time import cut
 
 if TYPE_CHECKING:
     from accounting.ledger import Balance
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
 
 Warn = Callable[[str], None]
+Moment = str | int | float | date
 CANARIES = 100
 
 
@@ -65,7 +68,7 @@ class Workspace:
         self.vault = Vault(layout.keys, layout.drafts)
         self.registry = Registry(layout.datasets)
         self._tables: dict[str, Table] = {}
-        _draw_in_notebooks()
+        draw_in_notebooks()
 
     def __repr__(self) -> str:
         return f"Workspace('{self.layout.root}')"
@@ -108,6 +111,8 @@ class Workspace:
         schema: str | Path | None = None,
         parents: Sequence[str | Path] = (),
         real_anchor: bool = False,
+        time: str | None = None,
+        since: Moment | None = None,
     ) -> DatasetRecord:
         """Make a data set known, or find it if its content is registered already.
 
@@ -119,12 +124,17 @@ class Workspace:
             schema: schema file to use for it by default.
             parents: releases (bundles, files) whose synthetic rows are in it.
             real_anchor: whether it holds real rows beside them.
+            time: the column that says when; with it rows from `since` on, a public date that you choose and never one
+                computed from the rows, are set aside before anything is looked at.
+            since: a date or number.
 
         Raises:
             SchemaError: the schema file cannot be read, or speaks of other columns.
-            DataError: the file cannot be read, or has no column `unit`.
+            DataError: the file cannot be read, or has no column `unit`, or none of `time`.
+            ParameterError: a time without a date, a date without a time, or no date.
             WorkspaceError: a budget was granted for another unit of privacy.
         """
+        aside = cut(time, since)
         if source is None:
             path = Path(name_or_path)
             if not path.exists() and not path.is_symlink():
@@ -140,12 +150,12 @@ class Workspace:
             else:  # read whole from a file: the file's budget is its budget
                 commitment, path = self.vault.commit(bytes.fromhex(table.origin[1])), Path(table.origin[0])
             self._tables[commitment] = table
-        if unit is not None or schema is not None:
-            check_declared(path if path is not None else self._tables[commitment], unit, schema)
+        if unit is not None or schema is not None or aside is not None:
+            check_declared(path if path is not None else self._tables[commitment], unit, schema, aside)
         with self.ledger() as ledger:
             granted = ledger.find_budget(commitment) is not None
         declared = lineage.facts(parents, real_anchor=real_anchor)
-        record = described(name, commitment, (unit, max_per_unit), path, schema, declared)
+        record = described(name, commitment, (unit, max_per_unit), path, schema, declared, aside)
         return self.registry.add(record, unit_is_fixed=granted)
 
     def find(self, data: str | Path | DatasetRecord) -> DatasetRecord:
@@ -311,7 +321,7 @@ class Workspace:
         epsilon: Any, delta: Any, budget: str | None = None, schema: Schema | str | Path | None = None,
         target: str | None = None, order: str | None = None, text: str | None = None, beside: Sequence[str] = (),
         rows: int | None = None, canaries: int = CANARIES, progress: Progress = silent, warn: Warn = _quiet,
-        resume: bool | None = False,
+        resume: bool | None = False, time: str | None = None, since: Moment | None = None,
     ) -> Draft:  # fmt: skip
         """Reserve, fit, commit, sample, seal.
 
@@ -332,6 +342,8 @@ class Workspace:
             progress: called as steps finish.
             warn: called with what the reader noticed, for the operator only.
             resume: go on with this very request where it was interrupted, or fail; None: if it was, else anew.
+            time: as for `register`, from now on; default what is registered.
+            since: likewise.
 
         Raises:
             BudgetRefused: no budget, or too little of it; nothing was read by a mechanism.
@@ -341,36 +353,28 @@ class Workspace:
 
         return synthesize(
             self,
-            self.find(data),
+            self._timed(self.find(data), time, since),
             generator,
             epsilon=Decimal(str(epsilon)),
             delta=Decimal(str(delta)),
-            purpose=budget,
-            schema=schema,
-            target=target,
-            order=order,
-            text=text,
-            beside=beside,
-            rows=rows,
-            canaries=canaries,
-            progress=progress,
-            warn=warn,
-            resume=resume,
-        )
+            purpose=budget, schema=schema, target=target, order=order, text=text, beside=beside,
+            rows=rows, canaries=canaries, progress=progress, warn=warn, resume=resume,
+        )  # fmt: skip
 
     def synthesize_unprotected(
         self, data: str | Path | DatasetRecord, baseline: Baseline | str, *, rows: int | None,
         budget: str | None = None, canaries: int = CANARIES, progress: Progress = silent, warn: Warn = _quiet,
-        **options: Any,
+        time: str | None = None, since: Moment | None = None, **options: Any,
     ) -> Draft:  # fmt: skip
         """Fit a baseline, which protects nobody, and seal its rows as a draft that no gate ships; nothing is charged.
 
-        The ledger says so before a row is read. `rows` must be given; `options`: schema, target; as for `synthesize`.
+        The ledger says so before a row is read. `rows` must be given; `options`: schema, target; all else is as for
+        `synthesize`.
         """
         from dpsynth.workspace.unprotected import synthesize_unprotected
 
         run = {"rows": rows, "purpose": budget, "canaries": canaries, "progress": progress, "warn": warn}
-        return synthesize_unprotected(self, self.find(data), baseline, **run, **options)  # type: ignore[arg-type]
+        return synthesize_unprotected(self, self._timed(self.find(data), time, since), baseline, **run, **options)  # type: ignore[arg-type]
 
     def sample(
         self,
@@ -424,6 +428,10 @@ class Workspace:
             )
         return path
 
+    def _timed(self, record: DatasetRecord, time: str | None, since: Moment | None) -> DatasetRecord:
+        aside = cut(time, since)
+        return record if aside is None else self.registry.add(replace(record, time=aside))
+
     def secret(self, purpose: str) -> bytes:
         """32 secret bytes for one purpose, the same each time."""
         return bytes.fromhex(self.vault.commit(purpose.encode(), purpose="secret"))
@@ -434,13 +442,3 @@ class Workspace:
 
     def _commit_file(self, path: Path) -> str:
         return self.vault.commit(bytes.fromhex(fingerprint(path)))
-
-
-def _draw_in_notebooks() -> None:
-    """In a notebook, show what people meet as rich cells; elsewhere do nothing."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is not None:
-        from dpsynth.report import install
-
-        install(shell.display_formatter.formatters["text/html"])

@@ -15,6 +15,8 @@ from dpsynth.cli.commands.options import (
     OrderColumn,
     SchemaFile,
     SharePurpose,
+    Since,
+    TimeColumn,
     UnitColumn,
     WorkspaceDir,
     to_copy,
@@ -66,6 +68,8 @@ def synthesize(
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
+    time: TimeColumn = None,
+    since: Since = None,
     order: OrderColumn = None,
     rows: Annotated[int | None, typer.Option(min=1, help="rows to sample; default the released row total")] = None,
     purpose: SharePurpose = None,
@@ -101,6 +105,8 @@ def synthesize(
     terminal = Terminal(as_json=as_json)
     if public != (output is not None):
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if public and (time, since) != (None, None):
+        raise typer.BadParameter("--time sets private rows aside for their quality; cut public data yourself")
     if public and purpose is not None:
         raise typer.BadParameter("--purpose names a budget, and data declared public draws on none")
     if generator in BASELINES:
@@ -115,7 +121,7 @@ def synthesize(
             return
         baselines.synthesize_private(
             terminal, data, generator, workspace=workspace, schema=schema, target=target, unit=unit,
-            max_per_unit=max_per_unit, rows=rows, purpose=purpose, canaries=canaries,
+            max_per_unit=max_per_unit, rows=rows, purpose=purpose, canaries=canaries, time=time, since=since,
         )  # fmt: skip
         return
     if unprotected:
@@ -152,6 +158,8 @@ def synthesize(
             progress=progress,
             warn=terminal.warn,
             resume=resume,
+            time=time,
+            since=since,
         )
     facts = made.document
     paid = made.budget

@@ -27,6 +27,14 @@ UnitColumn = Annotated[
     str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")
 ]
 MaxPerUnit = Annotated[int, typer.Option("--max-per-unit", min=1, help="rows kept of one person, enforced")]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option("--time", help="column that says when: rows from --since on are set aside before any is looked at"),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="with --time: a public date (2024-07-01) or number; you choose it, the rows never do"),
+]
 OrderColumn = Annotated[
     str | None,
     typer.Option("--order", help="column that says which of a person's rows comes first: makes whole people"),

@@ -14,6 +14,8 @@ from dpsynth.cli.commands.options import (
     MaxPerUnit,
     SchemaFile,
     SharePurpose,
+    Since,
+    TimeColumn,
     UnitColumn,
     WorkspaceDir,
     to_copy,
@@ -80,6 +82,8 @@ def synthesize(
     target: Annotated[str | None, typer.Option(help="the column that models will predict; made with the text")] = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
+    time: TimeColumn = None,
+    since: Since = None,
     rows: Annotated[int | None, typer.Option(min=1, help="texts to write; default the released total")] = None,
     purpose: SharePurpose = None,
     canaries: Annotated[int, typer.Option(min=0, help="canary texts for the audit; half are planted")] = 100,
@@ -101,6 +105,8 @@ def synthesize(
     terminal = Terminal(as_json=as_json)
     if public != (output is not None):
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if public and (time, since) != (None, None):
+        raise typer.BadParameter("--time sets private texts aside for their quality; cut public data yourself")
     if public and (resume or purpose is not None):
         raise typer.BadParameter("--resume and --purpose belong to runs that a budget pays for; --public has none")
     from dpsynth.text.request import Request
@@ -126,7 +132,7 @@ def synthesize(
         made = ws.synthesize(
             data, made_by, epsilon=epsilon, delta=delta, budget=purpose, schema=schema, target=target,
             text=text_column, beside=named, rows=rows, canaries=canaries, progress=progress, warn=terminal.warn,
-            resume=resume,
+            resume=resume, time=time, since=since,
         )  # fmt: skip
     facts, paid = made.document, made.budget
     terminal.say(f"Draft {made.name}: {facts.rows:,} rows, sealed. Paid by the budget of '{paid.label}'.")

@@ -70,6 +70,7 @@ def synthesize_public(
 def synthesize_private(
     terminal: Terminal, data: str, generator: str, *, workspace: Path | None, schema: Path | None, target: str | None,
     unit: str | None, max_per_unit: int, rows: int | None, purpose: str | None, canaries: int,
+    time: str | None, since: str | None,
 ) -> None:  # fmt: skip
     """A sealed draft without a guarantee."""
     from dpsynth.cli.commands.words import budget_fields
@@ -81,7 +82,7 @@ def synthesize_private(
     with terminal.progress() as progress:
         made = ws.synthesize_unprotected(
             data, generator, rows=rows, budget=purpose, schema=schema, target=target, canaries=canaries,
-            progress=progress, warn=terminal.warn,
+            time=time, since=since, progress=progress, warn=terminal.warn,
         )  # fmt: skip
     terminal.say(f"Draft {made.name}: {made.document.rows:,} rows, sealed. {NOTE}")
     terminal.say("The ledger says that the data was read without protection, and counts an attempt. It cannot ship.")

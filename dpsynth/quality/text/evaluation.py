@@ -57,6 +57,7 @@ def evaluate_text(
     *,
     later: Sequence[str | None] | None = None,
     labels: tuple[Labels, Labels, Labels] | None = None,
+    later_labels: Labels | None = None,
     embedding: Embedding | None = None,
     scorer: Scorer | None = None,
     seed: int = 0,
@@ -70,6 +71,7 @@ def evaluate_text(
         holdout: real texts that it never saw, of the same source.
         later: real texts from after the fit: the headline figures once more against them, with what real texts score.
         labels: topics of the three sets, one a text: what learners make of the texts (TSTR).
+        later_labels: those of the later texts: the same learners are tested on them too.
         embedding: sentence encoder; default latent semantics fitted on all three alike.
         scorer: texts -> (log-likelihoods in nats, tokens) of a public language model: perplexity.
         seed: of halves, draws and orders; the report is reproducible from it.
@@ -80,8 +82,10 @@ def evaluate_text(
 
     Raises:
         DataError: something else than text, no text or no word at all; a scorer or encoder that returns no figures.
-        ParameterError: labels that are not one a text.
+        ParameterError: labels that are not one a text; labels of later texts alone.
     """
+    if later_labels is not None and (later is None or labels is None):
+        raise ParameterError("Labels of later texts come with those texts and with labels of the others.")
     sources = {"real": real, "synthetic": synthetic, "holdout": holdout}
     told = labels if labels is not None else (None, None, None)
     parts = {name: _texts(name, source, own) for (name, source), own in zip(sources.items(), told, strict=True)}
@@ -114,16 +118,25 @@ def evaluate_text(
     if labels is not None:
         step(_label_metrics(parts, rng))
     if later is not None:
-        after = TextSet.of(_texts("later", later, None)[0]).first(MOST)
+        parts["later"] = _texts("later", later, later_labels)
+        after = TextSet.of(parts["later"][0]).first(MOST)
         near = {
             name: prdc(space.points(after.encoded), space.points(getattr(few, name).encoded)).coverage
             for name in ("synthetic", "held", "drawn")
         }
-        step([*_later_metrics(sets, few, after, scorer), metric("text_coverage_later", "high", _named(near))])
+        found = [*_later_metrics(sets, few, after, scorer), metric("text_coverage_later", "high", _named(near))]
+        if later_labels is not None:
+            found += _later_taught(parts, rng)
+        step([one.model_copy(update={"confidentiality": "internal"}) for one in found])
     progress("text quality", steps, steps)
     return QualityReport(
         schema=QualityReport.SCHEMA,
-        rows=Rows(real=len(sets.real), synthetic=len(sets.synthetic), holdout=len(texts["holdout"])),
+        rows=Rows(
+            real=len(sets.real),
+            synthetic=len(sets.synthetic),
+            holdout=len(texts["holdout"]),
+            later=None if later is None else len(parts["later"][0]),
+        ),
         metrics=worst_first(metrics),
         columns=(),
         pairs=(),
@@ -184,6 +197,28 @@ def _mixed(part: _Labelled, rng: np.random.Generator) -> tuple[list[str], NDArra
 
 def _named(found: dict[str, float]) -> dict[str, float]:
     return {"value": found["synthetic"], "reference": found["held"], "shuffle": found["drawn"]}
+
+
+def _later_taught(parts: dict[str, _Labelled], rng: np.random.Generator) -> list[Metric]:
+    """Train on synthetic and on real texts, test on those of the later time."""
+    (real, own), (made, theirs), (tests, truths) = (_mixed(parts[key], rng) for key in ("real", "synthetic", "later"))
+    kinds = set(truths[:MOST])
+    if len(kinds) < 2:
+        return []
+    count = min(len(real), len(made), MOST)
+    sides = {"value": (made, theirs), "reference": (real, own)}
+    return [
+        metric(
+            f"text_tstr_{learner}_later",
+            "high",
+            {
+                key: taught.recall_of(texts[:count], labels[:count], tests[:MOST], truths[:MOST], learner)
+                for key, (texts, labels) in sides.items()
+            }
+            | {"shuffle": 1.0 / len(kinds)},
+        )
+        for learner in taught.LEARNERS
+    ]
 
 
 def _label_metrics(parts: dict[str, _Labelled], rng: np.random.Generator) -> list[Metric]:

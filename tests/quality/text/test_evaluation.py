@@ -86,3 +86,17 @@ def test_labels_teach_what_they_teach() -> None:
                             labels=(r, ["cat"] * 100, h))  # fmt: skip
     assert dropped.metric("text_tstr_linear").shortfall == 1.0
     assert dropped.metric("text_labels_kept").value == 0.5 and dropped.metric("text_label_shares").value == 0.5
+
+
+def test_what_learners_make_of_texts_is_tested_on_later_texts_too() -> None:
+    labels = [str(i % 2) for i in range(len(HELD))]
+    own = [[str(i % 2) for i in range(len(one))] for one in (REAL, MADE)]
+    told = (own[0], own[1], labels)
+    report = evaluate_text(REAL, MADE, HELD, later=HELD, labels=told, later_labels=labels)
+    for learner in ("linear", "bayes"):
+        now, then = report.metric(f"text_tstr_{learner}"), report.metric(f"text_tstr_{learner}_later")
+        assert (now.value, now.reference) == pytest.approx((then.value, then.reference), abs=0.1)
+        assert then.confidentiality == "internal"
+    assert report.rows.later == len(HELD)
+    with pytest.raises(ParameterError, match="Labels of later texts"):
+        evaluate_text(REAL, MADE, HELD, later_labels=labels)
