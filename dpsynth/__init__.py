@@ -18,17 +18,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpsynth import simulation, tabular, text
+    from dpsynth import demo, quality, simulation, tabular, text
     from dpsynth.comparison import Comparison, compare
     from dpsynth.data.read import read
     from dpsynth.quality import evaluate
     from dpsynth.release.verify import verify
+    from dpsynth.report.plots import Chart
     from dpsynth.schema.model import Schema
+    from dpsynth.tabular.conditions.given import Between
     from dpsynth.workspace import Draft, Release, Workspace
+    from dpsynth.workspace.planning import plan_budget
+    from dpsynth.workspace.public import synthesize_public
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Between": "dpsynth.tabular.conditions.given",
+    "Chart": "dpsynth.report.plots",
     "Comparison": "dpsynth.comparison.result",
     "Draft": "dpsynth.workspace.draft",
     "Release": "dpsynth.workspace.draft",
@@ -36,17 +42,19 @@ _WHERE = {
     "Workspace": "dpsynth.workspace.workspace",
     "compare": "dpsynth.comparison.entry",
     "evaluate": "dpsynth.quality",
+    "plan_budget": "dpsynth.workspace.planning",
     "read": "dpsynth.data.read",
+    "synthesize_public": "dpsynth.workspace.public",
     "verify": "dpsynth.release.verify",
 }
 __all__ = [
-    "Comparison", "Draft", "Release", "Schema", "Workspace", "__version__", "compare", "evaluate", "read", "simulation",
-    "tabular", "text", "verify",
+    "Between", "Chart", "Comparison", "Draft", "Release", "Schema", "Workspace", "__version__", "compare", "demo",
+    "evaluate", "plan_budget", "quality", "read", "simulation", "synthesize_public", "tabular", "text", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("simulation", "tabular", "text"):
+    if name in ("demo", "quality", "simulation", "tabular", "text"):
         return import_module(f"dpsynth.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

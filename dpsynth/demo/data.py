@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dpsynth.core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dpsynth.schema.model import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,26 @@ DATASETS = {
         canaries_only=True,
     ),
 }
+
+
+def load(name: str) -> tuple[pd.DataFrame, Schema]:
+    """The table and what is public of it.
+
+    Args:
+        name: one of `DATASETS`.
+
+    Raises:
+        DataError: if statsmodels is not installed.
+    """
+    import tempfile
+
+    import pandas as pd
+
+    from dpsynth.schema.model import Schema
+
+    with tempfile.TemporaryDirectory() as folder:
+        table, schema = write(name, Path(folder))
+        return pd.read_csv(table), Schema.from_yaml(schema)
 
 
 def write(name: str, folder: Path) -> tuple[Path, Path]:

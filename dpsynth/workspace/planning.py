@@ -35,6 +35,8 @@ from accounting.relation import PrivacyUnit
 from dpsynth.workspace.budgets import budget_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from accounting.ledger.records import BudgetRecord
     from dpsynth.schema.model import Schema
     from dpsynth.tabular.protocol import Generator, Plan
@@ -128,6 +130,22 @@ class Outlook:
         priced = [offer for offer in self.offers if offer.quote.epsilon is not None]
         return max(priced, key=lambda one: (one.quote.fits, -(one.quote.epsilon or Decimal(0))), default=None)
 
+    def table(self) -> pd.DataFrame:
+        """A row for each filter: epsilon of one run and of all, how many fit the grant, what the next would lack."""
+        import pandas as pd
+
+        rows = [
+            {
+                "filter": str(offer.composition),
+                "one run": None if offer.first is None else float(offer.first),
+                f"{self.runs} runs": None if offer.quote.epsilon is None else float(offer.quote.epsilon),
+                "fit": offer.quote.fits,
+                "the next lacks": offer.stopped_by,
+            }
+            for offer in self.offers
+        ]
+        return pd.DataFrame(rows).set_index("filter")
+
     def to_json(self) -> dict[str, Any]:
         """The object of `budget plan --json`; numbers as decimal strings."""
         best = self.best
@@ -142,6 +160,49 @@ class Outlook:
             "room": None if self.room is None else self.room.to_json(),
             "read": self.read,
         }
+
+
+def plan_budget(
+    data: str | Path | DatasetRecord,
+    generator: Generator | str = "auto",
+    *,
+    epsilon: Any,
+    delta: Any,
+    runs: int = 5,
+    workspace: Workspace | None = None,
+    schema: str | Path | None = None,
+    unit: PrivacyUnit | None = None,
+    budget: str | None = None,
+    grant_epsilon: Any = None,
+    grant_delta: Any = None,
+) -> Outlook:
+    """What runs would cost under each filter, and how many fit; nothing is reserved, and with a schema nothing is read.
+
+    Args:
+        data: a file; or, with a workspace, a registered data set.
+        generator: of the runs, or its name.
+        epsilon: what one run may cost, add/remove one `unit`.
+        delta: likewise.
+        runs: how many are meant.
+        workspace: where to look for a budget; None plans a new one.
+        schema: file that says what is public; default the registered one, else names and types.
+        unit: of data that is not registered; default one record.
+        budget: purpose of the share that would pay.
+        grant_epsilon: of a new grant; default `runs` times what one run may cost.
+        grant_delta: likewise.
+
+    Raises:
+        BudgetRefused, SchemaError, DataError: as `outlook`.
+    """
+    from dpsynth.tabular import generator as generator_named
+
+    name = str(data) if isinstance(data, str | Path) else data.name
+    return outlook(
+        workspace, name, generator_named(generator) if isinstance(generator, str) else generator,
+        epsilon=str(epsilon), delta=str(delta), runs=runs, schema=None if schema is None else Path(schema),
+        unit=unit or PrivacyUnit(), grant_epsilon=None if grant_epsilon is None else str(grant_epsilon),
+        grant_delta=None if grant_delta is None else str(grant_delta), purpose=budget,
+    )  # fmt: skip
 
 
 def outlook(

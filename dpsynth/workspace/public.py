@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,11 @@ from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.saved.saving import SavedModel, load
 from dpsynth.workspace.bounding import bounded
-from dpsynth.workspace.datasets import drafted
+from dpsynth.workspace.datasets import as_table, drafted
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from accounting.guarantee import Guarantee
     from dpsynth.data.table import Table
     from dpsynth.tabular.conditions.given import Given
@@ -56,6 +58,7 @@ class PublicSample:
         seed: of the draw.
         given: condition that all rows meet.
         balance: column whose values take equal shares.
+        sigma: noise of one measured count of a pair of columns, in rows; None if no such counts were measured.
     """
 
     number: int
@@ -65,12 +68,33 @@ class PublicSample:
     seed: NDArray[np.uint64]
     given: Given | None = None
     balance: str | None = None
+    sigma: float | None = None
 
     @property
     def rows(self) -> pa.Table:
         """The sample, whole."""
         rng = np.random.default_rng(self.seed)
         return self.saved.model.sample(self.number, rng, given=self.given, balance=self.balance)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The sample as a DataFrame."""
+        frame: pd.DataFrame = self.rows.to_pandas()
+        return frame
+
+    def more(self, number: int, *, given: Given | None = None, balance: str | None = None) -> PublicSample:
+        """Other rows of the same model: free, for a model holds released numbers only.
+
+        Args:
+            number: how many.
+            given: column -> value, values, `Between` or None (missing) that all rows have.
+            balance: column whose values take equal shares.
+
+        Raises:
+            ParameterError: the model has no such column or value, or no rows were asked for.
+        """
+        if number < 1:
+            raise ParameterError(f"Expected number={number} >= 1.", "Ask for at least one row.")
+        return replace(self, number=number, seed=SystemNoise().uint64(4), given=given, balance=balance)
 
     def write(self, path: Path) -> None:
         """Write the sample as it is drawn, in memory that does not grow with the rows (but for equal shares)."""
@@ -82,12 +106,12 @@ class PublicSample:
 
 
 def synthesize_public(
-    source: Path | Table,
+    source: str | Path | Table | pd.DataFrame,
     generator: AnyGenerator | str = "auto",
     *,
     epsilon: str | float,
     delta: str | float,
-    schema: Schema | Path | None = None,
+    schema: Schema | str | Path | None = None,
     target: str | None = None,
     unit: PrivacyUnit | None = None,
     order: str | None = None,
@@ -100,7 +124,7 @@ def synthesize_public(
     """Fit and sample data that the caller declares public.
 
     Args:
-        source: a file or a table.
+        source: a file, a table or a DataFrame.
         generator: a generator, or the name of one with default settings.
         epsilon: add/remove one `unit`; at what price to add noise.
         delta: likewise.
@@ -118,23 +142,26 @@ def synthesize_public(
         raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for the noisy row total.")
     of = unit or PrivacyUnit()
     made_by = generator_named(generator) if isinstance(generator, str) else generator
-    declared = Schema.from_yaml(schema) if isinstance(schema, Path) else schema
+    declared = Schema.from_yaml(schema) if isinstance(schema, str | Path) else schema
+    of_whom = Path(source) if isinstance(source, str | Path) else as_table(source)
     if text is not None:
-        known = declared or drafted(source, target=target, unit=of.column)
+        known = declared or drafted(of_whom, target=target, unit=of.column)
         declared = with_text(known, text, beside=beside, declared=declared is not None, unit=of.column)
-    found = prepare(source, declared, target=target, unit=of.column, order=order)
+    found = prepare(of_whom, declared, target=target, unit=of.column, order=order)
     for warning in found.warnings:
         warn(warning.message)
     plan = made_by.plan(found.schema, of, epsilon=epsilon, delta=delta)
     noise = SystemNoise()
     table = bounded(found.table, of, noise.uint64(4).tobytes(), found.schema.order)
     model = fit_model(table, found.schema, made_by, plan, noise=noise, progress=progress).model
+    finest = plan.pair_sigma(model.describe())
     return PublicSample(
         number=rows or max(model.rows, 1),
         guarantee=plan.guarantee,
         generator=model.generator,
         saved=SavedModel(model=model, guarantee=plan.guarantee, schema_digest=found.schema.digest()),
         seed=noise.uint64(4),
+        sigma=None if finest is None else float(finest),
     )
 
 

@@ -70,3 +70,21 @@ def test_a_draw_that_fails_leaves_no_file(tmp_path) -> None:
     with pytest.raises(ParameterError, match="no more"):
         write_rows(blocks(), tmp_path / "n.csv")
     assert not list(tmp_path.iterdir())
+
+
+def test_more_rows_of_a_public_model_are_others_and_meet_what_was_asked(made: PublicSample) -> None:
+    few = made.more(200, given={"a": "x"})
+    assert few.number == 200 and set(few.to_pandas()["a"]) == {"x"}
+    assert few.guarantee is made.guarantee
+    assert not few.rows.equals(made.more(200, given={"a": "x"}).rows)
+    with pytest.raises(ParameterError, match="number=0"):
+        made.more(0)
+
+
+def test_a_data_frame_is_public_data_too_and_the_noise_of_its_counts_is_told() -> None:
+    rng = np.random.default_rng(0)
+    frame = pa.table({"a": rng.choice(["x", "y"], 500), "b": rng.integers(0, 10, 500)}).to_pandas()
+    fine, coarse = (synthesize_public(frame, "mst", epsilon=e, delta="1e-6", schema=SCHEMA) for e in (10, 1))
+    assert fine.sigma is not None and coarse.sigma is not None
+    assert 5 < coarse.sigma / fine.sigma < 12
+    assert synthesize_public(frame, "independent", epsilon=1, delta="1e-6", schema=SCHEMA).sigma is None
