@@ -22,8 +22,11 @@ from markupsafe import Markup, escape
 from dpsynth.report import charts, words
 from dpsynth.report.audit import AuditModel
 from dpsynth.report.comparison import ComparisonModel
+from dpsynth.report.criteria import ASKED
+from dpsynth.report.crosswalk import CHECKED, CROSSWALK
 from dpsynth.report.mixing import MODE_WORDS, shares
 from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
+from dpsynth.report.statement import stated
 from dpsynth.report.views import FIRST_PAGE, clean, first_page_metrics, grade_of
 
 MAX_CHART_ROWS = 12
@@ -43,9 +46,9 @@ def _percent(value: float | None, digits: int = 0) -> str:
     return "\u2013" if value is None else f"{100 * value:.{digits}f} %".replace("-", "\u2212")
 
 
-def _brief(text: str) -> str:
-    """A table cell's worth: digests by their first twelve characters."""
-    return text if len(text) <= 40 else text[:12] + "\u2026"
+def _brief(text: str, most: int = 40) -> str:
+    """A table cell's worth: digests by their first twelve characters, sentences by their beginning."""
+    return text if len(text) <= most else text[: 12 if " " not in text else most] + "\u2026"
 
 
 def _ticks(text: str) -> Markup:
@@ -93,6 +96,10 @@ def environment() -> Environment:
         first_page_metrics=first_page_metrics,
         style=_css("style.css"),
         page_style=_css("page.css"),
+        crosswalk=CROSSWALK,
+        checked=CHECKED,
+        stated=stated,
+        asked_criteria=ASKED,
     )
     return env
 

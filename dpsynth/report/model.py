@@ -20,6 +20,10 @@ from typing import Any, Literal
 from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
 from dpsynth.release.privacy import ceiling_of
+from dpsynth.report.criteria import CriterionLine, criteria
+from dpsynth.report.governance import GovernanceView, governance_view
+from dpsynth.report.items import Item, audit_items
+from dpsynth.report.resolution import ResolutionView, resolution_view, sigmas_of
 from dpsynth.report.spending import (
     BudgetView,
     FamilyView,
@@ -28,6 +32,7 @@ from dpsynth.report.spending import (
     family_view,
     profile_view,
 )
+from dpsynth.report.statement import Statement
 from dpsynth.report.views import (
     VERDICT_ORDER,
     AttackLine,
@@ -65,7 +70,11 @@ class Front:
     checks: tuple[Check, ...]
     attacks: tuple[AttackLine, ...]
     attacks_verdict: str | None
+    criteria: tuple[CriterionLine, ...]
     proved: Proved | None
+    resolution: ResolutionView | None
+    governance: GovernanceView | None
+    statement: Statement
     untested: tuple[Words, ...]
     limits: tuple[Words, ...]
     provenance: tuple[tuple[str, str], ...]
@@ -77,6 +86,11 @@ class Front:
     def failed(self) -> tuple[Check, ...]:
         """Rules that did not hold, warnings included."""
         return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The twenty items that an audit report must contain."""
+        return audit_items(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +187,8 @@ def _front(
     warnings: Sequence[str],
     verify: str,
     title: str,
+    governance: Document | None,
+    statement: Statement | None,
 ) -> dict[str, Any]:
     with reading("privacy"):
         ceiling = None if privacy is None else ceiling_of(privacy)
@@ -181,6 +197,7 @@ def _front(
     claim = None if guarantee is None else guarantee_view(guarantee, ceiling)
     # Under another filter than basic, epsilons of runs do not add up to the epsilon of what is spent.
     this = None if claim is None or paid is None or paid.get("filter") != "basic" else claim.epsilon
+    missed = untested(attacks, absent)
     return {
         "edition": edition,
         "title": clean(title),
@@ -193,7 +210,11 @@ def _front(
         "attacks": attacks,
         "attacks_verdict": None if attacks_verdict is None else clean(attacks_verdict),
         "proved": proved,
-        "untested": untested(attacks, absent),
+        "criteria": criteria(attacks, missed),
+        "resolution": resolution_view(sigmas_of(events)),
+        "governance": governance_view(governance, exact=edition == "internal"),
+        "statement": statement or Statement(),
+        "untested": missed,
         "limits": limits((guarantee or {}).get("unit", "record"), edition=edition, canaries=_has_canaries(draft)),
         "provenance": provenance(draft),
         "verify": clean(verify),
@@ -218,6 +239,8 @@ def assemble(
     warnings: Sequence[str] = (),
     verify: str = "dpsynth verify BUNDLE --key release.pub",
     title: str = "Release report",
+    governance: Document | None = None,
+    statement: Statement | None = None,
 ) -> ReportModel:
     """The internal edition from the workspace's exact documents; None means that the step was not run.
 
@@ -236,6 +259,8 @@ def assemble(
         warnings: sentences for the reader.
         verify: the command that the receiver runs.
         title: heading of the page.
+        governance: state, reviews, exceptions and changes of the policy (`dpsynth.report.governance`).
+        statement: what a person stated; None is "not stated" throughout.
 
     Raises:
         DataError: a document that is there cannot be read; names the document, never a value.
@@ -251,6 +276,7 @@ def assemble(
         attacks_verdict=None if attacks is None else attacks.get("verdict"), proved=proved,
         absent=absent, draft=draft,
         events=events, warnings=[*warnings, *(report.warnings if report else ())], verify=verify, title=title,
+        governance=governance, statement=statement,
     )  # fmt: skip
     return ReportModel(quality=report, card=flatten(card), **front)
 
@@ -269,6 +295,8 @@ def assemble_public(
     warnings: Sequence[str] = (),
     verify: str = "dpsynth verify BUNDLE --key release.pub",
     title: str = "Release report",
+    governance: Document | None = None,
+    statement: Statement | None = None,
 ) -> PublicModel:
     """The public edition from what the bundle publishes.
 
@@ -285,6 +313,8 @@ def assemble_public(
         warnings: sentences for the reader; must not depend on private rows.
         verify: see `assemble`.
         title: see `assemble`.
+        governance: see `assemble`.
+        statement: see `assemble`.
 
     Raises:
         DataError: a document is an exact one, or cannot be read.
@@ -310,6 +340,7 @@ def assemble_public(
         budget_digest=budget_digest, ledger=ledger, attacks=lines,
         attacks_verdict=worst, proved=proved, absent=(), draft=draft, events=events,
         warnings=warnings, verify=verify, title=title,
+        governance=governance, statement=statement,
     )  # fmt: skip
     return PublicModel(grades=grades, bought=bought_view(evidence.get("figures") or ()), **front)
 

@@ -2,6 +2,7 @@
 
     dpsynth.yaml            marks the folder; names the format's version, and the ledger's URL if a team shares it
     policy.yaml             what a release must show (a person edits it; its digest enters every reservation)
+    statement.yaml          what a person states on every report: purpose, legal basis, whom to write to (public)
     ledger.db               the budget ledger, if it is this folder's own
     keys/                   ledger and release signing keys, vault key (mode 0600); *.pub may be given away
     datasets.json           registered data sets: path, keyed commitment, unit, schema file; never a row
@@ -44,6 +45,11 @@ class Layout:
     def policy(self) -> Path:
         """What a release must show."""
         return self.root / "policy.yaml"
+
+    @property
+    def statement(self) -> Path:
+        """What a person states about the releases; public."""
+        return self.root / "statement.yaml"
 
     @property
     def ledger(self) -> Path | str:

@@ -22,6 +22,7 @@ from accounting.ledger.signing import key_id
 from dpsynth.core.errors import WorkspaceError
 from dpsynth.release.policy import default_policy_text
 from dpsynth.release.seal import Vault
+from dpsynth.report.statement import statement_text
 from dpsynth.workspace.layout import FORMAT, Layout
 
 _SHARED_KEYS = ("ledger.key", "vault.key")
@@ -66,7 +67,7 @@ def _made_by(layout: Layout) -> list[Path]:
     """Everything that making a workspace puts there, folders last."""
     keys = (layout.ledger_key, layout.release_key, layout.release_public_key, layout.keys / "vault.key")
     database = [layout.root / f"ledger.db{suffix}" for suffix in ("", "-wal", "-shm")]
-    return [*keys, *database, layout.policy, layout.marker, layout.keys, layout.drafts, layout.root]
+    return [*keys, *database, layout.policy, layout.statement, layout.marker, layout.keys, layout.drafts, layout.root]
 
 
 def _fill(layout: Layout, shared: Path | None) -> None:
@@ -86,6 +87,7 @@ def _fill(layout: Layout, shared: Path | None) -> None:
     release.save(layout.release_key)
     release.save_public(layout.release_public_key)
     layout.policy.write_text(default_policy_text(), "utf-8")
+    layout.statement.write_text(statement_text(), "utf-8")
     head = {"version": FORMAT} | ({} if layout.ledger_url is None else {"ledger": layout.ledger_url})
     text = "# A dpsynth workspace. Commands find it by this file.\n" + yaml.safe_dump(head, sort_keys=False)
     layout.marker.write_text(text, "utf-8")

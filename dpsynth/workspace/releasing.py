@@ -21,12 +21,14 @@ from dpsynth.release.fields import checked_licence
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.privacy import privacy_section
+from dpsynth.report.statement import Statement
 from dpsynth.workspace.draft import Release
 from dpsynth.workspace.layout import read_json, write_json
 
 if TYPE_CHECKING:
     from dpsynth.report.model import ReportModel
     from dpsynth.workspace.draft import Draft
+    from dpsynth.workspace.workspace import Workspace
 
 
 def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Progress) -> Release:
@@ -85,6 +87,7 @@ def internal_model(draft: Draft) -> ReportModel:
         attacks=_report(stored["attack"]),
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
+        statement=stated_by(draft.workspace),
         title=f"Draft {draft.name}",
         **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
@@ -98,9 +101,20 @@ def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> ReportModel:
         attacks=_report(stored["attack"]),
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
+        statement=stated_by(draft.workspace),
         warnings=("These rows have NO guarantee: a baseline made them, to compare with. They can never be released.",),
         title=f"Draft {draft.name}",
     )
+
+
+def stated_by(workspace: Workspace) -> Statement:
+    """What a person stated in `statement.yaml`; nothing in a workspace that has no such file.
+
+    Raises:
+        DataError: the file is there and cannot be read.
+    """
+    path = workspace.layout.statement
+    return Statement.from_yaml(path.read_bytes()) if path.is_file() else Statement()
 
 
 _STEPS = ("attack", "quality", "decision")
@@ -118,6 +132,7 @@ def _public_report(draft: Draft, inputs: ReportInputs) -> bytes:
         evidence=inputs.evidence,
         guarantee=inputs.ledger.guarantee.to_json(),
         draft=draft.document.to_json(),
+        statement=stated_by(draft.workspace),
         title=f"Release of {inputs.card.dataset}",
         **_ledger_view(inputs.ledger, inputs.card.privacy),
     )

@@ -1,5 +1,6 @@
 """Laws of a page: self-contained, inert, accessible, honest about what is missing, the same for the same evidence."""
 
+import copy
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from dpsynth.core.errors import DataError
 from dpsynth.report import assemble, assemble_public, render_internal, render_public
+from tests.report.conftest import GOVERNANCE
 from tests.report.pages import Page
 
 TAGS = {
@@ -90,9 +92,9 @@ def test_colour_is_never_the_only_carrier(page: str) -> None:
 
 
 def test_first_page_comes_in_the_order_that_a_lawyer_reads(page: str) -> None:
-    parts = ['class="word"', "Guarantee</h2>", "Privacy budget</h2>", "Attacks</h2>", "Fitness</h2>",
-             "Failed or not run</h2>", "What this does not protect</h2>", "Provenance</h2>",
-             "Appendix</h1>"]  # fmt: skip
+    parts = ['class="word"', "Guarantee</h2>", "Privacy budget</h2>", "Criteria</h2>",
+             "Failed, waived or not run</h2>", "Fitness</h2>", "Tails and resolution</h2>", "How to verify</h2>",
+             "What this does not protect</h2>", "Appendix</h1>"]  # fmt: skip
     places = [page.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -124,7 +126,7 @@ def test_a_piece_that_is_missing_is_shown_as_not_run(internal: dict[str, Any], p
     assert front.count("not run") > whole.count("not run") - whole.count("Canary audit")
     said = {
         "decision": "Not decided", "guarantee": "No guarantee is recorded.", "budget": "No budget entry is recorded.",
-        "attacks": "All attacks ✕ not run", "quality": "Quality was not evaluated.",
+        "attacks": "Membership no attack was run ✕ not run", "quality": "Quality was not evaluated.",
     }  # fmt: skip
     assert said[piece] in front
 
@@ -265,6 +267,7 @@ def test_first_page_fits_one_sheet_of_a4(
         report["epsilon_lower_bound"] = {"value": 0.1, "ceiling": 3.05}
     for documents in (internal, public):
         documents["draft"]["canaries"] = {"planted": 50, "share": "0.01"}
+        documents["governance"] = copy.deepcopy(GOVERNANCE)
     made = render_internal(assemble(**internal)) if edition == "internal" else render_public(assemble_public(**public))
     (tmp_path / "page.html").write_text(made, "utf-8")
     subprocess.run(
@@ -276,7 +279,8 @@ def test_first_page_fits_one_sheet_of_a4(
     )  # fmt: skip
     read = [reader, "-layout", "-l", "1", str(tmp_path / "page.pdf"), "-"]
     first = subprocess.run(read, check=True, capture_output=True, text=True).stdout
-    assert "Check it yourself, offline" in first
+    assert "HOW TO VERIFY" in first
+    assert "The operator." in first and "Offline, with the key" in first
     assert "Appendix" not in first
 
 
