@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from accounting.ledger.amounts import Charge, nothing
 from accounting.ledger.balance import Amounts, Balance
+from accounting.ledger.desk import Desk
 from accounting.ledger.entry import Head, Kind
 from accounting.ledger.records import Amendment, BudgetRecord, KeyRecord, ReservationRecord, Status
 from accounting.ledger.rotation import LedgerKey, key_at
@@ -30,6 +31,7 @@ class Books:
         budgets: by id.
         reservations: by id, closed ones included.
         keys: release, review and budget keys by id, revoked ones included.
+        desk: what reviewers have before them: evidence, appeals and votes of each draft.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,7 @@ class Books:
         self.budgets: dict[str, BudgetRecord] = {}
         self.reservations: dict[str, ReservationRecord] = {}
         self.keys: dict[str, KeyRecord] = {}
+        self.desk = Desk()
         self._spent: dict[str, Charge] = {}
         self._held: dict[str, Charge] = {}  # spent and reserved together
         self._lines: dict[str, tuple[str, ...]] = {}

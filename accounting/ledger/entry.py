@@ -70,7 +70,10 @@ class Kind(StrEnum):
     ATTACK = "attack"
     QUALITY = "quality"
     DECISION = "decision"
+    APPEAL = "appeal"
     REVIEW = "review"
+    APPROVAL = "approval"
+    WITHDRAWAL = "withdrawal"
     RELEASE = "release"
     RECALL = "recall"
 
@@ -85,7 +88,10 @@ RECORD_KINDS = frozenset(
         Kind.ATTACK,
         Kind.QUALITY,
         Kind.DECISION,
+        Kind.APPEAL,
         Kind.REVIEW,
+        Kind.APPROVAL,
+        Kind.WITHDRAWAL,
         Kind.RELEASE,
         Kind.RECALL,
     }

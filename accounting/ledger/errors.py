@@ -17,6 +17,7 @@ LedgerError
 |- EntryRefused           a body that may not enter the chain (also a ValueError)
 |- BudgetRefused          no such budget, or one exists already, or the plan does not belong to it
 |  `- BudgetExceeded      spent + reserved + asked > limit, with the four numbers
+|- ReviewRefused          nothing to review, a second vote, a vote opened too early, nothing to call back
 `- ReservationRefused     unknown or closed reservation, refund after a read, bad token
    |- CapabilityRefused   private rows were asked for without leave, or with a leave for something else
    `- PlanExceeded        the events committed are not covered by the plan reserved
@@ -159,6 +160,10 @@ class BudgetExceeded(BudgetRefused):
         )
         self.quantity, self.asked, self.budget_id = quantity, asked, budget_id
         self.spent, self.reserved, self.limit, self.left = spent, reserved, limit, left
+
+
+class ReviewRefused(LedgerError):
+    """A review, appeal, approval, withdrawal or recall that has no place in the chain now."""
 
 
 class ReservationRefused(LedgerError):

@@ -43,10 +43,10 @@ from accounting.ledger.entry import JSON, SCHEMA, Entry, Kind, Row, seal, stamp
 from accounting.ledger.errors import BudgetRefused, CapabilityRefused
 from accounting.ledger.evidence.checkpoint import Checkpoint, sign_head
 from accounting.ledger.pricing import price_run
+from accounting.ledger.reviewing import ReviewedLedger
 from accounting.ledger.rotation import rotation_fields
 from accounting.ledger.signing import Signer
 from accounting.ledger.store import Store
-from accounting.ledger.writer import LedgerWriter
 from accounting.relation import NeighboringRelation, PrivacyUnit
 
 LOCK_TIMEOUT_S = 30.0
@@ -66,7 +66,7 @@ class Reservation:
 
 
 @final
-class Ledger(LedgerWriter):
+class Ledger(ReviewedLedger):
     """One append-only, hash-chained, signed ledger; safe to share between threads and between processes."""
 
     def __init__(self, store: Store, genesis: Row, signer: Signer | None) -> None:
@@ -355,9 +355,9 @@ class Ledger(LedgerWriter):
         """Record something that moves no budget: an attempt, a decision, a release, a key.
 
         Args:
-            kind: unprotected, attempt, attack, quality, decision, review, release or recall, whose body names its
-                `budget_id`; or policy, checkpoint, key.add (key_id, public_key, role "release" | "review")
-                or key.revoke (key_id, reason), which every slice shows in full.
+            kind: unprotected, attempt, attack, quality, decision or release, whose body names its `budget_id`; or
+                policy, checkpoint, key.add (key_id, public_key, role) or key.revoke (key_id, reason), which every
+                slice shows in full. What people say of a draft is written by `accounting.ledger.reviewing`.
             body: JSON without floats; published with slices, so no confidential figure belongs here.
 
         Raises:

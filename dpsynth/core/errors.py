@@ -11,6 +11,7 @@
     |- SourceError               an interface that writes public texts failed, or returned something else
     |- BudgetRefused             exit 6; the ledger does not grant the spend
     |- GateRefused               exit 3 or 4; the decision is not `ship`
+    |- ReviewRefused             exit 7; a review, an approval or a step before it is missing
     `- VerificationError         exit 5; a bundle does not prove what it claims
 
 No message ever holds a cell value or a private row count: messages travel to terminals, logs and tickets.
@@ -90,6 +91,12 @@ class GateRefused(DpsynthError):
     def __init__(self, message: str, remedy: str = "", *, decision: str = "regenerate") -> None:
         super().__init__(message, remedy)
         self.decision = decision
+
+
+class ReviewRefused(DpsynthError):
+    """A draft is not in the state that the step needs: a review, an approval or something before it is missing."""
+
+    exit_code: ClassVar[int] = 7
 
 
 class VerificationError(DpsynthError):

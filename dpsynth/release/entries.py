@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 
 from accounting.ledger.entry import Entry, Kind
 from accounting.ledger.records import BudgetRecord
+from accounting.ledger.signing import Signer
 from dpsynth.release.documents import JSON, digest
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.figures import runs_without_rows
@@ -32,6 +33,13 @@ class Appender(Protocol):
 
     def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
         """Append one record."""
+
+
+class AttemptLedger(Appender, Protocol):
+    """That, and attempts that are signed."""
+
+    def record_signed(self, fields: Mapping[str, Any], *, generator: Signer) -> Entry:
+        """Append an attempt that the generator's key signs."""
 
 
 def attempts(entries: Iterable[Entry], draft: str = "") -> tuple[int, int]:
@@ -81,8 +89,10 @@ def next_attempt(entries: Iterable[Entry], draft: str = "") -> int:
     return max(drafts, runs + 1)
 
 
-def record_attempt(ledger: Appender, draft: DraftDocument, commitment: str) -> None:
-    """A draft was sealed; `commitment` is the vault's for the canonical draft.json.
+def record_attempt(
+    ledger: AttemptLedger, draft: DraftDocument, commitment: str, *, generator: Signer | None = None
+) -> None:
+    """A draft was sealed; `commitment` is the vault's for the canonical draft.json, `generator` signs the record.
 
     Of a draft drawn from an earlier model the entry holds a salted digest of what was asked, which receivers compare
     with the card: nobody can take rows under a condition for a picture of the whole, and who only sees the ledger
@@ -91,7 +101,11 @@ def record_attempt(ledger: Appender, draft: DraftDocument, commitment: str) -> N
     facts: dict[str, JSON] = {"run_id": draft.run_id, "reservation_id": draft.reservation_id}
     if draft.sampling is not None:
         facts["sampling"] = draft.sampling.commitment()
-    ledger.append("attempt", {**_about(draft), **facts, "document": commitment})
+    body = {**_about(draft), **facts, "document": commitment}
+    if generator is None:
+        ledger.append("attempt", body)
+    else:
+        ledger.record_signed(body, generator=generator)
 
 
 def record_report(

@@ -21,9 +21,9 @@ Not guaranteed: that passing attacks means no attack exists. The DP guarantee co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dpsynth.core.errors import GateRefused
 from dpsynth.release.documents import JSON
@@ -74,6 +74,26 @@ class Decision:
             "commitments": dict(self.commitments),
             "rules": [found.to_json() for found in self.rules],
         }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Decision:
+        """A decision as `to_json` wrote it; whether it is the one that was taken is for the ledger's digest to say.
+
+        Raises:
+            GateRefused: it cannot be read.
+        """
+        try:
+            return cls(
+                decision=body["decision"],
+                rules=tuple(Finding(**found) for found in body["rules"]),
+                policy_digest=body["policy_digest"],
+                draft=body["draft"],
+                draft_digest=body["draft_digest"],
+                at=body["at"],
+                commitments=tuple(sorted(body["commitments"].items())),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise GateRefused("The stored decision cannot be read.", "Run `dpsynth gate` again.") from error
 
     def require_ship(self) -> None:
         """Return for `ship`.

@@ -130,11 +130,26 @@ class LineageLimits(_Section):
     require_real_anchor: bool
 
 
+class ReviewLimits(_Section):
+    """Who must have looked at a draft, and how, before it may leave.
+
+    `approvals` votes, each by another reviewer; `blinded`: sealed until all are in. `reviewers` names the keys that
+    count, by id; without it, every key of role `review` that the ledger knows. `waivable` lists rules that reviewers
+    may waive on appeal, out of a closed list: usefulness and process, never privacy.
+    """
+
+    approvals: int = Field(ge=1, le=5)
+    blinded: bool
+    valid_days: int = Field(ge=1, le=366)
+    waivable: tuple[Literal["quality", "attempts", "real_anchor"], ...] = ()
+    reviewers: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")], ...] | None = Field(None, min_length=1)
+
+
 class Policy(_Section):
     """One policy. Read with `Policy.from_yaml`, compare by `digest()`.
 
     `recipient` says to whom drafts that pass may go; without it, to anybody. Without `text` no draft with a column of
-    text passes.
+    text passes. Without `review` nobody has to have looked.
     """
 
     version: Literal[1]
@@ -146,12 +161,13 @@ class Policy(_Section):
     text: TextLimits | None = None
     recipient: Literal["internal", "restricted", "public"] | None = None
     lineage: LineageLimits | None = None
+    review: ReviewLimits | None = None
 
     @model_serializer(mode="wrap")
     def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what is absent: digests of policies that name no recipient or no text stay what they were."""
         body: dict[str, Any] = default(self)
-        for name in ("recipient", "text", "lineage"):
+        for name in ("recipient", "text", "lineage", "review"):
             if getattr(self, name) is None:
                 del body[name]
         return body
@@ -219,6 +235,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "quality": QualityLimits,
     "text": TextLimits,
     "lineage": LineageLimits,
+    "review": ReviewLimits,
 }
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dpsynth.workspace.layout import Layout
     from dpsynth.workspace.workspace import Workspace
 
+GENERATE = "generate"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotated:
@@ -124,7 +126,7 @@ def add_key(workspace: Workspace, public_key: bytes | Path, role: str) -> Entry:
     Args:
         workspace: whose ledger.
         public_key: raw bytes, or the path of a PEM file.
-        role: release, review, budget or recovery.
+        role: release, review, generate, budget or recovery.
 
     Raises:
         EntryRefused: the key is known already, or the role is not.
@@ -133,6 +135,24 @@ def add_key(workspace: Workspace, public_key: bytes | Path, role: str) -> Entry:
     raw = public_key if isinstance(public_key, bytes) else load_public_key(public_key)
     with workspace.ledger(write=True) as ledger:
         return ledger.append("key.add", {"key_id": key_id(raw), "public_key": raw.hex(), "role": role})
+
+
+def generator_key(workspace: Workspace, ledger: Ledger) -> Signer:
+    """The key that signs the records of drafts made here; made, and made known, on first use and after a revocation."""
+    path, known = workspace.layout.generator_key, ledger.keys()
+    if path.exists():
+        signer = Signer.load(path)
+        record = known.get(signer.key_id)
+        if record is not None and record.revoked is None:
+            return signer
+        if record is not None:
+            path.replace(_retired(workspace.layout, GENERATE, signer.key_id))
+    if not path.exists():
+        Signer.generate().save(path)
+    signer = Signer.load(path)
+    public = signer.public_bytes.hex()
+    ledger.append("key.add", {"key_id": signer.key_id, "public_key": public, "role": GENERATE})
+    return signer
 
 
 def revoke_key(workspace: Workspace, name: str, reason: str) -> Entry:

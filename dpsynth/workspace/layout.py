@@ -82,6 +82,11 @@ class Layout:
         return self.keys / "release.pub"
 
     @property
+    def generator_key(self) -> Path:
+        """Private key that signs the record of each draft made here."""
+        return self.keys / "generate.key"
+
+    @property
     def datasets(self) -> Path:
         """The registry of data sets."""
         return self.root / "datasets.json"

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError, WorkspaceError
-from dpsynth.release.documents import canonical
-from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument, SamplingFacts
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular.conditions.given import Given, conditions, from_text
 from dpsynth.tabular.saved.saving import SavedModel, from_bytes
+from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.budgets import runs_on
 from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.synthesis import next_number
@@ -73,7 +72,7 @@ def resample(workspace: Workspace, draft: Draft, rows: int | None, given: Given 
                 },
             }
         )
-        record_attempt(ledger, document, vault.commit(canonical(document.to_json()), purpose="document"))
+        record_draft(draft.workspace, ledger, document)
     folder = workspace.layout.drafts / name
     folder.mkdir(mode=0o700)
     (folder / "schema.yaml").write_text(draft.schema.to_yaml(), "utf-8")

@@ -33,8 +33,7 @@ from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.data.arrow_numpy import array_of
 from dpsynth.pipeline import AnyGenerator, AnyModel, AnyPlan, Fitted, PlantedCanaries, fit_model
-from dpsynth.release.documents import canonical, digest
-from dpsynth.release.entries import record_attempt
+from dpsynth.release.documents import digest
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.model import Schema
@@ -46,6 +45,7 @@ from dpsynth.text import METHODS
 from dpsynth.text.generator import TextGenerator
 from dpsynth.text.model import TextModel
 from dpsynth.text.protocol import Writer
+from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, nothing_to_resume, request, waiting
@@ -148,7 +148,7 @@ def synthesize(
         document = _seal(
             workspace, record, source, plan, reservation, made_by, fitted, sample, run_id, seed, policy, prior
         )
-        record_attempt(ledger, document, workspace.vault.commit(canonical(document.to_json()), purpose="document"))
+        record_draft(workspace, ledger, document)
     folder = workspace.layout.drafts / document.draft
     folder.mkdir(mode=0o700)
     (folder / "schema.yaml").write_text(source.schema.to_yaml(), "utf-8")

@@ -32,14 +32,13 @@ from dpsynth.core.progress import Progress
 from dpsynth.data.arrow_numpy import array_of
 from dpsynth.data.table import Table
 from dpsynth.pipeline import PlantedCanaries, plant
-from dpsynth.release.documents import canonical
-from dpsynth.release.entries import record_attempt
 from dpsynth.release.evidence import DraftDocument
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.domain import known_domain
 from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import baseline as baseline_named
+from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.baselines import check_numbers, fresh_seed
 from dpsynth.workspace.budgets import budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
@@ -125,7 +124,7 @@ def synthesize_unprotected(
                 "time": record.time,
             }
         )
-        record_attempt(ledger, document, vault.commit(canonical(document.to_json()), purpose="document"))
+        record_draft(workspace, ledger, document)
     folder = workspace.layout.drafts / run_id
     folder.mkdir(mode=0o700)
     (folder / "schema.yaml").write_text(source.schema.to_yaml(), "utf-8")

@@ -51,7 +51,11 @@ def test_a_colleague_joins_and_both_spend_one_budget(
     code, verified = _run(capsys, "ledger", "verify", "-w", ann)
     assert code == 0, verified
     with Workspace.open(ann).ledger() as ledger:
-        assert len(ledger.keys()) == 2  # each has a release key that the ledger vouches for
+        assert sorted(key.role for key in ledger.keys().values()) == [
+            "generate",
+            "release",
+            "release",
+        ]  # each has a release key that the ledger vouches for
     postgresql.drop(url)
 
 

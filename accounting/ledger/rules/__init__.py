@@ -10,7 +10,8 @@
   into every budget above: spent + reserved + asked <= limit, in the filter's currency and in delta (`rules.runs`);
 - a reservation is closed once: by a commit whose events its plan covers and whose charge it covers; by an abort, free
   only if its token was never used; or by an expiry, which is charged in full;
-- until then it counts.
+- until then it counts;
+- reviews, appeals, approvals, withdrawals and recalls are about what lies on the reviewers' desk (`rules.reviews`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from collections.abc import Callable, Mapping
 
 from accounting.errors import AccountingError
 from accounting.ledger.books import Books
-from accounting.ledger.entry import RECORD_KINDS, Kind
+from accounting.ledger.entry import Kind
 from accounting.ledger.errors import LedgerTampered, Reason
-from accounting.ledger.rules import amendments, grants, keys, runs
+from accounting.ledger.rules import amendments, grants, keys, reviews, runs
 from accounting.ledger.shape import FIELDS, Body, broken
 
-_RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
+_RULES: Mapping[Kind, Callable[[Books, int, Body], object]] = {
     Kind.LEDGER_CREATE: keys.create_ledger,
     Kind.KEY_ADD: keys.add_key,
     Kind.KEY_REVOKE: keys.revoke_key,
@@ -37,13 +38,23 @@ _RULES: Mapping[Kind, Callable[[Books, int, Body], None]] = {
     Kind.COMMIT: runs.commit,
     Kind.ABORT: runs.abort,
     Kind.EXPIRE: runs.expire,
+    Kind.ATTEMPT: reviews.attempt,
+    Kind.ATTACK: reviews.evidence,
+    Kind.QUALITY: reviews.evidence,
+    Kind.DECISION: reviews.evidence,
+    Kind.APPEAL: reviews.appeal,
+    Kind.REVIEW: reviews.review,
+    Kind.APPROVAL: reviews.approve,
+    Kind.WITHDRAWAL: reviews.withdraw,
+    Kind.RELEASE: reviews.release,
+    Kind.RECALL: reviews.recall,
+    Kind.UNPROTECTED: grants.budget_of,
 }
 _CREATE = Kind.LEDGER_CREATE
 _Rule = Callable[[Books, int, Body], object]
 # By the text in the body, looked up once for each entry of a long ledger.
 _BY_NAME: Mapping[str, tuple[Kind, frozenset[str] | None, _Rule | None]] = {
-    kind.value: (kind, FIELDS.get(kind), grants.budget_of if kind in RECORD_KINDS else _RULES.get(kind))
-    for kind in Kind
+    kind.value: (kind, FIELDS.get(kind), _RULES.get(kind)) for kind in Kind
 }
 
 

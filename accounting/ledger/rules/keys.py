@@ -12,8 +12,8 @@ from accounting.ledger.records import KeyRecord
 from accounting.ledger.rotation import RECOVERY, LedgerKey, key_at, message
 from accounting.ledger.shape import Body, broken, key_bytes, text
 
-KEY_ROLES = frozenset({"release", "review", "budget", RECOVERY})
-APART = frozenset({"budget", RECOVERY})
+KEY_ROLES = frozenset({"release", "review", "generate", "budget", RECOVERY})
+APART = frozenset({"generate", "budget", RECOVERY})
 """Roles that check or replace the ledger's key, and so cannot be held by it."""
 
 

@@ -370,4 +370,4 @@ def test_every_reason_has_a_case() -> None:
     covered = {reason for _, reason in STRANGER.values()} | {case[3] for case in OWNER.values()}
     elsewhere = {Reason.TOO_LARGE, Reason.ROLLED_BACK, Reason.ROTATION_INVALID}  # above, and test_rotation
     assert covered | elsewhere == set(Reason)
-    assert len(Kind) == 22
+    assert len(Kind) == 25
