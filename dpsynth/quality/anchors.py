@@ -42,6 +42,8 @@ COMPARISONS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Name of a comparison -> the table that is taken as real, and the one that is judged."""
 Positions = NDArray[np.int64]
+HALF: Final = 0.5
+"""Standard deviation of the largest of some ten to a hundred normal values, over that of one (0.59 to 0.43)."""
 
 
 @final
@@ -142,6 +144,48 @@ def metric_of(
         redrawn=redrawn,
         **(bounds or {}),
     )
+
+
+def excess_metric(
+    name: str,
+    group: Group,
+    found: Mapping[str, NDArray[np.float64]],
+    rows: Mapping[str, NDArray[np.float64]] | None = None,
+    shuffled: bool = True,
+) -> Metric:
+    """The worst excess over what redraws of real rows expect, of many distances at once.
+
+    Each distance is large by chance alone, by an amount that grows with its cells: the largest is that of most cells
+    and not the one that is off. What is left after each one's own mean over redraws is taken off varies alike for all,
+    if all rest on the same rows; else times the root of its rows. A redraw is held against the mean of the others.
+
+    Eight redraws of a maximum may agree by luck. All distances of all redraws say better how much one varies; the
+    maximum of a hundred varies by some half of that, and its spread is taken to be at least so much.
+
+    Args:
+        name: of the metric.
+        group: see `Metric`.
+        found: comparison -> distances, NaN where there is none, shape (distances,).
+        rows: comparison -> half the harmonic mean of both tables' rows that each rests on, same shape; None: all alike.
+        shuffled: see `metric_of`.
+    """
+    redraws = [key for key in found if key.startswith("redraw")]
+    out: dict[str, float | None] = {}
+    chance = []
+    for key, distances in found.items():
+        others = [found[other] for other in redraws if other != key]
+        beyond = distances - np.mean(others, axis=0)
+        if rows is not None:
+            beyond = beyond * np.sqrt(rows[key])
+        some = beyond[np.isfinite(beyond)]
+        out[key] = float(some.max()) if some.size and key != "floor" else None
+        if key.startswith("redraw"):
+            chance.append(some)
+    metric = metric_of(name, group, out, shuffled=shuffled)
+    if metric.spread is None:
+        return metric
+    least = HALF * float(np.sqrt(np.mean(np.concatenate(chance) ** 2)))
+    return metric.model_copy(update={"spread": max(metric.spread, least)})
 
 
 def each(

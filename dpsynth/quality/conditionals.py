@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.quality.anchors import COMPARISONS, metric_of
+from dpsynth.quality.anchors import COMPARISONS, excess_metric, metric_of
 from dpsynth.quality.coding import Coded
 from dpsynth.quality.fidelity import Histograms
 from dpsynth.quality.marginals import Joint
@@ -53,26 +53,6 @@ def distances_given(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArra
     ours, theirs = (side.sum(axis=1, keepdims=True) for side in (left, right))
     apart = 0.5 * np.abs(left / np.maximum(ours, 1) - right / np.maximum(theirs, 1)).sum(axis=1)
     return np.where((ours > 0).ravel() & (theirs > 0).ravel(), apart, 1.0)
-
-
-def excesses(found: Mapping[str, Floats], rows: Mapping[str, Floats]) -> dict[str, float | None]:
-    """The worst excess over what redraws of real rows expect, in units of 1 / sqrt(rows).
-
-    A distance among few rows is large by chance alone and varies with 1 / sqrt(rows): what is left after its mean over
-    redraws is taken off, times sqrt(rows), is alike for groups of any size, and its maximum shows the one that is off.
-
-    Args:
-        found: comparison -> distance given each value, NaN where there is none, shape (values,).
-        rows: comparison -> half the harmonic mean of both tables' rows with the value, same shape.
-    """
-    redraws = [key for key in found if key.startswith("redraw")]
-    out: dict[str, float | None] = {}
-    for key, distances in found.items():
-        others = [found[other] for other in redraws if other != key]
-        beyond = (distances - np.mean(others, axis=0)) * np.sqrt(rows[key])
-        some = beyond[np.isfinite(beyond)]
-        out[key] = float(some.max()) if some.size and key != "floor" else None
-    return out
 
 
 class Conditionals:
@@ -131,11 +111,11 @@ class Conditionals:
         by = {
             "conditional_mean": {key: _mean(each) for key, each in apart.items()},
             "conditional_max": {key: _most(each) for key, each in apart.items()},
-            "conditional_excess": excesses(apart, rows),
         }
         shown = [row for at in range(len(self._places)) if (row := self._worst(at)) is not None]
         shown.sort(key=lambda row: row.reference - row.tvd)
         metrics = [metric_of(name, "fidelity", each) for name, each in by.items()]
+        metrics.append(excess_metric("conditional_excess", "fidelity", apart, rows))
         return shown[:SHOWN], metrics
 
     def _worst(self, pair: int) -> Conditional | None:
@@ -171,13 +151,13 @@ class Conditionals:
             "group_share_excess": {key: self._share_excess(key) for key in COMPARISONS},
             "group_tvd_mean": {key: _mean(each) for key, each in within.items()},
             "group_tvd_max": {key: _most(each) for key, each in within.items()},
-            "group_target_excess": excesses(self._of_target, rows),
         }
         told = {score.group: score for score in scores}
         shown = [self._group(at, within, limit, told) for at in range(len(self.groups))]
         shown.sort(key=lambda row: row.tvd_reference - row.tvd)
         return shown, [
-            metric_of(name, "tails", found, shuffled=name == "group_target_excess") for name, found in by.items()
+            *(metric_of(name, "tails", found, shuffled=False) for name, found in by.items()),
+            excess_metric("group_target_excess", "tails", self._of_target, rows),
         ]
 
     def _share_excess(self, key: str) -> float | None:

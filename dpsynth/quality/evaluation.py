@@ -59,6 +59,8 @@ class DeclaredKinds(Protocol):
         """Column name -> something with a `kind`."""
 
 
+SHOWN_ROWS = 1_000
+"""Rows from which on the known damages were noticed in trials (docs/concepts/quality.md)."""
 NO_SIGMA = "The noise of the release is not known here: give sigma, the noise of one count in rows."
 
 
@@ -85,6 +87,11 @@ def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
         out.append(
             f"The holdout has fewer than {NORMAL_ROWS} rows: reference values have intervals too wide "
             "to show anything but gross faults. Hold out more rows."
+        )
+    if min(len(frames[name]) for name in ("real", "synthetic", "holdout")) < SHOWN_ROWS:
+        out.append(
+            "A table has fewer than a thousand rows: gross damage may go by unnoticed. That a metric does "
+            "not notice then shows nothing; `notices_from` says how bad its figure would have to be."
         )
     if min(len(frames["real"]), len(frames["synthetic"])) < NORMAL_ROWS:
         out.append(f"A table has fewer than {NORMAL_ROWS} rows: intervals are distribution-free (McDiarmid), wide.")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from dpsynth.core.progress import Progress
-from dpsynth.quality.anchors import AGAINST, COMPARISONS, Positions, metric_of
+from dpsynth.quality.anchors import AGAINST, COMPARISONS, Positions, excess_metric, metric_of
 from dpsynth.quality.coding import Coded
 from dpsynth.quality.marginals import Counts, Joint, PairDistances, distance, joints, total_variation
 from dpsynth.quality.report import ColumnQuality, Metric, PairQuality
@@ -152,9 +152,14 @@ def _pair(coded: Coded, joint: Joint, gaps: Mapping[str, float]) -> PairQuality:
 def _pair_metrics(
     found: Mapping[str, PairDistances], apart: Mapping[str, list[float]], rows: Sequence[PairQuality]
 ) -> list[Metric]:
+    """`tvd2_max` is the distance of the worst pair, which chance alone makes large where a pair has many cells;
+    `tvd2_excess` the worst distance beyond what redraws expect of that very pair. Of one pair, of any number of cells,
+    the variance is at most (1/n + 1/m) / 4 (Efron and Stein 1981): chance is alike for all, and needs no scale.
+    """
     mean = {key: one.mean() for key, one in found.items()}
     means = {**{key: d.value for key, d in mean.items()}, **{key: float(np.mean(v)) for key, v in apart.items()}}
     tops = {**{key: max(one.values) for key, one in found.items()}, **{key: max(v) for key, v in apart.items()}}
+    each = {key: np.array(one.values) for key, one in found.items()} | {key: np.array(v) for key, v in apart.items()}
     worst = max(rows, key=lambda r: r.tvd)
     bounds = {
         "ci_low": mean["value"].low,
@@ -171,4 +176,5 @@ def _pair_metrics(
             confidentiality="bucketed",
             bounds={"ci_low": worst.ci_low, "ci_high": worst.ci_high},
         ),
+        excess_metric("tvd2_excess", "fidelity", each),
     ]

@@ -85,15 +85,33 @@ class Metric(_Document):
         value = self.value if self.matched is None else self.matched
         if value is None or self.reference is None:
             return None
+        if self.notices_from is not None:
+            return sign * (value - self.notices_from) > 0
         excess = sign * (value - self.reference)
-        if self.redrawn is not None:  # a holdout may be good by luck
-            excess = min(excess, sign * (value - self.redrawn))
-        if self.spread is not None:
-            return excess > BEYOND * max(self.spread, LEAST_SPREAD)
         near = self.ci_low if self.better == "low" else self.ci_high
         if near is None or self.reference_low is not None:
             return None
         return excess - 2.0 * abs(value - near) > SLACK
+
+    @property
+    def notices_from(self) -> float | None:
+        """The figure from which on the metric notices: what it can show. None where there is no `spread`."""
+        if self.reference is None or self.spread is None:
+            return None
+        sign = 1.0 if self.better == "low" else -1.0
+        worst = self.reference if self.redrawn is None else sign * max(sign * self.reference, sign * self.redrawn)
+        return worst + sign * BEYOND * max(self.spread, LEAST_SPREAD)  # a holdout may be good by luck
+
+    @property
+    def shows(self) -> bool | None:
+        """Whether the worst figure there is, that of no data or of independent columns, would be noticed.
+
+        False: that the metric does not notice says nothing, as a rule because there are few rows. None: no anchor.
+        """
+        worst = 0.0 if self.shuffle is None and self.better == "high" else self.shuffle
+        if worst is None or self.notices_from is None:
+            return None
+        return (worst - self.notices_from) * (1.0 if self.better == "low" else -1.0) > 0
 
     @property
     def shortfall(self) -> float | None:
@@ -286,11 +304,14 @@ class QualityReport(_Document):
             ) from None
 
     def __str__(self) -> str:
-        lines = [f"{'metric':<24} {'value':>8} {'real':>8} {'floor':>8} {'shortfall':>9}"]
+        lines = [f"{'metric':<24} {'value':>8} {'real':>8} {'floor':>8} {'shortfall':>9} {'notices from':>12}"]
         for m in self.metrics:
-            figures = ["-" if x is None else f"{x:.4f}" for x in (m.value, m.reference, m.floor)]
+            figures = ["-" if x is None else f"{x:.4f}" for x in (m.value, m.reference, m.floor, m.notices_from)]
             short = "-" if m.shortfall is None else f"{m.shortfall:.0%}"
-            lines.append(f"{m.name:<24} {figures[0]:>8} {figures[1]:>8} {figures[2]:>8} {short:>9}")
+            said = " noticed" if m.noticed else " cannot show" if m.shows is False else ""
+            line = f"{m.name:<24} {figures[0]:>8} {figures[1]:>8} {figures[2]:>8} {short:>9} {figures[3]:>12}{said}"
+            lines.append(line)
+        lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 

@@ -214,7 +214,7 @@ def _target_flipped(damage: Damage) -> pd.DataFrame:
 
 
 SABOTAGES: Final[Mapping[str, Sabotage]] = {
-    "column_permuted": Sabotage(make=_column_permuted, must=("tvd2_max", "tvd3_mean", "detection_auc")),
+    "column_permuted": Sabotage(make=_column_permuted, must=("tvd2_excess", "tvd3_mean", "detection_auc")),
     "mode_dropped": Sabotage(
         make=_mode_dropped, must=("tvd1_max", "lost_mass_max", "detection_auc"), needs="categories"
     ),
@@ -229,7 +229,7 @@ SABOTAGES: Final[Mapping[str, Sabotage]] = {
     ),
     "tails_clipped": Sabotage(
         make=_tails_clipped,
-        must=("quantile_error_mean|quantile_error_max", "lost_mass_max", "detection_auc"),
+        must=("extreme_share_excess", "lost_mass_max"),
         needs="numbers",
     ),
     "missing_scattered": Sabotage(

@@ -34,6 +34,9 @@ _METRICS: Final[Mapping[str, Words]] = {
     "tvd1_max": Words(title="Single columns, worst", meaning="distance in the column that fits worst"),
     "tvd2_mean": Words(title="Pairs of columns, mean", meaning="distance of shares of all two-column tables"),
     "tvd2_max": Words(title="Pairs of columns, worst", meaning="distance in the pair that fits worst"),
+    "tvd2_excess": Words(
+        title="Pairs of columns, worst excess", meaning="distance beyond what real rows show in the same pair"
+    ),
     "missing_gap_max": Words(title="Missing values, worst", meaning="largest difference in a column's missing rate"),
     "invented_mass": Words(
         title="Invented combinations", meaning="share of rows in pairs of values that no real row has"
@@ -69,6 +72,9 @@ _METRICS: Final[Mapping[str, Words]] = {
     "quantile_error_mean": Words(title="Extreme quantiles, mean error", meaning="in interquartile ranges"),
     "quantile_error_max": Words(title="Extreme quantiles, worst error", meaning="in interquartile ranges"),
     "beyond_quantile": Words(title="Beyond extreme quantiles", meaning="relative error of the share of rows there"),
+    "extreme_share_excess": Words(
+        title="Sizes of tails", meaning="error of the share of rows in them, in its standard errors; 1 is chance"
+    ),
     "precision": Words(title="Precision", meaning="share of synthetic rows near a real one"),
     "recall": Words(title="Recall", meaning="share of real rows near a synthetic one"),
     "density": Words(title="Density", meaning="how many real rows' surroundings hold a synthetic row; real is about 1"),

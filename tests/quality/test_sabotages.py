@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,15 +11,11 @@ import pytest
 from dpsynth.core.errors import ParameterError
 from dpsynth.quality.report import QualityReport
 from dpsynth.quality.sabotage import SABOTAGES, sabotaged
-from tests.quality.worlds import SOURCES, Split, adult, fair, judged
+from tests.quality.trials import ENOUGH, NAMES, SEEDS, trial
+from tests.quality.worlds import SOURCES, Split, judged
 
-SEEDS, ENOUGH = 20, 19
 QUICK = ("rows_repeated", "tails_clipped", "missing_scattered", "train_copied")
 """Run by default: diversity, a tail, a pattern of missing cells, nothing to notice; joints are in `test_evaluation`."""
-
-
-def noticed(split: Split, synthetic: pd.DataFrame, target: str) -> set[str]:
-    return {metric.name for metric in judged(split, synthetic, target, detection=True).metrics if metric.noticed}
 
 
 def damaged(name: str, split: Split, target: str, seed: int) -> pd.DataFrame | None:
@@ -93,48 +87,27 @@ def test_a_table_that_has_not_what_it_takes_is_left_alone() -> None:
         sabotaged("typo", fresh=numbers, real=numbers, target="y")
 
 
+CASES = (
+    ("network", 2_000),
+    ("mixture", 2_000),
+    ("randhie", 2_000),
+    ("fair", 2_000),
+    ("network", 20_000),
+    ("mixture", 20_000),
+    ("adult", 2_000),
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rows", [2_000, 20_000])
-@pytest.mark.parametrize("source", ["network", "mixture"])
-def test_nineteen_of_twenty_seeds(source: str, rows: int) -> None:
-    passed: Counter[str] = Counter()
-    for seed in range(SEEDS):
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("source", "rows"), CASES)
+def test_nineteen_of_twenty_seeds(source: str, rows: int, name: str) -> None:
+    """On the seeds that docs/concepts/quality.md reports; no choice was made on them."""
+    missed: dict[int, list[str] | None] = {}
+    for seed in SEEDS:
         split, target = SOURCES[source](rows, seed)
-        passed["real"] += noticed(split, split["fresh"], target) == set()
-        for name, sabotage in SABOTAGES.items():
-            synthetic = damaged(name, split, target, seed)
-            if synthetic is None:
-                passed[name] += 1
-                continue
-            passed[name] += sabotage.missed(judged(split, synthetic, target, detection=True)) == ()
-    assert min(passed.values()) >= ENOUGH, passed
-
-
-@pytest.mark.slow
-def test_nineteen_of_twenty_seeds_on_a_real_survey() -> None:
-    passed: Counter[str] = Counter()
-    possible: Counter[str] = Counter()
-    for seed in range(SEEDS):
-        split, target = fair(2_000, seed)
-        passed["real"] += noticed(split, split["fresh"], target) == set()
-        possible["real"] += 1
-        for name, sabotage in SABOTAGES.items():
-            synthetic = damaged(name, split, target, seed)
-            if synthetic is not None:
-                possible[name] += 1
-                passed[name] += sabotage.missed(judged(split, synthetic, target, detection=True)) == ()
-    assert all(passed[name] >= count - 1 for name, count in possible.items()), passed
-
-
-@pytest.mark.slow
-def test_sabotages_of_adult_are_noticed() -> None:
-    shared = Path(os.environ.get("DPSYNTH_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
-    path = shared / "data/tabular/adult/adult.csv.gz"
-    if not path.exists():
-        pytest.skip(f"shared data not found: set DPSYNTH_SHARED to the folder that holds {path.name}")
-    split, target = adult(path, 16_000, 0)
-    assert noticed(split, split["fresh"], target) == set()
-    for name, sabotage in SABOTAGES.items():
-        synthetic = damaged(name, split, target, 0)
-        if synthetic is not None:
-            assert sabotage.missed(judged(split, synthetic, target, detection=True)) == (), name
+        missed[seed] = trial(name, split, target, seed)
+    tried = {seed: names for seed, names in missed.items() if names is not None}
+    short = {seed: names for seed, names in tried.items() if names}
+    print(f"{source} {rows} {name}: {len(tried) - len(short)} of {len(tried)} {short or ''}", flush=True)
+    assert len(short) <= len(SEEDS) - ENOUGH, short
