@@ -109,3 +109,19 @@ def test_detection_and_groups_are_asked_for_on_the_command_line(
     assert "detection_auc" in {metric["name"] for metric in report["metrics"]}
     assert call(["evaluate", *paths, "--group", "nobody", "--json"]) == 1
     assert "'nobody'" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_the_table_says_from_which_figure_on_a_metric_notices_and_what_few_rows_cannot_show(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"real": "train", "synthetic": "others", "holdout": "holdout"}
+    paths = []
+    for name, file in given.items():
+        few = files / f"few_{file}.csv"
+        few.write_text("".join((files / f"{file}.csv").read_text().splitlines(keepends=True)[:120]))
+        paths += [f"--{name}", str(few)]
+    capsys.readouterr()
+    assert call(["evaluate", *paths]) == 0
+    said = "".join(capsys.readouterr())
+    assert "notices from" in said and "cannot show" in said
+    assert "fewer than a thousand rows" in said

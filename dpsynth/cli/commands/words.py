@@ -71,11 +71,16 @@ def attack_rows(document: Mapping[str, Any]) -> list[list[str]]:
 
 
 def quality_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """Rows of `dpsynth evaluate`, in the report's own order."""
-    return [
-        [m["name"], m["group"], *(figure(m.get(part)) for part in ("value", "reference", "floor", "shuffle"))]
-        for m in document["metrics"]
-    ]
+    """Rows of `dpsynth evaluate`, in the report's own order; the last says what a metric can show and saw."""
+    from dpsynth.quality.report import Metric
+
+    out = []
+    for row in document["metrics"]:
+        metric = Metric.model_validate(row)
+        figures = (metric.value, metric.reference, metric.floor, metric.shuffle, metric.notices_from)
+        said = "noticed" if metric.noticed else "cannot show" if metric.shows is False else ""
+        out.append([metric.name, metric.group, *map(figure, figures), said])
+    return out
 
 
 def show_attacks(terminal: Terminal, title: str, document: Mapping[str, Any]) -> None:
@@ -97,9 +102,11 @@ def show_quality(terminal: Terminal, title: str, document: Mapping[str, Any]) ->
     """The table of a quality report, and the JSON."""
     terminal.table(
         f"{title} (internal: computed from private rows)",
-        ["figure", "group", ">synthetic", ">real holdout", ">floor", ">no dependence"],
+        ["figure", "group", ">synthetic", ">real holdout", ">floor", ">no dependence", ">notices from", ""],
         quality_rows(document),
     )
+    for warning in document["warnings"]:
+        terminal.say(warning)
     rivals = (document.get("utility") or {}).get("comparators") or ()
     if rivals:
         terminal.table(

@@ -16,6 +16,7 @@ from dpsynth.quality.text import evaluate_text
 from dpsynth.quality.text.names import HEADLINES
 from dpsynth.release.policy import default_policy
 from tests.quality.text.sabotages import SABOTAGES, complaints_by_topic, docstrings_by_topic, world
+from tests.quality.trials import ENOUGH, SEEDS
 
 MUST = {
     "words_shuffled": ("text_js2", "text_js3", "text_invented_pairs", "text_tail_pairs_2_9"),
@@ -73,13 +74,22 @@ def test_order_and_diversity_are_seen_by_different_metrics() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("corpus", ["docstrings", "cfpb"])
-@pytest.mark.parametrize("name", [*MUST, "real"])
-def test_sabotages_over_seeds(corpus: str, name: str) -> None:
-    for seed in range(5):
-        texts = 1000 if corpus == "docstrings" else 800
-        if name == "real":
-            found = report(corpus, texts, name, seed)
-            assert sum(bool(m.noticed) for m in found.metrics) <= 1 and not refused(found)
-        elif corpus == "docstrings" or name in ("words_shuffled", "fifty_repeated", "truncated", "public"):
-            check(corpus, texts, name, seed)
+@pytest.mark.parametrize("name", [*MUST, "real", "train_copied"])
+@pytest.mark.parametrize(("corpus", "texts"), [("docstrings", 500), ("cfpb", 500)])
+def test_nineteen_of_twenty_seeds(corpus: str, texts: int, name: str) -> None:
+    """On the seeds that docs/concepts/text-quality.md reports; no choice was made on them."""
+    short: dict[int, list[str]] = {}
+    over = 0
+    for seed in SEEDS:
+        found = report(corpus, texts, name, seed)
+        noticed = {metric.name for metric in found.metrics if metric.noticed}
+        missed = [metric for metric in MUST[name] if metric not in noticed] if name in MUST else sorted(noticed)
+        if missed and not (name == "train_copied" and missed == ["text_density"]):
+            short[seed] = missed
+        over += refused(found)
+    print(
+        f"{corpus} {texts} {name}: {len(SEEDS) - len(short)} of {len(SEEDS)}, refused {over} {short or ''}", flush=True
+    )
+    assert len(short) <= len(SEEDS) - ENOUGH, short
+    if corpus == "docstrings":
+        assert over >= ENOUGH if name in REFUSED else over <= len(SEEDS) - ENOUGH or name in MUST
