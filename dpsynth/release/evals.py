@@ -1,13 +1,14 @@
 """How the rows were judged, as the card says it: classes and verdicts of `evidence.json`, reasons of `decision.json`.
 
 The card repeats; it decides nothing. Both functions read documents that are published anyway, so the card can say no
-more than they do, and `verify` computes both again. The four headings are always there, whatever was measured: an
+more than they do, and `verify` computes both again. The five headings are always there, whatever was measured: an
 empty one says that nothing of the kind is published.
 
     real_holdout         quality beside real rows that no model saw, one of four classes each
     temporal_holdout     quality on a later time: always internal, so never more than "not published"
     contamination_scan   verdicts on texts that no release may hold
     diversity_metrics    spread and repetition, one of four classes each
+    published_figures    distances to the fitted rows that epsilon was paid for: bounds at 95 %, with the price
 
 >>> shown = {"quality": [{"name": "tvd2_mean", "group": "fidelity", "class": "rough"}], "attacks": []}
 >>> evals_of(shown)["real_holdout"], evals_of(shown)["temporal_holdout"]
@@ -45,6 +46,7 @@ class EvalsFacts(Closed):
     temporal_holdout: Literal["not published"] = "not published"
     contamination_scan: tuple[EvalFacts, ...] = Field(default=(), max_length=4096)
     diversity_metrics: tuple[EvalFacts, ...] = Field(default=(), max_length=4096)
+    published_figures: tuple[EvalFacts, ...] = Field(default=(), max_length=4096)
 
 
 def evals_of(evidence: Mapping[str, JSON]) -> dict[str, Any]:
@@ -60,7 +62,17 @@ def evals_of(evidence: Mapping[str, JSON]) -> dict[str, Any]:
         if name.partition(":")[0] == _SCAN:
             entry = {"name": name, "group": str(row.get("stratum")), "result": str(row.get("verdict"))}
             sections["contamination_scan"].append(entry)
-    return {**sections, "temporal_holdout": "not published"}
+    bought = [row for figure in _rows(evidence, "figures") for row in _bought(figure)]
+    return {**sections, "temporal_holdout": "not published", "published_figures": bought}
+
+
+def _bought(figure: Mapping[str, JSON]) -> Iterator[dict[str, str]]:
+    """Bounds of a figure of quality; those of copies are an attack's."""
+    shown = figure.get("quality")
+    for name, said in shown.items() if isinstance(shown, Mapping) else ():
+        if isinstance(said, Mapping):
+            result = f"{said.get('ci_low')} to {said.get('ci_high')}, epsilon {figure.get('epsilon')}"
+            yield {"name": name, "group": str(figure.get("statistic")), "result": result}
 
 
 def reasons_of(decision: Mapping[str, JSON]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from accounting.event import EventTree
 from accounting.guarantee import Guarantee
 from dpsynth.release.documents import JSON, canonical, digest
 from dpsynth.release.fields import Closed, Hex64, Name, Share
-from dpsynth.release.figures import Figure
+from dpsynth.release.figures import AnyFigure
 
 if TYPE_CHECKING:
     from dpsynth.release.reports import AttackDocument, QualityDocument
@@ -266,7 +266,7 @@ class LedgerFacts:
     unprotected: bool
     attempt: int
     recorded: Mapping[str, tuple[str, ...]]
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[AnyFigure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""Figures about real rows that were paid for: noisy counts of people, whose cost stands in the ledger beside them.
+"""Figures about real rows that were paid for: noisy counts, whose cost stands in the ledger beside them.
 
-A figure is a histogram: every person falls into exactly one cell, so adding or removing one person changes one cell
-by one (replacing one changes two), whatever the cells ask. Discrete Laplace noise on all cells makes it epsilon-DP
-(`dpsynth.workspace.figures` draws it). The commit that spent the epsilon holds cells and noisy counts as its facts, so
-a figure cannot be shown without its cost, nor one that was bought be left out: `evidence.json` must list what the
-ledger lists. All that is computed from the counts is post-processing.
+`copies` is a histogram: every person falls into exactly one cell, so adding or removing one person changes one cell by
+one (replacing one changes two), whatever the cells ask. `marginals`, which has several, is `dpsynth.release.marginals`.
+Discrete Laplace noise on all cells makes a figure epsilon-DP (`dpsynth.workspace.figures` draws it). The commit that
+spent the epsilon holds cells and noisy counts as its facts, so a figure cannot be shown without its cost, nor one that
+was bought be left out: `evidence.json` must list what the ledger lists. What follows from it is post-processing.
 
 `copies` has the cells (part, likeness): was the person in training or in the holdout, and does the release hold one of
 their rows (`exact`), one but for a single column (`near`), or neither. Who was held out was decided by a coin with a
@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -33,9 +33,10 @@ from accounting.errors import AccountingError
 from accounting.event import DiscreteLaplace
 from accounting.guarantee import Guarantee
 from accounting.ledger.entry import Entry, Kind
-from accounting.relation import NeighboringRelation
+from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.release.documents import JSON, Refusal
 from dpsynth.release.fields import Closed, Hex64, Name
+from dpsynth.release.marginals import MAX_COUNT, MAX_SCALE, MarginalsFigure
 
 SCHEMA: Final = "dpsynth.figure/1"
 PURPOSE: Final = "figures"
@@ -51,8 +52,6 @@ CHANGE: Final[Mapping[NeighboringRelation, int]] = MappingProxyType(
 )
 """L1 norm of the largest change of a histogram of units between neighbours."""
 ALPHA: Final = 0.05
-MAX_SCALE: Final = Decimal("1e9")
-MAX_COUNT: Final = 2**53
 
 
 class Figure(Closed):
@@ -123,12 +122,19 @@ LIKENESSES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 
+AnyFigure: TypeAlias = Figure | MarginalsFigure
+FIGURES: Final[Mapping[str, type[Figure] | type[MarginalsFigure]]] = MappingProxyType(
+    {"copies": Figure, "marginals": MarginalsFigure}
+)
+"""What can be bought, by name."""
+
+
 def facts_of(figure: Mapping[str, Any]) -> dict[str, Any]:
     """What the commit says of a figure: all of it but what the entry itself says, scale, epsilon and hash."""
     return {"schema": SCHEMA, **figure}
 
 
-def figure_of(entry: Entry) -> Figure:
+def figure_of(entry: Entry) -> AnyFigure:
     """The figure that a commit paid for; its noise and price are read off the committed event.
 
     Raises:
@@ -144,16 +150,25 @@ def figure_of(entry: Entry) -> Figure:
         event = tree.events[0]
         if len(tree.events) != 1 or not isinstance(event, DiscreteLaplace) or event.count != 1:
             raise ValueError
-        if event.noise != "exact" or event.l1_sensitivity < CHANGE[tree.relation]:
-            raise ValueError
         told: dict[str, Any] = {name: value for name, value in facts.items() if name != "schema"}
-        return Figure.model_validate({**told, "scale": event.scale, "epsilon": guarantee.epsilon, "commit": entry.hash})
-    except (AccountingError, ValidationError, ValueError, KeyError, IndexError):
+        figure = FIGURES[told["statistic"]].model_validate(
+            {**told, "scale": event.scale, "epsilon": guarantee.epsilon, "commit": entry.hash}
+        )
+        change = CHANGE[tree.relation] * _rows_changed(figure, tree.unit)
+        if event.noise != "exact" or event.l1_sensitivity < change:
+            raise ValueError
+    except (AccountingError, ValidationError, ValueError, KeyError, IndexError, TypeError):
         raise Refusal("figure_malformed", "A figure in the ledger is not one that this version can check: its counts, "
                       "cells, event or price.") from None  # fmt: skip
+    return figure
 
 
-def bought(entries: Iterable[Entry], draft: str) -> tuple[Figure, ...]:
+def _rows_changed(figure: AnyFigure, unit: PrivacyUnit) -> int:
+    """L1 change of the counts when one unit is added: a unit of k rows stands in one cell of each marginal k times."""
+    return 1 if isinstance(figure, Figure) else unit.max_records * len(figure.marginals)
+
+
+def bought(entries: Iterable[Entry], draft: str) -> tuple[AnyFigure, ...]:
     """Every figure that the ledger's entries show for a draft, oldest first.
 
     Raises:
@@ -183,18 +198,21 @@ def runs_without_rows(entries: Iterable[Entry]) -> frozenset[object]:
     )
 
 
-def together(rows: Decimal, figures: Iterable[Figure]) -> Decimal:
+def together(rows: Decimal, figures: Iterable[AnyFigure]) -> Decimal:
     """Epsilon of rows and figures of one draft together, by basic composition; the deltas of figures are zero."""
     return rows + sum((figure.epsilon for figure in figures), Decimal(0))
 
 
-def notes(epsilon: Decimal, figures: Iterable[Figure]) -> list[str]:
+def notes(epsilon: Decimal, figures: Iterable[AnyFigure]) -> list[str]:
     """What whoever verifies should know: the figures cost epsilon beside the rows'."""
     figures = list(figures)
     if not figures:
         return []
+    people, tables = (sum(isinstance(one, kind) for one in figures) for kind in (Figure, MarginalsFigure))
+    named = ((people, "histogram{} of people"), (tables, "table{} of how near the fitted rows are"))
+    said = " and ".join(f"{n} noisy {words.format('s' * (n > 1))}" for n, words in named if n)
     return [
-        f"Beside its rows the bundle publishes {len(figures)} noisy histogram{'s' * (len(figures) > 1)} of people; "
+        f"Beside its rows the bundle publishes {said}; "
         f"rows and figures together cost epsilon {format(together(epsilon, figures).normalize(), 'f')}. What is said "
         "of the rows' epsilon and of an attacker's ceiling is of the rows alone."
     ]

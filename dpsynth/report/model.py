@@ -53,7 +53,7 @@ from dpsynth.report.views import (
     reading,
     verdict_view,
 )
-from dpsynth.report.words import UNTESTED, Words, attack_words, criterion, limits
+from dpsynth.report.words import QUALITY_SOLD, UNTESTED, Words, attack_words, criterion, limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,7 @@ class Bought:
     bounds: str
     cost: str
     commit: str
+    floor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class PublicModel(Front):
 
     grades: tuple[Grade, ...]
     bought: tuple[Bought, ...]
+    sold: tuple[Bought, ...]
 
 
 def untested(attacks: Sequence[AttackLine], reported: Sequence[Document]) -> tuple[Words, ...]:
@@ -342,7 +344,8 @@ def assemble_public(
         warnings=warnings, verify=verify, title=title,
         governance=governance, statement=statement,
     )  # fmt: skip
-    return PublicModel(grades=grades, bought=bought_view(evidence.get("figures") or ()), **front)
+    figures = evidence.get("figures") or ()
+    return PublicModel(grades=grades, bought=bought_view(figures), sold=sold_view(figures), **front)
 
 
 def bought_view(figures: Sequence[Document]) -> tuple[Bought, ...]:
@@ -358,5 +361,22 @@ def bought_view(figures: Sequence[Document]) -> tuple[Bought, ...]:
                 commit=clean(figure["commit"]),
             )
             for figure in figures
-            for name, said in figure["excess"].items()
+            for name, said in figure.get("excess", {}).items()
+        )
+
+
+def sold_view(figures: Sequence[Document]) -> tuple[Bought, ...]:
+    """Each noisy figure of quality that was bought: bounds in per cent, beside two samples of the released rows."""
+    with reading("evidence"):
+        return tuple(
+            Bought(
+                title=QUALITY_SOLD[name],
+                value=f"{100 * float(said['noisy']):.2f}",
+                bounds=f"{100 * float(said['ci_low']):.2f} to {100 * float(said['ci_high']):.2f}",
+                cost=clean(figure["epsilon"]),
+                commit=clean(figure["commit"]),
+                floor=f"{100 * float(said['floor']):.2f}" if "floor" in said else "",
+            )
+            for figure in figures
+            for name, said in figure.get("quality", {}).items()
         )

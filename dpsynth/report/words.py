@@ -105,6 +105,11 @@ _METRICS: Final[Mapping[str, Words]] = {
 }
 
 
+QUALITY_SOLD: Final = {
+    "columns": "Columns: mean distance of fitted from released rows",
+    "pairs": "Pairs: mean distance of fitted from released rows",
+    "unseen": "Values that the release never shows, mean share of fitted rows",
+}
 _CELLS: Final = {"tail": "Combinations", "tail1": "Values", "tail3": "Triples"}
 
 

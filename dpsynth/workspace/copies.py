@@ -35,6 +35,9 @@ from dpsynth.release.figures import CELLS, PARTS
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.schema.domain import Domain
+    from dpsynth.workspace.draft import Draft
+    from dpsynth.workspace.figures import Asked
+    from dpsynth.workspace.split import Split
 
 EXACT, NEAR, NEITHER = 2, 1, 0
 _CONSTANTS_SEED = 64_064  # public and fixed: two machines must agree, and nothing here is secret
@@ -105,6 +108,16 @@ def _terms(rows: NDArray[np.int64]) -> NDArray[np.uint64]:
     return mixed
 
 
-def cells() -> tuple[str, ...]:
-    """The cells that `histogram` counts, in its order."""
-    return CELLS["copies"]
+def asked(draft: Draft) -> Asked:
+    """What a figure of copies counts: each unit in one of six cells."""
+    from dpsynth.data.table import Table
+    from dpsynth.workspace.figures import Asked
+    from dpsynth.workspace.resampling import model_of
+
+    domains, release = model_of(draft).model.domains, Table.from_arrow(draft.rows())
+
+    def count(parts: Split, /) -> NDArray[np.int64]:
+        sides = {"train": parts.train, "holdout": parts.holdout}
+        return histogram(sides, release, domains, unit=draft.unit.column)
+
+    return Asked(change=1, facts={"cells": list(CELLS["copies"])}, count=count)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.quality.report import QualityReport
     from dpsynth.quality.sequences import People
-    from dpsynth.release.figures import Figure
+    from dpsynth.release.figures import AnyFigure
     from dpsynth.release.verification import VerificationReport
     from dpsynth.workspace.workspace import Workspace
 
@@ -230,11 +230,12 @@ class Draft:
             self._record(ledger, "quality", report.to_json())
         return report
 
-    def buy_figure(self, statistic: str = "copies", *, epsilon: Decimal | str | float) -> Figure:
+    def buy_figure(self, statistic: str = "copies", *, epsilon: Decimal | str | float) -> AnyFigure:
         """Noisy counts about this draft and the real rows that may be published, for epsilon of the draft's budget.
 
         Args:
-            statistic: `copies`: of how many people, trained on or held out, the rows hold a copy.
+            statistic: `copies`: of how many people, trained on or held out, the rows hold a copy. `marginals`: how near
+                the fitted rows are to the released ones, by columns and pairs.
             epsilon: cost, in the budget's relation and unit; charged beside what the draft cost.
 
         Raises:
@@ -260,19 +261,31 @@ class Draft:
 
     # --- the way out -----------------------------------------------------------------------------------------------
 
-    def release(self, out: str | Path, *, licence: str = "not stated", progress: Progress = silent) -> Release:
+    def release(
+        self,
+        out: str | Path,
+        *,
+        licence: str = "not stated",
+        publish_quality: Decimal | str | float | None = None,
+        progress: Progress = silent,
+    ) -> Release:
         """Write the signed bundle if the gate says `ship` to the evidence as it stands now.
 
         Args:
             out: a new folder, or a new .zip file.
             licence: under which the rows may be used, an SPDX expression such as CC-BY-4.0; the card states it.
+            publish_quality: epsilon of noisy counts of quality in the public report, unless they were bought before.
             progress: called as steps finish.
 
         Raises:
             GateRefused: for any other decision; nothing is written.
+            BudgetRefused: the budget is short of what quality costs; nothing was read.
         """
+        from dpsynth.workspace.publishing import publish_quality as bought
         from dpsynth.workspace.releasing import release
 
+        if publish_quality is not None:
+            bought(self, Path(out), publish_quality)
         return release(self, Path(out), licence=licence, progress=progress)
 
     def rows(self) -> pa.Table:

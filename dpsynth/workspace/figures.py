@@ -2,19 +2,23 @@
 
 1. the budget that paid for the draft is asked for the epsilon; refused here if it is short
 2. the reservation's token is used up; the capability that it is worth opens both parts of the data, once
-3. the statistic's histogram of units, and exact discrete Laplace noise from the operating system on every cell
+3. the statistic's counts, and exact discrete Laplace noise from the operating system on every cell
 4. commit: the event that ran, with the noisy counts as its facts
 
-Theorem. A histogram of units changes by at most Delta in L1 between neighbours (Delta = 1 under add/remove one unit, 2
-under replace-one). Discrete Laplace noise of scale b on each cell is Delta/b-DP (Ghosh, Roughgarden and Sundararajan
+Theorem. Let the counts change by at most c in L1 when a unit is added or removed, so by Delta = c under add/remove and
+2 c under replace-one. Discrete Laplace noise of scale b on each cell is Delta/b-DP (Ghosh, Roughgarden and Sundararajan
 2009); b = Delta/epsilon, rounded up. The draft, its model and earlier figures are outputs that this one is composed
 with: its epsilon is charged to the same budget and its ancestors, in the currency of their filter.
 
-A statistic is one line in `STATISTICS`: a function from private parts, release and released domains to counts of units
-in fixed public cells, each unit in exactly one. Figures of quality can come the same way.
+A statistic is one line in `STATISTICS`: a function that says, from the draft and other public or released things alone,
+which cells there are and what c is, and hands out how the counts are made.
 
->>> noise_scale(Decimal("0.3"), NeighboringRelation.ADD_REMOVE)
-Decimal('3.33333334')
+    copies       each unit in exactly one of six cells: c = 1
+    marginals    at most k rows of a unit, each in one cell of M marginals: c = k M
+
+>>> noise_scale(Decimal("0.3"), NeighboringRelation.ADD_REMOVE), noise_scale(Decimal("0.3"),
+...     NeighboringRelation.REPLACE_ONE, 12)
+(Decimal('3.33333334'), Decimal('8E+1'))
 
 Not guaranteed: anything about the un-noised reports, which stay in the workspace.
 """
@@ -22,10 +26,11 @@ Not guaranteed: anything about the un-noised reports, which stay in the workspac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +42,20 @@ from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import ParameterError, WorkspaceError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.mechanisms.discrete_laplace import discrete_laplace
-from dpsynth.release.figures import CELLS, CHANGE, PURPOSE, Figure, facts_of, figure_of
+from dpsynth.release.figures import CHANGE, PURPOSE, AnyFigure, bought, facts_of, figure_of
+from dpsynth.release.marginals import MAX_SCALE
 from dpsynth.workspace.budgets import BudgetExceeded
 from dpsynth.workspace.private import open_source
-from dpsynth.workspace.resampling import model_of
 
 if TYPE_CHECKING:
     from accounting.ledger.ledger import Ledger
-    from dpsynth.data.table import Table
     from dpsynth.release.evidence import DraftDocument
-    from dpsynth.schema.domain import Domain
     from dpsynth.workspace.draft import Draft
+    from dpsynth.workspace.split import Split
 
-STATISTICS: Final[Mapping[str, str]] = MappingProxyType({"copies": "dpsynth.workspace.copies:histogram"})
+STATISTICS: Final[Mapping[str, str]] = MappingProxyType(
+    {"copies": "dpsynth.workspace.copies:asked", "marginals": "dpsynth.workspace.marginals:asked"}
+)
 VERSION: Final = "1"
 DELTA: Final = Decimal("1e-15")
 """Delta of the reservation: discrete Laplace noise needs none, the ledger's terms want one."""
@@ -57,20 +63,39 @@ LEAST: Final = Decimal("0.0001")
 _STEP: Final = Decimal("1e-8")
 
 
-class Statistic(Protocol):
-    """Counts of units by cell: every unit in exactly one cell, by its own rows, the release and public things."""
+class Counts(Protocol):
+    """Private counts in the cells that were asked for."""
 
-    def __call__(
-        self, parts: Mapping[str, Table], release: Table, domains: Mapping[str, Domain], /, *, unit: str | None
-    ) -> NDArray[np.int64]:
-        """Counts in the order of the statistic's cells."""
+    def __call__(self, parts: Split, /) -> NDArray[np.int64]:
+        """Counts in the order of the cells."""
 
 
-def noise_scale(epsilon: Decimal, relation: NeighboringRelation) -> Decimal:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a statistic would count, known before any row is read.
+
+    Attributes:
+        change: largest L1 change of the counts when one unit is added or removed.
+        facts: what the ledger is told of the cells.
+        count: makes the counts, by each unit's rows and public things alone.
+    """
+
+    change: int
+    facts: Mapping[str, Any]
+    count: Counts
+
+
+def noise_scale(epsilon: Decimal, relation: NeighboringRelation, change: int = 1) -> Decimal:
     """Scale of the discrete Laplace that gives at most `epsilon` in the relation, one unit; rounded up.
 
+    Args:
+        epsilon: of the figure.
+        relation: of the budget.
+        change: L1 change of the counts under add/remove one unit.
+
     Raises:
-        ParameterError: epsilon is not a number in (0, 10], or histograms have no known change in this relation.
+        ParameterError: epsilon is not a number in (0, 10], counts have no known change in this relation, or the noise
+            would be beyond all reason.
     """
     if not (epsilon.is_finite() and LEAST <= epsilon <= 10):
         raise ParameterError(
@@ -82,7 +107,10 @@ def noise_scale(epsilon: Decimal, relation: NeighboringRelation) -> Decimal:
             f"Figures are not sold under {relation.value}: how much a histogram changes is not shown for it.",
             "Use a budget under add_remove or replace_one.",
         )
-    return (CHANGE[relation] / epsilon).quantize(_STEP, rounding=ROUND_CEILING).normalize()
+    scale = (CHANGE[relation] * change / epsilon).quantize(_STEP, rounding=ROUND_CEILING).normalize()
+    if scale > MAX_SCALE:
+        raise ParameterError(f"So small an epsilon is noise of scale {scale} on each count.", "Ask for 0.1 or more.")
+    return scale
 
 
 def _check_paid(ledger: Ledger, document: DraftDocument) -> None:
@@ -99,7 +127,7 @@ def _check_paid(ledger: Ledger, document: DraftDocument) -> None:
         )
 
 
-def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | float) -> Figure:
+def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | float) -> AnyFigure:
     """Publishable noisy counts about a draft and the real rows, for `epsilon` of the budget that paid for it.
 
     Args:
@@ -111,8 +139,6 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
         ParameterError: epsilon, statistic, relation or draft does not suit.
         BudgetExceeded: the budget is short; nothing was read.
     """
-    from dpsynth.data.table import Table
-
     if statistic not in STATISTICS:
         raise ParameterError(f"There is no statistic {statistic!r} to buy.", f"Use one of {', '.join(STATISTICS)}.")
     if draft.condition is not None:
@@ -124,12 +150,11 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
     record, terms = draft.dataset, draft.guarantee
     if terms is None:
         raise ParameterError("A baseline's draft never leaves, so no figure is bought for it.", "Attack it instead.")
-    try:
-        asked = Decimal(str(epsilon))
-    except InvalidOperation:
-        raise ParameterError("The epsilon of a figure is not a number.", "Ask for 0.1, for example.") from None
-    scale, change = noise_scale(asked, terms.relation), CHANGE.get(terms.relation, 0)
-    domains = model_of(draft).model.domains
+    price = amount(epsilon)
+    noise_scale(price, terms.relation)
+    module, _, name = STATISTICS[statistic].partition(":")
+    asked: Asked = getattr(import_module(module), name)(draft)
+    scale, change = noise_scale(price, terms.relation, asked.change), CHANGE[terms.relation] * asked.change
     source = open_source(workspace, record, schema=draft.schema)
     plan = EventTree(
         relation=terms.relation, unit=terms.unit, events=(DiscreteLaplace(scale=scale, l1_sensitivity=Decimal(change)),)
@@ -150,14 +175,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
             raise BudgetExceeded(short, record.name) from None
         try:
             parts = source.rows.to_count(ledger, ledger.check_token(run.id, run.token), plan)
-            module, _, name = STATISTICS[statistic].partition(":")
-            count = cast("Statistic", getattr(import_module(module), name))
-            counts = count(
-                {"train": parts.train, "holdout": parts.holdout},
-                Table.from_arrow(draft.rows()),
-                domains,
-                unit=record.unit.column,
-            )
+            counts = asked.count(parts)
             noisy, event = discrete_laplace(counts, scale=scale, l1_sensitivity=change, noise=SystemNoise())
         except BaseException:
             ledger.abort(run.id, "the figure was not made", data_was_read=True)
@@ -167,8 +185,30 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
             "version": VERSION,
             "draft": draft.name,
             "draft_digest": document.draft_digest,
-            "cells": list(CELLS[statistic]),
+            **asked.facts,
             "counts": [int(n) for n in noisy],
         }
         ran = EventTree(relation=plan.relation, unit=plan.unit, events=(event,))
         return figure_of(ledger.commit(run.id, ran, facts=facts_of(told)))
+
+
+def amount(epsilon: Decimal | str | float) -> Decimal:
+    """The epsilon of a figure as a number.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    try:
+        return Decimal(str(epsilon))
+    except InvalidOperation:
+        raise ParameterError("The epsilon of a figure is not a number.", "Ask for 0.1, for example.") from None
+
+
+def sold(draft: Draft, statistic: str) -> tuple[AnyFigure, ...]:
+    """What was bought of a statistic for this draft already, oldest first."""
+    with draft.workspace.ledger() as ledger:
+        return tuple(
+            figure
+            for figure in bought(ledger.entries(draft.document.budget_id), draft.name)
+            if figure.statistic == statistic and figure.draft_digest == draft.document.draft_digest
+        )

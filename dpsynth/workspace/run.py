@@ -11,6 +11,7 @@
     text: {column: narrative, method: dpsgd, model: tiny}   # optional: a writer of prose, see `text.request`
     release: out                # optional: where the bundle goes if the gate says ship
     licence: CC-BY-4.0          # optional: stands on the card of the release, an SPDX expression
+    publish_quality: 0.1        # optional: epsilon of noisy figures of quality in the release, charged beside the rows
 
 What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
 `target`, `unit`, `time`, `synthesize` and `text`. The draft that a run made is remembered in the workspace under it, so
@@ -96,6 +97,7 @@ class RunConfig(_Section):
     suite: str = SUITE
     release: Path | None = None
     licence: Licence = NOT_STATED
+    publish_quality: Amount | None = None
 
     @classmethod
     def from_yaml(cls, path: Path) -> RunConfig:
@@ -162,7 +164,9 @@ def execute(
             say(f"{config.release} is there already.")
             bundle = config.release
         else:
-            bundle = draft.release(config.release, licence=config.licence, progress=progress).bundle
+            bundle = draft.release(
+                config.release, licence=config.licence, publish_quality=config.publish_quality, progress=progress
+            ).bundle
     return Outcome(draft=draft, decision=decision, bundle=bundle)
 
 

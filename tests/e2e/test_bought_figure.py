@@ -58,6 +58,32 @@ def test_a_figure_is_bought_charged_shown_and_verified(
 
 
 @pytest.mark.slow
+def test_quality_is_bought_with_the_release_once_and_shown_with_its_price(
+    shipped: Draft, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = shipped.workspace.layout.root
+    assert (
+        call(["release", shipped.name, "-o", str(tmp_path / "q"), "--publish-quality", "delta=1", "-w", str(home)]) == 2
+    )
+    code, released = answer(
+        capsys, "release", shipped.name, "-o", tmp_path / "q", "--publish-quality", "epsilon=0.5", "-w", home
+    )
+    assert code == 0
+    figure = released["published_quality"]
+    assert float(figure["epsilon"]) == pytest.approx(0.5, abs=1e-4)
+    columns = figure["quality"]["columns"]
+    assert 0.0 <= columns["ci_low"] <= columns["ci_high"] < 0.2
+    code, verified = answer(capsys, "verify", released["bundle"], "--key", released["public_key"])
+    assert code == 0 and any("table of how near the fitted rows are" in note for note in verified["warnings"])
+    page = (tmp_path / "q" / "report.html").read_text("utf-8")
+    assert "mean distance of fitted from released rows" in page and figure["commit"][:16] in page
+    before = len(_entries(home, shipped))
+    code, again = answer(capsys, "release", shipped.name, "-o", tmp_path / "r", "--publish-quality", "0.5", "-w", home)
+    assert code == 0 and again["published_quality"] == figure, "bought once, shown in every release of the draft"
+    assert not any(e.kind is Kind.RESERVE for e in _entries(home, shipped)[before:])
+
+
+@pytest.mark.slow
 def test_a_wrong_price_is_a_usage_error_or_refused(shipped: Draft, capsys: pytest.CaptureFixture[str]) -> None:
     home = shipped.workspace.layout.root
     before = len(_entries(home, shipped))

@@ -58,7 +58,7 @@ def test_diversity_and_contamination_have_headings_of_their_own() -> None:
     assert found["contamination_scan"] == [{"name": "contamination", "group": "all", "result": "pass"}]
     assert [row["name"] for row in found["real_holdout"]] == ["text_js2"]
     assert evals_of({}) == {"real_holdout": [], "contamination_scan": [], "diversity_metrics": [],
-                            "temporal_holdout": "not published"}  # fmt: skip
+                            "temporal_holdout": "not published", "published_figures": []}  # fmt: skip
 
 
 def better(card: dict[str, Any]) -> None:

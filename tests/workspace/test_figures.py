@@ -16,7 +16,7 @@ from accounting.ledger.entry import Kind
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import BudgetRefused, ParameterError, WorkspaceError
 from dpsynth.data.table import Table
-from dpsynth.release.figures import CELLS, PARTS, PURPOSE
+from dpsynth.release.figures import CELLS, FIGURES, PARTS, PURPOSE
 from dpsynth.workspace import Draft, Workspace
 from dpsynth.workspace import figures as door
 from dpsynth.workspace.copies import EXACT, NEAR, histogram, likeness
@@ -204,5 +204,5 @@ def test_a_count_that_breaks_down_is_still_paid_for(draft, monkeypatch):
     assert last.kind is Kind.ABORT and last.body["data_was_read"] is True
 
 
-def test_every_statistic_has_its_cells():
-    assert set(STATISTICS) == set(CELLS)
+def test_every_statistic_has_its_figure():
+    assert set(STATISTICS) == set(FIGURES)

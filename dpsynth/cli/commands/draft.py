@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, to_copy
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
+    from dpsynth.release.figures import AnyFigure
     from dpsynth.workspace import Draft
 
 
@@ -83,11 +84,16 @@ def attack(
     show_attacks(terminal, f"Attacks on {draft}", report.to_json())
 
 
-def _publish(terminal: Terminal, draft: Draft, suite: str, asked: str) -> None:
-    """Attack unless that was done, then buy the figure."""
+def _epsilon(asked: str, option: str) -> str:
     word, _, number = asked.rpartition("=")
     if word not in ("", "epsilon"):
-        raise typer.BadParameter(f"expected epsilon=E, got {asked!r}", param_hint="--publish-attacks")
+        raise typer.BadParameter(f"expected epsilon=E, got {asked!r}; figures need no delta", param_hint=option)
+    return number
+
+
+def _publish(terminal: Terminal, draft: Draft, suite: str, asked: str) -> None:
+    """Attack unless that was done, then buy the figure."""
+    number = _epsilon(asked, "--publish-attacks")
     if draft.documents.attack is None:
         with terminal.progress() as progress:
             draft.attack(suite, progress=progress)
@@ -101,8 +107,12 @@ def _publish(terminal: Terminal, draft: Draft, suite: str, asked: str) -> None:
             for name, said in figure.shown().items()
         ],
     )
-    terminal.say(f"Ledger entry {figure.commit[:16]}: epsilon {figure.epsilon} charged to the budget of {draft.name}.")
+    _charged(terminal, draft.name, figure)
     terminal.result({"draft": draft.name, "published": document})
+
+
+def _charged(terminal: Terminal, draft: str, figure: AnyFigure) -> None:
+    terminal.say(f"Ledger entry {figure.commit[:16]}: epsilon {figure.epsilon} charged to the budget of {draft}.")
 
 
 def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -125,6 +135,13 @@ def release(
         str,
         typer.Option(metavar="SPDX", help="under which the rows may be used, such as CC-BY-4.0; stands on the card"),
     ] = "not stated",
+    publish_quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="epsilon=E",
+            help="buy noisy figures of quality for the public report, charged beside the rows, unless bought before",
+        ),
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -133,11 +150,34 @@ def release(
     from dpsynth.workspace import Workspace
 
     terminal = Terminal(as_json=as_json)
+    number = None if publish_quality is None else _epsilon(publish_quality, "--publish-quality")
+    sealed = Workspace.open(workspace).draft(draft)
     with terminal.progress() as progress:
-        made = Workspace.open(workspace).draft(draft).release(output, licence=licence, progress=progress)
+        made = sealed.release(output, licence=licence, publish_quality=number, progress=progress)
+    figures = _quality_sold(terminal, sealed) if number is not None else {}
     terminal.say(f"Released: {made.bundle}")
     terminal.say(f"Receivers check it with: {to_copy('dpsynth', 'verify', made.bundle, '--key', made.public_key)}")
-    terminal.result({"bundle": str(made.bundle), "public_key": str(made.public_key)})
+    terminal.result({"bundle": str(made.bundle), "public_key": str(made.public_key), **figures})
+
+
+def _quality_sold(terminal: Terminal, draft: Draft) -> dict[str, Any]:
+    """Say what quality the release shows, and what that cost."""
+    from dpsynth.report.words import QUALITY_SOLD
+    from dpsynth.workspace.figures import sold
+    from dpsynth.workspace.publishing import QUALITY
+
+    figure = sold(draft, QUALITY)[-1]
+    columns = {"ci_low": ">at least", "ci_high": ">at most", "floor": ">two samples"}
+    terminal.table(
+        f"Bought for epsilon {figure.epsilon}: the fitted rows beside the released ones (public)",
+        ["figure", *columns.values()],
+        [
+            [QUALITY_SOLD[name], *(f"{said[part]:.4f}" if part in said else "" for part in columns)]
+            for name, said in figure.shown().items()
+        ],
+    )
+    _charged(terminal, draft.name, figure)
+    return {"published_quality": figure.to_json()}
 
 
 def report(

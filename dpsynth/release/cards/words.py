@@ -44,6 +44,7 @@ HEADINGS: Final = {
     "temporal_holdout": "on later real rows",
     "contamination_scan": "scan for texts that no release may hold",
     "diversity_metrics": "diversity",
+    "published_figures": "distance to the fitted rows, bought with epsilon",
 }
 NOTHING: Final = "nothing published"
 

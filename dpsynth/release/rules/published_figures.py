@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final, final
 
 from dpsynth.release.evidence import Evidence
-from dpsynth.release.figures import ALPHA, LIKENESSES
+from dpsynth.release.figures import ALPHA, LIKENESSES, Figure
 from dpsynth.release.policy import Policy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
 
@@ -30,7 +30,8 @@ class PublishedFigures:
 
     def check(self, evidence: Evidence, policy: Policy) -> Finding:
         """See `Rule`."""
-        figures = need(evidence.ledger, "the ledger's commit").figures
+        sold = need(evidence.ledger, "the ledger's commit").figures
+        figures = [figure for figure in sold if isinstance(figure, Figure)]  # those of quality show no copies
         limit = policy.attacks.limits.get(LIMIT_ID, Decimal("0.05"))
         bounds = [
             figure.excess(kinds, ALPHA / (number * (number + 1) * len(LIKENESSES)))[1]
@@ -40,7 +41,7 @@ class PublishedFigures:
         worst = round(max(bounds), 6) if bounds else None
         return finding(
             self, value=worst, limit=limit, passed=worst is None or Decimal(str(worst)) <= limit,
-            ok="No copies beyond the limit in the figures that were bought." if bounds else "No figure was bought.",
+            ok="No copies beyond the limit in the figures that were bought." if bounds else "No such figure is there.",
             failed="The figures that were bought show copies of people in training beyond the limit. Synthesize anew; "
             "what was charged stays charged.",
         )  # fmt: skip

@@ -1,0 +1,63 @@
+"""Quality that is published with a release: bought once, and only where nothing known stands in the release's way.
+
+What is charged stays charged, so before it is: the gate ships the draft, the place of the bundle is free, and rows and
+figures together stay within the policy's limit. A draft whose figure was bought before is not charged again.
+
+Not guaranteed: that the gate still ships afterwards; it judges the evidence as it stands when the bundle is written.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.release.bundle import check_target
+from dpsynth.release.export import gather
+from dpsynth.release.figures import AnyFigure, together
+from dpsynth.workspace.figures import amount, buy, sold
+
+if TYPE_CHECKING:
+    from dpsynth.workspace.draft import Draft
+
+QUALITY = "marginals"
+
+
+def publish_quality(draft: Draft, out: Path, epsilon: Decimal | str | float) -> AnyFigure | None:
+    """The figure that the release of `draft` will show; None if the gate does not ship it, and nothing is bought.
+
+    Args:
+        draft: to be released.
+        out: where the bundle goes.
+        epsilon: of the figure, in the budget's relation and unit.
+
+    Raises:
+        ParameterError: rows and figures together would be beyond the policy's limit.
+        BudgetExceeded: the budget is short; nothing was read.
+    """
+    price = amount(epsilon)
+    known = sold(draft, QUALITY)
+    if known:
+        return known[-1]
+    if draft.gate().decision != "ship":
+        return None
+    check_target(out)
+    _check_limit(draft, price)
+    return buy(draft, QUALITY, epsilon=price)
+
+
+def _check_limit(draft: Draft, price: Decimal) -> None:
+    workspace = draft.workspace
+    with workspace.ledger() as ledger:
+        facts = gather(draft.documents, ledger, workspace.vault).ledger
+    if facts is None:
+        return
+    limit = workspace.policy().guarantee.max_epsilon_per_release
+    total = together(facts.guarantee.epsilon, facts.figures) + price
+    if total > limit:
+        raise ParameterError(
+            f"With this figure the release would cost epsilon {format(total.normalize(), 'f')}; the policy allows "
+            f"{limit}. Nothing was bought.",
+            "Ask for less, or release without the figure.",
+        )
