@@ -29,18 +29,18 @@ _EXPORTS = {
     "PartitionSelection": "accounting.event:PartitionSelection",
     "PoissonSampled": "accounting.event:PoissonSampled",
     "PredictionTokens": "accounting.event:PredictionTokens",
-    "PrivacyReport": "accounting.report:PrivacyReport",
+    "PrivacyReport": "accounting.privacy_report:PrivacyReport",
     "PrivacyUnit": "accounting.relation:PrivacyUnit",
     "PureDP": "accounting.event:PureDP",
     "Signer": "accounting.ledger:Signer",
     "SparseVector": "accounting.event:SparseVector",
     "UnsupportedEventError": "accounting.errors:UnsupportedEventError",
     "ZCDPFilter": "accounting.event:ZCDPFilter",
-    "calibrate": "accounting.calibrate:calibrate",
+    "calibrate": "accounting.calibration:calibrate",
     "decimal_down": "accounting.decimals:decimal_down",
     "decimal_up": "accounting.decimals:decimal_up",
     "price": "accounting.crosscheck:price",
-    "report": "accounting.report:report",
+    "report": "accounting.privacy_report:report",
 }
 
 __all__ = list(_EXPORTS)

@@ -19,7 +19,7 @@ from accounting.errors import AccountingError, EventError
 from accounting.event import MAX_BYTES, EventTree
 
 if TYPE_CHECKING:
-    from accounting.report import PrivacyReport
+    from accounting.privacy_report import PrivacyReport
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pricing.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
-        from accounting.report import report
+        from accounting.privacy_report import report
 
         found = report(EventTree.parse(_read(options.events)), options.delta)
     except AccountingError as error:

@@ -27,7 +27,7 @@ import pyarrow.csv
 from tables import NAMES, BenchmarkTable, load
 from tabular import score
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.event import EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from accounting.zcdp import zcdp_epsilon

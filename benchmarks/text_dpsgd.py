@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.event import EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.noise import SystemNoise

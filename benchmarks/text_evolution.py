@@ -37,7 +37,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.event import EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from attacks.text.embedding import LatentSemantic

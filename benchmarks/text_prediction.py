@@ -31,7 +31,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.event import EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.noise import SystemNoise

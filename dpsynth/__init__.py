@@ -61,5 +61,10 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_WHERE[name]), name)
 
 
+def load_ipython_extension(ipython: Any) -> None:
+    """`%load_ext dpsynth`: what people meet in a notebook is drawn as rich cells, also before a workspace is open."""
+    import_module("dpsynth.report.cells").load_ipython_extension(ipython)
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

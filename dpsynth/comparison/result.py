@@ -19,6 +19,8 @@ from dpsynth.core.errors import DpsynthError, ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dpsynth.report.plots import Chart
+
 SCHEMA = "dpsynth.comparison/1"
 
 
@@ -85,6 +87,30 @@ class Comparison:
             raise ParameterError(f"No run at epsilon {epsilon} has the figure {figure!r}.", "Choose one of the sweep.")
         place = at[figure].idxmax() if figure in HIGH else at[figure].idxmin()
         return str(at.loc[place, "generator"])
+
+    def chart(self, figure: str) -> Chart:
+        """A figure against epsilon, one line a generator, with bands from the least to the greatest of its seeds.
+
+        Args:
+            figure: tvd1, tvd2, tvd3, tstr, kept, invented or cpu_s.
+
+        Raises:
+            ParameterError: there is no such figure.
+        """
+        from dpsynth.report.comparison import described
+        from dpsynth.report.plots import Chart
+
+        table = self.frame()
+        title, meaning = described(figure, self.facts.get("score"))
+        chart = Chart(title, x="epsilon", y=meaning, log_x=True, size=(4.2, 3.2))
+        for name, runs in table.dropna(subset=[figure]).groupby("generator", sort=False):
+            at = runs.groupby("epsilon")[figure]
+            if len(at):
+                chart.line(list(at.mean().index), list(at.mean()), str(name), low=list(at.min()), high=list(at.max()))
+            else:
+                chart.level(float(runs[figure].mean()), str(name))
+        real = self.reference.get(figure)
+        return chart if real is None else chart.level(real, "real rows")
 
     def to_html(self) -> str:
         """The page: one file, no script, no network."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from accounting.report import report
+from accounting.privacy_report import report
 from dpsynth.release.documents import JSON, Refusal, parse_yaml, to_yaml
 from dpsynth.release.evals import EvalsFacts, evals_of, reasons_of
 from dpsynth.release.evidence import (

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from accounting.report import FPR, PrivacyReport
+from accounting.privacy_report import FPR, PrivacyReport
 
 TOLERANCE: Final = Decimal("1e-4")  # two machines' floats; relative
 _FIELDS: Final = ("deltas", "rho", "mu", "failure", "attacker")

@@ -31,7 +31,7 @@ from accounting.ledger.entry import Entry, Head, Kind
 from accounting.ledger.errors import LedgerTampered, SliceRefused
 from accounting.ledger.evidence.parsing import check_size
 from accounting.ledger.slice import SliceFacts, verify_slice
-from accounting.report import report
+from accounting.privacy_report import report
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.agreement import check_agreement
 from dpsynth.release.archive import Contents, read_bundle

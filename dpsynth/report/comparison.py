@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from dpsynth.core.errors import ParameterError
 from dpsynth.report.views import Document, Verdict, clean, reading, text_of
 from dpsynth.report.words import Words
 
@@ -142,12 +143,22 @@ def assemble_comparison(document: Document) -> ComparisonModel:
         )
 
 
+def described(key: str, score: object = None) -> tuple[str, str]:
+    """Title and meaning of a figure; `score` says what `tstr` is.
+
+    Raises:
+        ParameterError: there is no such figure.
+    """
+    if key not in _ABOUT:
+        raise ParameterError(f"There is no figure {key!r}.", f"Use one of {', '.join(_ABOUT)}.")
+    title, axis = _ABOUT[key]
+    return title, f"{_SCORES[score]} on real rows" if key == "tstr" and score in _SCORES else axis
+
+
 def _figure(
     key: str, document: Document, done: Sequence[Mapping[str, Any]], labels: Sequence[str], epsilons: Sequence[str]
 ) -> FigureView:
-    title, axis = _ABOUT[key]
-    if key == "tstr" and document.get("score") in _SCORES:
-        axis = f"{_SCORES[document['score']]} on real rows that nobody fitted"
+    title, axis = described(key, document.get("score"))
     values: dict[tuple[str, str | None], list[float]] = {}
     for cell in done:
         value = cell.get(key) if key == "cpu_s" else (cell["figures"] or {}).get(key)

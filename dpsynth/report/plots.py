@@ -243,7 +243,7 @@ def _draw_lines(axes: Any, chart: Chart) -> None:
 
 
 def _ticks(axis: Any, chart: Chart, values: Sequence[float], *, horizontal: bool) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     percent = chart.percent_x if horizontal else chart.percent_y
     log = chart.log_x if horizontal else chart.log_y
@@ -254,6 +254,8 @@ def _ticks(axis: Any, chart: Chart, values: Sequence[float], *, horizontal: bool
         axis.set_minor_locator(NullLocator())
     elif horizontal and 0 < len(values) <= 8:
         axis.set_major_locator(FixedLocator(values))
+    elif horizontal:
+        axis.set_major_locator(MaxNLocator(6))
     if percent:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     else:

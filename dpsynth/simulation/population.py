@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, final
+from typing import TYPE_CHECKING, Any, Literal, Protocol, final
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,9 @@ from dpsynth.data.arrow_numpy import array_of, values_of
 from dpsynth.data.table import Table
 from dpsynth.schema.model import Schema
 from dpsynth.simulation.bayesian_network import inverse
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_PLANTED = 0.5
 
@@ -198,6 +201,14 @@ class Population:
         """Exact share of rows that have the mode's combination, whoever made them."""
         cell: NDArray[np.float64] = self.marginal(tuple(mode.fixed))
         return float(cell[tuple(mode.fixed.values())])
+
+    def holds(self, mode: RareMode, rows: Table | pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have a mode's combination, shape (rows,)."""
+        table = rows if isinstance(rows, Table) else Table.from_pandas(rows)
+        columns = {column.name: column for column in self.columns}
+        found = [columns[name].codes(table.column(name)) == code for name, code in mode.fixed.items()]
+        held: NDArray[np.bool_] = np.all(found, axis=0)
+        return held
 
     def _places(self, names: Sequence[str]) -> list[int]:
         known = {column.name: place for place, column in enumerate(self.columns)}

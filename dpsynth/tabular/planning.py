@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.event import EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ParameterError, SchemaError

@@ -15,7 +15,7 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.crosscheck import price
 from accounting.decimals import decimal_text
 from accounting.errors import CalibrationError

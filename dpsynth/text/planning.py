@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, final
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.crosscheck import price
 from accounting.decimals import decimal_text
 from accounting.errors import CalibrationError

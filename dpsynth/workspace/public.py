@@ -81,6 +81,13 @@ class PublicSample:
         frame: pd.DataFrame = self.rows.to_pandas()
         return frame
 
+    @property
+    def resolution(self) -> float | None:
+        """Rows of the smallest cell of a measured pair that shows at all: 5 % false alarms, 80 % power."""
+        from dpsynth.quality.tails import resolution_limit
+
+        return None if self.sigma is None else resolution_limit(self.sigma)
+
     def more(self, number: int, *, given: Given | None = None, balance: str | None = None) -> PublicSample:
         """Other rows of the same model: free, for a model holds released numbers only.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from accounting.ledger import Signer
 from accounting.ledger.slice import verify_slice
-from accounting.report import report as privacy_report
+from accounting.privacy_report import report as privacy_report
 from dpsynth.core.progress import Progress
 from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import digest

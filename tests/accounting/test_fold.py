@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from accounting import pld
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.crosscheck import PLD, RDP, price
 from accounting.decimals import decimal_up
 from accounting.errors import UnsupportedEventError

@@ -62,6 +62,15 @@ def test_real_rows_and_baselines_stand_beside(swept) -> None:
         found.best(7)
 
 
+def test_a_figure_is_drawn_with_its_baselines_and_real_rows_as_levels(swept) -> None:
+    _, found, _ = swept
+    chart = found.chart("tstr")
+    assert repr(chart) == "Chart('Use: train on synthetic, test on real', independent, mst, copier, real rows)"
+    assert "ROC AUC on real rows" in chart.to_svg()
+    with pytest.raises(ParameterError, match="no figure 'beauty'"):
+        found.chart("beauty")
+
+
 def test_a_run_that_fails_says_why_and_the_others_go_on(swept) -> None:
     _, found, _ = swept
     assert len(found.failed) == 4

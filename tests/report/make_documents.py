@@ -17,8 +17,8 @@ import pandas as pd
 
 import attacks
 from accounting.event import EventTree
+from accounting.privacy_report import report as report_of
 from accounting.relation import PrivacyUnit
-from accounting.report import report as report_of
 from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.data.table import Table

@@ -86,6 +86,18 @@ def test_planted_modes_are_rare_in_the_body_and_their_share_is_exact() -> None:
         assert abs(rows - 200_000 * share) < 6 * np.sqrt(200_000 * share)
 
 
+def test_the_rows_of_a_mode_are_those_that_have_its_combination() -> None:
+    people = network(columns=8, seed=2, modes=2)
+    table = people.draw(20_000, seed=3).table
+    place = {column.name: i for i, column in enumerate(people.columns)}
+    for mode in people.modes:
+        found = people.holds(mode, table)
+        codes = people.codes(table)[found]
+        assert found.any() and not found.all()
+        assert all((codes[:, place[name]] == code).all() for name, code in mode.fixed.items())
+        assert (people.holds(mode, table.to_pandas()) == found).all()
+
+
 def test_the_same_seed_gives_the_same_law_and_rows() -> None:
     one, two = network(columns=5, seed=4), network(columns=5, seed=4)
     assert one.draw(50, seed=0).table.to_arrow().equals(two.draw(50, seed=0).table.to_arrow())

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import dpsynth.text.evolution as evolution_module
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.crosscheck import price
 from accounting.event import DiscreteGaussian, EventTree, Gaussian
 from accounting.relation import NeighboringRelation, PrivacyUnit

@@ -87,4 +87,6 @@ def test_a_data_frame_is_public_data_too_and_the_noise_of_its_counts_is_told() -
     fine, coarse = (synthesize_public(frame, "mst", epsilon=e, delta="1e-6", schema=SCHEMA) for e in (10, 1))
     assert fine.sigma is not None and coarse.sigma is not None
     assert 5 < coarse.sigma / fine.sigma < 12
-    assert synthesize_public(frame, "independent", epsilon=1, delta="1e-6", schema=SCHEMA).sigma is None
+    assert coarse.resolution == pytest.approx(2.4865 * coarse.sigma, rel=1e-3)
+    alone = synthesize_public(frame, "independent", epsilon=1, delta="1e-6", schema=SCHEMA)
+    assert alone.sigma is None and alone.resolution is None

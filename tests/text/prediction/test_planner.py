@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.event import EventTree, PredictionTokens
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import ParameterError

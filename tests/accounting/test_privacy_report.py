@@ -20,8 +20,8 @@ from accounting.event import (
     PureDP,
     ZCDPFilter,
 )
+from accounting.privacy_report import report
 from accounting.relation import NeighboringRelation, PrivacyUnit
-from accounting.report import report
 
 
 def tree(*events):

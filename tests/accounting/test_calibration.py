@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounting.calibrate import calibrate
+from accounting.calibration import calibrate
 from accounting.crosscheck import price
 from accounting.decimals import decimal_up
 from accounting.errors import CalibrationError, EventError, ParameterError
