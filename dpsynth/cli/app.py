@@ -1,7 +1,8 @@
 """Entry point: the command tree, and the one boundary where errors become exit codes.
 
-Exit codes: 0 ok or ship, 1 error, 2 usage, 3 regenerate, 4 reject, 5 verification failed, 6 budget refused,
-130 interrupted. Commands live in `dpsynth/cli/commands`; nothing heavy is imported before a command needs it.
+Exit codes: 0 ok or ship, 1 error, 2 usage, 3 regenerate, 4 reject, 5 verification failed, 6 budget refused, 7 a review
+or approval is missing, 130 interrupted. Commands live in `dpsynth/cli/commands`; nothing heavy is imported before a
+command needs it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dpsynth.cli.commands import (
     demo,
     draft,
     drift,
+    governance,
     judge,
     keys,
     ledger,
@@ -61,6 +63,7 @@ for module in (
     draft,
     drift,
     judge,
+    governance,
     procedure,
     run,
     verify,

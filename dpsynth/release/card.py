@@ -44,6 +44,7 @@ _OPTIONAL: Final = (
     "constraints",
     "privacy",
     "budget",
+    "governance",
     "sampling",
     "prior_sha256",
     "text",
@@ -93,6 +94,7 @@ class Card(_Closed):
     guarantee_in_words: str
     privacy: dict[str, Any] | None = None
     budget: dict[str, Any] | None = None
+    governance: dict[str, Any] | None = None
     noise: Literal["exact", "seeded"]
     seeds: dict[str, Hex64]
     attempts: int = Field(ge=1)
@@ -126,6 +128,7 @@ def make_card(
     judged: Mapping[str, JSON],
     shown: Mapping[str, JSON],
     licence: str = NOT_STATED,
+    governance: Mapping[str, JSON] | None = None,
 ) -> Card:
     """The card of a draft that may be released; figures come from the ledger, not from the draft's claim.
 
@@ -138,6 +141,7 @@ def make_card(
         judged: `public_decision` of the decision.
         shown: `public_evidence` of the evidence.
         licence: SPDX expression.
+        governance: `dpsynth.release.approvals.governance_section`, where the policy asks for reviews.
     """
     privacy = privacy_section(report(ledger.events, ledger.guarantee.delta))
     sampled = () if draft.sampling is None else (draft.sampling.words(),)
@@ -159,6 +163,7 @@ def make_card(
             "guarantee_in_words": ledger.guarantee.sentence(ceiling_of(privacy)),
             "privacy": privacy,
             "budget": ledger.budget,
+            "governance": None if governance is None else dict(governance),
             "noise": "seeded" if ledger.seeded_noise else "exact",
             "seeds": dict(draft.seeds),
             "attempts": ledger.attempt,

@@ -1,7 +1,7 @@
 """From a sealed draft to a signed bundle: judge, then export. The only code that writes rows of a private draft.
 
     judge     documents + ledger + policy -> decision, recorded in the ledger whatever it is
-    export    1  the recorded decision says ship, and judged again now it still does
+    export    1  the recorded decision says ship, and judged again now it still does; it is approved, if a policy asks
               2  rows are opened from the vault and hashed again: the draft that was judged, or nothing
               3  all files but ledger and statement are composed; their root is computed
               4  the ledger records the release, with the root           (from here on it is on record)
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from accounting.ledger.records import KeyRecord
 from accounting.ledger.slice import SliceFacts, verify_slice
 from dpsynth.core.errors import GateRefused, SealError, VerificationError
 from dpsynth.core.progress import Progress, silent
+from dpsynth.release.approvals import check_may_leave, governance_section, waived
 from dpsynth.release.bundle import check_target, put_in_place, staged, write_members
 from dpsynth.release.card import NOT_STATED, Card, make_card
 from dpsynth.release.documents import JSON, Refusal, digest, pretty
@@ -43,6 +45,7 @@ from dpsynth.release.policy import Policy
 from dpsynth.release.public_view import public_decision, public_evidence
 from dpsynth.release.readme import readme
 from dpsynth.release.seal import Vault, sha256
+from dpsynth.release.standing import Standing
 from dpsynth.release.statement import make_statement
 from dpsynth.release.verification import VerificationReport
 from dpsynth.release.verify import verify
@@ -182,6 +185,7 @@ def export(
 
     Raises:
         GateRefused: the decision, recorded or taken again now, is not ship.
+        ReviewRefused: the policy asks for reviews and the draft is not approved; or it was withdrawn or called back.
         SealError: the sealed rows are not the ones that were judged.
         ParameterError: the target exists, or the licence is no SPDX expression.
         VerificationError: the written copy did not verify; nothing was put in place.
@@ -189,14 +193,15 @@ def export(
     check_target(output)
     checked_licence(licence)
     evidence = gather(documents, ledger, vault)
-    draft, facts = _still_ships(evidence, decision, policy)
+    draft, facts, standing = _leaving(evidence, decision, policy, ledger)
     progress("release", 1, 5, "decision holds")
     rows = vault.open(draft.draft)
     shape = (draft.rows, draft.columns)
     if vault.commit(rows, purpose="draft") != draft.draft_digest or check_parquet(rows) != shape:
         raise SealError("The sealed rows are not the ones that were judged.", "Synthesize and judge a new draft.")
     release = "release-" + digest([draft.draft_digest, digest(public_decision(decision))])[:16]
-    members = _compose(release, evidence, draft, facts, decision, policy, rows, signer, report, licence)
+    governed = None if policy.review is None else governance_section(standing, policy)
+    members = _compose(release, evidence, draft, facts, decision, policy, rows, signer, report, licence, governed)
     progress("release", 2, 5, "files composed")
     digests = {name: sha256(members[name]) for name in ROOTED}
     body, slice_ = _on_record(release, draft, facts, decision, root(digests), ledger, signer)
@@ -226,9 +231,34 @@ def export(
     )
 
 
-def _still_ships(evidence: Evidence, decision: Decision, policy: Policy) -> tuple[DraftDocument, LedgerFacts]:
-    decision.require_ship()
-    gate(evidence, policy).require_ship()
+def _leaving(
+    evidence: Evidence, decision: Decision, policy: Policy, ledger: ReleaseLedger
+) -> tuple[DraftDocument, LedgerFacts, Standing]:
+    """The guard: the decision holds, the chain shows the approvals that the policy asks for, nobody took it back."""
+    excused: frozenset[str] = frozenset()
+    if policy.review is not None and evidence.draft is not None:
+        standing = _standing(evidence.draft, decision, policy, ledger)
+        excused = waived(standing, policy)
+    draft, facts = _still_ships(evidence, decision, policy, excused)
+    return draft, facts, _standing(draft, decision, policy, ledger)
+
+
+def _standing(draft: DraftDocument, decision: Decision, policy: Policy, ledger: ReleaseLedger) -> Standing:
+    return check_may_leave(
+        _slice(ledger, draft.budget_id)[1].entries,
+        policy,
+        draft.draft,
+        budget_id=draft.budget_id,
+        decision=public_decision(decision),
+        now=datetime.now(UTC),
+    )
+
+
+def _still_ships(
+    evidence: Evidence, decision: Decision, policy: Policy, waived_rules: frozenset[str]
+) -> tuple[DraftDocument, LedgerFacts]:
+    decision.require_ship(waived_rules)
+    gate(evidence, policy).require_ship(waived_rules)
     draft, facts = evidence.draft, evidence.ledger
     judged = (decision.draft, decision.draft_digest, decision.policy_digest, dict(decision.commitments))
     if (
@@ -253,6 +283,7 @@ def _compose(
     signer: ReleaseSigner,
     report: Callable[[ReportInputs], bytes],
     licence: str = NOT_STATED,
+    governance: Mapping[str, JSON] | None = None,
 ) -> dict[str, bytes]:
     """Every file that the root covers."""
     shown, judged = public_evidence(evidence), public_decision(decision)
@@ -265,6 +296,7 @@ def _compose(
         judged=judged,
         shown=shown,
         licence=licence,
+        governance=governance,
     )
     inputs = ReportInputs(card=card, decision=judged, evidence=shown, ledger=facts, policy=policy)
     html = report(inputs)

@@ -21,7 +21,7 @@ Not guaranteed: that passing attacks means no attack exists. The DP guarantee co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -95,13 +95,17 @@ class Decision:
         except (KeyError, TypeError, AttributeError) as error:
             raise GateRefused("The stored decision cannot be read.", "Run `dpsynth gate` again.") from error
 
-    def require_ship(self) -> None:
-        """Return for `ship`.
+    def require_ship(self, waived: Set[str] = frozenset()) -> None:
+        """Return for `ship`, or if all that stands against it was waived.
+
+        Args:
+            waived: rules that reviewers waived (`dpsynth.release.approvals`).
 
         Raises:
             GateRefused: otherwise, with the first reasons.
         """
-        if self.decision != "ship":
+        against = [found for found in self.failed if found.effect != "ship"]
+        if self.decision != "ship" and (not against or any(found.name not in waived for found in against)):
             reasons = dict.fromkeys(found.reason for found in self.failed if found.effect == self.decision)
             raise GateRefused(f"The gate says {self.decision}.", " ".join(reasons), decision=self.decision)
 

@@ -36,6 +36,7 @@ from pydantic import (
 from dpsynth.core.errors import PolicyError
 from dpsynth.release.documents import JSON, Refusal, digest, parse_yaml, to_yaml
 
+TIERS: Final = ("internal", "restricted", "public")
 _ALPHA_STEP: Final = Decimal("1e-12")
 
 
@@ -214,6 +215,17 @@ class Policy(_Section):
 def default_policy_text() -> str:
     """The default policy with its comments, as `dpsynth init` writes it."""
     return resources.files("dpsynth.release").joinpath("default_policy.yaml").read_text(encoding="utf-8")
+
+
+def tier_text(tier: str) -> str:
+    """The policy file of a tier of recipients, with its comments.
+
+    Raises:
+        PolicyError: there is no such tier.
+    """
+    if tier not in TIERS:
+        raise PolicyError(f"There is no tier {tier!r}.", f"Tiers: {', '.join(TIERS)}.")
+    return resources.files("dpsynth.release").joinpath("tiers", f"{tier}.yaml").read_text(encoding="utf-8")
 
 
 @cache

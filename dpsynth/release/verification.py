@@ -12,6 +12,7 @@ from typing import Any
 
 from accounting.guarantee import Guarantee
 from dpsynth.core.errors import VerificationError
+from dpsynth.release.approvals import governance_lines
 from dpsynth.release.documents import JSON
 from dpsynth.release.family import budget_lines
 from dpsynth.release.privacy import ceiling_of
@@ -39,6 +40,7 @@ class VerificationReport:
         budget: `dpsynth.release.family.budget_section` at the head of the slice; None unless `ok`.
         warnings: what a receiver should know although it is no failure: where the key came from, rotations of the
             ledger's key, clocks that were set back.
+        governance: `dpsynth.release.approvals.governance_section`; None unless `ok` and the policy asks for reviews.
     """
 
     ok: bool
@@ -47,6 +49,7 @@ class VerificationReport:
     privacy: Mapping[str, Any] | None = None
     budget: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    governance: Mapping[str, Any] | None = None
 
     @property
     def failure(self) -> Check | None:
@@ -60,6 +63,8 @@ class VerificationReport:
             lines.append(self.guarantee.sentence(None if self.privacy is None else ceiling_of(self.privacy)))
         if self.budget is not None:
             lines += budget_lines(self.budget)
+        if self.governance is not None:
+            lines += governance_lines(self.governance)
         return lines
 
     def to_json(self) -> dict[str, JSON]:
@@ -73,6 +78,7 @@ class VerificationReport:
             "guarantee": None if self.guarantee is None else self.guarantee.to_json(),
             "privacy": None if self.privacy is None else {**self.privacy},
             "budget": None if self.budget is None else {**self.budget},
+            "governance": None if self.governance is None else {**self.governance},
             "warnings": list(self.warnings),
         }
 

@@ -8,6 +8,7 @@
 * Every file's SHA-256 is compared with the signed statement before any other file is parsed.
 * Every document is parsed strictly and of a known version, before two documents are compared.
 * The ledger slice is checked as a chain before anything in it is believed; the release entry must name this root.
+* Reviews are counted again from the chain, under the policy in the bundle, as of the entry of this release.
 * The guarantee is recomputed from the committed events; what the documents say about it must agree with that.
 * The first failure ends the run: what was not reached is not ok. An unknown failure is a failure.
 
@@ -20,10 +21,8 @@ heads of several bundles: `anchor`), or that CSV and Parquet hold the same rows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from accounting.errors import AccountingError
 from accounting.guarantee import Guarantee
@@ -31,31 +30,27 @@ from accounting.ledger.entry import Entry, Head, Kind
 from accounting.ledger.errors import LedgerTampered, SliceRefused
 from accounting.ledger.evidence.parsing import check_size
 from accounting.ledger.slice import SliceFacts, verify_slice
-from accounting.privacy_report import report
-from dpsynth.core.errors import PolicyError
+from dpsynth.core.errors import PolicyError, ReviewRefused
 from dpsynth.release.agreement import check_agreement
+from dpsynth.release.approvals import check_may_leave, governance_section, waived
 from dpsynth.release.archive import Contents, read_bundle
-from dpsynth.release.asked import IDENTIFIERS, IDENTIFIERS_LIMIT, NO_LIMITS, attacks_asked
 from dpsynth.release.card import Card, read_card
-from dpsynth.release.documents import JSON, Refusal, digest, parse_json
+from dpsynth.release.check_decision import check_decision, check_policy
+from dpsynth.release.check_guarantee import check_budget, check_guarantee
+from dpsynth.release.documents import JSON, Refusal, parse_json
 from dpsynth.release.dsse import open_envelope
-from dpsynth.release.evidence import Evidence, LedgerFacts
-from dpsynth.release.family import budget_as_of, budget_section, chain_notes, is_plain
+from dpsynth.release.evidence import LedgerFacts
+from dpsynth.release.family import budget_section, chain_notes
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.keys import read_public_key
 from dpsynth.release.layout import LEDGER, MEMBERS, STATEMENT, root
-from dpsynth.release.ledger_facts import check_charge, committed, ledger_facts
+from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.policy import Policy
-from dpsynth.release.privacy import ceiling_of, flattery, privacy_section
 from dpsynth.release.public_view import DECISION_SCHEMA, EVIDENCE_SCHEMA
-from dpsynth.release.rules import RULES, load_rule
+from dpsynth.release.recalls import check_not_recalled, read_notices
+from dpsynth.release.standing import times
 from dpsynth.release.statement import Predicate, Statement, read_statement
 from dpsynth.release.verification import Check, VerificationReport
-from dpsynth.tabular import BASELINES
-
-TOLERANCE: Final = Decimal("1e-4")
-_LATER_RULES: Final = ("guarantee_given", "recipient", "published_figures")  # not in old decisions; asked here
-_FROM_LEDGER: Final = (*_LATER_RULES, "epsilon_per_release", "epsilon_total", "noise_exact", "attempts")
 
 
 def verify(
@@ -64,6 +59,7 @@ def verify(
     *,
     anchor: Head | None = None,
     ledger_key: str | Path | bytes | None = None,
+    recalls: str | Path | None = None,
 ) -> VerificationReport:
     """Check a bundle (folder or `.zip`) against the publisher's public key. Reads only; needs no network.
 
@@ -73,11 +69,12 @@ def verify(
         anchor: head of the ledger seen in an earlier bundle, which this one's chain must contain.
         ledger_key: the ledger's own public key, first or rotated to, of a receiver who holds one; its chain must lead
             to it. Without it the statement's word is taken, which the release key signed.
+        recalls: file of recall notices that the receiver has from the publisher (`dpsynth.release.recalls`).
 
     Returns:
         A report; problems of bundle and key are in it, not raised.
     """
-    return examine(bundle, key, anchor=anchor, ledger_key=ledger_key)[0]
+    return examine(bundle, key, anchor=anchor, ledger_key=ledger_key, recalls=recalls)[0]
 
 
 def examine(
@@ -86,6 +83,7 @@ def examine(
     *,
     anchor: Head | None = None,
     ledger_key: str | Path | bytes | None = None,
+    recalls: str | Path | None = None,
 ) -> tuple[VerificationReport, Verifier | None]:
     """`verify`, and the documents that it accepted; None unless every check passed."""
     path = Path(bundle)
@@ -100,10 +98,11 @@ def examine(
     try:
         public_key = read_public_key(key)
         pinned = None if ledger_key is None else read_public_key(ledger_key)
+        called_back = () if recalls is None else read_notices(recalls)
     except Refusal as refusal:
         return _report([*checks, _failed("key", refusal)], warnings=warnings), None
     checks.append(Check(name="key", ok=True, code="ok", reason="The public key was given by the receiver."))
-    verifier = Verifier(contents, public_key, anchor, pinned)
+    verifier = Verifier(contents, public_key, anchor, pinned, called_back)
     for name, check, reason in verifier.steps():
         try:
             check()
@@ -118,6 +117,7 @@ def examine(
         guarantee=verifier.guarantee,
         privacy=verifier.card.privacy,
         budget=budget_section(verifier.slice, verifier.statement.predicate.budget_id),
+        governance=verifier.governance,
         warnings=(
             *warnings,
             *chain_notes(verifier.slice),
@@ -139,15 +139,22 @@ class Verifier:
     facts: LedgerFacts
     release: Entry
     guarantee: Guarantee
+    governance: Mapping[str, JSON] | None
     _raw: Mapping[str, JSON]
 
     def __init__(
-        self, contents: Contents, public_key: bytes, anchor: Head | None, ledger_key: bytes | None = None
+        self,
+        contents: Contents,
+        public_key: bytes,
+        anchor: Head | None,
+        ledger_key: bytes | None = None,
+        notices: Sequence[Mapping[str, JSON]] = (),
     ) -> None:
         self._contents = contents
         self._key = public_key
         self._anchor = anchor
         self._ledger_key = ledger_key
+        self._notices = notices
         self._payload = b""
 
     def steps(self) -> tuple[tuple[str, Callable[[], None], str], ...]:
@@ -160,12 +167,13 @@ class Verifier:
             ("ledger", self._ledger, "The ledger slice is one unbroken, signed chain up to the stated head."),
             ("release_entry", self._release_entry, "The ledger records this release of exactly these files."),
             ("release_key", self._release_key, "The ledger vouches for the key that signed."),
-            ("decision", self._decision, "The decision is ship, and every rule passed."),
+            ("reviews", self._reviews, "As many reviewers approved as the policy asks for, and nobody took it back."),
+            ("decision", self._decision, "Every rule passed, or was waived by reviewers for all to see."),
             ("policy", self._policy, "The policy is the one that was reserved and decided under, and holds."),
             ("draft", self._draft, "Card, report, evidence and decision are about the same draft."),
             ("guarantee", self._guarantee, "The guarantee follows from the committed events."),
             ("budget", self._budget, "Card and report show the budget that paid, with every amendment."),
-            ("not_recalled", self._not_recalled, "The ledger shows no recall of this release."),
+            ("not_recalled", self._not_recalled, "Neither the ledger nor a notice calls this release back."),
         )
 
     @property
@@ -254,79 +262,34 @@ class Verifier:
             raise Refusal("key_revoked", "The ledger shows that the signing key was revoked.",
                           "Ask the publisher for a bundle signed with the current key.")  # fmt: skip
 
-    def _decision(self) -> None:
-        decision, claims = self.decision, self._claims
-        if digest(decision) != claims.decision_digest:
-            raise Refusal("decision_mismatch", "decision.json is not the decision that the ledger records.")
-        if self.facts.recorded["decision"][-1:] != (claims.decision_digest,):
-            raise Refusal("decision_mismatch", "The ledger's last decision on this draft is another one.")
-        if decision.get("decision") != "ship" or claims.decision != "ship":
-            raise Refusal("decision_not_ship", f"The gate's decision was {_word(decision.get('decision'))}.")
-        rules = decision.get("rules")
-        asked = {str(rule.get("name")): rule for rule in _objects(rules)}
-        unasked = {*_LATER_RULES, *(() if self.card.lineage is not None else ("real_anchor",))}
-        lacking = [name for name in RULES if name not in asked and name not in unasked]
-        if lacking:
-            raise Refusal("rule_missing", f"The decision was taken without the rule {lacking[0]}.")
-        for name, rule in asked.items():
-            if rule.get("passed") is not True and rule.get("on_fail") != "warn":
-                raise Refusal("rule_failed", f"The decision says ship, but its rule {_word(name)} failed.")
-        recorded = {"draft": "attempt", "attack": "attack", "quality": "quality"}
-        commitments = decision.get("commitments")
-        for name, kind in recorded.items():
-            last = self.facts.recorded[kind][-1:]
-            judged = commitments.get(name) if isinstance(commitments, Mapping) else None
-            if last != ((judged,) if judged is not None else ()):
-                raise Refusal(
-                    "stale_evidence", f"The decision judged another {name}.json than the ledger records last."
+    def _reviews(self) -> None:
+        """The draft was approved when it left, by the policy in the bundle; the card says by whom, and what for."""
+        claims, governance = self._claims, None
+        self.waived: frozenset[str] = frozenset()
+        if self.policy.review is not None:
+            try:
+                standing = check_may_leave(
+                    [entry for entry in self.slice.entries if entry.seq < self.release.seq],
+                    self.policy,
+                    claims.draft,
+                    budget_id=claims.budget_id,
+                    decision=self.decision,
+                    now=times(self.slice.entries)[self.release.seq],
                 )
+            except ReviewRefused as refused:
+                raise Refusal("not_approved", refused.message) from None
+            self.waived = waived(standing, self.policy)
+            governance = governance_section(standing, self.policy)
+        if self.card.governance != governance:
+            raise Refusal("governance_mismatch", "The card shows other reviews, exceptions or another policy than the "
+                          "ledger.")  # fmt: skip
+        self.governance = governance
+
+    def _decision(self) -> None:
+        check_decision(self.decision, self._claims, self.facts, self.card, waived=self.waived)
 
     def _policy(self) -> None:
-        applied = self.policy.digest()
-        for who, other in (
-            ("statement", self._claims.policy_digest),
-            ("decision", self.decision.get("policy_digest")),
-            ("reservation", self.facts.reserved_policy),
-            ("card", self.card.policy.digest),
-        ):
-            if applied != other:
-                raise Refusal("policy_mismatch", f"policy.yaml is not the policy that the {who} names.")
-        ledger_only = Evidence(draft=None, attack=None, quality=None, ledger=self.facts, commitments={}, problems={})
-        for name in _FROM_LEDGER:
-            found = load_rule(name).check(ledger_only, self.policy)
-            if not found.passed:
-                raise Refusal(f"policy_{name}", found.reason)
-        guarantee, limits = self.facts.guarantee, self.policy.guarantee
-        if guarantee.delta > limits.max_delta or guarantee.delta * self.card.row_total > limits.max_delta_times_rows:
-            raise Refusal("policy_delta", "Delta is above the policy's limit.")
-        if guarantee.relation.value not in limits.relations or guarantee.unit.kind not in limits.units:
-            raise Refusal("policy_relation_and_unit", "The policy does not accept this relation or unit.")
-        if self.card.canaries.share > self.policy.attacks.max_canary_share:
-            raise Refusal("policy_canary_share", "The share of canaries is above the policy's limit.")
-        self._attacks()
-
-    def _attacks(self) -> None:
-        """What the public evidence shows of the attacks agrees with a policy under which they passed."""
-        rows = _objects(self.evidence.get("attacks"))
-        text = self.card.text
-        if text is not None and self.policy.text is None:
-            raise Refusal("attack_missing", NO_LIMITS)
-        beside = [name for name in self.card.columns if text is None or name != text.column]
-        wanted = attacks_asked(self.policy, columns=bool(beside), text=text is not None)
-        ran = {str(row.get("name")).partition(":")[0] for row in rows}
-        asked = {str(row.get("limit_id")) for row in rows}
-        excused = wanted.excused
-        lacking = [name for name in wanted.required if name not in ran.union(excused.values(), [IDENTIFIERS])]
-        lacking += [limit for limit in wanted.limits if limit not in asked.union(excused, [IDENTIFIERS_LIMIT])]
-        if lacking:
-            raise Refusal("attack_missing", f"The required attack {lacking[0]} is not in the evidence.")
-        for row in rows:
-            limit, applied = wanted.limits.get(str(row.get("limit_id"))), row.get("limit")
-            if row.get("verdict") != "pass" or limit is None or not _at_most(applied, limit):
-                raise Refusal("attack_not_passed", "An attack in the evidence did not pass under this policy.")
-        bound = self.evidence.get("epsilon_lower_bound")
-        if not isinstance(bound, Mapping) or not _at_most(bound.get("value"), self.facts.guarantee.epsilon):
-            raise Refusal("empirical_epsilon", "The canaries contradict the claimed epsilon, or are missing.")
+        check_policy(self.policy, self._claims, self.decision, self.evidence, self.facts, self.card, waived=self.waived)
 
     def _draft(self) -> None:
         claims, card = self._claims, self.card
@@ -341,72 +304,23 @@ class Verifier:
         check_agreement(card, claims, self.facts, self.slice, self.evidence, self.decision)
 
     def _budget(self) -> None:
-        """The card's section is the ledger's, as of an entry from the decision on, after which no grant changed."""
-        stated, claims = self.card.budget, self._claims
-        if stated is None:
-            if not is_plain(budget_section(self.slice, claims.budget_id)):
-                raise Refusal("budget_not_shown", "The card does not show the family, filter or amendments of the "
-                              "budget that paid.")  # fmt: skip
-            return
-        as_of = stated.get("as_of")
-        decided = [e.seq for e in self.slice.of(Kind.DECISION) if e.body.get("document") == claims.decision_digest]
-        if not isinstance(as_of, int) or not decided or not decided[-1] <= as_of < self.release.seq:
-            raise Refusal("budget_mismatch", "The card's budget is not as of an entry between decision and release.")
-        if any(as_of < entry.seq < self.release.seq for entry in self.slice.of(Kind.BUDGET_AMEND)):
-            raise Refusal("budget_mismatch", "A grant was amended between the card and the release.")
-        if stated != budget_as_of(self._raw, self.slice, claims.budget_id, as_of):
-            raise Refusal("budget_mismatch", "The card shows another budget than the ledger: line, filter, grants, "
-                          "amendments or amounts.")  # fmt: skip
-        if digest(stated).encode() not in self._contents.small["report.html"]:
-            raise Refusal("budget_mismatch", "report.html is not about this budget as it stood.")
+        html = self._contents.small["report.html"]
+        check_budget(self.card, self._claims, self.slice, self._raw, self.release, html)
 
     def _guarantee(self) -> None:
-        if self._claims.generator.name in BASELINES:
-            raise Refusal("no_guarantee", "A baseline made the rows, and protects nobody.")
-        commit = next(entry for entry in self.slice.commits if entry.hash == self.facts.commit_hash)
-        tree, recorded = committed(commit)
-        for name, claimed in (("statement", self._claims.guarantee), ("card", self.card.guarantee)):
-            if Guarantee.from_json(claimed) != recorded:
-                raise Refusal("guarantee_mismatch", f"The {name} claims another guarantee than the ledger recorded.")
-        if (tree.relation, tree.unit) != (recorded.relation, recorded.unit) or (
-            self.facts.relation,
-            self.facts.unit,
-        ) != (recorded.relation.value, recorded.unit.to_json()):
-            raise Refusal("relation_or_unit", "Events, guarantee and budget differ in relation or unit.")
-        found = report(tree, recorded.delta)
-        computed = found.guarantee
-        if abs(computed.epsilon - recorded.epsilon) > TOLERANCE * max(computed.epsilon, recorded.epsilon):
-            raise Refusal("guarantee_wrong", f"The committed events cost epsilon {computed.epsilon}, not "
-                          f"{recorded.epsilon} as claimed.")  # fmt: skip
-        check_charge(self.slice, commit)
-        for entry in self.slice.commits:
-            if entry.hash in {figure.commit for figure in self.facts.figures}:
-                self._figure(entry)
-        stated, ceiling = self.card.privacy, None
-        if stated is not None:
-            if (flattered := flattery(stated, privacy_section(found))) is not None:
-                raise Refusal("privacy_wrong", f"The card's {flattered} claims more than the committed events give.")
-            ceiling = ceiling_of(stated)
-        if self.card.guarantee_in_words != recorded.sentence(ceiling):
-            raise Refusal("guarantee_mismatch", "The card's sentence is not that of its guarantee.")
-        self.guarantee = recorded
-
-    def _figure(self, commit: Entry) -> None:
-        """A figure's price follows from the event that made it, in the unit and relation of the rows."""
-        ours = self._claims.draft_digest
-        if any(one.commit == commit.hash and one.draft_digest != ours for one in self.facts.figures):
-            raise Refusal("other_draft", "A figure in the ledger is about other rows under this draft's name.")
-        tree, recorded = committed(commit)
-        own = report(tree, recorded.delta).guarantee
-        if (tree.relation, tree.unit) != (self.facts.guarantee.relation, self.facts.guarantee.unit):
-            raise Refusal("relation_or_unit", "A figure was paid for in another relation or unit than the rows.")
-        if abs(own.epsilon - recorded.epsilon) > TOLERANCE * max(own.epsilon, recorded.epsilon):
-            raise Refusal("guarantee_wrong", f"A figure cost epsilon {own.epsilon}, not {recorded.epsilon} as charged.")
-        check_charge(self.slice, commit)
+        self.guarantee = check_guarantee(self.card, self._claims, self.facts, self.slice)
 
     def _not_recalled(self) -> None:
         if any(entry.body.get("release") == self._claims.release for entry in self.slice.of(Kind.RECALL)):
             raise Refusal("recalled", "The publisher called this release back.", "Do not use these rows.")
+        known = [key.public_key for key in self.slice.keys.values() if key.role == "release"]
+        check_not_recalled(
+            self._notices,
+            ledger_id=self.slice.ledger_id,
+            release=self._claims.release,
+            root=self._claims.root,
+            keys=[self._key, *known],
+        )
 
 
 def _versioned(raw: bytes, name: str, schema: str) -> dict[str, JSON]:
@@ -415,18 +329,6 @@ def _versioned(raw: bytes, name: str, schema: str) -> dict[str, JSON]:
         raise Refusal("unknown_schema_version", f"{name} is of a version that this verifier does not know.",
                       "Use the version of dpsynth that wrote it, or a newer one.")  # fmt: skip
     return body
-
-
-def _objects(value: JSON) -> list[Mapping[str, JSON]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _at_most(value: JSON, limit: Decimal) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and Decimal(repr(value)) <= limit
-
-
-def _word(value: object) -> str:
-    return value if value in {"ship", "regenerate", "reject"} or value in RULES else "unknown"  # type: ignore[return-value]
 
 
 def _failed(name: str, refusal: Refusal) -> Check:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from accounting.ledger import Signer
 from accounting.ledger.entry import Entry, Kind
 from dpsynth.core.errors import GateRefused, ParameterError, ReviewRefused, WorkspaceError
+from dpsynth.release.approvals import governance_section
 from dpsynth.release.gate import Decision
 from dpsynth.release.public_view import public_decision
 from dpsynth.release.standing import Standing, State
@@ -49,6 +50,11 @@ def standing(workspace: Workspace, draft: str) -> Standing:
     """Where one draft stands, now."""
     with workspace.ledger() as ledger:
         return _of(workspace, ledger, draft)
+
+
+def governance_document(workspace: Workspace, draft: str) -> dict[str, JSON]:
+    """State, reviews and exceptions of a draft, as the internal report shows them."""
+    return governance_section(standing(workspace, draft), workspace.policy())
 
 
 def review(workspace: Workspace, draft: str, *, key: str | Path, vote: str, reason: str) -> Standing:

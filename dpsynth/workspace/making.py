@@ -20,7 +20,7 @@ import yaml
 from accounting.ledger import Ledger, Signer
 from accounting.ledger.signing import key_id
 from dpsynth.core.errors import WorkspaceError
-from dpsynth.release.policy import default_policy_text
+from dpsynth.release.policy import default_policy_text, tier_text
 from dpsynth.release.seal import Vault
 from dpsynth.report.statement import statement_text
 from dpsynth.workspace.layout import FORMAT, Layout
@@ -28,15 +28,19 @@ from dpsynth.workspace.layout import FORMAT, Layout
 _SHARED_KEYS = ("ledger.key", "vault.key")
 
 
-def make(folder: str | Path, *, ledger: str | None = None, keys: str | Path | None = None) -> Layout:
+def make(
+    folder: str | Path, *, ledger: str | None = None, keys: str | Path | None = None, tier: str | None = None
+) -> Layout:
     """Make a workspace.
 
     Args:
         folder: where; must not be a workspace yet.
         ledger: `postgresql://` URL of a ledger that a team shares; None for a file in the folder.
         keys: folder with the team's `ledger.key` and `vault.key`, to join its ledger; None to create one.
+        tier: internal, restricted or public: whose policy file it gets; None for the default one, which asks nobody.
 
     Raises:
+        PolicyError: there is no such tier.
         WorkspaceError: the folder is a workspace, a file is in the way, or the URL may not be written down.
         LedgerUnavailable: the ledger cannot be made or opened.
         KeyRefused: `keys` are those of another ledger.
@@ -47,12 +51,13 @@ def make(folder: str | Path, *, ledger: str | None = None, keys: str | Path | No
     if layout.root.exists() and not layout.root.is_dir():
         raise WorkspaceError(f"'{folder}' is a file.", "Choose another name.")
     _check_url(ledger, joining=keys is not None)
+    policy = default_policy_text() if tier is None else tier_text(tier)
     new = [path for path in _made_by(layout) if not path.exists()]
     layout.root.mkdir(parents=True, exist_ok=True)
     layout.keys.mkdir(mode=0o700, exist_ok=True)
     layout.drafts.mkdir(mode=0o700, exist_ok=True)
     try:
-        _fill(layout, Path(keys) if keys is not None else None)
+        _fill(layout, Path(keys) if keys is not None else None, policy)
     except BaseException:
         for path in new:
             if path.is_dir():
@@ -70,7 +75,7 @@ def _made_by(layout: Layout) -> list[Path]:
     return [*keys, *database, layout.policy, layout.statement, layout.marker, layout.keys, layout.drafts, layout.root]
 
 
-def _fill(layout: Layout, shared: Path | None) -> None:
+def _fill(layout: Layout, shared: Path | None, policy: str) -> None:
     release = Signer.generate()
     if shared is None:
         Vault.create(layout.keys, layout.drafts)
@@ -86,7 +91,7 @@ def _fill(layout: Layout, shared: Path | None) -> None:
         ledger.append("key.add", {"key_id": key_id(public), "public_key": public.hex(), "role": "release"})
     release.save(layout.release_key)
     release.save_public(layout.release_public_key)
-    layout.policy.write_text(default_policy_text(), "utf-8")
+    layout.policy.write_text(policy, "utf-8")
     layout.statement.write_text(statement_text(), "utf-8")
     head = {"version": FORMAT} | ({} if layout.ledger_url is None else {"ledger": layout.ledger_url})
     text = "# A dpsynth workspace. Commands find it by this file.\n" + yaml.safe_dump(head, sort_keys=False)

@@ -19,10 +19,12 @@ from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.export import ReportInputs, export, judge
 from dpsynth.release.fields import checked_licence
 from dpsynth.release.figures import notes as figure_notes
+from dpsynth.release.gate import Decision
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.privacy import privacy_section
 from dpsynth.report.statement import Statement
 from dpsynth.workspace.draft import Release
+from dpsynth.workspace.governance import governance_document
 from dpsynth.workspace.layout import read_json, write_json
 
 if TYPE_CHECKING:
@@ -37,8 +39,11 @@ def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Pro
     policy = workspace.policy()
     checked_licence(licence)
     with workspace.ledger(write=True) as ledger:
-        decision = judge(draft.documents, ledger, workspace.vault, policy)
-        write_json(draft.folder / "decision.json", decision.to_json())
+        if policy.review is None:
+            decision = judge(draft.documents, ledger, workspace.vault, policy)
+            write_json(draft.folder / "decision.json", decision.to_json())
+        else:  # another decision would make the reviews void: what was reviewed is what leaves
+            decision = Decision.from_json(read_json(draft.folder / "decision.json"))
 
         def report(inputs: ReportInputs) -> bytes:
             return _public_report(draft, inputs)
@@ -87,6 +92,7 @@ def internal_model(draft: Draft) -> ReportModel:
         attacks=_report(stored["attack"]),
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
+        governance=governance_document(draft.workspace, draft.name),
         statement=stated_by(draft.workspace),
         title=f"Draft {draft.name}",
         **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
@@ -132,6 +138,7 @@ def _public_report(draft: Draft, inputs: ReportInputs) -> bytes:
         evidence=inputs.evidence,
         guarantee=inputs.ledger.guarantee.to_json(),
         draft=draft.document.to_json(),
+        governance=inputs.card.governance,
         statement=stated_by(draft.workspace),
         title=f"Release of {inputs.card.dataset}",
         **_ledger_view(inputs.ledger, inputs.card.privacy),

@@ -74,13 +74,16 @@ class Workspace:
         return f"Workspace('{self.layout.root}')"
 
     @classmethod
-    def init(cls, folder: str | Path, *, ledger: str | None = None, keys: str | Path | None = None) -> Workspace:
-        """Make a workspace with fresh keys, an empty ledger and the default policy; or join a team's ledger.
+    def init(
+        cls, folder: str | Path, *, ledger: str | None = None, keys: str | Path | None = None, tier: str | None = None
+    ) -> Workspace:
+        """Make a workspace with fresh keys, an empty ledger and a policy; or join a team's ledger.
 
         Args:
             folder: where; must not be a workspace yet.
             ledger: `postgresql://` URL of a ledger that a team shares; None for a file in the folder.
             keys: folder with the team's `ledger.key` and `vault.key`, to join its ledger; None to create one.
+            tier: internal, restricted or public, whose policy it gets; None for one that asks for no reviews.
 
         Raises:
             WorkspaceError: the folder is a workspace, a file is in the way, or the URL holds a password.
@@ -88,7 +91,7 @@ class Workspace:
         """
         from dpsynth.workspace.making import make
 
-        return cls(make(folder, ledger=ledger, keys=keys))
+        return cls(make(folder, ledger=ledger, keys=keys, tier=tier))
 
     @classmethod
     def open(cls, folder: str | Path | None = None) -> Workspace:

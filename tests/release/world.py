@@ -113,6 +113,36 @@ class World:
     signer: Signer
     budget_id: str = ""
     documents: Documents = field(default_factory=lambda: Documents(draft=None))
+    generator: Signer = field(default_factory=Signer.generate)
+    reviewers: list[Signer] = field(default_factory=list)
+    decision: Decision | None = None
+
+    def add_key(self, signer: Signer, role: str) -> None:
+        public = signer.public_bytes.hex()
+        self.ledger.append("key.add", {"key_id": signer.key_id, "public_key": public, "role": role})
+
+    def reviewer(self, number: int = 0) -> Signer:
+        """A reviewer whom the ledger knows."""
+        while len(self.reviewers) <= number:
+            self.reviewers.append(Signer.generate())
+            self.add_key(self.reviewers[-1], "review")
+        return self.reviewers[number]
+
+    def review(self, *votes: str) -> None:
+        """One vote by each reviewer in turn, as the policy wants them."""
+        asked = self.policy.review
+        place: Any = (self.budget_id, self.draft.draft)
+        signers = [self.reviewer(number) for number in range(len(votes))]
+        if asked is None or not asked.blinded or asked.approvals == 1:
+            for signer, vote in zip(signers, votes, strict=True):
+                self.ledger.review(*place, vote=vote, reason="looked", reviewer=signer)
+            return
+        kept = [
+            self.ledger.seal_vote(*place, vote=vote, reason="looked", of=asked.approvals, reviewer=signer)
+            for signer, vote in zip(signers, votes, strict=True)
+        ]
+        for signer, one in zip(signers, kept, strict=True):
+            self.ledger.open_vote(*place, vote=one.vote, reason=one.reason, salt=one.salt, reviewer=signer)
 
     @property
     def draft(self) -> DraftDocument:
@@ -147,7 +177,11 @@ class World:
         }  # fmt: skip
         draft = DraftDocument.model_validate({**body, **changes})
         self.documents = Documents(draft=draft.to_json())
-        record_attempt(self.ledger, draft, self.commitment(self.documents.draft))
+        generator = self.generator if self.policy.review is not None else None
+        known = self.ledger.keys()
+        if generator is not None and generator.key_id not in known:
+            self.add_key(generator, "generate")
+        record_attempt(self.ledger, draft, self.commitment(self.documents.draft), generator=generator)
 
     def attack(self, report: AttackReport | None = None) -> None:
         body = bind("attack", self.draft, (report or attack_report()).to_json())
@@ -160,7 +194,8 @@ class World:
         record_report(self.ledger, "quality", self.draft, self.commitment(body))
 
     def judge(self) -> Decision:
-        return judge(self.documents, self.ledger, self.vault, self.policy)
+        self.decision = judge(self.documents, self.ledger, self.vault, self.policy)
+        return self.decision
 
     def release(self, output: Path, *, decision: Decision | None = None, **changes: Any) -> Release:
         arguments = {"policy": self.policy, "ledger": self.ledger, "vault": self.vault, "signer": self.signer,
@@ -183,6 +218,12 @@ def make_world(home: Path, *, policy: Policy | None = None, epsilon: str = "3", 
     reserved = ledger.reserve(other, EVENTS, delta="1e-6", run_id="run-other", purpose="theirs")
     ledger.commit(reserved.id, EVENTS)
     return world
+
+
+def reviewed_policy(**changes: Any) -> Policy:
+    """The default policy, with two blinded reviews."""
+    asked = {"approvals": 2, "blinded": True, "valid_days": 30, **changes}
+    return Policy.model_validate({**default_policy().model_dump(mode="json"), "review": asked})
 
 
 def ready_world(home: Path, **changes: Any) -> World:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     """List the drafts of a workspace and where each stands."""
     from dpsynth.cli.terminal import Terminal
-    from dpsynth.workspace import Workspace
+    from dpsynth.workspace import Workspace, governance
 
-    terminal = Terminal(as_json=as_json)
-    drafts = list(Workspace.open(workspace).drafts())
+    terminal, opened = Terminal(as_json=as_json), Workspace.open(workspace)
+    drafts = list(opened.drafts())
+    stands = {standing.draft: standing for standing in governance.queue(opened)}
     rows = [
         [
             d.name,
@@ -29,12 +30,16 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
             f.generator.name,
             (f.guarantee or {}).get("epsilon", "none"),
             d.status,
+            stands[d.name].state.value,
             d.condition or "all",
         ]
         for d in drafts
         for f in [d.document]
     ]
-    terminal.table("Drafts", ["draft", "budget", "generator", ">epsilon", "status", "rows like"], rows)
+    terminal.table("Drafts", ["draft", "budget", "generator", ">epsilon", "status", "state", "rows like"], rows)
+    for standing in stands.values():
+        if standing.next_step:
+            terminal.say(f"{standing.draft}: {standing.next_step}")
     terminal.result(
         {
             "drafts": [
@@ -43,6 +48,7 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
                     "dataset": d.document.dataset,
                     "purpose": d.budget.purpose,
                     "status": d.status,
+                    **stands[d.name].to_json(),
                     "condition": d.condition,
                 }
                 for d in drafts

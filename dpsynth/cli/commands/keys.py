@@ -51,6 +51,7 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
 
 def make(
     output: Annotated[Path, typer.Option("--output", "-o", help="where the private key goes; FILE.pub beside it")],
+    role: Annotated[str, typer.Option(help="what it is for: budget (signs amendments) or review")] = "budget",
     as_json: AsJson = False,
 ) -> None:
     """Make a key pair for a person who approves; the owner of a ledger adds its public half with `keys add`."""
@@ -58,9 +59,11 @@ def make(
     from dpsynth.workspace.keys import make_pair
 
     terminal = Terminal(as_json=as_json)
+    if role not in ("budget", "review"):
+        raise typer.BadParameter("a person's key is for role budget or review", param_hint="--role")
     made, public = make_pair(output)
     terminal.say(f"Wrote {output}, which stays with you, and {public}, which you hand over.")
-    terminal.say(f"The ledger's owner adds it with: {to_copy('dpsynth', 'keys', 'add', public, '--role', 'budget')}")
+    terminal.say(f"The ledger's owner adds it with: {to_copy('dpsynth', 'keys', 'add', public, '--role', role)}")
     terminal.result({"key_id": made.key_id, "private_key": str(output), "public_key": str(public)})
 
 
@@ -107,7 +110,7 @@ def recovery(
 
 def add(
     public_key: Annotated[Path, typer.Argument(help="PEM file of somebody's Ed25519 public key")],
-    role: Annotated[str, typer.Option(help="release, review, budget (signs amendments) or recovery")],
+    role: Annotated[str, typer.Option(help="release, review, generate, budget (signs amendments) or recovery")],
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -24,6 +24,9 @@ def verify(
         Path | None,
         typer.Option("--ledger-key", help="the ledger's public key, first or rotated to, if you hold it"),
     ] = None,
+    recalls: Annotated[
+        Path | None, typer.Option("--recalls", help="recall notices that the publisher put out; one or a list")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle offline: signature, every file, ledger, guarantee, decision."""
@@ -31,7 +34,8 @@ def verify(
     from dpsynth.release.verify import verify as check
 
     terminal = Terminal(as_json=as_json)
-    report = check(bundle, key, anchor=None if anchor is None else _head(anchor), ledger_key=ledger_key)
+    head = None if anchor is None else _head(anchor)
+    report = check(bundle, key, anchor=head, ledger_key=ledger_key, recalls=recalls)
     for warning in report.warnings:
         terminal.warn(warning)
     for item in report.checks:

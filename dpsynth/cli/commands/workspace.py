@@ -18,6 +18,10 @@ def init(
     keys: Annotated[
         Path | None, typer.Option("--keys", help="folder with the team's ledger.key and vault.key, to join its ledger")
     ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="internal, restricted or public: a policy with reviews; default: one that asks nobody"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: ledger, keys and a commented policy.yaml."""
@@ -25,7 +29,7 @@ def init(
     from dpsynth.workspace import Workspace
 
     terminal = Terminal(as_json=as_json)
-    workspace = Workspace.init(folder, ledger=ledger, keys=keys)
+    workspace = Workspace.init(folder, ledger=ledger, keys=keys, tier=tier)
     terminal.say(f"Workspace {workspace.layout.root}")
     terminal.say(f"  policy    {workspace.layout.policy}: read it, it decides what may leave")
     terminal.say(f"  ledger    {workspace.layout.ledger}: append-only, signed")
