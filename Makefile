@@ -7,7 +7,7 @@ DATA   ?= fair
 # The workers are the parallelism: threads of matrix products on top of them only get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help install demo test test-all audit lint docs bench clean
+.PHONY: help install demo test test-all audit lint docs docs-full bench clean
 
 help: ## what each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ lint: $(STAMP) ## style, types, import contracts
 docs: $(STAMP) ## the documentation site, warnings are errors
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+docs-full: $(STAMP) ## the same with outputs of notebooks: runs those that have changed (minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	DPSYNTH_DOCS_EXECUTE=1 $(BIN)/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees-full docs docs/_build/full
 
 bench: $(STAMP) ## the figures in README and docs
 	$(BIN)/python benchmarks/readme_figures.py

@@ -112,13 +112,13 @@ class PredictionTokens(Checked):
     adds to the public logits is clipped to [-`clip`, `clip`] coordinate by coordinate (or the logits to a box of width
     2 `clip`); the rows are added up and divided by `batch_size`; the token is drawn from softmax(sum / `temperature`)
     on a set of candidates that depends on public data only. That is an exponential mechanism whose score moves by a
-    vector in [-m C / s, m C / s] for a unit with m = `rows_per_unit` rows that come or go, and its bounded range is
+    vector in [-m C / s, m C / s] for a unit with m = `rows_per_unit` rows that come or go, and its bounded range is:
 
-        2 m C / (s tau)   a `batch` that is "summed": every row of it, over the constant s; or zero_out with one that is
-                          "truncated": slots are public, and a blanked row adds nothing and keeps its slot;
-        4 m C / (s tau)   add_remove with a batch "truncated" to s rows, where each new row displaces another; or a
-                          batch "averaged" over the rows present, at least s of them, among which no blanked row is;
-        twice that        replace_one: a row goes and another comes, in one batch or in two.
+    - 2 m C / (s tau) for a `batch` that is "summed": every row of it, over the constant s; or under zero_out with one
+      that is "truncated": slots are public, and a blanked row adds nothing and keeps its slot;
+    - 4 m C / (s tau) under add_remove with a batch "truncated" to s rows, where each new row displaces another; or for
+      a batch "averaged" over the rows present, at least s of them, among which no blanked row is;
+    - twice that under replace_one: a row goes and another comes, in one batch or in two.
 
     Writing 2 where a batch is truncated is the trap: the price would be a quarter of the true zCDP.
 

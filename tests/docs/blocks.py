@@ -4,6 +4,7 @@ A comment stands right before its block, several may follow each other:
 
     <!-- file: schema.yaml -->      the block is written to that file before the page goes on
     <!-- loads: policy -->          the reader of such files (run, schema, policy) takes it
+    <!-- recipe: one-try -->        a fragment of a policy; test_policy_cookbook.py proves what it does
     <!-- prints: pass -->           what it writes to standard output contains this
     <!-- exits: 3 -->               the exit code that its last command must have
     <!-- world: drafted -->         what lies there before the page begins (see world.py); once a page
@@ -26,7 +27,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if not {"_build", "generated"} & set(page.relative_to(ROOT).parts)]
-KNOWN = {"file", "loads", "prints", "exits", "world", "slow", "no-run", "setup"}
+KNOWN = {"file", "loads", "recipe", "prints", "exits", "world", "slow", "no-run", "setup"}
 LANGUAGES = {"python", "bash", "console", "yaml", "json", "sql", "text"}
 
 
