@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 project = "dpsynth"
 author = "the dpsynth authors"
 copyright = "the dpsynth authors, Apache-2.0"  # noqa: A001 - Sphinx's name for it
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "generated"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "generated", "selfcontained"]
 exclude_patterns = ["_build", "_ext"]
 templates_path = ["_templates"]
 
