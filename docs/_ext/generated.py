@@ -281,7 +281,7 @@ def _errors() -> str:
     parts = [
         "# Errors",
         "Three trees, one a package. Each message says what happened and why it matters; `remedy` what to do next.",
-        'With `--json`: `{"error": {"type", "message", "remedy"}}`. No message holds a cell or a count of private rows.',
+        'With `--json`: `{"error": {"type", "message", "remedy"}}`. No message holds a cell or a private count.',
     ]
 
     def walk(kind: type[Exception], depth: int) -> Iterator[tuple[str, str, str]]:

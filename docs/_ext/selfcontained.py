@@ -16,7 +16,7 @@ from sphinx.errors import SphinxError
 FETCHED = {"src", "srcset", "poster", "data", "action"}
 REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 IN_STYLE = re.compile(r"""(?:url\(\s*['"]?|@import\s+['"])((?:https?:)?//[^'")\s]+)""", re.IGNORECASE)
-IN_SCRIPT = re.compile(r"""(?:import\s*\(?|fetch\(|importScripts\()\s*['"]((?:https?:)?//[^'"]+)""")
+IN_SCRIPT = re.compile(r"""(?:\bfrom|import\s*\(?|fetch\(|importScripts\()\s*['"]((?:https?:)?//[^'"]+)""")
 
 
 class _Page(HTMLParser):
