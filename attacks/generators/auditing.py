@@ -131,7 +131,7 @@ def audit_generator(
     each: int = 4,
     delta: float = 1e-6,
     quasi_identifiers: tuple[str, ...] = (),
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     identity: str | None = None,
     jobs: int | None = None,
     limits: str | Mapping[str, Limit | float] | None = None,
@@ -176,7 +176,8 @@ def audit_generator(
     start = time.perf_counter()
     roles = Roles(quasi_identifiers=tuple(quasi_identifiers))
     worlds, book = _prepare(fit, real, auxiliary, knowledge, release, plan, rows, roles, seed)
-    releases = run_fits(fit, worlds, book, folder=folder, identity=identity, jobs=jobs, progress=progress)
+    kept = None if folder is None else Path(folder)
+    releases = run_fits(fit, worlds, book, folder=kept, identity=identity, jobs=jobs, progress=progress)
     bench = Bench(worlds=worlds, book=book, plan=plan)
     progress("shadow attack", 0, 3, "training and judging")
     judged = bench.judge(releases, worlds.coins)

@@ -75,7 +75,7 @@ def _schema_of_claims(path: Path) -> None:
     path.write_text(
         "version: 1\ncolumns:\n  age: {kind: integer, min: 0, max: 110}\n"
         "  ward: {kind: categorical, values: [surgery, medicine, maternity]}\n"
-        "  days: {kind: integer, min: 0, max: 30}\n  died: {kind: boolean}\n"
+        "  days: {kind: integer, min: 0, max: 30}\n  died: {kind: boolean, role: target}\n"
         "  admitted: {kind: date, min: 2024-01-01, max: 2024-12-31}\n",
         "utf-8",
     )
