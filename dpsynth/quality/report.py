@@ -230,13 +230,14 @@ class Rows(_Document):
 
 
 class TextSettings(_Document):
-    """What the figures of texts rest on: embedding by name, texts of each set in figures at equal numbers."""
+    """What the figures of texts rest on: embedding and scorer by name, texts of each set where numbers are equal."""
 
     embedding: str
     texts: int
     clusterings: int
     scored: bool
     labelled: bool
+    scored_by: str | None = None
     confidentiality: Literal["internal"] = "internal"
 
 

@@ -221,7 +221,8 @@ class Draft:
         Args:
             comparators: private models trained on the real rows, which are charged (`workspace.comparators`).
             progress: called as steps finish.
-            sections: `ablation`, `detection`, `groups`, `time_column`, `since` of `quality.evaluate`, for tables.
+            sections: `ablation`, `detection`, `groups`, `time_column`, `since` of `quality.evaluate`, for tables; for
+                texts `model`, a public language model by path or name, which measures their perplexity.
         """
         from dpsynth.workspace.measuring import evaluated
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.release.policy import Policy
+    from dpsynth.text.scoring import ModelScorer
     from dpsynth.workspace.draft import Draft
 
 
@@ -125,17 +126,31 @@ def evaluated(
     draft: Draft, comparators: Comparators | None, progress: Progress, sections: Mapping[str, Any]
 ) -> QualityReport:
     """The quality report of a draft; see `Draft.evaluate`."""
-    text = draft.document.text
+    text, sections = draft.document.text, dict(sections)
+    model: str | None = sections.pop("model", None)
     if text is None:
+        if model is not None:
+            raise ParameterError("A language model judges texts, and this draft has none.", "Leave out the model.")
         return _evaluated_table(draft, comparators, progress, sections)
+    scorer = _scorer(model)
     if len(draft.document.tabular) < 2:  # one column has no pair; how the texts tell its values apart is among theirs
         if comparators is not None or any(sections.values()):
             raise ParameterError("Models are compared, and time is told, by two columns or more beside the text.")
-        return _evaluated_texts(draft, text.column, progress)
+        return _evaluated_texts(draft, text.column, progress, scorer)
     from dpsynth.quality.text import together
 
     table = _evaluated_table(draft, comparators, progress, sections)
-    return together(table, _evaluated_texts(draft, text.column, progress))
+    return together(table, _evaluated_texts(draft, text.column, progress, scorer))
+
+
+def _scorer(model: str | None) -> ModelScorer | None:
+    """The scorer of a public model, loaded before any private row is read."""
+    if model is None:
+        return None
+    from dpsynth.text.backends import load
+    from dpsynth.text.scoring import scorer_of
+
+    return scorer_of(load(model))
 
 
 def _evaluated_table(
@@ -181,7 +196,7 @@ def _evaluated_table(
     return beside(draft, comparators, draft._rows_frame(), lambda paid: measure(comparators=paid))
 
 
-def _evaluated_texts(draft: Draft, column: str, progress: Progress) -> QualityReport:
+def _evaluated_texts(draft: Draft, column: str, progress: Progress, scorer: ModelScorer | None) -> QualityReport:
     from dpsynth.quality.text.evaluation import FEWEST, evaluate_text
 
     parts, target = draft._source.parts, draft._source.schema.target
@@ -203,6 +218,7 @@ def _evaluated_texts(draft: Draft, column: str, progress: Progress) -> QualityRe
         later=None if after is None else after.column(column).to_pylist(),
         labels=labels,
         later_labels=later_labels,
+        scorer=scorer,
         seed=0,
         progress=progress,
     )

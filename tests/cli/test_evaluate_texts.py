@@ -57,3 +57,17 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, capsys: pyt
                   ("--text-column", "story", "--label-column", "nothing")):  # fmt: skip
         assert call(["evaluate", *files, *wrong]) != 0
     assert call(["evaluate", *written(tmp_path, "txt"), "--label-column", "city"]) != 0
+
+
+def test_a_public_model_measures_perplexity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["evaluate", *written(tmp_path, "txt"), "--model", "ngram", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    gap = next(metric for metric in document["metrics"] if metric["name"] == "text_perplexity_gap")
+    assert gap["value"] is not None and gap["reference"] is not None and gap["floor"] is not None
+    assert document["text"]["scored_by"].startswith("ngram (SHA-256 ")
+
+
+def test_a_model_without_texts_and_one_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    files = written(tmp_path, "csv")
+    assert call(["evaluate", *files, "--model", "ngram"]) == 2
+    assert call(["evaluate", *files, "--text-column", "story", "--model", str(tmp_path / "none")]) == 1

@@ -187,6 +187,12 @@ def evaluate(
     label_column: Annotated[
         str | None, typer.Option(help="with --text-column: topics of the texts, which learners predict from them")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="of texts: a public language model, by path or name such as tiny: how surprising they are to it"
+        ),
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -215,6 +221,7 @@ def evaluate(
     more: dict[str, Any] = {"time_column": time_column, "since": since}
     more |= {"detection": True} if detection else {}
     more |= {"groups": tuple(group)} if group else {}
+    more |= {"model": model} if model and draft is not None else {}
     if ablation:
         from dpsynth.cli.commands.mixing import ablation_options
 
@@ -242,11 +249,13 @@ def evaluate(
     if text_column is not None or any(is_lines(path) for path in files.values()):
         from dpsynth.cli.commands.text_figures import evaluate_texts
 
-        found = evaluate_texts(terminal, files, column=text_column, labels=label_column, schema=schema, target=target)
+        found = evaluate_texts(
+            terminal, files, column=text_column, labels=label_column, schema=schema, target=target, model=model
+        )
         show_quality(terminal, "Quality of texts", found.to_json())
         return
-    if label_column is not None:
-        raise typer.BadParameter("--label-column is about --text-column")
+    if label_column is not None or model is not None:
+        raise typer.BadParameter("--label-column and --model are about --text-column")
     tables = read_alike(terminal, files, schema)
     free = replace(asked(epsilon, draws), bounds=declared_bounds(tables.schema)) if comparators else None
     with terminal.progress() as progress:

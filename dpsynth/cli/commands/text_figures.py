@@ -25,6 +25,7 @@ def evaluate_texts(
     labels: str | None = None,
     schema: Path | None = None,
     target: str | None = None,
+    model: str | None = None,
     seed: int = 0,
 ) -> QualityReport:
     """The report on the texts of `real`, `synthetic`, `holdout` and perhaps `later`.
@@ -36,6 +37,7 @@ def evaluate_texts(
         labels: another column of the tables: what learners make of the texts.
         schema: what is public about the other columns.
         target: column that models of the other columns predict.
+        model: a public language model by path or name, for perplexity.
         seed: of the report.
 
     Raises:
@@ -44,12 +46,18 @@ def evaluate_texts(
     from dpsynth.cli.commands.tables import read_alike
     from dpsynth.quality.text import evaluate_text, together
 
+    scorer = None
+    if model is not None:
+        from dpsynth.text.backends import load
+        from dpsynth.text.scoring import scorer_of
+
+        scorer = scorer_of(load(model))
     if any(is_lines(path) for path in files.values()):
         if labels is not None:
             raise DataError("Files of lines have no column of labels.", "Give CSV or Parquet files.")
         lines: dict[str, Any] = {name: read_texts(name, path, column) for name, path in files.items()}
         with terminal.progress() as progress:
-            return evaluate_text(**lines, seed=seed, progress=progress)
+            return evaluate_text(**lines, scorer=scorer, seed=seed, progress=progress)
     tables = read_alike(terminal, files, schema, text=column)
     if labels is not None and any(labels not in tables[name].columns for name in files):
         raise DataError("A file lacks the column of labels.", "Name a column that all files have.")
@@ -59,7 +67,7 @@ def evaluate_texts(
     texts: dict[str, Any] = {name: list(tables[name][column]) for name in files}
     rest = [name for name in tables.schema.modelled if name != column]
     with terminal.progress() as progress:
-        report = evaluate_text(**texts, labels=told, seed=seed, progress=progress)
+        report = evaluate_text(**texts, labels=told, scorer=scorer, seed=seed, progress=progress)
         if len(rest) < 2:
             return report
         from dpsynth.quality import evaluate

@@ -73,7 +73,8 @@ def evaluate_text(
         labels: topics of the three sets, one a text: what learners make of the texts (TSTR).
         later_labels: those of the later texts: the same learners are tested on them too.
         embedding: sentence encoder; default latent semantics fitted on all three alike.
-        scorer: texts -> (log-likelihoods in nats, tokens) of a public language model: perplexity.
+        scorer: texts -> (log-likelihoods in nats, tokens) of a public language model: perplexity; see
+            `dpsynth.text.scoring`.
         seed: of halves, draws and orders; the report is reproducible from it.
         progress: receives the step `text quality`.
 
@@ -150,6 +151,7 @@ def evaluate_text(
             clusterings=SEEDS,
             scored=scorer is not None,
             labelled=labels is not None,
+            scored_by=getattr(scorer, "name", None),
         ),
     )
 
