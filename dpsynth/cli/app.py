@@ -17,6 +17,7 @@ from dpsynth.cli.commands import (
     budget,
     card,
     compare,
+    console,
     data,
     demo,
     draft,
@@ -68,6 +69,7 @@ for module in (
     run,
     verify,
     card,
+    console,
     ledger,
     keys,
 ):

@@ -7,6 +7,7 @@
     keys/                   ledger and release signing keys, vault key (mode 0600); *.pub may be given away
     datasets.json           registered data sets: path, keyed commitment, unit, schema file; never a row
     drafts/ID/              one folder a draft: sealed rows and one JSON document a step
+    releases/               bundles that the console wrote
 
 A command finds its workspace by `--workspace`, then $DPSYNTH_WORKSPACE, then the nearest `dpsynth.yaml` upwards.
 """
@@ -85,6 +86,11 @@ class Layout:
     def generator_key(self) -> Path:
         """Private key that signs the record of each draft made here."""
         return self.keys / "generate.key"
+
+    @property
+    def releases(self) -> Path:
+        """Where the console writes bundles; the command line is told where."""
+        return self.root / "releases"
 
     @property
     def datasets(self) -> Path:
