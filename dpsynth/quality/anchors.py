@@ -103,11 +103,6 @@ def redraws_of(by: Mapping[str, float | None]) -> tuple[float | None, float | No
     return (float(np.mean(seen)), float(np.std(seen, ddof=1))) if len(seen) >= REDRAWS // 2 else (None, None)
 
 
-def spread_of(by: Mapping[str, float | None]) -> float | None:
-    """Standard deviation over redraws alone, see `redraws_of`."""
-    return redraws_of(by)[1]
-
-
 def metric_of(
     name: str,
     group: Group,

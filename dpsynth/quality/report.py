@@ -104,14 +104,16 @@ class Metric(_Document):
 
     @property
     def shows(self) -> bool | None:
-        """Whether the worst figure there is, that of no data or of independent columns, would be noticed.
+        """Whether the worst figure there is, that of independent columns or else of no data, would be noticed.
 
         False: that the metric does not notice says nothing, as a rule because there are few rows. None: no anchor.
         """
-        worst = 0.0 if self.shuffle is None and self.better == "high" else self.shuffle
-        if worst is None or self.notices_from is None:
+        if self.notices_from is None or self.reference is None:
             return None
-        return (worst - self.notices_from) * (1.0 if self.better == "low" else -1.0) > 0
+        if self.better == "low":
+            return None if self.shuffle is None else self.shuffle > self.notices_from
+        worst = 0.0 if self.shuffle is None else self.shuffle
+        return (0.0 if worst >= self.reference else worst) < self.notices_from  # recall: independent columns do as well
 
     @property
     def shortfall(self) -> float | None:

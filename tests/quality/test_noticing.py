@@ -32,6 +32,7 @@ def test_a_metric_says_whether_it_could_show_anything() -> None:
     assert metric().shows is True
     assert metric(spread=0.1).shows is False  # even a table of independent columns would go by
     assert metric(shuffle=None).shows is None
+    assert metric(better="high", reference=0.9, redrawn=0.9, shuffle=0.95).shows is True  # as recall
     assert metric(better="high", reference=0.5, redrawn=0.5, spread=0.1, shuffle=None).shows is False
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from attacks.text.identifiers import KINDS
-from dpsynth.quality.anchors import spread_of
+from dpsynth.quality.anchors import redraws_of
 from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.report import Metric
 from dpsynth.quality.text.embedding import Space
@@ -35,8 +35,11 @@ ROUGH = 2
 """Clusterings in redraws, of the five elsewhere."""
 
 
-def metric(name: str, better: Better, found: Mapping[str, float | Spread | None]) -> Metric:
-    """A text metric from its anchors; intervals of value and reference where they have one."""
+def metric(name: str, better: Better, found: Mapping[str, float | Spread | None], widened: float = 1.0) -> Metric:
+    """A text metric from its anchors; intervals of value and reference where they have one.
+
+    `widened`: what the standard deviation over redraws is multiplied by, see `Sets.beyond_redraws`.
+    """
     fields: dict[str, Any] = {"floor": None}
     chance: dict[str, float | None] = {}
     for key, one in found.items():
@@ -48,7 +51,9 @@ def metric(name: str, better: Better, found: Mapping[str, float | Spread | None]
         if spread_ is not None and spread_.low is not None and key in ("value", "reference"):
             prefix = "ci" if key == "value" else "reference"
             fields |= {f"{prefix}_low": spread_.low, f"{prefix}_high": spread_.high}
-    return Metric(name=name, group="text", better=better, spread=spread_of(chance), **fields)
+    redrawn, varied = redraws_of(chance)
+    varied = None if varied is None else varied * widened
+    return Metric(name=name, group="text", better=better, spread=varied, redrawn=redrawn, **fields)
 
 
 def word_metrics(sets: Sets) -> list[Metric]:
@@ -80,13 +85,14 @@ def repetition_metrics(few: Sets) -> list[Metric]:
     """How much each set repeats itself, at one number of texts and of words."""
     alone = few.alone()
     found: dict[str, Any] = {key: self_bleu(own) for key, own in alone.items()}
-    out = [metric("text_self_bleu4", "low", {**found, "shuffle": 1.0})]
+    wide = few.beyond_redraws
+    out = [metric("text_self_bleu4", "low", {**found, "shuffle": 1.0}, wide)]
     for n in (1, 2, 3):
         total = min(len(own.grams(n)[0]) for own in alone.values())
         shares_ = {key: distinct(own, n, total) for key, own in alone.items()}
-        out.append(metric(f"text_distinct{n}", "high", {**shares_, "shuffle": 0.0}))
+        out.append(metric(f"text_distinct{n}", "high", {**shares_, "shuffle": 0.0}, wide))
     twice = {key: repeated(own) for key, own in alone.items()}
-    return [*out, metric("text_repeated", "low", {**twice, "shuffle": 1.0})]
+    return [*out, metric("text_repeated", "low", {**twice, "shuffle": 1.0}, wide)]
 
 
 def point_metrics(few: Sets, space: Space) -> list[Metric]:
@@ -114,8 +120,8 @@ def point_metrics(few: Sets, space: Space) -> list[Metric]:
     modes, apart = ({key: of(one) for key, one in own.items()} for of in (vendi, spread))
     return [
         *out,
-        metric("text_vendi", "high", {**modes, "shuffle": 1.0}),
-        metric("text_spread", "high", {**apart, "shuffle": 0.0}),
+        metric("text_vendi", "high", {**modes, "shuffle": 1.0}, few.beyond_redraws),
+        metric("text_spread", "high", {**apart, "shuffle": 0.0}, few.beyond_redraws),
     ]
 
 

@@ -18,6 +18,7 @@ than a pass over the words take at most `MOST` texts of each set (`few`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
@@ -81,6 +82,16 @@ class Sets:
     other_half: TextSet
     drawn: TextSet
     redraws: tuple[tuple[TextSet, TextSet], ...] = ()
+    pool: int = 0
+
+    @property
+    def beyond_redraws(self) -> float:
+        """How much more a figure of one fresh set varies than redraws of it do, all from one finite pool of texts.
+
+        n of N texts without replacement vary by sqrt(1 - n / N) of n fresh ones (Cochran 1977, ch. 2). A distance needs
+        no such factor: both its sides are redrawn.
+        """
+        return 1.0 / math.sqrt(1.0 - len(self.held) / self.pool) if self.pool > len(self.held) else 1.0
 
     def between(self, *anchors: str) -> dict[str, tuple[TextSet, TextSet]]:
         """The pairs that a distance is measured between, by the name of the anchor; the redraws always."""
@@ -111,6 +122,7 @@ class Sets:
             other_half=self.other_half.first(half),
             drawn=self.drawn.first(count),
             redraws=tuple((real.first(count), held.first(count)) for real, held in self.redraws),
+            pool=self.pool,
         )
 
 
@@ -143,4 +155,5 @@ def anchored(real: Sequence[str], synthetic: Sequence[str], holdout: Sequence[st
         other_half=whole.take(np.arange(middle, len(whole))).first(count) if len(whole) > 1 else whole,
         drawn=TextSet.of(drawn_words(whole.written, count, rng)),
         redraws=tuple((pool.take(order[count:]), pool.take(order[:count])) for order in orders),
+        pool=len(pool),
     )

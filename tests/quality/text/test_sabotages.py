@@ -16,7 +16,7 @@ from dpsynth.quality.text import evaluate_text
 from dpsynth.quality.text.names import HEADLINES
 from dpsynth.release.policy import default_policy
 from tests.quality.text.sabotages import SABOTAGES, complaints_by_topic, docstrings_by_topic, world
-from tests.quality.trials import ENOUGH, SEEDS
+from tests.quality.trials import ENOUGH
 
 MUST = {
     "words_shuffled": ("text_js2", "text_js3", "text_invented_pairs", "text_tail_pairs_2_9"),
@@ -27,6 +27,8 @@ MUST = {
     "public": ("text_js2", "text_coverage", "text_mauve", "text_tail_words_2_9"),
     "bigrams": ("text_self_bleu4",),
 }
+FRESH = range(220, 240)
+"""On 200 to 219 two real sets in twenty were noticed, and the comparison was mended."""
 REFUSED = {"words_shuffled", "fifty_repeated"}
 """Beyond the default policy's limit on the headline metrics, on docstrings; public texts are too on complaints."""
 
@@ -80,7 +82,7 @@ def test_nineteen_of_twenty_seeds(corpus: str, texts: int, name: str) -> None:
     """On the seeds that docs/concepts/text-quality.md reports; no choice was made on them."""
     short: dict[int, list[str]] = {}
     over = 0
-    for seed in SEEDS:
+    for seed in FRESH:
         found = report(corpus, texts, name, seed)
         noticed = {metric.name for metric in found.metrics if metric.noticed}
         missed = [metric for metric in MUST[name] if metric not in noticed] if name in MUST else sorted(noticed)
@@ -88,8 +90,8 @@ def test_nineteen_of_twenty_seeds(corpus: str, texts: int, name: str) -> None:
             short[seed] = missed
         over += refused(found)
     print(
-        f"{corpus} {texts} {name}: {len(SEEDS) - len(short)} of {len(SEEDS)}, refused {over} {short or ''}", flush=True
+        f"{corpus} {texts} {name}: {len(FRESH) - len(short)} of {len(FRESH)}, refused {over} {short or ''}", flush=True
     )
-    assert len(short) <= len(SEEDS) - ENOUGH, short
+    assert len(short) <= len(FRESH) - ENOUGH, short
     if corpus == "docstrings":
-        assert over >= ENOUGH if name in REFUSED else over <= len(SEEDS) - ENOUGH or name in MUST
+        assert over >= ENOUGH if name in REFUSED else over <= len(FRESH) - ENOUGH or name in MUST
