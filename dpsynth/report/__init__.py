@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from dpsynth.report.audit import AuditModel, assemble_audit
     from dpsynth.report.cells import attach, cell, install
     from dpsynth.report.comparison import ComparisonModel, assemble_comparison
-    from dpsynth.report.html import render_audit, render_comparison, render_internal, render_public
+    from dpsynth.report.html import (
+        render_audit,
+        render_comparison,
+        render_internal,
+        render_portfolio,
+        render_public,
+    )
     from dpsynth.report.model import PublicModel, ReportModel, assemble, assemble_public
+    from dpsynth.report.pdf import portfolio_pdf, render_pdf
+    from dpsynth.report.portfolio import PortfolioModel, assemble_portfolio
 
 _LAZY = {
     "AuditModel": "dpsynth.report.audit:AuditModel",
@@ -25,6 +33,11 @@ _LAZY = {
     "ComparisonModel": "dpsynth.report.comparison:ComparisonModel",
     "assemble_comparison": "dpsynth.report.comparison:assemble_comparison",
     "render_comparison": "dpsynth.report.html:render_comparison",
+    "PortfolioModel": "dpsynth.report.portfolio:PortfolioModel",
+    "assemble_portfolio": "dpsynth.report.portfolio:assemble_portfolio",
+    "portfolio_pdf": "dpsynth.report.pdf:portfolio_pdf",
+    "render_pdf": "dpsynth.report.pdf:render_pdf",
+    "render_portfolio": "dpsynth.report.html:render_portfolio",
     "assemble_audit": "dpsynth.report.audit:assemble_audit",
     "assemble_public": "dpsynth.report.model:assemble_public",
     "attach": "dpsynth.report.cells:attach",
@@ -35,8 +48,25 @@ _LAZY = {
     "render_public": "dpsynth.report.html:render_public",
 }
 __all__ = [
-    "AuditModel", "ComparisonModel", "PublicModel", "ReportModel", "assemble", "assemble_audit", "assemble_comparison",
-    "assemble_public", "attach", "cell", "install", "render_audit", "render_comparison", "render_internal",
+    "AuditModel",
+    "ComparisonModel",
+    "PortfolioModel",
+    "PublicModel",
+    "ReportModel",
+    "assemble",
+    "assemble_audit",
+    "assemble_comparison",
+    "assemble_portfolio",
+    "assemble_public",
+    "attach",
+    "cell",
+    "install",
+    "portfolio_pdf",
+    "render_audit",
+    "render_comparison",
+    "render_internal",
+    "render_pdf",
+    "render_portfolio",
     "render_public",
 ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dpsynth.report.portfolio import Step
 from dpsynth.report.views import AttackLine, clean
 from dpsynth.report.words import attack_words
 
@@ -142,6 +143,32 @@ def dots(name: str, rows: Sequence[Dots], *, axis: str, upper: float | None = No
         axes.set_xlabel(axis, fontsize=8.5)
         _legend(axes)
         return _svg(name, figure, f"Chart: {axis}; the same figures stand in the table")
+
+
+def spending(name: str, steps: Sequence[Step], last: int) -> str:
+    """Sum of epsilons charged to each whole, as steps over the entries of the ledger; marks tell data sets apart."""
+    import matplotlib as mpl
+
+    looks = (("o", ACCENT, "-"), ("D", INK, "--"), ("s", WARN, ":"), ("^", GOOD, "-."), ("v", MUTED, "-"))
+    with mpl.rc_context(_RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        figure, axes = _figure(5)
+        for place, dataset in enumerate(dict.fromkeys(step.dataset for step in steps)):
+            own = [step for step in steps if step.dataset == dataset]
+            marker, colour, line = looks[place % len(looks)]
+            axes.step(
+                [0, *(s.entry for s in own), last], [0, *(s.epsilon for s in own), own[-1].epsilon], where="post",
+                color=colour, linestyle=line, linewidth=1.6, marker=marker, markersize=4, label=_short(dataset),
+            )  # fmt: skip
+        axes.set_xlabel("entry of the ledger", fontsize=8.5)
+        axes.set_ylabel("sum of epsilons", fontsize=8.5)
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color=GRID, linewidth=0.7)
+        axes.tick_params(left=False, bottom=False)
+        _legend(axes)
+        for text in axes.get_legend().get_texts():
+            text.set_parse_math(False)
+        return _svg(name, figure, "Chart: sum of epsilons by data set; the same figures stand in the table")
 
 
 def attacks(name: str, lines: Sequence[AttackLine]) -> str:

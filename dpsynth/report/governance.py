@@ -11,6 +11,7 @@ Not guaranteed: that two keys are two people.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ class GovernanceView:
     reviews: tuple[ReviewLine, ...]
     waivers: tuple[WaiverLine, ...]
     policy_changes: tuple[tuple[str, str, str], ...]  # path, when reserved, now
+    notes: tuple[str, ...]
 
     @property
     def approved_by(self) -> tuple[str, ...]:
@@ -79,6 +81,7 @@ def governance_view(document: Document | None, *, exact: bool = True) -> Governa
                 (clean(row["path"]), text_of(row["before"]), text_of(row["after"]))
                 for row in document.get("policy_changes") or ()
             ),
+            notes=tuple(clean(text) for text in document.get("notes") or ()),
         )
 
 
@@ -88,7 +91,7 @@ def _text(document: Mapping[str, Any], key: str) -> str | None:
 
 def _review(row: Document, exact: bool) -> ReviewLine:
     return ReviewLine(
-        reviewer=clean(row["reviewer"]),
+        reviewer=_who(row["reviewer"]),
         vote=clean(row["vote"]),
         reason=clean(row.get("reason") or "") if exact else "",
         at=clean(row.get("at") or ""),
@@ -102,5 +105,11 @@ def _waiver(row: Document) -> WaiverLine:
         rule=clean(row["rule"]),
         reason=clean(row["reason"]),
         owner=clean(row["owner"]),
-        approved_by=tuple(clean(name) for name in approved),
+        approved_by=tuple(_who(name) for name in approved),
     )
+
+
+def _who(name: Any) -> str:
+    """A reviewer as a page shows them: a key's id by its first sixteen characters."""
+    text = clean(name)
+    return f"key {text[:16]}" if re.fullmatch(r"[0-9a-f]{32,}", text) else text

@@ -24,22 +24,14 @@ from dpsynth.report.audit import AuditModel
 from dpsynth.report.comparison import ComparisonModel
 from dpsynth.report.criteria import ASKED
 from dpsynth.report.crosswalk import CHECKED, CROSSWALK
+from dpsynth.report.glossary import ATTACK_METHODS, GLOSSARY, METHODS
 from dpsynth.report.mixing import MODE_WORDS, shares
 from dpsynth.report.model import PublicModel, ReportModel, assemble  # noqa: F401 - assemble: for the doctest
+from dpsynth.report.portfolio import PortfolioModel
 from dpsynth.report.statement import stated
-from dpsynth.report.views import FIRST_PAGE, clean, first_page_metrics, grade_of
+from dpsynth.report.views import FIRST_PAGE, clean, figure_text, first_page_metrics, grade_of
 
 MAX_CHART_ROWS = 12
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    """A figure as text: a dash for None, `<0.001` rather than 0.000."""
-    if value is None:
-        return "\u2013"
-    if value != 0 and abs(value) < 0.5 * 10**-digits:
-        least = f"0.{'0' * (digits - 1)}1"
-        return f"<{least}" if value > 0 else f">\u2212{least}"
-    return f"{value:.{digits}f}".replace("-", "\u2212")
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
@@ -83,7 +75,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(num=_number, pct=_percent, short=_short, brief=_brief, ticks=_ticks, threat=_threat)
+    env.filters.update(num=figure_text, pct=_percent, short=_short, brief=_brief, ticks=_ticks, threat=_threat)
     env.globals.update(
         metric_words=words.metric_words,
         mode_words=MODE_WORDS,
@@ -96,16 +88,20 @@ def environment() -> Environment:
         first_page_metrics=first_page_metrics,
         style=_css("style.css"),
         page_style=_css("page.css"),
+        internal_style=_css("internal.css"),
         crosswalk=CROSSWALK,
         checked=CHECKED,
         stated=stated,
+        glossary=GLOSSARY,
+        methods=METHODS,
+        attack_methods=ATTACK_METHODS,
         asked_criteria=ASKED,
     )
     return env
 
 
 def _css(name: str) -> Markup:
-    """A style sheet of this package: `style.css` for pages and cells, `page.css` for pages alone."""
+    """A style sheet of this package: `style.css` for pages and cells, `page.css` for pages alone, `internal.css`."""
     text = resources.files("dpsynth.report").joinpath(name).read_text(encoding="utf-8")
     return Markup(text)  # noqa: S704 - a file of this package
 
@@ -145,6 +141,20 @@ def render_audit(model: AuditModel) -> str:
     """
     drawn = Markup(charts.attacks("attacks", model.lines)) if model.lines else Markup("")  # noqa: S704 - as below
     return environment().get_template("audit.html.j2").render(model=model, charts={"attacks": drawn})
+
+
+def render_portfolio(model: PortfolioModel) -> str:
+    """The page of a workspace, marked "internal, not for release".
+
+    Args:
+        model: what `assemble_portfolio` returns.
+
+    Returns:
+        one HTML document.
+    """
+    drawn = charts.spending("spending", model.steps, model.last) if len(model.steps) > 1 else ""
+    shown = {"spending": Markup(drawn)}  # noqa: S704 - matplotlib escapes text
+    return environment().get_template("portfolio.html.j2").render(model=model, charts=shown)
 
 
 def render_comparison(model: ComparisonModel) -> str:

@@ -57,7 +57,9 @@ def _said(model: Front, *names: str) -> Rows:
 
 
 def _fact(model: Front, *labels: str) -> Rows:
-    return tuple((label, value) for label, value in model.provenance if label in labels)
+    """Public facts by their labels; digests by their beginning, the whole stands in the section."""
+    found = [(label, value) for label, value in model.provenance if label in labels]
+    return tuple((label, f"{v[:16]}\u2026" if len(v) == 64 and " " not in v else v) for label, v in found)
 
 
 def _joined(values: Iterable[str], otherwise: str) -> str:
@@ -144,7 +146,7 @@ def _roles(model: Front) -> Rows:
         ("State", NONE if seen is None else seen.state),
         ("Approved by", NONE if seen is None else _joined(seen.approved_by, NONE)),
         ("Exceptions", _joined(waived, "none")),
-        ("Decided", model.verdict.at or NOT_RUN),
+        ("Decided", f"at ledger entry {model.verdict.at.partition(':')[0]}" if model.verdict.at else NOT_RUN),
         *_said(model, "responsible", "recall_contact"),
     )
 

@@ -31,6 +31,11 @@ class BudgetView:
     first: str | None
     amendments: tuple[str, ...]
 
+    @property
+    def amounts(self) -> dict[str, str]:
+        """Epsilon by label."""
+        return {label: amount for label, amount, _ in self.parts}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLine:

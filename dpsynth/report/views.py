@@ -163,6 +163,16 @@ def text_of(value: object) -> str:
     return clean(value)
 
 
+def figure_text(value: float | None, digits: int = 3) -> str:
+    """A figure as text: a dash for None, `<0.001` rather than 0.000."""
+    if value is None:
+        return "\u2013"
+    if value != 0 and abs(value) < 0.5 * 10**-digits:
+        least = f"0.{'0' * (digits - 1)}1"
+        return f"<{least}" if value > 0 else f">\u2212{least}"
+    return f"{value:.{digits}f}".replace("-", "\u2212")
+
+
 def verdict_view(decision: Document | None) -> Verdict:
     """The verdict of a decision document; "Not decided" without one or for an unknown word."""
     key = str(decision.get("decision")) if decision is not None else "undecided"

@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING, Any
 from accounting.ledger import Signer
 from accounting.ledger.slice import verify_slice
 from accounting.privacy_report import report as privacy_report
+from dpsynth.core.errors import GateRefused
 from dpsynth.core.progress import Progress
 from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import digest
 from dpsynth.release.evidence import LedgerFacts
-from dpsynth.release.export import ReportInputs, export, judge
+from dpsynth.release.export import ReportInputs, export, gather, judge
 from dpsynth.release.fields import checked_licence
 from dpsynth.release.figures import notes as figure_notes
-from dpsynth.release.gate import Decision
+from dpsynth.release.gate import Decision, gate
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.privacy import privacy_section
-from dpsynth.report.statement import Statement
+from dpsynth.release.public_view import public_decision, public_evidence
 from dpsynth.workspace.draft import Release
-from dpsynth.workspace.governance import governance_document
+from dpsynth.workspace.governance import governance_document, standing
 from dpsynth.workspace.layout import read_json, write_json
+from dpsynth.workspace.stating import stated_by
 
 if TYPE_CHECKING:
-    from dpsynth.report.model import ReportModel
+    from dpsynth.report.model import PublicModel, ReportModel
     from dpsynth.workspace.draft import Draft
-    from dpsynth.workspace.workspace import Workspace
 
 
 def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Progress) -> Release:
@@ -99,6 +100,35 @@ def internal_model(draft: Draft) -> ReportModel:
     )
 
 
+def public_model(draft: Draft) -> PublicModel:
+    """What the public page of a draft shows, as its bundle would publish it; only of a draft that may leave.
+
+    Raises:
+        GateRefused: the machine's decision is not ship and nobody approved; with the rule that failed.
+    """
+    from dpsynth.report import assemble_public
+
+    workspace = draft.workspace
+    with workspace.ledger() as ledger:
+        evidence = gather(draft.documents, ledger, workspace.vault)
+    decision = gate(evidence, workspace.policy())
+    if evidence.ledger is None or not standing(workspace, draft.name).may_leave:
+        decision.require_ship()
+    facts = evidence.ledger
+    if facts is None:
+        raise GateRefused("The ledger has no commit for this draft.", "Restore the ledger; do not release this.")
+    return assemble_public(
+        decision=public_decision(decision),
+        evidence=public_evidence(evidence),
+        guarantee=facts.guarantee.to_json(),
+        draft=draft.document.to_json(),
+        governance=governance_document(workspace, draft.name),
+        statement=stated_by(workspace),
+        title=f"Release of {facts.dataset}",
+        **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
+    )
+
+
 def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> ReportModel:
     from dpsynth.report import assemble
 
@@ -107,20 +137,11 @@ def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> ReportModel:
         attacks=_report(stored["attack"]),
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
+        governance=governance_document(workspace, draft.name),
         statement=stated_by(draft.workspace),
         warnings=("These rows have NO guarantee: a baseline made them, to compare with. They can never be released.",),
         title=f"Draft {draft.name}",
     )
-
-
-def stated_by(workspace: Workspace) -> Statement:
-    """What a person stated in `statement.yaml`; nothing in a workspace that has no such file.
-
-    Raises:
-        DataError: the file is there and cannot be read.
-    """
-    path = workspace.layout.statement
-    return Statement.from_yaml(path.read_bytes()) if path.is_file() else Statement()
 
 
 _STEPS = ("attack", "quality", "decision")

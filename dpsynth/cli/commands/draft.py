@@ -1,4 +1,4 @@
-"""Commands about one draft: `attack`, `gate`, `release`, `report`, and `show` for all of them."""
+"""Commands about one draft: `attack`, `gate`, `release`, and `show` for all of them."""
 
 from __future__ import annotations
 
@@ -186,28 +186,7 @@ def _quality_sold(terminal: Terminal, draft: Draft) -> dict[str, Any]:
     return {"published_quality": figure.to_json()}
 
 
-def report(
-    draft: DraftId,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="default: report.html in the draft's folder")
-    ] = None,
-    workspace: WorkspaceDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the internal HTML report of a draft: exact figures, not for release."""
-    from dpsynth.cli.terminal import Terminal
-    from dpsynth.workspace import Workspace
-    from dpsynth.workspace.releasing import internal_report
-
-    terminal = Terminal(as_json=as_json)
-    made = Workspace.open(workspace).draft(draft)
-    path = output or made.folder / "report.html"
-    path.write_text(internal_report(made), "utf-8")
-    terminal.say(f"Wrote {path} (internal: computed from private rows)")
-    terminal.result({"report": str(path)})
-
-
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (attack, gate, release, report, show):
+    for command in (attack, gate, release, show):
         app.command()(command)
