@@ -93,7 +93,7 @@ def internal_model(draft: Draft) -> ReportModel:
         attacks=_report(stored["attack"]),
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
-        governance=governance_document(draft.workspace, draft.name),
+        governance=_governed(draft),
         statement=stated_by(draft.workspace),
         title=f"Draft {draft.name}",
         **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
@@ -122,11 +122,20 @@ def public_model(draft: Draft) -> PublicModel:
         evidence=public_evidence(evidence),
         guarantee=facts.guarantee.to_json(),
         draft=draft.document.to_json(),
-        governance=governance_document(workspace, draft.name),
+        governance=_governed(draft),
         statement=stated_by(workspace),
         title=f"Release of {facts.dataset}",
         **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
+
+
+def _governed(draft: Draft) -> dict[str, Any]:
+    """State, votes and exceptions; another policy than the one at the reserve shows at least by its digest."""
+    document: dict[str, Any] = dict(governance_document(draft.workspace, draft.name))
+    reserved, now = draft.document.policy_digest, draft.workspace.policy().digest()
+    if reserved != now and not document["policy_changes"]:
+        document["policy_changes"] = [{"path": "digest of the policy", "before": str(reserved)[:16], "after": now[:16]}]
+    return document
 
 
 def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> ReportModel:
@@ -137,7 +146,7 @@ def _without_guarantee(draft: Draft, stored: Mapping[str, Any]) -> ReportModel:
         attacks=_report(stored["attack"]),
         quality=_report(stored["quality"]),
         draft=draft.document.to_json(),
-        governance=governance_document(workspace, draft.name),
+        governance=_governed(draft),
         statement=stated_by(draft.workspace),
         warnings=("These rows have NO guarantee: a baseline made them, to compare with. They can never be released.",),
         title=f"Draft {draft.name}",

@@ -12,10 +12,10 @@ from dpsynth.core.errors import DataError, GateRefused
 from dpsynth.report.statement import Statement
 from dpsynth.workspace import Draft, Workspace
 from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.stating import stated_by
 from dpsynth.workspace.governance import governance_document
 from dpsynth.workspace.portfolio import portfolio_document
 from dpsynth.workspace.releasing import internal_model, public_model
+from dpsynth.workspace.stating import stated_by
 
 Made = tuple[Workspace, DatasetRecord]
 
