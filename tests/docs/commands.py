@@ -19,7 +19,7 @@ import typer
 from dpsynth.cli.app import app, call
 from tests.docs.blocks import ROOT
 
-HELD = ("make", "pip", "git", "cd")
+HELD = ("make", "pip", "git", "cd", ".")
 VERDICTS = {"gate": {3, 4}, "release": {3, 4}, "run": {3, 4}, "audit": {3, 4}, "audit-generator": {3, 4}, "drift": {3}}
 
 
