@@ -107,9 +107,12 @@ class PLDAccountant:
     @cached_property
     def name(self) -> str:
         """Method, library and its version."""
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return f"pld/own-2+dp-accounting-{version('dp-accounting')}"
+        try:
+            return f"pld/own-2+dp-accounting-{version('dp-accounting')}"
+        except PackageNotFoundError:
+            return "pld/own-2"
 
     def opinion(self, tree: EventTree, delta: float) -> Opinion:
         """See `accounting.accountant.Accountant`."""
@@ -280,10 +283,11 @@ def _atom(event: PartitionSelection | ApproxDP) -> float:
     sigma = float(event.sigma)
 
     def tail(_: float, start: int) -> float:
-        if sigma > MAX_DISCRETE_SIGMA:
+        library = None if sigma > MAX_DISCRETE_SIGMA else _noise(sigma)
+        if library is None:
             return discrete_gaussian_tail(sigma, start)
         # The library cuts the noise at 11.6 sigma, where 1e-29 is left.
-        return float(_noise(sigma).noise_cdf(-start)) * (1 + 1e-9) + 1e-29
+        return float(library.noise_cdf(-start)) * (1 + 1e-9) + 1e-29
 
     return selection_delta(
         sigma=sigma,
@@ -296,6 +300,9 @@ def _atom(event: PartitionSelection | ApproxDP) -> float:
 
 @lru_cache(maxsize=64)
 def _noise(sigma: float) -> Any:
-    from dp_accounting.pld import privacy_loss_mechanism
-
+    """The library's own discrete Gaussian; None where it is not installed."""
+    try:
+        from dp_accounting.pld import privacy_loss_mechanism
+    except ModuleNotFoundError:
+        return None
     return privacy_loss_mechanism.DiscreteGaussianPrivacyLoss(sigma)
