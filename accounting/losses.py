@@ -33,7 +33,7 @@ from accounting.convolution import TAIL, Array, GridLosses, Losses, convolve, po
 from accounting.errors import UnsupportedEventError
 from accounting.event import DiscreteGaussian, DiscreteLaplace, Event, Gaussian, Laplace, PoissonSampled, PureDP
 
-__all__ = ["convolve", "from_block", "from_library", "gaussian", "power", "single"]
+__all__ = ["can_sample", "convolve", "from_block", "from_library", "gaussian", "power", "single"]
 
 MAX_LATTICE_CHANGE = 1_000
 TRUNCATED = 1e-20  # more than a discrete Gaussian holds beyond 10 sigma
@@ -66,6 +66,15 @@ def single(event: Event, grid: float) -> Losses:
             )
         case _:
             raise UnsupportedEventError("This event has no loss distribution of its own.")
+
+
+def can_sample() -> bool:
+    """Whether sampled steps have a loss distribution here: whether dp-accounting is installed."""
+    try:
+        _library()
+    except UnsupportedEventError:
+        return False
+    return True
 
 
 def _library() -> Any:
@@ -132,7 +141,8 @@ def _discrete_laplace(scale: float, change: int, grid: float) -> Losses:
     x = np.arange(change + 1) * 1.0
     masses = np.exp(-x / scale) / (1 + math.exp(-1 / scale))
     masses[1:-1] = masses[1:-1] * -math.expm1(-1 / scale)
-    return _from_atoms((change - 2.0 * x) / scale, masses, 0.0, grid)
+    losses = np.asarray((change - 2.0 * x) / scale, dtype=np.float64)
+    return _from_atoms(losses, masses, 0.0, grid)
 
 
 def _discrete_gaussian(sigma: float, squared_change: int, grid: float) -> Losses:

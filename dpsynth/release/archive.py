@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from dpsynth.release.documents import Refusal
-from dpsynth.release.layout import MEMBERS
+from dpsynth.release.layout import MEMBERS, present
 
 _BLOCK: Final = 2**20
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
@@ -95,7 +95,7 @@ def check_names(names: list[str]) -> None:
             raise Refusal("case_clash", f"A member differs from {known[name.casefold()]} by case only.")
         raise Refusal("extra_file", "The bundle holds a file that no statement can vouch for.",
                       "Remove files that are not part of the bundle, or fetch it anew.")  # fmt: skip
-    missing = [name for name in MEMBERS if name not in names]
+    missing = [name for name in present(names) if name not in names]
     if missing:
         raise Refusal("missing_file", f"The bundle lacks {', '.join(missing)}.", "Fetch the bundle anew.")
 
@@ -110,7 +110,7 @@ def _read_folder(path: Path) -> Contents:
         check_names(entries)
         sha256: dict[str, str] = {}
         small: dict[str, bytes] = {}
-        for name in MEMBERS:
+        for name in present(entries):
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):

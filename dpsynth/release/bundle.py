@@ -5,6 +5,7 @@ The target must not exist; a target that is a link is refused, because writing t
 elsewhere. On any failure what was written is removed.
 
 >>> import tempfile, pathlib
+>>> from dpsynth.release.layout import MEMBERS
 >>> target = pathlib.Path(tempfile.mkdtemp()) / "out"
 >>> with staged(target) as stage:
 ...     write_members(stage, {name: b"x" for name in MEMBERS})
@@ -26,7 +27,7 @@ from typing import Final
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.release.archive import ZIP_ATTRIBUTES, ZIP_DATE
-from dpsynth.release.layout import MEMBERS
+from dpsynth.release.layout import present
 
 _ZIP_LIMIT: Final = 2**32 - 2**20
 
@@ -61,21 +62,22 @@ def write_members(stage: Path, members: Mapping[str, bytes]) -> None:
     Raises:
         ParameterError: the members are not exactly those of a bundle, or too large for one zip.
     """
-    if set(members) != set(MEMBERS):
+    names = present(members)
+    if set(members) != set(names):
         raise ParameterError("A bundle consists of exactly its members.", "This is an error in dpsynth; report it.")
     if stage.suffix == ".zip":
         if sum(map(len, members.values())) > _ZIP_LIMIT:
             raise ParameterError("The bundle is larger than 4 GiB, too large for a plain zip.",
                                  "Give a target without `.zip` to write a folder.")  # fmt: skip
         with zipfile.ZipFile(stage, "x", zipfile.ZIP_STORED, allowZip64=False) as archive:
-            for name in MEMBERS:
+            for name in names:
                 entry = zipfile.ZipInfo(name, date_time=ZIP_DATE)
                 entry.create_system, entry.external_attr = 3, ZIP_ATTRIBUTES
                 archive.writestr(entry, members[name])
         _flush(stage)
         return
     stage.mkdir(mode=0o755)
-    for name in MEMBERS:
+    for name in names:
         path = stage / name
         path.write_bytes(members[name])
         path.chmod(0o644)

@@ -39,12 +39,13 @@ from dpsynth.release.fields import checked_licence
 from dpsynth.release.formats import check_parquet, to_csv
 from dpsynth.release.gate import Decision, gate
 from dpsynth.release.keys import to_pem
-from dpsynth.release.layout import LEDGER, ROOTED, STATEMENT, root
+from dpsynth.release.layout import LEDGER, ROOTED, STATEMENT, VERIFIER, root
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.policy import Policy
 from dpsynth.release.public_view import public_decision, public_evidence
 from dpsynth.release.readme import readme
 from dpsynth.release.seal import Vault, sha256
+from dpsynth.release.standalone.build import verifier
 from dpsynth.release.standing import Standing
 from dpsynth.release.statement import make_statement
 from dpsynth.release.verification import VerificationReport
@@ -313,6 +314,7 @@ def _compose(
         "evidence.json": pretty(shown),
         "policy.yaml": policy.to_yaml(),
         "README.txt": readme(card, signer.key_id),
+        VERIFIER: verifier(),
         "release.pub": to_pem(signer.public_bytes),
     }
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dpsynth.release.documents import JSON, Refusal, canonical, parse_json
 from dpsynth.release.evidence import GeneratorFacts
 from dpsynth.release.fields import Hex64, Name
-from dpsynth.release.layout import MEMBERS, STATEMENT
+from dpsynth.release.layout import STATEMENT, present
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:dpsynth:release:1"
@@ -101,7 +101,7 @@ class Statement(_Closed):
 
 def make_statement(digests: Mapping[str, str], predicate: Mapping[str, JSON]) -> Statement:
     """A statement over `digests` (SHA-256 by name, the statement's own file excluded)."""
-    subjects = [{"name": name, "digest": {"sha256": digests[name]}} for name in MEMBERS if name != STATEMENT]
+    subjects = [{"name": name, "digest": {"sha256": digests[name]}} for name in present(digests) if name != STATEMENT]
     return Statement.model_validate(
         {
             "_type": STATEMENT_TYPE,

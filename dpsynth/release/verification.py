@@ -41,6 +41,8 @@ class VerificationReport:
         warnings: what a receiver should know although it is no failure: where the key came from, rotations of the
             ledger's key, clocks that were set back.
         governance: `dpsynth.release.approvals.governance_section`; None unless `ok` and the policy asks for reviews.
+        not_checked: what could not be checked where this ran, for want of a library; empty wherever dpsynth is
+            installed. Whoever decides by `ok` alone must look here too.
     """
 
     ok: bool
@@ -50,6 +52,7 @@ class VerificationReport:
     budget: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     governance: Mapping[str, Any] | None = None
+    not_checked: tuple[str, ...] = ()
 
     @property
     def failure(self) -> Check | None:
@@ -80,6 +83,7 @@ class VerificationReport:
             "budget": None if self.budget is None else {**self.budget},
             "governance": None if self.governance is None else {**self.governance},
             "warnings": list(self.warnings),
+            "not_checked": list(self.not_checked),
         }
 
     def require_ok(self) -> None:

@@ -43,7 +43,7 @@ from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.family import budget_section, chain_notes
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.keys import read_public_key
-from dpsynth.release.layout import LEDGER, MEMBERS, STATEMENT, root
+from dpsynth.release.layout import LEDGER, MEMBERS, STATEMENT, present, root
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.policy import Policy
 from dpsynth.release.public_view import DECISION_SCHEMA, EVIDENCE_SCHEMA
@@ -123,6 +123,7 @@ def examine(
             *chain_notes(verifier.slice),
             *figure_notes(verifier.guarantee.epsilon, verifier.facts.figures),
         ),
+        not_checked=verifier.not_checked,
     )
     return accepted, verifier
 
@@ -156,6 +157,7 @@ class Verifier:
         self._ledger_key = ledger_key
         self._notices = notices
         self._payload = b""
+        self.not_checked: tuple[str, ...] = ()
 
     def steps(self) -> tuple[tuple[str, Callable[[], None], str], ...]:
         """Name, check, and the sentence for success; the order is part of the security argument."""
@@ -186,7 +188,7 @@ class Verifier:
     def _statement(self) -> None:
         self.statement = read_statement(self._payload)
         names = [subject.name for subject in self.statement.subject]
-        if names != [name for name in MEMBERS if name != STATEMENT]:
+        if names != [name for name in present(self._contents.sha256) if name != STATEMENT]:
             raise Refusal("subjects", "The statement does not cover exactly the files of a bundle.")
 
     def _files(self) -> None:
@@ -308,7 +310,7 @@ class Verifier:
         check_budget(self.card, self._claims, self.slice, self._raw, self.release, html)
 
     def _guarantee(self) -> None:
-        self.guarantee = check_guarantee(self.card, self._claims, self.facts, self.slice)
+        self.guarantee, self.not_checked = check_guarantee(self.card, self._claims, self.facts, self.slice)
 
     def _not_recalled(self) -> None:
         if any(entry.body.get("release") == self._claims.release for entry in self.slice.of(Kind.RECALL)):

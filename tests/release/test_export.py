@@ -15,7 +15,8 @@ from dpsynth.core.errors import GateRefused, ParameterError, SealError, Verifica
 from dpsynth.release import Documents, gather
 from dpsynth.release.documents import digest
 from dpsynth.release.gate import gate
-from dpsynth.release.layout import MEMBERS
+from dpsynth.release.layout import MEMBERS, VERIFIER
+from dpsynth.release.standalone.build import verifier
 from dpsynth.release.verify import verify
 from tests.release.world import attack_report, make_world, ready_world, synthetic_table
 
@@ -237,7 +238,8 @@ def test_slice_in_the_bundle_withholds_other_budgets(released):
 def test_bundle_holds_no_confidential_figure(released):
     """Exact figures of the reports on private rows: none of them stands in any file but for canaries."""
     world, folder, _ = released
-    text = b"".join((folder / name).read_bytes() for name in MEMBERS if name != "data.parquet").decode()
+    assert (folder / VERIFIER).read_bytes() == verifier()  # the same in every bundle: it tells nothing of this one
+    text = b"".join((folder / name).read_bytes() for name in set(MEMBERS) - {"data.parquet", VERIFIER}).decode()
     shown = json.loads((folder / "evidence.json").read_text())
     for row in world.documents.attack["report"]["attacks"]:
         view = next(v for v in shown["attacks"] if (v["limit_id"]) == row["limit_id"])
