@@ -333,14 +333,6 @@ def argmin(values: Any) -> int:
     return items.index(min(items))
 
 
-def _largest(values: Any, axis: int | None = None) -> Any:
-    return array(values).max(axis)
-
-
-def _smallest(values: Any) -> Any:
-    return array(values).min()
-
-
 def _each(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def apply(values: Any) -> Any:
         if isinstance(values, Array):
@@ -417,10 +409,9 @@ lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=_Windows
 
 def __getattr__(name: str) -> Any:
     """`max` and `min`, which would hide the builtins above."""
-    found = {"max": _largest, "min": _smallest}.get(name)
-    if found is None:
+    if name not in ("max", "min"):
         raise AttributeError(f"this stand-in has no {name}")
-    return found
+    return lambda values, axis=None: getattr(array(values), name)(axis)
 
 
 def _divide(a: Any, b: Any) -> Any:
