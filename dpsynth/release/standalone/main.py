@@ -5,8 +5,7 @@
 
 >>> main(["no such bundle", "--key", "no such key"])
 FAIL  layout: There is no bundle at no such bundle. Check the path.
-not reached: key, signature, statement, files, documents, ledger, release_entry, release_key, decision, policy, draft, \
-guarantee, budget, not_recalled
+not reached: key, signature, statement, ...
 NOT VERIFIED
 5
 """
