@@ -27,7 +27,7 @@ def walk(bash: list[Block]) -> bool:
     for block in bash:
         for words in commands.commands(block.text):
             if "--vote" in words and "ben.key" in words:
-                assert commands.run("dpsynth release fair-0001 -o bundle -w vault".split(), {}) != 0
+                assert commands.run(["dpsynth", "release", "fair-0001", "-o", "bundle", "-w", "vault"], {}) != 0
                 assert not Path("bundle").exists(), "one reviewer of two has looked, and it left"
             code = commands.run(words, {})
             if words[:2] == ["dpsynth", "gate"] and code in (3, 4):
