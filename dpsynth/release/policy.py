@@ -100,12 +100,72 @@ class AttackLimits(_Section):
     max_canary_share: Annotated[Number, Field(le=1)]
 
 
+Part: TypeAlias = Annotated[Number, Field(le=1)]
+
+
+class UtilityLimits(_Section):
+    """Of what real data teaches about the target, the share that may be lost.
+
+    `max_loss` is held against the interval's lower end, what is lost for certain. `max_possible_loss`, if given, is
+    held against its upper end: a holdout too small to show a smaller loss then regenerates.
+    """
+
+    max_loss: PositiveNumber
+    max_possible_loss: PositiveNumber | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in default(self).items() if value is not None}
+
+
+class LaterLimits(_Section):
+    """Limits on rows of a later time, for drafts that have some.
+
+    `max_loss` is as in `utility`, on later rows; `max_fall` is how much more may be lost there, for certain, than on
+    the holdout. `required` asks every draft for a later time.
+    """
+
+    max_loss: PositiveNumber
+    max_fall: PositiveNumber
+    required: bool = False
+
+
+class TailLimits(_Section):
+    """Of values and pairs with 100 to 999 real rows, the share that a real holdout keeps and the draft must."""
+
+    min_recall: Part
+
+
+class DiversityLimits(_Section):
+    """Precision, recall, density and coverage: least share of what real rows score.
+
+    `min_text_share` likewise for coverage and variety of texts; without it they are judged by `text` alone.
+    """
+
+    min_share: Part
+    min_text_share: Part | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in default(self).items() if value is not None}
+
+
 class QualityLimits(_Section):
-    """How far the rows may be from being useful."""
+    """How far the rows may be from being useful; a section that is absent asks nothing."""
 
     required: bool
     max_tvd2_shortfall: PositiveNumber
     warn_tail_shortfall: PositiveNumber
+    utility: UtilityLimits | None = None
+    later: LaterLimits | None = None
+    tails: TailLimits | None = None
+    diversity: DiversityLimits | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is absent: digests of policies from before these sections stay what they were."""
+        body: dict[str, Any] = default(self)
+        return {name: value for name, value in body.items() if value is not None}
 
 
 TextLimit: TypeAlias = Annotated[str, Field(pattern=r"^text\.[a-z0-9_.]{1,60}$")]
@@ -245,6 +305,10 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "attempts": AttemptLimits,
     "attacks": AttackLimits,
     "quality": QualityLimits,
+    "quality.utility": UtilityLimits,
+    "quality.later": LaterLimits,
+    "quality.tails": TailLimits,
+    "quality.diversity": DiversityLimits,
     "text": TextLimits,
     "lineage": LineageLimits,
     "review": ReviewLimits,

@@ -66,6 +66,11 @@ def test_every_limit_changes_the_digest():
                 changed[section][key] = 1 if isinstance(value, int) else str(Decimal(value) / 2)
             elif isinstance(value, list):
                 changed[section][key] = value[:1] if len(value) > 1 else ["zero_out"]
+            elif section == "quality":  # its own sections
+                inner = {
+                    name: not one if isinstance(one, bool) else str(Decimal(one) / 2) for name, one in value.items()
+                }
+                changed[section][key] = inner
             else:
                 changed[section][key] = dict(list(value.items())[1:])
             seen.add(Policy.model_validate(changed).digest())

@@ -82,7 +82,9 @@ def test_confidential_findings_keep_value_and_reason_at_home(evidence):
     assert "0.7654" in inside
     assert "0.7654" not in outside
     hidden = [rule for rule in public_decision(decision)["rules"] if rule["confidential"]]
-    assert {rule["name"] for rule in hidden} == {"attack_limits", "attack_level", "attack_verdicts", "quality", "tails"}
+    assert {rule["name"] for rule in hidden} == {
+        "attack_limits", "attack_level", "attack_verdicts", "quality", "tails", "utility", "tail_recall", "diversity",
+    }  # fmt: skip
     assert {rule["value"] for rule in hidden} <= {"within the limit", "beyond the limit"}
 
 

@@ -16,8 +16,9 @@ from dpsynth.release.evidence import Evidence, TextFacts
 from dpsynth.release.gate import gate
 from dpsynth.release.policy import Policy, default_policy
 from dpsynth.release.public_view import public_decision, public_evidence
+from dpsynth.release.remedies import TEXT_REMEDY
 from dpsynth.release.rules import load_rule
-from dpsynth.release.rules.quality import REMEDY, WORDS
+from dpsynth.release.rules.quality import WORDS
 from tests.conformance.rule import changed, with_attack, with_draft, with_quality
 
 FACTS = TextFacts(column="narrative", model="tiny", fingerprint="ab" * 32)
@@ -87,7 +88,7 @@ def test_the_default_limits_are_the_public_tier_and_its_attacks_exist() -> None:
     }
     assert set(section.required) == {*TEXT_ATTACKS, "canary"}
     assert set(section.may_be_not_applicable) <= set(section.limits)
-    assert set(WORDS) == set(REMEDY) == set(HEADLINES)
+    assert set(WORDS) == set(TEXT_REMEDY) == set(HEADLINES)
 
 
 def test_a_draft_of_texts_needs_no_attack_on_a_table_and_a_mixed_one_needs_both(text_only, mixed, evidence) -> None:

@@ -24,7 +24,7 @@ from attacks.report import (
     NotApplicable,
     PositiveControlRecord,
 )
-from dpsynth.quality.report import Metric, QualityReport, Rows
+from dpsynth.quality.report import Band, Metric, QualityReport, Rows, Utility
 from dpsynth.release import Documents, DraftDocument, Vault, bind, encode_parquet, judge, record_attempt, record_report
 from dpsynth.release.documents import canonical, digest
 from dpsynth.release.export import Release, ReportInputs, export
@@ -91,8 +91,24 @@ def quality_report() -> QualityReport:
                better="low"),
         Metric(name="tail_kept", group="tails", value=0.5, reference=0.8, floor=0.85, better="high"),
     )  # fmt: skip
+    metrics += tuple(
+        Metric(name=name, group="diversity", value=0.8, reference=0.9, floor=0.9, better="high")
+        for name in ("precision", "recall", "density", "coverage")
+    )
+    gap = Metric(name="tstr_auc_gap", group="utility", value=0.03, reference=0.0, floor=0.0, shuffle=0.3, ci_low=0.01,
+                 ci_high=0.05, better="low")  # fmt: skip
     rows = Rows(real=4000, synthetic=300, holdout=2000)
-    return QualityReport(rows=rows, metrics=metrics, columns=(), pairs=(), pairs_total=0, tails=())
+    learned = Utility(target="note", task="classification", learner="boosting", classes=4)
+    return QualityReport(rows=rows, metrics=(*metrics, gap), columns=(), pairs=(), pairs_total=0, utility=learned,
+                         tails=(tail_band(2),), tails1=(tail_band(1),))  # fmt: skip
+
+
+def tail_band(ways: int) -> Band:
+    """Cells of 100 to 999 rows, all but one of twenty kept."""
+    kept = {"kept": 0.95, "kept_reference": 1.0, "kept_matched": 0.95, "kept_floor": 1.0}
+    overlap = {"overlap": 0.9, "overlap_reference": 0.95, "overlap_matched": 0.9, "overlap_floor": 0.95}
+    return Band(low=100, high=999, ways=ways, cells=20, mass=0.5, unresolved=None, excess=0.1, excess_reference=0.1,
+                **kept, **overlap)  # fmt: skip
 
 
 def render(inputs: ReportInputs) -> bytes:

@@ -36,6 +36,10 @@ RULES: Final[Mapping[str, str]] = {
     "empirical_epsilon": "dpsynth.release.rules.empirical_epsilon:RULE",
     "canary_share": "dpsynth.release.rules.canary_share:RULE",
     "quality": "dpsynth.release.rules.quality:RULE",
+    "utility": "dpsynth.release.rules.utility:RULE",
+    "later": "dpsynth.release.rules.later:RULE",
+    "tail_recall": "dpsynth.release.rules.tail_recall:RULE",
+    "diversity": "dpsynth.release.rules.diversity:RULE",
     "tails": "dpsynth.release.rules.tails:RULE",
 }
 

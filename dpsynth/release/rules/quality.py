@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final, final
 
 from dpsynth.quality.text.names import HEADLINES
 from dpsynth.release.asked import NO_LIMITS
-from dpsynth.release.evidence import Evidence
+from dpsynth.release.evidence import DraftDocument, Evidence
+from dpsynth.release.losses import only
 from dpsynth.release.policy import Policy
+from dpsynth.release.remedies import TEXT_REMEDY, remedy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
 
 if TYPE_CHECKING:
@@ -32,17 +34,6 @@ WORDS: Final = {
     "text_coverage": "from real texts to none, by the real texts that have a synthetic one near",
     "text_self_bleu4": "from real texts to one text over and over, by self-BLEU",
 }
-REMEDY: Final = {
-    "text_js2": "Use more epsilon, a better public model, or shorter texts.",
-    "text_coverage": "Declare a topic column, use more epsilon, or a better public model.",
-    "text_self_bleu4": "Sample at a higher temperature, or declare a topic column.",
-}
-
-
-def only(report: QualityReport, name: str) -> Metric | None:
-    """The metric of that name; None if it is absent or given twice."""
-    found = [metric for metric in report.metrics if metric.name == name]
-    return found[0] if len(found) == 1 else None
 
 
 def _shortfall(metric: Metric) -> tuple[float, bool]:
@@ -56,12 +47,6 @@ def _shortfall(metric: Metric) -> tuple[float, bool]:
     return worse / max(better, _TINY) - 1, False
 
 
-def _furthest(report: QualityReport) -> str:
-    """Where to begin: the pair of columns that lost most against a real holdout."""
-    worst = max(report.pairs, key=lambda pair: pair.tvd - pair.reference, default=None)
-    return "" if worst is None else f"The pair that lost most is {worst.left!r} and {worst.right!r}. "
-
-
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
@@ -72,7 +57,7 @@ class _Judged:
     failed: str
 
 
-def _pairs(report: QualityReport, limit: float) -> _Judged:
+def _pairs(report: QualityReport, draft: DraftDocument, limit: float) -> _Judged:
     value, anchored = _shortfall(need(only(report, METRIC), f"the metric {METRIC}"))
     said = (
         "of the way from real data to data without dependence"
@@ -82,8 +67,8 @@ def _pairs(report: QualityReport, limit: float) -> _Judged:
     return _Judged(
         value=value,
         limit=limit,
-        failed=f"Two-way error is {value:.0%} {said}; at most {limit:.0%} is accepted. {_furthest(report)}"
-        "Declare in the schema what is public, use more epsilon or fewer columns, or another generator.",
+        failed=f"Two-way error is {value:.0%} {said}; at most {limit:.0%} is accepted. "
+        f"{remedy(report, draft, times=value / limit)}",
     )
 
 
@@ -93,7 +78,7 @@ def _text(report: QualityReport, name: str, limit: float) -> _Judged:
     return _Judged(
         value=value,
         limit=limit,
-        failed=f"The texts are {value:.0%} {said}; at most {limit:.0%} is accepted. {REMEDY[name]}",
+        failed=f"The texts are {value:.0%} {said}; at most {limit:.0%} is accepted. {TEXT_REMEDY[name]}",
     )
 
 
@@ -116,7 +101,7 @@ class Quality:
                 return finding(self, value=None, limit=None, passed=False, ok="", failed=NO_LIMITS)
             judged += [_text(report, name, float(policy.text.max_text_shortfall)) for name in HEADLINES]
         if draft.text is None or len(draft.tabular) > 1:  # one column beside a text has no pair
-            judged.append(_pairs(report, float(policy.quality.max_tvd2_shortfall)))
+            judged.append(_pairs(report, draft, float(policy.quality.max_tvd2_shortfall)))
         worst = max(judged, key=lambda one: one.value - one.limit)
         return finding(
             self, value=worst.value, limit=worst.limit, passed=worst.value <= worst.limit,
