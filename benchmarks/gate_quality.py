@@ -1,12 +1,17 @@
 """Who passes the gate's rules over quality: honest drafts at epsilon 1 and 3, and the named sabotages.
 
     python benchmarks/gate_quality.py measure reports.jsonl --tables fair randhie adult --seeds 0 5     # slow: fits
+    python benchmarks/gate_quality.py later reports.jsonl --tables fashion fair randhie --seeds 0 3      # later rows
     python benchmarks/gate_quality.py judge reports.jsonl [--without utility later tails diversity]     # seconds
 
 `measure` splits a table by a seed (70 % training, 30 % holdout, as a workspace does), fits each generator at each
 epsilon, and writes one quality report a line; likewise for each sabotage of `dpsynth.quality.sabotage`, done once to
 real rows that stand for a perfect table and once to an honest draft at epsilon 1. `judge` asks the rules over quality
 with the default policy and prints how many of each kind they let pass. Attacks are left out: another question.
+
+`later` calls half of the holdout later (no drift: a fall there is a false alarm), and adds a world of known truth in
+which one column says the target by the fashion of a time, and says nothing later: honest drafts, and `shortcut`, rows
+that score on the holdout as real rows do because they follow the fashion alone.
 """
 
 from __future__ import annotations
@@ -98,6 +103,58 @@ def measure(name: str, seed: int, out: Path) -> None:
     damages("of a draft", drafts["gibbs", "1"], real)
 
 
+def fashion(rows: int, seed: int, *, later: bool, shortcut: bool = False) -> pd.DataFrame:
+    """A target that follows `cause` always, and `fashion` until later; with `shortcut` the latter alone, more so."""
+    rng = np.random.default_rng([seed, later, shortcut])
+    cause = rng.integers(0, 6, rows)
+    log_odds = np.zeros(rows) if shortcut else 0.8 * (cause - 2.5)
+    target = rng.random(rows) < 1 / (1 + np.exp(-log_odds))
+    agrees = rng.random(rows) < (0.5 if later else 0.92 if shortcut else 0.85)
+    noise = {f"other{i}": rng.integers(0, 4, rows) for i in range(3)}
+    shown = np.where(agrees, target, ~target)
+    words = {"cause": np.char.add("c", cause.astype(str)), "fashion": np.where(shown, "in", "out")}
+    return pd.DataFrame({**words, **noise, "target": np.where(target, "yes", "no")})
+
+
+def measure_later(name: str, seed: int, out: Path) -> None:
+    """One table or the world `fashion`: a report with figures of a later time for each draft."""
+    from dpsynth.data.table import Table
+    from dpsynth.quality import evaluate
+    from dpsynth.schema.draft import draft
+    from dpsynth.schema.model import Schema
+    from dpsynth.workspace.public import synthesize_public
+
+    if name == "fashion":
+        parts = [fashion(rows, 10 * seed + i, later=i == 2) for i, rows in enumerate((4000, 1700, 1700))]
+        table = Table.from_pandas(parts[0])
+        plain = draft(table, target="target")
+        values = {n: {"values": sorted(set(parts[0][n].tolist()))} for n in ("cause", "fashion", "target")}
+        bounds = {f"other{i}": {"min": 0, "max": 3} for i in range(3)}
+        schema: Schema = plain.with_columns(**values, **bounds)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            whole, schema = _source(name, Path(scratch))
+        order = np.random.default_rng(seed).permutation(whole.unsafe_num_rows)
+        held = int(0.3 * len(order))
+        places = (order[held:], order[: held // 2], order[held // 2 : held])
+        parts = [whole.take(place).select(list(schema.modelled)).to_pandas() for place in places]
+        table = whole.take(order[held:]).select(list(schema.modelled))
+    made = {}
+    for generator in GENERATORS:
+        for epsilon in EPSILONS:
+            drawn = synthesize_public(table, generator, schema=schema, epsilon=epsilon, delta="1e-6")
+            made[f"later, {generator}", epsilon] = Table.from_arrow(drawn.rows).select(table.columns).to_pandas()
+    if name == "fashion":
+        made["later, shortcut", ""] = fashion(4000, seed, later=False, shortcut=True)
+        made["later, real rows", ""] = fashion(4000, seed + 500, later=False)
+    for (kind, epsilon), rows in made.items():
+        found = evaluate(parts[0], rows, parts[1], later=parts[2], schema=schema, target=schema.target)
+        line = {"table": name, "seed": seed, "kind": kind, "epsilon": epsilon, "report": found.to_json()}
+        with out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(name, seed, kind, epsilon, flush=True)
+
+
 def judge(path: Path, without: list[str]) -> None:
     """How many of each kind every rule lets pass, and all of them together."""
     from types import SimpleNamespace
@@ -129,7 +186,7 @@ def judge(path: Path, without: list[str]) -> None:
         seen[key] += 1
         kept[key] += decision.decision == "ship"
         fell.setdefault(key, Counter()).update(
-            found.name for found in decision.failed if found.effect != "ship"
+            f"{found.name}: {found.effect}" for found in decision.failed if found.effect != "ship"
         )  # fmt: skip
     for key, count in sorted(seen.items()):
         print(f"{key[0]:<32}{key[1]:>3} {key[2]:<9}{kept[key]:>3} of {count:<3} {dict(fell[key]) or ''}")
@@ -138,7 +195,7 @@ def judge(path: Path, without: list[str]) -> None:
 def main() -> None:
     """Measure, or judge what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=("measure", "judge"))
+    parser.add_argument("step", choices=("measure", "later", "judge"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--tables", nargs="+", default=("fair", "randhie", "adult"))
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 5), metavar=("FIRST", "END"))
@@ -149,7 +206,7 @@ def main() -> None:
         return
     for name in arguments.tables:
         for seed in range(*arguments.seeds):
-            measure(name, seed, arguments.file)
+            (measure if arguments.step == "measure" else measure_later)(name, seed, arguments.file)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,13 @@ _FROM_LEDGER: Final = (*_LATER_RULES, "epsilon_per_release", "epsilon_total", "n
 
 
 def check_decision(
-    decision: Mapping[str, JSON], claims: Predicate, facts: LedgerFacts, card: Card, *, waived: Set[str] = frozenset()
+    decision: Mapping[str, JSON],
+    claims: Predicate,
+    facts: LedgerFacts,
+    card: Card,
+    *,
+    policy: Policy,
+    waived: Set[str] = frozenset(),
 ) -> None:
     """The decision is the ledger's last on this draft and judged what the ledger recorded; what failed was waived.
 
@@ -34,6 +40,7 @@ def check_decision(
         claims: of the signed statement.
         facts: what the verified chain says about this draft.
         card: parsed `card.yaml`.
+        policy: parsed `policy.yaml`: rules that it asks nothing of need not have been asked.
         waived: rules that reviewers waived.
 
     Raises:
@@ -47,7 +54,7 @@ def check_decision(
         raise Refusal("decision_not_ship", f"The gate's decision was {_word(decision.get('decision'))}.")
     rules = decision.get("rules")
     asked = {str(rule.get("name")): rule for rule in _objects(rules)}
-    unasked = {*_LATER_RULES, *(() if card.lineage is not None else ("real_anchor",))}
+    unasked = {*_LATER_RULES, *policy.unasked, *(() if card.lineage is not None else ("real_anchor",))}
     lacking = [name for name in RULES if name not in asked and name not in unasked]
     if lacking:
         raise Refusal("rule_missing", f"The decision was taken without the rule {lacking[0]}.")

@@ -47,8 +47,9 @@ class Loss:
     high: float
 
     def beyond(self, other: Loss) -> Loss:
-        """How much more was lost here than there."""
-        return Loss(low=self.low - other.high, value=self.value - other.value, high=self.high - other.low)
+        """How much more was lost here than there; there, being better than real data counts as losing nothing."""
+        low, value, high = (max(one, 0.0) for one in (other.low, other.value, other.high))
+        return Loss(low=self.low - high, value=self.value - value, high=self.high - low)
 
 
 def only(report: QualityReport, name: str) -> Metric | None:
@@ -79,12 +80,17 @@ def of_share(metric: Metric, rows: int | None) -> Loss:
 
 
 def of_distance(metric: Metric, *, room: float) -> Loss:
-    """What synthetic rows add to the distance of real ones, by the intervals of both."""
+    """What synthetic rows add to the distance of real ones, by the intervals of both.
+
+    `matched`, if there, is the distance at as many rows as the reference has; the interval moves with it.
+    """
     value, reference = need(metric.value, f"the value of {metric.name}"), need(metric.reference, metric.name)
     ends = (metric.ci_low, metric.ci_high, metric.reference_low, metric.reference_high)
     low, high, real_low, real_high = (need(one, f"the intervals of {metric.name}") for one in ends)
-    by = max(room, LEAST_DISTANCE)
-    return Loss(low=(low - real_high) / by, value=(value - reference) / by, high=(high - real_low) / by)
+    by, more = max(room, LEAST_DISTANCE), 0.0 if metric.matched is None else metric.matched - value
+    return Loss(
+        low=(low + more - real_high) / by, value=(value + more - reference) / by, high=(high + more - real_low) / by
+    )
 
 
 def headline_gap(report: QualityReport, prefix: str = "") -> Metric | None:

@@ -258,6 +258,11 @@ class Policy(_Section):
         """SHA-256 of the canonical form of all values, hexadecimal."""
         return digest(self.model_dump(mode="json"))
 
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """Rules that this policy asks nothing of, since it lacks their section: old decisions were taken without."""
+        return tuple(rule for rule, section in _OPTIONAL.items() if getattr(self.quality, section) is None)
+
     def attack_limits(self) -> dict[str, float]:
         """What `attacks.run` and `attacks.audit_text` take as `limits`."""
         return {name: float(value) for name, value in self.judged().items()}
@@ -299,6 +304,11 @@ def policy_json_schema() -> dict[str, JSON]:
     schema: dict[str, JSON] = Policy.model_json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
+
+_OPTIONAL: Final[Mapping[str, str]] = {
+    "utility": "utility", "later": "later", "tail_recall": "tails", "diversity": "diversity",
+}  # fmt: skip
+"""Rule -> its section of `quality`, which may be absent."""
 
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "guarantee": GuaranteeLimits,

@@ -288,7 +288,9 @@ class Verifier:
         self.governance = governance
 
     def _decision(self) -> None:
-        check_decision(self.decision, self._claims, self.facts, self.card, waived=self.waived)
+        check_decision(
+            self.decision, self._claims, self.facts, self.card, policy=self.policy, waived=self.waived
+        )  # fmt: skip
 
     def _policy(self) -> None:
         check_policy(self.policy, self._claims, self.decision, self.evidence, self.facts, self.card, waived=self.waived)

@@ -147,9 +147,19 @@ class TestLater(RuleConformance):
         found = self.ask(poor, default_policy())
         assert not found.passed and found.effect == "regenerate"
 
+    def test_being_better_than_real_rows_is_nothing_to_fall_from(self, evidence: Evidence) -> None:
+        """A holdout with fewer rows than the draft is further from everything: no merit of the draft."""
+        further = {"reference": 0.1, "reference_low": 0.095, "reference_high": 0.105, "matched": None, "shuffle": 0.2}
+        lucky = with_quality(with_later(evidence), "tvd2_mean", **further)
+        assert self.ask(lucky, default_policy()).passed
+
     def test_a_fall_that_chance_explains_is_none(self, evidence: Evidence) -> None:
         shaky = with_quality(with_later(evidence, gap=0.12), "later_tstr_auc_gap", ci_low=-0.1, ci_high=0.35)
         assert self.ask(shaky, default_policy()).passed
+        clear = with_quality(with_later(evidence, gap=0.15), "tstr_auc_gap", ci_low=0.02, ci_high=0.04)
+        assert self.ask(clear, default_policy()).effect == "reject"
+        unsure = with_quality(with_later(evidence, gap=0.15), "tstr_auc_gap", ci_low=-0.1, ci_high=0.16)
+        assert self.ask(unsure, default_policy()).passed
 
     @pytest.mark.parametrize(("gain_high", "effect"), [(-0.01, "reject"), (0.01, "ship"), (None, "ship")])
     def test_a_mix_that_helps_today_and_harms_later_is_a_reject(
@@ -268,6 +278,7 @@ def test_a_policy_without_the_sections_asks_nothing_and_has_the_digest_of_before
     for name in NEW:
         found = gate(dropped(bad, "coverage"), old, rules=[load_rule(name)]).rules[0]
         assert found.passed and found.value is None, name
+    assert set(old.unasked) == set(NEW) and not default_policy().unasked
 
 
 def test_the_digest_of_a_policy_from_before_is_what_it_was() -> None:
