@@ -9,7 +9,8 @@ import pytest
 import tests.release.bundle_cases
 import tests.release.bundle_cases_insider
 import tests.release.bundle_cases_owner
-import tests.release.bundle_cases_text  # noqa: F401 - all four register their cases
+import tests.release.bundle_cases_reviews
+import tests.release.bundle_cases_text  # noqa: F401 - all five register their cases
 from dpsynth.release.verify import verify
 from tests.release.bundle_tools import CASES
 

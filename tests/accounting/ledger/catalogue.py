@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """All cases of all tables."""
-    return [*_everywhere(), *_databases(), *_exports(), *_slices(), *_rotations(), *_bundles()]
+    return [*_everywhere(), *_databases(), *_exports(), *_slices(), *_rotations(), *_reviews(), *_bundles()]
 
 
 def page() -> str:
@@ -117,8 +117,16 @@ def _rotations() -> Iterator[Row]:
         yield Row("Rotation of the ledger's key", "thief", name, reason.value)
 
 
+def _reviews() -> Iterator[Row]:
+    from tests.accounting.ledger.test_reviews import FORGED
+
+    for name, (_, reason) in FORGED.items():
+        yield Row("Reviews, approvals and recalls", "owner", name, reason.value)
+
+
 def _bundles() -> Iterator[Row]:
-    for table in ("bundle_cases", "bundle_cases_insider", "bundle_cases_owner", "bundle_cases_text"):
+    tables = ("bundle_cases", "bundle_cases_insider", "bundle_cases_owner", "bundle_cases_text", "bundle_cases_reviews")
+    for table in tables:
         import_module(f"tests.release.{table}")  # each registers its cases
     from tests.release.bundle_tools import CASES
 
