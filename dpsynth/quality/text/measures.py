@@ -31,14 +31,29 @@ Better = Literal["low", "high"]
 WHOLE = ("value", "reference", "matched", "floor", "shuffle")
 FEW = ("value", "reference", "floor")
 """Anchors at equal numbers: all are matched."""
+_Z = 1.959963984540054
 ROUGH = 2
 """Clusterings in redraws, of the five elsewhere."""
 
 
-def metric(name: str, better: Better, found: Mapping[str, float | Spread | None], widened: float = 1.0) -> Metric:
+def metric(
+    name: str,
+    better: Better,
+    found: Mapping[str, float | Spread | None],
+    *,
+    widened: float = 1.0,
+    least: float = 0.0,
+) -> Metric:
     """A text metric from its anchors; intervals of value and reference where they have one.
 
-    `widened`: what the standard deviation over redraws is multiplied by, see `Sets.beyond_redraws`.
+    Eight redraws may agree by luck: chance is at least that of the reference's own interval, if it has one.
+
+    Args:
+        name: of the metric.
+        better: low or high.
+        found: anchor -> figure.
+        widened: what the standard deviation over redraws is multiplied by, see `Sets.beyond_redraws`.
+        least: spread of a figure of few things of which redraws happen to show the same.
     """
     fields: dict[str, Any] = {"floor": None}
     chance: dict[str, float | None] = {}
@@ -51,8 +66,10 @@ def metric(name: str, better: Better, found: Mapping[str, float | Spread | None]
         if spread_ is not None and spread_.low is not None and key in ("value", "reference"):
             prefix = "ci" if key == "value" else "reference"
             fields |= {f"{prefix}_low": spread_.low, f"{prefix}_high": spread_.high}
+            if key == "reference" and spread_.high is not None:
+                least = max(least, (spread_.high - spread_.low) / (2.0 * _Z))
     redrawn, varied = redraws_of(chance)
-    varied = None if varied is None else varied * widened
+    varied = None if varied is None else max(varied * widened, least)
     return Metric(name=name, group="text", better=better, spread=varied, redrawn=redrawn, **fields)
 
 
@@ -74,7 +91,8 @@ def word_metrics(sets: Sets) -> list[Metric]:
             del tails["shuffle"]
         for band in sorted(tails["value"].kept):
             kept = {key: one.kept.get(band) for key, one in tails.items()}
-            out.append(metric(f"{TAIL}{kind}_{band[0]}_{band[1]}", "high", kept))
+            one_of = 1.0 / tails["value"].kinds[band]
+            out.append(metric(f"{TAIL}{kind}_{band[0]}_{band[1]}", "high", kept, least=one_of))
         invented = {key: one.invented for key, one in tails.items()}
         out.append(metric(f"text_invented_{kind}", "low", {"shuffle": 1.0, **invented}))
     lengths = {key: length_distance(left, right) for key, (left, right) in pairs.items()}
@@ -86,13 +104,13 @@ def repetition_metrics(few: Sets) -> list[Metric]:
     alone = few.alone()
     found: dict[str, Any] = {key: self_bleu(own) for key, own in alone.items()}
     wide = few.beyond_redraws
-    out = [metric("text_self_bleu4", "low", {**found, "shuffle": 1.0}, wide)]
+    out = [metric("text_self_bleu4", "low", {**found, "shuffle": 1.0}, widened=wide)]
     for n in (1, 2, 3):
         total = min(len(own.grams(n)[0]) for own in alone.values())
         shares_ = {key: distinct(own, n, total) for key, own in alone.items()}
-        out.append(metric(f"text_distinct{n}", "high", {**shares_, "shuffle": 0.0}, wide))
+        out.append(metric(f"text_distinct{n}", "high", {**shares_, "shuffle": 0.0}, widened=wide))
     twice = {key: repeated(own) for key, own in alone.items()}
-    return [*out, metric("text_repeated", "low", {**twice, "shuffle": 1.0}, wide)]
+    return [*out, metric("text_repeated", "low", {**twice, "shuffle": 1.0}, widened=wide)]
 
 
 def point_metrics(few: Sets, space: Space) -> list[Metric]:
@@ -120,14 +138,14 @@ def point_metrics(few: Sets, space: Space) -> list[Metric]:
     modes, apart = ({key: of(one) for key, one in own.items()} for of in (vendi, spread))
     return [
         *out,
-        metric("text_vendi", "high", {**modes, "shuffle": 1.0}, few.beyond_redraws),
-        metric("text_spread", "high", {**apart, "shuffle": 0.0}, few.beyond_redraws),
+        metric("text_vendi", "high", {**modes, "shuffle": 1.0}, widened=few.beyond_redraws),
+        metric("text_spread", "high", {**apart, "shuffle": 0.0}, widened=few.beyond_redraws),
     ]
 
 
 def _share(value: float, texts: int) -> Spread:
     """A share with Wilson's 95 % interval, texts taken for independent."""
-    z2 = 1.959963984540054**2
+    z2 = _Z**2
     middle, half = (
         (value + z2 / (2 * texts)) / (1 + z2 / texts),
         np.sqrt(z2 * (value * (1 - value) / texts + z2 / (4 * texts * texts))) / (1 + z2 / texts),

@@ -76,9 +76,10 @@ def divergence(real: TextSet, other: TextSet, n: int, *, interval: bool = False)
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """Of one comparison: band -> kept, for bands that have an n-gram; invented share."""
+    """Of one comparison: band -> kept, and n-grams, for bands that have one; invented share."""
 
     kept: dict[tuple[int, int], float]
+    kinds: dict[tuple[int, int], int]
     invented: float
 
 
@@ -95,6 +96,7 @@ def tail(real: TextSet, other: TextSet, n: int) -> Tail:
     bands = {band: (texts >= band[0]) & (texts <= band[1]) for band in BANDS}
     return Tail(
         kept={band: float(held[inside].mean()) for band, inside in bands.items() if inside.any()},
+        kinds={band: int(inside.sum()) for band, inside in bands.items() if inside.any()},
         invented=float((~np.isin(theirs, kinds)).mean()) if len(theirs) else 1.0,
     )
 

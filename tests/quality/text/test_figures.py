@@ -17,7 +17,8 @@ from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.text.likelihood import shares_beyond, surprise
 from dpsynth.quality.text.marks import shares
 from dpsynth.quality.text.mauve import area, mauve, worst_group
-from dpsynth.quality.text.ngrams import divergence, length_distance, tail
+from dpsynth.quality.text.measures import metric
+from dpsynth.quality.text.ngrams import Spread, divergence, length_distance, tail
 from dpsynth.quality.text.repetition import bleu_each, distinct, repeated, self_bleu
 from dpsynth.quality.text.sets import TextSet, anchored, drawn_words
 
@@ -184,3 +185,20 @@ def test_anchors_have_the_sizes_that_they_are_compared_at() -> None:
     drawn = drawn_words(["a b", "c"], 500, rng)
     assert {len(text.split()) for text in drawn} == {1, 2}
     assert {word for text in drawn for word in text.split()} == {"a", "b", "c"}
+
+
+def test_redraws_that_agree_by_luck_do_not_make_one_word_news() -> None:
+    same = {f"redraw{number}": 1.0 for number in range(8)}
+    kept = {"value": 0.99, "reference": 1.0, **same}
+    assert metric("m", "high", kept).noticed and not metric("m", "high", kept, least=0.01).noticed
+    known = Spread(value=0.5, low=0.5 - 1.96 * 0.02, high=0.5 + 1.96 * 0.02)
+    found = metric("m", "low", {"value": 0.6, "reference": known, **dict.fromkeys(same, 0.5)})
+    assert found.spread == pytest.approx(0.02, rel=1e-3) and not found.noticed
+    assert metric("m", "low", {"value": 0.63, "reference": known, **dict.fromkeys(same, 0.5)}).noticed
+    lucky = {"value": 0.595, "reference": 0.5, **{f"redraw{number}": 0.58 + 0.001 * number for number in range(8)}}
+    assert not metric("m", "low", lucky).noticed  # the holdout was near by luck
+
+
+def test_of_each_band_it_is_known_how_many_words_it_holds() -> None:
+    real = TextSet.of(["a b"] * 5 + ["a c"] * 5 + ["d"])
+    assert tail(real, real, 1).kinds == {(2, 9): 2, (10, 99): 1}

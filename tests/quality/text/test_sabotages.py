@@ -27,8 +27,8 @@ MUST = {
     "public": ("text_js2", "text_coverage", "text_mauve", "text_tail_words_2_9"),
     "bigrams": ("text_self_bleu4",),
 }
-FRESH = range(220, 240)
-"""On 200 to 219 two real sets in twenty were noticed, and the comparison was mended."""
+FRESH = range(240, 260)
+"""On 200 to 239 two real sets in twenty were noticed, twice, and the comparison was mended."""
 REFUSED = {"words_shuffled", "fifty_repeated"}
 """Beyond the default policy's limit on the headline metrics, on docstrings; public texts are too on complaints."""
 
