@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from attacks import AttackReport, TextCanaries
     from dpsynth.data.table import Table
+    from dpsynth.quality.ablation.document import Ablation
     from dpsynth.quality.comparators.score import Comparators
     from dpsynth.release.policy import Policy
     from dpsynth.text.scoring import ModelScorer
@@ -132,15 +133,58 @@ def evaluated(
         if model is not None:
             raise ParameterError("A language model judges texts, and this draft has none.", "Leave out the model.")
         return _evaluated_table(draft, comparators, progress, sections)
-    scorer = _scorer(model)
+    scorer, mixing = _scorer(model), sections.pop("ablation", False)
+    if mixing is not False:
+        _check_predicted(draft)
+    report = _with_texts(draft, text.column, comparators, progress, sections, scorer)
+    if mixing is False:
+        return report
+    options = {} if mixing is True else dict(mixing)
+    return report.model_copy(update={"ablation": _mixed_texts(draft, text.column, progress, options)})
+
+
+def _check_predicted(draft: Draft) -> None:
+    target = draft.schema.target
+    if target is None or target not in draft.document.tabular:
+        raise ParameterError("An ablation trains models to predict a column.", "Name one when synthesizing: --target.")
+    if draft.condition is not None:
+        raise ParameterError("Mixes are measured for drafts of the whole table.", "Leave out the ablation.")
+
+
+def _mixed_texts(draft: Draft, column: str, progress: Progress, options: dict[str, Any]) -> Ablation:
+    """Models that read the texts, and the columns beside them, trained on mixes of real and synthetic rows."""
+    from dpsynth.data.table import Table
+    from dpsynth.quality.ablation.study import ablate
+    from dpsynth.quality.coding import column_kind
+
+    source = draft._source
+    names = (*draft.document.tabular, column)
+    frames = [
+        _with_text(table, column).select(names).to_pandas()
+        for table in (source.parts.train, Table.from_arrow(draft.rows()), source.parts.holdout)
+    ]
+    kinds = {name: column_kind(frames[0][name], source.schema.columns[name].kind) for name in draft.document.tabular}
+    target = str(source.schema.target)
+    return ablate(*frames, target=target, kinds=kinds, text=(column,), seed=0, progress=progress, **options)
+
+
+def _with_texts(
+    draft: Draft,
+    column: str,
+    comparators: Comparators | None,
+    progress: Progress,
+    sections: Mapping[str, Any],
+    scorer: ModelScorer | None,
+) -> QualityReport:
+    """Texts, and the columns beside them if there are two or more."""
     if len(draft.document.tabular) < 2:  # one column has no pair; how the texts tell its values apart is among theirs
         if comparators is not None or any(sections.values()):
             raise ParameterError("Models are compared, and time is told, by two columns or more beside the text.")
-        return _evaluated_texts(draft, text.column, progress, scorer)
+        return _evaluated_texts(draft, column, progress, scorer)
     from dpsynth.quality.text import together
 
     table = _evaluated_table(draft, comparators, progress, sections)
-    return together(table, _evaluated_texts(draft, text.column, progress, scorer))
+    return together(table, _evaluated_texts(draft, column, progress, scorer))
 
 
 def _scorer(model: str | None) -> ModelScorer | None:

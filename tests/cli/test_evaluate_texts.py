@@ -71,3 +71,25 @@ def test_a_model_without_texts_and_one_that_is_not_there_are_refused(tmp_path: P
     files = written(tmp_path, "csv")
     assert call(["evaluate", *files, "--model", "ngram"]) == 2
     assert call(["evaluate", *files, "--text-column", "story", "--model", str(tmp_path / "none")]) == 1
+
+
+def test_mixes_of_texts_teach_learners_that_read_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The label stands in the text: whoever reads texts predicts it, and the columns beside say nothing."""
+    rng = np.random.default_rng(2)
+    for name in NAMES:
+        labels = rng.choice(["loan", "card"], 120)
+        words = rng.choice(["the", "bank", "asked", "me", "again", "and", "wrote"], (120, 8))
+        texts = [" ".join([*line, "late payment" if label == "loan" else "stolen number"])
+                 for line, label in zip(words, labels, strict=True)]  # fmt: skip
+        pd.DataFrame({"story": texts, "kind": labels, "age": rng.integers(18, 60, 120)}).to_csv(
+            tmp_path / f"{name}.csv", index=False
+        )
+    files = [word for name in NAMES for word in (f"--{name}", str(tmp_path / f"{name}.csv"))]
+    asked = ["--text-column", "story", "--label-column", "kind", "--ablation", "--learner", "linear", "--json"]
+    assert call(["evaluate", *files, *asked]) == 0
+    found = json.loads(capsys.readouterr().out)["ablation"]
+    assert found["target"] == "kind" and found["learners"] == ["linear"]
+    fixed = [m for m in found["mixes"] if m["mode"] == "fixed" and m["score"] == found["primary"]]
+    assert {m["share"] for m in fixed} >= {0, 0.5, 1}
+    assert all(m["value"] > 0.9 for m in fixed), "TSTR, TRTR and the mixes between"
+    assert call(["evaluate", *files, "--text-column", "story", "--ablation"]) == 1  # predicts what?

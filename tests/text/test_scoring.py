@@ -64,10 +64,10 @@ def test_no_texts_and_no_tokens():
 
 def test_shuffled_words_surprise_a_model_that_real_texts_do_not():
     """The report's perplexity with a scorer from a name; it says which model judged."""
-    real, other, held = parts(90, 90, 90, seed=5)
+    real, other, held = parts(60, 60, 60, seed=5)
     rng = np.random.default_rng(0)
     shuffled = [" ".join(rng.permutation(text.split())) for text in other]
-    scorer = scorer_of(load("ngram"), most=60)
+    scorer = scorer_of(load("ngram"), most=30)
     good, bad = (evaluate_text(real, made, held, scorer=scorer) for made in (other, shuffled))
     for report in (good, bad):
         assert report.text.scored and report.text.scored_by.startswith("ngram (SHA-256 ")

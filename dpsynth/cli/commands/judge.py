@@ -212,9 +212,7 @@ def evaluate(
         )
     if (learner or task) and not ablation:
         raise typer.BadParameter("--learner and --task are about --ablation")
-    if (text_column or label_column) and (
-        draft is not None or comparators or ablation or time_column or detection or group
-    ):
+    if (text_column or label_column) and (draft is not None or comparators or time_column or detection or group):
         raise typer.BadParameter("--text-column is about files, and goes with --later, --schema and --target alone")
     if since is not None and time_column is None:
         raise typer.BadParameter("--since is about --time-column")
@@ -250,7 +248,14 @@ def evaluate(
         from dpsynth.cli.commands.text_figures import evaluate_texts
 
         found = evaluate_texts(
-            terminal, files, column=text_column, labels=label_column, schema=schema, target=target, model=model
+            terminal,
+            files,
+            column=text_column,
+            labels=label_column,
+            schema=schema,
+            target=target,
+            model=model,
+            ablation=more.get("ablation"),
         )
         show_quality(terminal, "Quality of texts", found.to_json())
         return
