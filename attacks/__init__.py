@@ -29,6 +29,7 @@ _LAZY = {
     "plan_audit": "attacks.generators.auditing",
     "audit_text": "attacks.text.auditing",
     "canaries_needed": "attacks.power",
+    "most_isolated": "attacks.isolation",
     "make_canaries": "attacks.canary",
     "make_text_canaries": "attacks.text.canaries",
     "read_canaries": "attacks.text.canary_file",

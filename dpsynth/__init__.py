@@ -20,25 +20,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dpsynth import demo, quality, simulation, tabular, text
     from dpsynth.comparison import Comparison, compare
+    from dpsynth.core.errors import BudgetRefused, DpsynthError, GateRefused
     from dpsynth.data.read import read
+    from dpsynth.data.table import Table
     from dpsynth.quality import evaluate
     from dpsynth.release.verify import verify
     from dpsynth.report.plots import Chart
     from dpsynth.schema.model import Schema
     from dpsynth.tabular.conditions.given import Between
-    from dpsynth.workspace import Draft, Release, Workspace
+    from dpsynth.workspace import Draft, Release, Workspace, keys
     from dpsynth.workspace.planning import plan_budget
     from dpsynth.workspace.public import synthesize_public
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "BudgetRefused": "dpsynth.core.errors",
+    "DpsynthError": "dpsynth.core.errors",
+    "GateRefused": "dpsynth.core.errors",
     "Between": "dpsynth.tabular.conditions.given",
     "Chart": "dpsynth.report.plots",
     "Comparison": "dpsynth.comparison.result",
     "Draft": "dpsynth.workspace.draft",
     "Release": "dpsynth.workspace.draft",
     "Schema": "dpsynth.schema.model",
+    "Table": "dpsynth.data.table",
     "Workspace": "dpsynth.workspace.workspace",
     "compare": "dpsynth.comparison.entry",
     "evaluate": "dpsynth.quality",
@@ -47,15 +53,24 @@ _WHERE = {
     "synthesize_public": "dpsynth.workspace.public",
     "verify": "dpsynth.release.verify",
 }
+_MODULES = {
+    "demo": "dpsynth.demo",
+    "keys": "dpsynth.workspace.keys",
+    "quality": "dpsynth.quality",
+    "simulation": "dpsynth.simulation",
+    "tabular": "dpsynth.tabular",
+    "text": "dpsynth.text",
+}
 __all__ = [
-    "Between", "Chart", "Comparison", "Draft", "Release", "Schema", "Workspace", "__version__", "compare", "demo",
-    "evaluate", "plan_budget", "quality", "read", "simulation", "synthesize_public", "tabular", "text", "verify",
+    "Between", "BudgetRefused", "Chart", "Comparison", "DpsynthError", "Draft", "GateRefused", "Release", "Schema",
+    "Table", "Workspace", "__version__", "compare", "demo", "evaluate", "keys", "plan_budget", "quality", "read",
+    "simulation", "synthesize_public", "tabular", "text", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("demo", "quality", "simulation", "tabular", "text"):
-        return import_module(f"dpsynth.{name}")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_WHERE[name]), name)

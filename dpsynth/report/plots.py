@@ -255,7 +255,7 @@ def _ticks(axis: Any, chart: Chart, values: Sequence[float], *, horizontal: bool
     elif horizontal and 0 < len(values) <= 8:
         axis.set_major_locator(FixedLocator(values))
     elif horizontal:
-        axis.set_major_locator(MaxNLocator(6))
+        axis.set_major_locator(MaxNLocator(6, integer=bool(values) and all(value.is_integer() for value in values)))
     if percent:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
     else:
