@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dpsynth import demo, quality, simulation, tabular, text
     from dpsynth.comparison import Comparison, compare
-    from dpsynth.core.errors import BudgetRefused, DpsynthError, GateRefused
+    from dpsynth.core.errors import BudgetRefused, DpsynthError, GateRefused, ReviewRefused
     from dpsynth.data.read import read
     from dpsynth.data.table import Table
     from dpsynth.quality import evaluate
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dpsynth.report.plots import Chart
     from dpsynth.schema.model import Schema
     from dpsynth.tabular.conditions.given import Between
-    from dpsynth.workspace import Draft, Release, Workspace, keys
+    from dpsynth.workspace import Draft, Release, Workspace, governance, keys, reporting
     from dpsynth.workspace.planning import plan_budget
     from dpsynth.workspace.public import synthesize_public
 
@@ -38,6 +38,7 @@ _WHERE = {
     "BudgetRefused": "dpsynth.core.errors",
     "DpsynthError": "dpsynth.core.errors",
     "GateRefused": "dpsynth.core.errors",
+    "ReviewRefused": "dpsynth.core.errors",
     "Between": "dpsynth.tabular.conditions.given",
     "Chart": "dpsynth.report.plots",
     "Comparison": "dpsynth.comparison.result",
@@ -55,16 +56,19 @@ _WHERE = {
 }
 _MODULES = {
     "demo": "dpsynth.demo",
+    "governance": "dpsynth.workspace.governance",
     "keys": "dpsynth.workspace.keys",
     "quality": "dpsynth.quality",
+    "reporting": "dpsynth.workspace.reporting",
     "simulation": "dpsynth.simulation",
     "tabular": "dpsynth.tabular",
     "text": "dpsynth.text",
 }
 __all__ = [
-    "Between", "BudgetRefused", "Chart", "Comparison", "DpsynthError", "Draft", "GateRefused", "Release", "Schema",
-    "Table", "Workspace", "__version__", "compare", "demo", "evaluate", "keys", "plan_budget", "quality", "read",
-    "simulation", "synthesize_public", "tabular", "text", "verify",
+    "Between", "BudgetRefused", "Chart", "Comparison", "DpsynthError", "Draft", "GateRefused", "Release",
+    "ReviewRefused", "Schema", "Table", "Workspace", "__version__", "compare", "demo", "evaluate", "governance",
+    "keys", "plan_budget", "quality", "read", "reporting", "simulation", "synthesize_public", "tabular", "text",
+    "verify",
 ]  # fmt: skip
 
 

@@ -289,6 +289,12 @@ class Draft:
             bought(self, Path(out), publish_quality)
         return release(self, Path(out), licence=licence, progress=progress)
 
+    def report(self, path: str | Path, *, public: bool = False) -> Path:
+        """Write the report, a page or a PDF by the file's ending; see `dpsynth.workspace.reporting.report`."""
+        from dpsynth.workspace.reporting import report
+
+        return report(self, path, public=public)
+
     def rows(self) -> pa.Table:
         """The sealed rows, for attacks, quality and release; not for people."""
         return pq.read_table(io.BytesIO(self.workspace.vault.open(self.name)))
