@@ -18,11 +18,12 @@ Not guaranteed: privacy. A cell shows exact figures; a notebook with output is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Final
 
-from dpsynth.core.errors import DataError
 from dpsynth.quality.report import QualityReport
 from dpsynth.report.audit import AuditModel, assemble_audit
+from dpsynth.report.cell_documents import LEDGER, RECORD, SCHEMA, document_of, schema_view
 from dpsynth.report.comparison import assemble_comparison
 from dpsynth.report.html import comparison_charts, environment
 from dpsynth.report.model import provenance
@@ -40,9 +41,12 @@ from dpsynth.report.views import (
 CELLS: Final[tuple[str, ...]] = (  # classes that people meet in a notebook, by the name IPython knows them by
     "accounting.guarantee:Guarantee",
     "accounting.ledger.balance:Balance",
+    "accounting.ledger.ledger:Ledger",
+    "accounting.ledger.records:BudgetRecord",
     "attacks.report:AttackReport",
     "dpsynth.quality.report:QualityReport",
     "dpsynth.release.gate:Decision",
+    "dpsynth.schema.model:Schema",
 )
 _SCHEMAS: Final[Mapping[str, str]] = {
     "dpsynth.decision/1": "decision",
@@ -51,6 +55,10 @@ _SCHEMAS: Final[Mapping[str, str]] = {
     "dpsynth.comparison/1": "comparison",
     "dpsynth.quality/1": "quality",
     "dpsynth.draft/1": "draft",
+    "dpsynth.cell.release/1": "release",
+    SCHEMA: "schema",
+    LEDGER: "ledger",
+    RECORD: "facts",
 }
 _WRAPPED: Final = {"dpsynth.attack/1", "dpsynth.quality_of_draft/1"}  # a report and the draft it is bound to
 
@@ -77,22 +85,12 @@ def cell(obj: Any) -> str:
     Raises:
         DataError: the object has no JSON form, or its document cannot be read.
     """
-    document = obj if isinstance(obj, Mapping) else _json_of(obj)
+    document = obj if isinstance(obj, Mapping) else document_of(obj)
     if document.get("schema") in _WRAPPED and isinstance(document.get("report"), Mapping):
         document = document["report"]
     kind = kind_of(document)
     view = _VIEWS[kind](document) if kind in _VIEWS else _facts(document, type(obj).__name__)
     return environment().get_template("cell.html.j2").render(kind=kind, view=view)
-
-
-def _json_of(obj: Any) -> Document:
-    to_json = getattr(obj, "to_json", None)
-    document = to_json() if callable(to_json) else None
-    if not isinstance(document, Mapping):
-        raise DataError(
-            f"{type(obj).__name__} has no JSON form that a cell could show.", "Print it, or show its parts."
-        )
-    return document
 
 
 def _decision(document: Document) -> dict[str, Any]:
@@ -112,14 +110,39 @@ def _draft(document: Document) -> dict[str, Any]:
     with reading("draft"):
         return {
             "name": clean(document["draft"]),
+            "state": clean(document.get("state") or "sealed"),
             "guarantee": guarantee_view(document["guarantee"]) if document.get("guarantee") else None,
             "facts": provenance(document),
         }
 
 
+def _ledger(document: Document) -> dict[str, Any]:
+    with reading("ledger"):
+        head = document["head"]
+        return {
+            "head": f"{clean(head['seq'])}:{clean(head['hash'])[:16]}",
+            "ledger_id": clean(document["ledger_id"]),
+            "kinds": [(clean(kind), int(count)) for kind, count in document["kinds"].items()],
+            "budgets": [
+                (clean(row["dataset"]), clean(row["purpose"] or "the whole"), budget_view(row["balance"]))
+                for row in document["budgets"]
+            ],
+        }
+
+
+def _release(document: Document) -> dict[str, Any]:
+    with reading("release"):
+        return {
+            "verdict": verdict_view(document["decision"]),
+            "sentence": clean(document["guarantee_in_words"]),
+            "facts": flatten({k: document[k] for k in ("Release", "Rows", "Bundle", "Verify with")}),
+        }
+
+
 def _facts(document: Document, title: str) -> dict[str, Any]:
-    name = "Document" if title in {"dict", "mappingproxy"} else title
-    return {"title": clean(name), "facts": flatten(document)}
+    name = {"dict": "Document", "mappingproxy": "Document", "BudgetRecord": "Budget"}.get(title, title)
+    shown = {key: value for key, value in document.items() if key != "schema" or value != RECORD}
+    return {"title": clean(name), "facts": flatten(shown)}
 
 
 _VIEWS: Final[Mapping[str, Any]] = {
@@ -130,6 +153,9 @@ _VIEWS: Final[Mapping[str, Any]] = {
     "comparison": _comparison,
     "quality": QualityReport.from_json,
     "draft": _draft,
+    "schema": schema_view,
+    "ledger": _ledger,
+    "release": _release,
 }
 
 
@@ -145,12 +171,53 @@ def install(formatter: Any, names: tuple[str, ...] = CELLS) -> None:
         formatter.for_type_by_name(module, attribute, cell)
 
 
+def install_text(formatter: Any, names: tuple[str, ...] = CELLS) -> None:
+    """Register short texts with IPython's plain formatter, beside the cells: for terminals, diffs and ears.
+
+    Args:
+        formatter: `get_ipython().display_formatter.formatters["text/plain"]`.
+        names: as for `install`.
+    """
+    for name in names:
+        module, _, attribute = name.partition(":")
+        formatter.for_type_by_name(module, attribute, lambda obj, printer, _cycle: printer.text(plain(obj)))
+
+
+def plain(obj: Any) -> str:
+    """The object in a few lines of text: its own words, or its facts."""
+    own = any("__str__" in vars(kind) for kind in type(obj).__mro__[:-1])
+    if own and type(obj).__module__ != "dpsynth.schema.model":
+        return clean_lines(str(obj))
+    document = document_of(obj)
+    if document.get("schema") == SCHEMA:
+        view = schema_view(document)
+        lines = [f"{name}: {kind}, {role}, {declared}" for name, kind, role, declared in view["columns"]]
+        return clean_lines("\n".join([f"Schema of {len(lines)} columns", *lines]))
+    return clean_lines("\n".join(f"{key}: {value}" for key, value in flatten(document) if key != "schema"))
+
+
+def clean_lines(text: str) -> str:
+    """Text without control characters, its lines kept."""
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
 def attach(*classes: type) -> None:
-    """Give classes a `_repr_html_` that draws their document; call it where the class is handed to a person."""
-    for each in classes:
+    """Give classes a `_repr_html_` that draws their document; call it where the class is handed to a person.
+
+    Without a class, all that `CELLS` names, which imports them: for front ends that know no IPython.
+    """
+    for each in classes or tuple(_class(name) for name in CELLS):
         each._repr_html_ = cell  # type: ignore[attr-defined]
+
+
+def _class(name: str) -> type:
+    module, _, attribute = name.partition(":")
+    found: type = getattr(import_module(module), attribute)
+    return found
 
 
 def load_ipython_extension(ipython: Any) -> None:
     """`%load_ext dpsynth.report.cells`."""
     install(ipython.display_formatter.formatters["text/html"])
+    if "text/plain" in ipython.display_formatter.formatters:
+        install_text(ipython.display_formatter.formatters["text/plain"])

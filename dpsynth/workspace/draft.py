@@ -177,7 +177,7 @@ class Draft:
     def _repr_html_(self) -> str:
         from dpsynth.report import cell
 
-        return cell(self.document.to_json())
+        return cell({**self.document.to_json(), "state": self.status})
 
     @property
     def attempt(self) -> int:
@@ -405,10 +405,21 @@ class Release:
             return archive.read(name)
 
     def _repr_html_(self) -> str:
+        from dpsynth.release.card import read_card
         from dpsynth.report import cell
 
-        command = f"dpsynth verify {self.bundle} --key {self.public_key}"
-        return cell({"bundle": str(self.bundle), "verify with": command})
+        card = read_card(self._member("card.yaml"))
+        return cell(
+            {
+                "schema": "dpsynth.cell.release/1",
+                "decision": self.document("decision.json"),
+                "guarantee_in_words": card.guarantee_in_words,
+                "Release": card.release,
+                "Rows": card.rows,
+                "Bundle": str(self.bundle),
+                "Verify with": f"dpsynth verify {self.bundle} --key {self.public_key}",
+            }
+        )
 
     def verify(self) -> VerificationReport:
         """What a receiver would find."""

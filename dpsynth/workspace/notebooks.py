@@ -10,6 +10,6 @@ def draw_in_notebooks() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None:
-        from dpsynth.report import install
+        from dpsynth.report.cells import load_ipython_extension
 
-        install(shell.display_formatter.formatters["text/html"])
+        load_ipython_extension(shell)

@@ -101,7 +101,10 @@ def test_no_exact_figure_of_real_rows_is_in_the_public_pdf(
     assert len(numbers(text_of(drawn["internal"], tmp_path)) - page) > 100
 
 
-@pytest.mark.parametrize("payload", [*CORPUS, "#panic(1)", '#read("/etc/passwd")', "*bold* $x$ @ref <a>", "\\u{41}"])
+HOSTILE = ("#panic(1)", '#read("/etc/passwd")', "*bold* $x$ @ref <a>", "\\u{41}", *CORPUS)
+
+
+@pytest.mark.parametrize("payload", ["".join(HOSTILE[first : first + 4]) for first in range(0, len(HOSTILE), 4)])
 def test_texts_are_never_commands(payload: str, internal: dict[str, Any], tmp_path: Path) -> None:
     internal.pop("events")
     body = render_pdf(assemble(**poison(internal, payload), title=payload, warnings=[payload]))
