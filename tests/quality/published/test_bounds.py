@@ -68,3 +68,11 @@ def test_moments_are_those_of_the_noise(scale):
     for u in (0.0, 1.0, 2.5, 10.0):
         mean = float((np.abs(u + draws) * mass).sum())
         assert noise.size_at_most(mean) >= u - 1e-9  # never below the size that has this mean
+
+
+def test_noise_on_many_cells_is_not_taken_for_a_distance():
+    """Cells of equal tables look far apart by noise alone; the lower bound takes off what noise gives on average."""
+    released = np.full(400, 200)
+    for seed in range(20):
+        found, _ = noisy_distance(released + drawn(400, 50, seed), released, scale=50, sizes=[10] * 40)
+        assert found.low == 0.0 and found.noisy > 0.1
