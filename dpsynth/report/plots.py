@@ -37,6 +37,8 @@ _TONES: Final[Mapping[Tone, tuple[str, str]]] = {  # name -> colour, mark: shape
 _ORDER: Final[tuple[Tone, ...]] = ("accent", "warn", "good", "bad", "ink", "muted")
 _APART: Final = 11.0
 """Points between the baselines of two names at the ends of lines."""
+_PIXELS: Final = 1.3
+"""Of the page for each point of a chart at most: letters of a wide chart and of a narrow one are of one size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,10 +206,18 @@ class Charts:
     def _repr_html_(self) -> str:
         from dpsynth.report.html import environment
 
-        views = [
-            {"title": one.title, "svg": Markup(one.to_svg()), "table": one.table()}  # noqa: S704 - matplotlib escapes text
-            for one in self.charts
-        ]
+        views = []
+        for one in self.charts:
+            svg = one.to_svg()
+            width = float(svg.partition('viewBox="')[2].split()[2])  # points
+            views.append(
+                {
+                    "title": one.title,
+                    "svg": Markup(svg),  # noqa: S704 - matplotlib escapes text
+                    "table": one.table(),
+                    "width": round(_PIXELS * width),
+                }
+            )
         return environment().get_template("plots.html.j2").render(charts=views)
 
 
