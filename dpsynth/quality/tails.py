@@ -149,16 +149,17 @@ def tail_figures(tallied: Mapping[str, TailTally], *, ways: int, limited: bool) 
                 continue
             few = ways != 2 and at["value"].rows < FEWEST_ROWS
             by = {key: None if few else getattr(one, figure) for key, one in at.items()}
-            metrics.append(
-                metric_of(
-                    f"{PREFIXES[ways]}_{figure}_{low}_{high}",
-                    "tails",
-                    by,
-                    better="high",
-                    shuffled=False,
-                    confidentiality="bucketed" if ways == 2 else "internal",
-                )
+            metric = metric_of(
+                f"{PREFIXES[ways]}_{figure}_{low}_{high}",
+                "tails",
+                by,
+                better="high",
+                shuffled=False,
+                confidentiality="bucketed" if ways == 2 else "internal",
             )
+            if figure == "kept" and metric.spread is not None:  # one cell of few is no news where redraws agree
+                metric = metric.model_copy(update={"spread": max(metric.spread, 1.0 / max(at["value"].cells, 1))})
+            metrics.append(metric)
     invented = {key: tally.invented() for key, tally in tallied.items()}
     if ways == 2:
         metrics.append(metric_of("invented_mass", "tails", invented, confidentiality="bucketed"))
