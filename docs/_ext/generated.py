@@ -139,7 +139,8 @@ def _attributes(doc: str) -> dict[str, str]:
 
 def _type(node: dict[str, Any]) -> str:
     if "$ref" in node:
-        return f"`{node['$ref'].rpartition('/')[2].lstrip('_')}`"
+        name = node["$ref"].rpartition("/")[2].lstrip("_")
+        return f"[{name}](#{name.lower()})"
     if "const" in node:
         return json.dumps(node["const"])
     if "enum" in node:
@@ -173,15 +174,27 @@ def schema_of(where: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
 
 
-def _fields(title: str, node: dict[str, Any], docs: dict[str, str], level: int) -> str:
+def _linked(kind: str) -> str:
+    """Markup is escaped, but for links to the tables below."""
+    parts = re.split(r"(\[\w+\]\(#\w+\))", kind)
+    return "".join(part if part.startswith("[") else _plain(part) for part in parts)
+
+
+def _of_section(field: dict[str, Any], sections: dict[str, Any]) -> str:
+    """What the model says that a field refers to."""
+    refs = [node["$ref"] for node in (field, *field.get("anyOf", ())) if "$ref" in node]
+    return _first(sections.get(refs[0].rpartition("/")[2], {}).get("description", "")) if len(refs) == 1 else ""
+
+
+def _fields(title: str, node: dict[str, Any], docs: dict[str, str], level: int, sections: dict[str, Any]) -> str:
     asked = set(node.get("required", ()))
     rows = [
         (
             f"`{name}`",
-            _plain(_type(field)),
+            _linked(_type(field)),
             "yes" if name in asked else "",
             _limits(field),
-            _plain(field.get("description") or docs.get(name, "")),
+            _plain(field.get("description") or docs.get(name, "") or _of_section(field, sections)),
         )
         for name, field in node.get("properties", {}).items()
     ]
@@ -213,9 +226,18 @@ def _models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def _commented(path: Path) -> dict[str, str]:
-    """Keys of a YAML file and what the comment on their line says."""
-    lines = re.findall(r"^ *([\w.]+):.*?# (.+)$", path.read_text("utf-8"), re.MULTILINE)
-    return {name.rpartition(".")[2]: said for name, said in lines}
+    """Keys of a YAML file and what the comment on their line says, with the lines that only go on with it."""
+    said: dict[str, str] = {}
+    last = ""
+    for line in path.read_text("utf-8").splitlines():
+        if found := re.match(r" *([\w.]+):[^#]*# (.+)$", line):
+            last = found[1].rpartition(".")[2]
+            said[last] = found[2]
+        elif last and (more := re.match(r" {20,}# (.+)$", line)):
+            said[last] += " " + more[1]
+        else:
+            last = ""
+    return said
 
 
 def _document(stem: str) -> str:
@@ -226,11 +248,11 @@ def _document(stem: str) -> str:
         f'JSON Schema: <a href="../../schemas/{stem}.schema.json">{stem}.schema.json</a>, for editors and validators.'
     )
     said = _commented(HERE.parent / "dpsynth/release/default_policy.yaml") if stem == "policy" else {}
-    parts.append(_fields("Fields", schema, said | _attributes(_load(where).__doc__ or ""), 2))
+    parts.append(_fields("Fields", schema, said | _attributes(_load(where).__doc__ or ""), 2, schema.get("$defs", {})))
     for name, node in sorted(schema.get("$defs", {}).items()):
         docs = said | (_attributes(models[name].__doc__ or "") if name in models else {})
         if node.get("properties"):
-            parts.append(_fields(name.lstrip("_"), node, docs, 3))
+            parts.append(_fields(name.lstrip("_"), node, docs, 3, schema["$defs"]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -308,7 +330,7 @@ def _code(kind: type[Exception], exit_code: Callable[[Exception], int]) -> int |
 
 def _python(package: str) -> str:
     module = importlib.import_module(package)
-    parts = [f"# `{package}`", f"```{{eval-rst}}\n.. py:module:: {package}\n```", _plain(_first(module.__doc__ or ""))]
+    parts = [f"# {package}", f"```{{eval-rst}}\n.. py:module:: {package}\n```", _plain(_first(module.__doc__ or ""))]
     for name in sorted(module.__all__, key=str.lower):
         if name.startswith("__"):
             continue
