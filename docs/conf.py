@@ -58,6 +58,8 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
+add_module_names = False
+toc_object_entries = False
 napoleon_use_rtype = False
 
 

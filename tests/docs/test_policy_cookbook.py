@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from accounting import DiscreteGaussian, EventTree
+from accounting import DiscreteGaussian, EventTree, price
 from dpsynth.release.policy import Policy, default_policy
 from tests.docs.blocks import ROOT, blocks
 from tests.release.world import TERMS, World, attack_report, make_world
@@ -41,7 +41,7 @@ def plain(world: World) -> None:
     make(world)
 
 
-def of_epsilon_four(world: World) -> None:
+def dearer_than_three(world: World) -> None:
     world.budget_id = world.ledger.create_budget(
         dataset="dear", commitment=world.vault.commit(b"dear"), epsilon="9", delta="1e-5", **TERMS
     )
@@ -76,7 +76,7 @@ def seeded(world: World) -> None:
 # recipe -> (what happens, the default's answer, the recipe's answer, the rules that answer so)
 CASES: dict[str, tuple[Callable[[World], None], str, str, set[str]]] = {
     "first-public-release": (plain, "ship", "reject", {"epsilon_per_release"}),
-    "partners-under-contract": (of_epsilon_four, "reject", "ship", {"epsilon_per_release"}),
+    "partners-under-contract": (dearer_than_three, "reject", "ship", {"epsilon_per_release"}),
     "inside-the-house": (from_an_internal_share, "reject", "ship", {"recipient"}),
     "persons-never-rows": (plain, "ship", "reject", {"relation_and_unit"}),
     "a-smaller-delta": (plain, "ship", "reject", {"delta"}),
@@ -101,6 +101,12 @@ def test_a_recipe_does_what_the_page_says(name: str, tmp_path: Path) -> None:
     assert (before.decision, after.decision) == (without, with_it), str(after)
     refused = before if without != "ship" else after
     assert {rule.name for rule in refused.rules if not rule.passed} == rules
+
+
+def test_the_page_says_what_its_drafts_cost() -> None:
+    for sigma, cost in (("40", "0.29"), ("4.2", "3.35")):
+        assert f"{float(price(events(sigma), '1e-6').epsilon):.2f}" == cost
+        assert f"A draft at epsilon {cost}," in PAGE.read_text("utf-8")
 
 
 def test_the_page_has_a_case_for_each_recipe_and_the_other_way_round() -> None:
