@@ -286,9 +286,27 @@ def _events() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _modules_with_errors() -> list[str]:
+    """Modules that define an error of ours, found in the sources: a class is known once its module was imported."""
+    bases = {"DpsynthError", "AccountingError", "AttackError"}
+    found: dict[str, set[str]] = {}
+    for package in PACKAGES:
+        for path in sorted((HERE.parent / package).rglob("*.py")):
+            if "errors" in (text := path.read_text("utf-8")):
+                classes = re.findall(r"^class (\w+)\((\w+)[,)]", text, re.MULTILINE)
+                found[".".join(path.relative_to(HERE.parent).with_suffix("").parts)] = {
+                    f"{c}:{base}" for c, base in classes
+                }
+    while True:
+        more = {pair.split(":")[0] for pairs in found.values() for pair in pairs if pair.split(":")[1] in bases}
+        if more <= bases:
+            return [name for name, pairs in found.items() if any(pair.split(":")[0] in bases for pair in pairs)]
+        bases |= more
+
+
 def error_trees() -> dict[str, type[Exception]]:
-    """The root of each package's errors."""
-    for module in ("accounting.ledger.errors", "accounting.errors", "attacks.errors", "dpsynth.core.errors"):
+    """The root of each package's errors, after every module that defines one was imported."""
+    for module in _modules_with_errors():
         importlib.import_module(module)
     return {
         "dpsynth": _load("dpsynth.core.errors:DpsynthError"),
