@@ -297,6 +297,19 @@ def _quality(report: QualityReport) -> Iterator[Section]:
 
 
 def _grades(model: PublicModel) -> Iterator[Section]:
+    if model.sold:
+        columns = (
+            ("Figure", "left", "1fr"),
+            ("Bounds, 95 %", "right", "auto"),
+            ("Noisy figure", "right", "auto"),
+            ("Two samples", "right", "auto"),
+            ("Epsilon", "right", "auto"),
+            ("Ledger entry", "left", "auto"),
+        )
+        lines = [[b.title, {"b": b.bounds}, b.value, b.floor or DASH, b.cost, b.commit[:16]] for b in model.sold]
+        yield section(
+            "Quality that was bought", table("Total variation in per cent, noisy, with bounds", columns, lines)
+        )
     if model.bought:
         heads = [
             ("Figure", "left", "1fr"),

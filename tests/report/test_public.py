@@ -1,5 +1,7 @@
 """The public edition shows the allow-list and nothing else, whatever the documents hold beside it."""
 
+import copy
+import dataclasses
 import re
 from typing import Any
 
@@ -7,6 +9,10 @@ import pytest
 
 from dpsynth.core.errors import DataError
 from dpsynth.report import assemble, assemble_public, render_internal, render_public
+from dpsynth.report.criteria import CriterionLine
+from dpsynth.report.model import PublicModel
+from dpsynth.report.statement import Statement
+from tests.report.conftest import GOVERNANCE
 from tests.report.pages import Page
 
 ALLOWED = {  # document -> the paths whose values may appear; [] stands for every element
@@ -29,7 +35,51 @@ ALLOWED = {  # document -> the paths whose values may appear; [] stands for ever
     "ledger": {"entry", "hash", "ledger_id"},
     "draft": {"dataset", "generator.name", "generator.version", "generator.third_party", "rows", "created",
               "draft_digest", "source_commitment", "schema_digest", "policy_digest", "events_digest"},
+    "governance": {"state", "missing[]", "notes[]", "policy.name",
+                   *(f"reviews[].{k}" for k in ("reviewer", "vote", "at", "counts")),
+                   *(f"waivers[].{k}" for k in ("rule", "reason", "owner", "approved_by[]")),
+                   *(f"policy_changes[].{k}" for k in ("path", "before", "after"))},
 }  # fmt: skip
+
+
+FIELDS = {  # of the public model; a new one is looked at here before any page may print it
+    "edition", "title", "verdict", "guarantee", "profile", "budget", "family", "checks", "attacks", "attacks_verdict",
+    "criteria", "proved", "resolution", "governance", "statement", "untested", "limits", "provenance", "verify",
+    "events", "warnings", "grades", "bought", "sold",
+}  # fmt: skip
+
+
+def test_a_new_field_of_the_public_model_is_looked_at_first() -> None:
+    assert {field.name for field in dataclasses.fields(PublicModel)} == FIELDS
+    words = {"verdict", "count", "title", "asked", "why", "worst"}
+    assert {f.name for f in dataclasses.fields(CriterionLine)} | {"count"} == words
+    assert set(Statement.model_fields) == {
+        "version", "trust_model", "raw_data_access", "attacker", "purpose", "recipients", "contract_limits",
+        "legal_basis", "dpia_reference", "dpo_advice", "data_governance", "reevaluation", "responsible",
+        "recall_contact",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def public(public: dict[str, Any]) -> dict[str, Any]:
+    """With what people decided."""
+    return {**public, "governance": copy.deepcopy(GOVERNANCE)}
+
+
+def test_criteria_and_items_of_the_public_edition_hold_no_exact_figure(
+    internal: dict[str, Any], public: dict[str, Any]
+) -> None:
+    model = assemble_public(**public)
+    for line in model.criteria:
+        shown = line.worst
+        if shown is not None:
+            assert (shown.estimate, shown.low, shown.high, shown.control, shown.targets, shown.controls) == (None,) * 6
+    said = numbers(" ".join(value for item in model.items for _, value in item.rows))
+    exact = {
+        f"{row[k]:.{n}f}" for row in internal["attacks"]["attacks"] for k in ("estimate", "ci_high") for n in (3, 4)
+    }
+    assert said and not said & exact
+    assert numbers(model.resolution.sentence) == set()  # "13.4 rows" follows from the events, which are public
 
 
 def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
