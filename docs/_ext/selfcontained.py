@@ -11,8 +11,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from sphinx.errors import SphinxError
-
 FETCHED = {"src", "srcset", "poster", "data", "action"}
 REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 IN_STYLE = re.compile(r"""(?:url\(\s*['"]?|@import\s+['"])((?:https?:)?//[^'")\s]+)""", re.IGNORECASE)
@@ -51,6 +49,8 @@ def _check(app: Any, exception: Exception | None) -> None:
     if exception is None and app.builder.name == "html":
         found = list(remote(Path(app.outdir)))
         if found:
+            from sphinx.errors import SphinxError
+
             raise SphinxError("The site would fetch from elsewhere:\n" + "\n".join(found[:20]))
 
 
