@@ -46,6 +46,7 @@ CELLS: Final[tuple[str, ...]] = (  # classes that people meet in a notebook, by 
     "attacks.report:AttackReport",
     "dpsynth.quality.report:QualityReport",
     "dpsynth.release.gate:Decision",
+    "dpsynth.release.verification:VerificationReport",
     "dpsynth.schema.model:Schema",
 )
 _SCHEMAS: Final[Mapping[str, str]] = {
@@ -70,6 +71,8 @@ def kind_of(document: Document) -> str:
         return _SCHEMAS[schema]
     if {"epsilon", "delta", "relation", "unit", "accountant"} <= set(document):
         return "guarantee"
+    if {"ok", "checks", "guarantee", "warnings"} <= set(document):
+        return "verification"
     epsilon = document.get("epsilon")
     if isinstance(epsilon, Mapping) and {"granted", "spent", "reserved", "left"} <= set(epsilon):
         return "balance"
@@ -139,6 +142,22 @@ def _release(document: Document) -> dict[str, Any]:
         }
 
 
+def _verification(document: Document) -> dict[str, Any]:
+    with reading("verification"):
+        ok, privacy = document["ok"] is True, document.get("privacy")
+        checks = [(clean(one["name"]), one["ok"] is True, clean(one["reason"])) for one in document["checks"]]
+        failed = [reason for _, holds, reason in checks if not holds]
+        told = f"All {len(checks)} checks hold." if ok else failed[0] if failed else "Nothing was checked."
+        word, tone = ("Verified", "good") if ok else ("Not verified", "bad")
+        ceiling = None if privacy is None else float(privacy["attacker"]["tpr_at_most"])
+        return {
+            "verdict": {"key": "verified" if ok else "refused", "word": word, "tone": tone, "sentence": told},
+            "checks": checks,
+            "guarantee": guarantee_view(document["guarantee"], ceiling) if ok and document["guarantee"] else None,
+            "warnings": [clean(text) for text in document["warnings"]],
+        }
+
+
 def _facts(document: Document, title: str) -> dict[str, Any]:
     name = {"dict": "Document", "mappingproxy": "Document", "BudgetRecord": "Budget"}.get(title, title)
     shown = {key: value for key, value in document.items() if key != "schema" or value != RECORD}
@@ -156,6 +175,7 @@ _VIEWS: Final[Mapping[str, Any]] = {
     "schema": schema_view,
     "ledger": _ledger,
     "release": _release,
+    "verification": _verification,
 }
 
 

@@ -97,3 +97,21 @@ def test_extension_installs_itself() -> None:
     formatter = HTMLFormatter()
     load_ipython_extension(SimpleNamespace(display_formatter=SimpleNamespace(formatters={"text/html": formatter})))
     assert len(formatter.deferred_printers) == len(CELLS)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_verification_opens_its_checks_where_one_fails(internal: dict[str, Any], ok: bool) -> None:
+    why = "It is." if ok else "<b>altered</b>"
+    checks = [{"name": "release_key", "ok": True, "reason": "Known.", "code": "ok"}]
+    checks.append({"name": "files", "ok": ok, "reason": why, "code": "ok" if ok else "file_altered"})
+    guarantee = internal["guarantee"] if ok else None
+    checks.append({"name": "ledger", "ok": ok, "reason": "It is." if ok else "Not reached.", "code": "ok"})
+    privacy = {"attacker": {"tpr_at_most": "0.0123"}} if ok else None
+    document = {"ok": ok, "checks": checks, "guarantee": guarantee, "warnings": ["A clock was set back."]}
+    document["privacy"] = privacy
+    assert kind_of(document) == "verification"
+    html = cell(document)
+    text = Page(html).text
+    assert not Page(html).unbalanced and "A clock was set back." in text and "release key" in text
+    assert ("Verified" in text and "All 3 checks hold." in text and "1.23 %" in text) is ok
+    assert ("<details open>" in html and "&lt;b&gt;altered" in html and "<b>altered" not in html) is not ok
