@@ -26,6 +26,7 @@ from accounting.ledger.entry import Entry, Kind
 from dpsynth.core.errors import GateRefused, ParameterError, ReviewRefused, WorkspaceError
 from dpsynth.release.approvals import governance_section
 from dpsynth.release.gate import Decision
+from dpsynth.release.policy_changes import changes
 from dpsynth.release.public_view import public_decision
 from dpsynth.release.standing import Standing, State
 from dpsynth.release.states import state_of
@@ -53,8 +54,11 @@ def standing(workspace: Workspace, draft: str) -> Standing:
 
 
 def governance_document(workspace: Workspace, draft: str) -> dict[str, JSON]:
-    """State, reviews and exceptions of a draft, as the internal report shows them."""
-    return governance_section(standing(workspace, draft), workspace.policy())
+    """State, reviews, exceptions and changes of the policy, as the internal report shows them."""
+    policy, reserved = workspace.policy(), workspace.draft(draft).document.policy_digest
+    with workspace.ledger() as ledger:
+        differ = changes(ledger.entries(), reserved, policy)
+    return governance_section(standing(workspace, draft), policy, changes=differ)
 
 
 def review(workspace: Workspace, draft: str, *, key: str | Path, vote: str, reason: str) -> Standing:

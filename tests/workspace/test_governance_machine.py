@@ -8,11 +8,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from accounting.errors import AccountingError
 from dpsynth.core.errors import DpsynthError
@@ -158,17 +159,19 @@ class Acts(RuleBasedStateMachine):
         assert state != "approved" or self._may_leave()
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
-    "phases": [Phase.generate],
-}  # shrinking: minutes
-Acts.TestCase.settings = settings(max_examples=12, stateful_step_count=14, derandomize=True, **COMMON)
-TestActs = Acts.TestCase
+    "phases": [Phase.generate],  # to shrink takes minutes
+}
+
+
+def test_no_sequence_of_acts_reaches_a_bundle_without_its_reviews() -> None:
+    run_state_machine_as_test(
+        Acts, settings=settings(max_examples=12, stateful_step_count=14, derandomize=True, **COMMON)
+    )
 
 
 @pytest.mark.slow
-class TestMoreActs(Acts.TestCase):  # type: ignore[name-defined,misc]
-    """The same, longer."""
-
-    settings = settings(max_examples=150, stateful_step_count=30, **COMMON)
+def test_nor_does_a_longer_one() -> None:
+    run_state_machine_as_test(Acts, settings=settings(max_examples=150, stateful_step_count=30, **COMMON))
