@@ -114,4 +114,5 @@ def test_a_verification_opens_its_checks_where_one_fails(internal: dict[str, Any
     text = Page(html).text
     assert not Page(html).unbalanced and "A clock was set back." in text and "release key" in text
     assert ("Verified" in text and "All 3 checks hold." in text and "1.23 %" in text) is ok
+    assert text.count("Not reached.") == (0 if ok else 1), "the verdict names the first reason, not all"
     assert ("<details open>" in html and "&lt;b&gt;altered" in html and "<b>altered" not in html) is not ok
