@@ -20,6 +20,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any, Final, Literal, Self
 
 from markupsafe import Markup, escape
@@ -37,6 +38,8 @@ _TONES: Final[Mapping[Tone, tuple[str, str]]] = {  # name -> colour, mark: shape
 _ORDER: Final[tuple[Tone, ...]] = ("accent", "warn", "good", "bad", "ink", "muted")
 _APART: Final = 11.0
 """Points between the baselines of two names at the ends of lines."""
+_LABEL: Final = 38
+"""Letters of a vertical axis' name in one line."""
 _PIXELS: Final = 1.3
 """Of the page for each point of a chart at most: letters of a wide chart and of a narrow one are of one size."""
 
@@ -156,8 +159,8 @@ class Chart:
                 )  # fmt: skip
             axes.tick_params(left=False, bottom=False, which="both")
             axes.set_axisbelow(True)
-            axes.set_xlabel(self.x, fontsize=9)
-            axes.set_ylabel(self.y, fontsize=9)
+            axes.set_xlabel(clean(self.x), fontsize=9, parse_math=False)
+            axes.set_ylabel("\n".join(wrap(clean(self.y), _LABEL)), fontsize=9, parse_math=False)
             key = hashlib.sha256(repr(self._content()).encode()).hexdigest()[:10]
             return _svg(
                 f"chart-{key}", figure, f"{escape(clean(self.title))}; the same figures stand in the table below"
@@ -334,7 +337,9 @@ def _draw_rows(axes: Any, chart: Chart) -> None:
     axes.grid(axis="x", color=GRID, linewidth=0.7)
     if count > 1:
         above = 0.2 / (0.3 * len(chart._names)) if chart._uprights else 0.0
-        axes.legend(
+        legend = axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1 + above), ncols=count, frameon=False, fontsize=9,
             handletextpad=0.3, columnspacing=1.4, borderaxespad=0.2,
         )  # fmt: skip
+        for text in legend.get_texts():
+            text.set_parse_math(False)

@@ -12,7 +12,7 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.report.charts import _VARIABLES
 from dpsynth.report.plots import _APART, Chart, _apart
 
-HOSTILE = "</title><script>alert(1)</script>$x_{"
+HOSTILE = "</title><script>alert(1)</script>$x_{$"
 
 
 def lines() -> Chart:
@@ -44,7 +44,7 @@ def test_names_never_overlap_keep_their_order_and_move_as_one_around_their_mean(
 
 def test_a_hostile_name_stays_text() -> None:
     chart = Chart(HOSTILE, x=HOSTILE).line([0, 1], [0, 1], HOSTILE).level(0.5, HOSTILE).upright(0.5, HOSTILE)
-    rows = Chart(HOSTILE).rows({HOSTILE: 1.0}, HOSTILE)
+    rows = Chart(HOSTILE, x=HOSTILE, y=HOSTILE).rows({HOSTILE: 1.0}, HOSTILE).rows({HOSTILE: 2.0}, HOSTILE + "2")
     html = chart.beside(rows)._repr_html_()
     assert "<script" not in html and html.count("&lt;script") >= 5
 
