@@ -4,6 +4,7 @@ import re
 import resource
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from dpsynth.report import assemble, assemble_public, render_pdf
 from dpsynth.report.glyphs import RANGES, printable, shown
 from dpsynth.report.pdf import date_of, typeset
-from dpsynth.report.sheets import section
+from dpsynth.report.sheet_appendix import appendix_of
+from dpsynth.report.sheets import front_of, section
 from tests.report.conftest import GOVERNANCE
 from tests.report.test_page import CORPUS, poison
 from tests.report.test_public import leaves, numbers
@@ -127,3 +129,22 @@ def test_every_character_that_is_said_to_be_shown_has_a_shape_in_every_style(par
 def test_a_character_without_a_shape_is_its_number() -> None:
     assert printable("表\U0001f512\u0301x") == "⟨U+8868⟩⟨U+1F512⟩⟨U+0301⟩x"
     assert printable("e\u0301") == "é"
+
+
+@pytest.mark.parametrize("edition", ["internal", "public"])
+def test_every_row_of_a_printed_table_has_a_cell_for_every_head(
+    edition: str, internal: dict[str, Any], public: dict[str, Any]
+) -> None:
+    model = assemble(**internal, governance=GOVERNANCE)
+    drawn = assemble_public(**public, governance=GOVERNANCE) if edition == "public" else model
+    tables = [found for found in walk([front_of(drawn), appendix_of(drawn)]) if "heads" in found]
+    assert len(tables) > 8
+    assert {len(row) - len(found["heads"]) for found in tables for row in found["rows"]} == {0}
+
+
+def walk(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from walk(inner)

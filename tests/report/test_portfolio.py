@@ -87,6 +87,7 @@ def test_its_pdf_is_the_same_for_the_same_ledger(document: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("payload", CORPUS)
 def test_hostile_names_stay_text(payload: str, document: dict[str, Any]) -> None:
+    document["spending"] = document["spending"][:1]  # without the chart, which Chromium's corpus has
     found = inert(render_portfolio(assemble_portfolio(poison(document, payload))))
     shown = "".join("\ufffd" if ord(c) < 32 or c == "\u202e" else c for c in payload)
     assert found.text.count(" ".join(shown.replace("`", "").split())) > 10
