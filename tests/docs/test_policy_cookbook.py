@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from accounting import DiscreteGaussian, EventTree, price
+from dpsynth.core.errors import ReviewRefused
 from dpsynth.release.policy import Policy, default_policy
 from tests.docs.blocks import ROOT, blocks
 from tests.release.world import TERMS, World, attack_report, make_world
@@ -85,6 +86,7 @@ CASES: dict[str, tuple[Callable[[World], None], str, str, set[str]]] = {
     "canaries-alone": (canaries_only, "regenerate", "ship", {"attacks_required"}),
     "the-isolated-first": (plain, "ship", "regenerate", {"attack_limits", "attack_level"}),
     "good-or-not-at-all": (plain, "ship", "regenerate", {"quality"}),
+    "two-people-must-look": (plain, "ship", "ship", set()),
     "teaching-with-seeded-noise": (seeded, "reject", "ship", {"noise_exact"}),
 }
 
@@ -101,6 +103,15 @@ def test_a_recipe_does_what_the_page_says(name: str, tmp_path: Path) -> None:
     assert (before.decision, after.decision) == (without, with_it), str(after)
     refused = before if without != "ship" else after
     assert {rule.name for rule in refused.rules if not rule.passed} == rules
+
+
+def test_what_two_people_must_look_at_stays_until_they_did(tmp_path: Path) -> None:
+    world = make_world(tmp_path / "asks", policy=applied("two-people-must-look"))
+    plain(world)
+    assert world.judge().decision == "ship"
+    with pytest.raises(ReviewRefused, match="2 reviewers have to approve"):
+        world.release(tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_the_page_says_what_its_drafts_cost() -> None:

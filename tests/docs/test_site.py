@@ -74,6 +74,12 @@ def test_every_error_stands_in_the_reference_with_its_exit_code(
         assert f"`{name}` | {code} |" in reference["errors.md"]
 
 
+def test_every_exit_code_of_an_error_is_explained(generated: ModuleType, reference: dict[str, str]) -> None:
+    told = set(re.findall(r"^\| (\d+) \|", (DOCS / "reference/command-line.md").read_text("utf-8"), re.MULTILINE))
+    codes = set(re.findall(r"^\| .*?`\w+` \| (\d+) \|", reference["errors.md"], re.MULTILINE))
+    assert {"1", "5", "6"} <= codes <= told and {"0", "2", "3", "4"} <= told
+
+
 def test_every_public_name_stands_in_the_reference(generated: ModuleType, reference: dict[str, str]) -> None:
     import importlib
 
