@@ -114,3 +114,15 @@ def test_an_unknown_tier_leaves_nothing(capsys: pytest.CaptureFixture[str], tmp_
     assert code == 1
     assert "internal, restricted, public" in said["error"]["remedy"]
     assert not (tmp_path / "x").exists()
+
+
+def test_a_run_file_takes_no_decision_anew_that_votes_rest_on(governed: Governed) -> None:
+    from dpsynth.workspace.run import _decided
+
+    governed.vote(0)
+    before = governed.workspace.ledger().head()
+    assert _decided(governed.draft) == "ship"
+    assert governed.workspace.ledger().head() == before
+    governed.evaluate()
+    assert _decided(governed.draft) == "ship"
+    assert governed.workspace.ledger().head().seq > before.seq + 1
