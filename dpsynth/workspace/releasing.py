@@ -30,6 +30,7 @@ from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.stating import stated_by
 
 if TYPE_CHECKING:
+    from dpsynth.release.policy import Policy
     from dpsynth.report.model import PublicModel, ReportModel
     from dpsynth.workspace.draft import Draft
 
@@ -129,6 +130,12 @@ def public_model(draft: Draft) -> PublicModel:
     )
 
 
+def _unreviewed(policy: Policy) -> dict[str, Any]:
+    """What the public page says of a release whose policy asks for no review."""
+    named = {"name": policy.name, "digest": policy.digest()}
+    return {"state": "approved", "policy": named, "notes": ["The policy asks for no review."]}
+
+
 def _governed(draft: Draft) -> dict[str, Any]:
     """State, votes and exceptions; another policy than the one at the reserve shows at least by its digest."""
     document: dict[str, Any] = dict(governance_document(draft.workspace, draft.name))
@@ -168,7 +175,7 @@ def _public_report(draft: Draft, inputs: ReportInputs) -> bytes:
         evidence=inputs.evidence,
         guarantee=inputs.ledger.guarantee.to_json(),
         draft=draft.document.to_json(),
-        governance=inputs.card.governance,
+        governance=inputs.card.governance or _unreviewed(inputs.policy),
         statement=stated_by(draft.workspace),
         title=f"Release of {inputs.card.dataset}",
         **_ledger_view(inputs.ledger, inputs.card.privacy),

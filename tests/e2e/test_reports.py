@@ -48,6 +48,7 @@ def test_the_public_page_of_the_command_says_what_that_of_the_bundle_says(judged
         ("<h2>Events", "<h2>Twenty"),
     ):
         assert asked.partition(first)[2].partition(last)[0] == said.partition(first)[2].partition(last)[0] != ""
+    assert "State <b>approved</b>" in said and "policy <b>public release</b>" in said
     assert not any("internal" in path.name for path in bundle.iterdir())
     assert all(b"not for release" not in path.read_bytes() for path in bundle.iterdir())
 
