@@ -7,7 +7,7 @@ DATA   ?= fair
 # The workers are the parallelism: threads of matrix products on top of them only get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help install demo test test-all audit lint docs docs-full bench clean
+.PHONY: help install demo test test-all audit lint docs docs-full bench clean fuzz mutate
 
 help: ## what each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,13 @@ test-all: $(STAMP) ## with everything that takes minutes
 
 audit: $(STAMP) ## privacy audits over many runs, with their figures (about a quarter of an hour on one core)
 	$(BIN)/python -m pytest -m audit -v
+
+fuzz: $(STAMP) ## coverage-guided fuzzing of every parser with atheris, two CPU minutes each
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz --seconds 120
+
+mutate: $(STAMP) ## share of small faults in gate and ledger that the suite notices; a sample, hours on one core
+	$(ONE_THREAD) $(BIN)/python -m tests.mutation --sample 400
 
 lint: $(STAMP) ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@
 !! compare:  sha256sum verify_bundle.py  with what the project publishes for the version named below.
 
 Below this loader stand the sources of the verifier itself, unchanged, each line behind `#|`, each module behind
-`#@ name`. Read them there, or unpack them with --unpack FOLDER. Exit codes: 0 verified, 5 not verified, 7 everything
+`#@ name`. Read them there, or unpack them with --unpack FOLDER. Exit codes: 0 verified, 5 not verified, 8 everything
 that can be checked here holds but something named could not be checked without more than this file, 2 usage.
 """
 

@@ -1,7 +1,7 @@
 """Command line of `verify_bundle.py`: the words and exit codes of `dpsynth verify`, and one code more.
 
     0  verified     5  not verified     2  usage
-    7  everything that can be checked here holds, and what could not be is named
+    8  everything that can be checked here holds, and what could not be is named
 
 >>> main(["no such bundle", "--key", "no such key"])
 FAIL  layout: There is no bundle at no such bundle. Check the path.
@@ -21,7 +21,7 @@ from accounting.ledger.entry import Head
 from dpsynth.release.verification import VerificationReport
 from dpsynth.release.verify import verify
 
-PARTLY = 7
+PARTLY = 8
 
 
 def main(arguments: list[str]) -> int:

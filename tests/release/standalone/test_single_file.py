@@ -120,7 +120,7 @@ def test_steps_that_need_a_library_are_named_and_never_called_verified(single, r
     key.write_bytes(world.signer.public_bytes)
     assert verify(bundle, key).ok
     ran = run(bundle, "--key", key)
-    assert ran.returncode == 7, ran.stdout
+    assert ran.returncode == 8, ran.stdout
     assert ran.stdout.splitlines()[-1] == "NOT FULLY VERIFIED"
     assert "not checked here: epsilon" in ran.stdout
     assert "Proved here, by Renyi DP: epsilon at most" in ran.stdout
