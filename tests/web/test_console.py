@@ -21,10 +21,15 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from accounting.ledger.entry import Kind
 from dpsynth.release.verify import verify
 from dpsynth.workspace import governance
+from tests.axe import dark, serious
 from tests.web.conftest import Office, make_office
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
+
+
+KINDS_SHOWN = "return [...document.querySelectorAll('#entries summary b')].map(shown => shown.textContent)"
+CHAIN_SHOWN = "return document.getElementById('chain').textContent"
 
 
 @contextmanager
@@ -126,14 +131,14 @@ def test_ledger_and_budgets_without_a_reload_and_without_errors(own: Office, bro
         browser.get(f"{base}/ledger")
         browser.find_element(By.CSS_SELECTOR, "a[hx-get='/ledger/check']").click()
         end = time.monotonic() + 20
-        while "every signature" not in browser.find_element(By.ID, "chain").text:
+        while "every signature" not in browser.execute_script(CHAIN_SHOWN):
             assert time.monotonic() < end
             time.sleep(0.05)
         assert browser.current_url == f"{base}/ledger"  # htmx took the piece; nothing was reloaded
         Select(browser.find_element(By.NAME, "kind")).select_by_visible_text("commit")
         wait_for(browser, "#entries .entry")
         end = time.monotonic() + 20
-        while {line.text for line in browser.find_elements(By.CSS_SELECTOR, "#entries summary b")} != {"commit"}:
+        while set(browser.execute_script(KINDS_SHOWN)) != {"commit"}:
             assert time.monotonic() < end
             time.sleep(0.05)
         browser.get(f"{base}/budgets")
@@ -142,6 +147,20 @@ def test_ledger_and_budgets_without_a_reload_and_without_errors(own: Office, bro
         browser.find_element(By.XPATH, "//summary[text()='Full report']").click()
         wait_for(browser, "iframe")
         assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_serious_finding_of_accessibility(own: Office, browser: Chrome, axe: str, colours: str) -> None:
+    dark(browser, colours == "dark")
+    try:
+        with console(own, own.ada) as link:
+            base = link.partition("/login")[0]
+            pages = ("/", "/ledger", "/budgets", f"/drafts/{own.draft}")
+            for address in (f"{base}/login", link, *(base + page for page in pages)):
+                browser.get(address)
+                assert serious(browser, axe) == []
+    finally:
+        dark(browser, False)
 
 
 def test_what_people_wrote_never_runs_as_script(own: Office, browser: Chrome) -> None:
