@@ -194,7 +194,7 @@ def export(
     check_target(output)
     checked_licence(licence)
     evidence = gather(documents, ledger, vault)
-    draft, facts, standing = _leaving(evidence, decision, policy, ledger)
+    draft, facts, standing = leaving(evidence, decision, policy, ledger)
     progress("release", 1, 5, "decision holds")
     rows = vault.open(draft.draft)
     shape = (draft.rows, draft.columns)
@@ -232,10 +232,14 @@ def export(
     )
 
 
-def _leaving(
+def leaving(
     evidence: Evidence, decision: Decision, policy: Policy, ledger: ReleaseLedger
 ) -> tuple[DraftDocument, LedgerFacts, Standing]:
-    """The guard: the decision holds, the chain shows the approvals that the policy asks for, nobody took it back."""
+    """The guard: the decision holds, the chain shows the approvals that the policy asks for, nobody took it back.
+
+    Raises:
+        GateRefused, ReviewRefused: as `export`.
+    """
     excused: frozenset[str] = frozenset()
     if policy.review is not None and evidence.draft is not None:
         standing = _standing(evidence.draft, decision, policy, ledger)

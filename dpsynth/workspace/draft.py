@@ -282,9 +282,11 @@ class Draft:
             GateRefused: for any other decision; nothing is written.
             BudgetRefused: the budget is short of what quality costs; nothing was read.
         """
+        from dpsynth.release.fields import checked_licence
         from dpsynth.workspace.publishing import publish_quality as bought
         from dpsynth.workspace.releasing import release
 
+        checked_licence(licence)
         if publish_quality is not None:
             bought(self, Path(out), publish_quality)
         return release(self, Path(out), licence=licence, progress=progress)

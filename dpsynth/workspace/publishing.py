@@ -1,7 +1,8 @@
 """Quality that is published with a release: bought once, and only where nothing known stands in the release's way.
 
 What is charged stays charged, so before it is: the gate ships the draft, the place of the bundle is free, and rows and
-figures together stay within the policy's limit. A draft whose figure was bought before is not charged again.
+figures together stay within the policy's limit. Where the policy asks for reviews, the draft is approved, and its votes
+still count. A draft whose figure was bought before is not charged again.
 
 Not guaranteed: that the gate still ships afterwards; it judges the evidence as it stands when the bundle is written.
 """
@@ -12,11 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpsynth.core.errors import ParameterError
+from dpsynth.core.errors import GateRefused, ParameterError, ReviewRefused
 from dpsynth.release.bundle import check_target
-from dpsynth.release.export import gather
+from dpsynth.release.export import gather, leaving
 from dpsynth.release.figures import AnyFigure, together
 from dpsynth.workspace.figures import amount, buy, sold
+from dpsynth.workspace.releasing import decided
 
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
@@ -25,7 +27,7 @@ QUALITY = "marginals"
 
 
 def publish_quality(draft: Draft, out: Path, epsilon: Decimal | str | float) -> AnyFigure | None:
-    """The figure that the release of `draft` will show; None if the gate does not ship it, and nothing is bought.
+    """The figure that the release of `draft` will show; None if the draft may not leave, and nothing is bought.
 
     Args:
         draft: to be released.
@@ -40,11 +42,23 @@ def publish_quality(draft: Draft, out: Path, epsilon: Decimal | str | float) -> 
     known = sold(draft, QUALITY)
     if known:
         return known[-1]
-    if draft.gate().decision != "ship":
+    if not _may_leave(draft):
         return None
     check_target(out)
     _check_limit(draft, price)
     return buy(draft, QUALITY, epsilon=price)
+
+
+def _may_leave(draft: Draft) -> bool:
+    """As the export will ask."""
+    workspace = draft.workspace
+    with workspace.ledger(write=True) as ledger:
+        decision = decided(draft, ledger)
+        try:
+            leaving(gather(draft.documents, ledger, workspace.vault), decision, workspace.policy(), ledger)
+        except (GateRefused, ReviewRefused):
+            return False
+    return True
 
 
 def _check_limit(draft: Draft, price: Decimal) -> None:

@@ -18,7 +18,6 @@ from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import digest
 from dpsynth.release.evidence import LedgerFacts
 from dpsynth.release.export import ReportInputs, export, gather, judge
-from dpsynth.release.fields import checked_licence
 from dpsynth.release.figures import notes as figure_notes
 from dpsynth.release.gate import Decision, gate
 from dpsynth.release.ledger_facts import ledger_facts
@@ -30,6 +29,7 @@ from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.stating import stated_by
 
 if TYPE_CHECKING:
+    from accounting.ledger import Ledger
     from dpsynth.release.policy import Policy
     from dpsynth.report.model import PublicModel, ReportModel
     from dpsynth.workspace.draft import Draft
@@ -39,13 +39,8 @@ def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Pro
     """See `Draft.release`."""
     workspace = draft.workspace
     policy = workspace.policy()
-    checked_licence(licence)
     with workspace.ledger(write=True) as ledger:
-        if policy.review is None:
-            decision = judge(draft.documents, ledger, workspace.vault, policy)
-            write_json(draft.folder / "decision.json", decision.to_json())
-        else:  # another decision would make the reviews void: what was reviewed is what leaves
-            decision = Decision.from_json(read_json(draft.folder / "decision.json"))
+        decision = decided(draft, ledger)
 
         def report(inputs: ReportInputs) -> bytes:
             return _public_report(draft, inputs)
@@ -63,6 +58,17 @@ def release(draft: Draft, out: Path, *, licence: str = NOT_STATED, progress: Pro
             progress=progress,
         )
     return Release(bundle=made.path, public_key=workspace.layout.release_public_key)
+
+
+def decided(draft: Draft, ledger: Ledger) -> Decision:
+    """The decision that a release rests on: taken now; or, where people voted on one, that one, for another is void."""
+    workspace = draft.workspace
+    policy = workspace.policy()
+    if policy.review is not None:
+        return Decision.from_json(read_json(draft.folder / "decision.json"))
+    decision = judge(draft.documents, ledger, workspace.vault, policy)
+    write_json(draft.folder / "decision.json", decision.to_json())
+    return decision
 
 
 def internal_report(draft: Draft) -> str:
