@@ -123,6 +123,7 @@ class TestLater(RuleConformance):
             yield f"no {name} later", with_quality(whole, "later_tstr_auc_gap", **{name: None}), policy
             yield f"no {name} of distance", with_quality(whole, "later_tvd2_mean", **{name: None}), policy
         yield "none, though asked", evidence, limited(policy, "later", required=True)
+        yield "cut after the fit", with_draft(whole, time=None), limited(policy, "later", required=True)
 
     def tighten(self, policy: Policy) -> Policy:
         return limited(policy, "later", required=True, max_loss="0.01", max_fall="0.0001")
