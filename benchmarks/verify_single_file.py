@@ -4,7 +4,7 @@
 
 Makes a bundle of that size (rows of the test world, repeated), writes the single file and runs it as a receiver would:
 `python -I verify_bundle.py BUNDLE --key KEY`, folder and zip. Prints wall and CPU seconds of each run, the best first.
-`--python` names an interpreter with `cryptography` only; by default this one, where the file imports nothing else anyway.
+`--python` names an interpreter with `cryptography` only; by default this one, of which the file imports nothing else.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def rows_of(megabytes: int) -> pa.Table:
 
 
 def main() -> int:
+    """Make, run, print."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--megabytes", type=int, default=200)
     asked.add_argument("--python", default=sys.executable)

@@ -304,6 +304,15 @@ def test_insider_key_revoked(own, tmp_path):
         own.release(tmp_path / "after", decision=decision)
 
 
+def test_insider_key_of_another_role(own, tmp_path):
+    """A key that the ledger vouches for, for something else, signs no release."""
+    decision = own.judge()
+    own.add_key(own.signer, "budget")
+    with pytest.raises(DpsynthError, match="did not authorise"):
+        own.release(tmp_path / "out", decision=decision)
+    assert not (tmp_path / "out").exists()
+
+
 def test_hash_of_the_input_as_an_oracle(tmp_path):
     """Whoever guesses the private table to the last byte finds nothing in the bundle that tells that they are right."""
     guess = b"the survey"
