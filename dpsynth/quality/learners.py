@@ -15,7 +15,8 @@ Not guaranteed: that any of them is the learner that a reader will use; hence se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
@@ -183,17 +184,34 @@ class Own:
 
         model = clone(self.estimator)
         seeds = {key: seed for key in model.get_params() if key == "random_state" or key.endswith("__random_state")}
-        model = model.set_params(**seeds).fit(frame, y)
+        with self._running("fitted"):
+            model = model.set_params(**seeds).fit(frame, y)
         if classes is None:
-            return lambda test: np.asarray(model.predict(test), dtype=float)
+            return lambda test: self._told(lambda: np.asarray(model.predict(test), dtype=float))
         if hasattr(model, "predict_proba"):
-            return lambda test: _spread(model, model.predict_proba(test), classes)
+            return lambda test: self._told(lambda: _spread(model, model.predict_proba(test), classes))
         if hasattr(model, "decision_function"):
-            return lambda test: _spread(model, _scores(model.decision_function(test)), classes)
+            return lambda test: self._told(lambda: _spread(model, _scores(model.decision_function(test)), classes))
         raise ParameterError(
             f"The learner {self.name!r} has neither predict_proba nor decision_function, so it cannot be scored.",
             "Wrap it in CalibratedClassifierCV, or choose another classifier.",
         )
+
+    def _told(self, predict: Callable[[], Floats]) -> Floats:
+        with self._running("asked to predict"):
+            return predict()
+
+    @contextmanager
+    def _running(self, what: str) -> Iterator[None]:
+        """Code that is not ours: what it raises may quote cells, so its words stay behind."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+            raise ParameterError(
+                f"The learner {self.name!r} raised {type(error).__name__} when it was {what}; its message is left out "
+                "because it may quote cells.",
+                "Try it on made-up rows with the same columns: a DataFrame with text, numbers and missing cells.",
+            ) from None
 
 
 def _scores(decision: Floats) -> Floats:

@@ -123,7 +123,7 @@ class Standing:
         if self.state in states:
             return
         first = self.missing[0] if self.missing else None
-        why = "" if first is None else f" {first.reason} There is {first.value}; {first.limit} is asked for."
+        why = "" if first is None else f" {first.reason} Asked for: {first.limit}; there so far: {first.value}."
         wanted = " or ".join(state.value for state in states) or "waiting for reviews"
         raise ReviewRefused(
             f"Draft '{self.draft}' is {self.state.value}, not {wanted}"

@@ -221,6 +221,30 @@ def test_bad_requests_are_refused_by_name() -> None:
         ablate(*tables, target="target", learners=(Mute(),), jobs=1)
 
 
+@pytest.mark.parametrize("step", ["fitted", "asked to predict"])
+def test_what_a_user_s_learner_raises_is_named_and_its_words_stay_behind(step: str) -> None:
+    class Careless:
+        def get_params(self, deep: bool = True) -> dict[str, object]:
+            return {}
+
+        def set_params(self) -> Careless:
+            return self
+
+        def fit(self, frame: pd.DataFrame, y: object) -> Careless:
+            if step == "fitted":
+                raise ValueError("could not convert 'a cell' to float")
+            return self
+
+        def predict_proba(self, frame: pd.DataFrame) -> object:
+            raise KeyError("a cell")
+
+    tables = (rows_of(3, 200, 0), rows_of(3, 200, 1), rows_of(3, 200, 2))
+    with pytest.raises(ParameterError, match=f"'Careless' raised (ValueError|KeyError) when it was {step}") as refused:
+        ablate(*tables, target="target", learners=(Careless(),), shares=(0, 1), splits=3, jobs=1)
+    assert "a cell" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
 def test_a_holdout_of_ten_rows_is_no_error_and_answers_nothing_loudly() -> None:
     real, fresh, holdout = rows_of(2, 200, 0), rows_of(2, 200, 1), rows_of(2, 10, 2)
     found = ablate(real, fresh, holdout, target="target", learners=LINEAR, shares=(0, 1), splits=6)

@@ -116,7 +116,7 @@ def test_nothing_is_released_before_every_guard(tmp_path: Path, until: str, rule
     with pytest.raises(ReviewRefused) as refused:
         release(world)
     assert f"rule {rule}" in str(refused.value)
-    assert "is asked for" in str(refused.value)
+    assert "Asked for: " in str(refused.value)
     assert refused.value.remedy
     assert refused.value.exit_code == 7
     assert not (world.home / "out").exists()
