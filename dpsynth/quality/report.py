@@ -166,7 +166,8 @@ class PairQuality(_Document):
 class Band(_Document):
     """What becomes of cells of `ways` columns with `low` to `high` real rows; None where the band has no cell.
 
-    `mass` is the share of real rows in such cells, a mean over the tables of counts.
+    `mass` is the share of real rows in such cells, a mean over the tables of counts; `excused_matched` the share of
+    cells that are kept, or of which the noise can show nothing.
     """
 
     low: int
@@ -185,6 +186,7 @@ class Band(_Document):
     overlap_floor: float | None
     excess: float | None
     excess_reference: float | None
+    excused_matched: float | None = None
     confidentiality: Literal["internal"] = "internal"
 
 

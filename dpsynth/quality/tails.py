@@ -51,7 +51,8 @@ def resolution_limit(sigma: float) -> float:
 class BandScore:
     """One band of one comparison; None where the band has no cell.
 
-    `unresolved` cells lie below the limit; `mass` is the share of real rows that lie in the band, a mean over tables.
+    `unresolved` cells lie below the limit, and `excused` is the share of cells that are kept or do; `mass` is the share
+    of real rows that lie in the band, a mean over tables.
     """
 
     cells: int
@@ -59,6 +60,7 @@ class BandScore:
     unresolved: int
     mass: float
     kept: float | None
+    excused: float | None
     overlap: float | None
     excess: float | None
 
@@ -86,7 +88,7 @@ class TailTally:
     _pairs: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._sums = np.zeros((len(self.bands), 7))  # cells, rows, unresolved, kept, and mass: real, common, excess
+        self._sums = np.zeros((len(self.bands), 8))  # cells, rows, unresolved, kept, excused; real mass, common, excess
 
     def add(self, joint: Joint) -> None:
         """Take in one more pair (or triple) of columns."""
@@ -98,9 +100,9 @@ class TailTally:
         for row, (low, high) in enumerate(self.bands):
             cell = (real >= low) & (real <= high)
             p, q = real[cell] / n, other[cell] / m
-            common = np.minimum(p, q).sum()
+            common, hidden = np.minimum(p, q).sum(), real[cell] < self.limit
             self._sums[row] += (
-                *(cell.sum(), real[cell].sum(), (real[cell] < self.limit).sum(), (q > 0).sum()),
+                *(cell.sum(), real[cell].sum(), hidden.sum(), (q > 0).sum(), (hidden | (q > 0)).sum()),
                 *(p.sum(), common, q.sum() - common),
             )
         self._invented += float(other[real == 0].sum() / m)
@@ -115,10 +117,11 @@ class TailTally:
                 unresolved=int(unresolved),
                 mass=float(mass / max(self._pairs, 1)),
                 kept=_ratio(kept, cells),
+                excused=_ratio(excused, cells),
                 overlap=_ratio(common, mass),
                 excess=_ratio(excess, mass),
             )
-            for cells, rows, unresolved, kept, mass, common, excess in self._sums
+            for cells, rows, unresolved, kept, excused, mass, common, excess in self._sums
         )
 
     def invented(self) -> float:
@@ -181,6 +184,7 @@ def _band(at: Mapping[str, BandScore], low: int, high: int, ways: int, limited: 
         kept_reference=at["reference"].kept,
         kept_matched=at["matched"].kept,
         kept_floor=at["floor"].kept,
+        excused_matched=at["matched"].excused if limited else None,
         overlap=value.overlap,
         overlap_reference=at["reference"].overlap,
         overlap_matched=at["matched"].overlap,

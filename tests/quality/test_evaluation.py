@@ -12,6 +12,7 @@ import pytest
 
 from dpsynth.core.errors import DataError, ParameterError, SchemaError
 from dpsynth.quality import QualityReport, evaluate
+from dpsynth.quality.tails import TailTally
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,13 @@ def test_column_that_is_missing_throughout_is_named_and_does_no_harm(few: dict[s
     assert next(c for c in report.columns if c.name == "extra").tvd == 0
 
 
+def test_a_cell_that_noise_hides_and_that_is_kept_is_excused_once() -> None:
+    tally = TailTally(real="real", other="made", limit=50, bands=((10, 99),))
+    tally.add_counts(np.array([20, 30, 80, 90]), np.array([5, 0, 7, 0]))
+    (band,) = tally.score()
+    assert (band.cells, band.unresolved, band.kept, band.excused) == (4, 2, 0.5, 0.75)
+
+
 def test_resolution_limit_counts_the_cells_that_noise_hides(
     fair: dict[str, pd.DataFrame], few: dict[str, pd.DataFrame]
 ) -> None:
@@ -130,6 +138,7 @@ def test_resolution_limit_counts_the_cells_that_noise_hides(
     assert low.unresolved == low.cells > 0
     assert 0 < middle.unresolved < middle.cells
     assert high.unresolved == 0
+    assert low.excused_matched == 1.0 and high.excused_matched == high.kept_matched
     assert evaluate(few["real"], few["fresh"], few["holdout"]).tails[0].unresolved is None
     for bad in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ParameterError, match="sigma >= 0 and finite"):

@@ -88,7 +88,7 @@ UNREAD = {
     "quality": r"report\.(rows\.(confidentiality|later)|resolution|warnings|seed|metrics\.1|metrics\.[1-5]\.shuffle"
     r"|metrics\.[0-5]\.(ci_low|ci_high)"
     r"|metrics\.\d\.(matched|reference_low|reference_high|confidentiality|spread|redrawn)"
-    r"|utility\.(comparators|groups|confidentiality)|tails1?\.0\.(ways|mass|confidentiality)"
+    r"|utility\.(comparators|groups|confidentiality)|tails1?\.0\.(ways|mass|excused_matched|confidentiality)"
     r"|tails3|triples|conditionals|associations|quantiles|groups|giveaways|no_resolution|ablation)",
 }
 

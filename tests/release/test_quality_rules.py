@@ -229,12 +229,15 @@ class TestTailRecall(RuleConformance):
     def tighten(self, policy: Policy) -> Policy:
         return limited(policy, "tails", min_recall="1")
 
-    def test_cells_that_noise_hides_count_as_kept(self, evidence: Evidence) -> None:
+    def test_cells_that_noise_hides_count_as_kept_each_once(self, evidence: Evidence) -> None:
         (band,) = evidence.quality.report.tails
-        lost = band.model_copy(update={"kept": 0.5, "kept_matched": 0.5, "unresolved": 10})
+        lost = band.model_copy(update={"kept_matched": 0.5, "unresolved": 10, "excused_matched": 1.0})
         assert self.ask(reported(evidence, tails=(lost,)), default_policy()).passed
-        fewer = lost.model_copy(update={"unresolved": 5})
-        assert not self.ask(reported(evidence, tails=(fewer,)), default_policy()).passed
+        # the ten that noise hides are there by luck, and the ten that it does not are gone
+        gone = lost.model_copy(update={"excused_matched": 0.5})
+        assert not self.ask(reported(evidence, tails=(gone,)), default_policy()).passed
+        unsaid = lost.model_copy(update={"excused_matched": None})  # a report from before it was counted
+        assert not self.ask(reported(evidence, tails=(unsaid,)), default_policy()).passed
 
     def test_a_band_without_cells_asks_nothing(self, evidence: Evidence) -> None:
         (band,) = evidence.quality.report.tails

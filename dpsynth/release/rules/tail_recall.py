@@ -4,7 +4,8 @@
 
 Below a hundred rows noise at a small epsilon hides a cell from every generator, so a limit there would teach people to
 drop columns: there `tails` warns. Cells of the band that the noise of the run cannot show (the report's resolution
-limit) count as kept. Single values and pairs are judged apart, the worse decides; bands without a cell ask nothing.
+limit) count as kept, each once: those that are there anyway make up for no other. Single values and pairs are judged
+apart, the worse decides; bands without a cell ask nothing.
 
 Not guaranteed: that a cell that occurs has its right share; `quality` and `tails` look at that.
 """
@@ -38,9 +39,9 @@ def recall(band: Band) -> float | None:
     """Cells kept, of those that a real holdout keeps; None for a band without cells."""
     if not band.cells:
         return None
-    kept, real = need(band.kept_matched, "the kept cells"), need(band.kept_reference, "the holdout's kept cells")
-    excused = (band.unresolved or 0) / band.cells
-    return min(kept + excused, 1.0) / real if real > 0 else None
+    kept = need(band.excused_matched if band.unresolved else band.kept_matched, "the kept cells")
+    real = need(band.kept_reference, "the holdout's kept cells")
+    return kept / real if real > 0 else None
 
 
 def _judged(report: QualityReport) -> dict[str, float]:
