@@ -202,7 +202,7 @@ class ReviewLimits(_Section):
     approvals: int = Field(ge=1, le=5)
     blinded: bool
     valid_days: int = Field(ge=1, le=366)
-    waivable: tuple[Literal["quality", "attempts", "real_anchor"], ...] = ()
+    waivable: tuple[Literal["quality", "utility", "tail_recall", "diversity", "attempts", "real_anchor"], ...] = ()
     reviewers: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")], ...] | None = Field(None, min_length=1)
 
 
