@@ -348,3 +348,61 @@ def _shift(records: Array, i: np.uint64, held: Held, maps: Array, residual: Arra
             start += code_1 * cells[q, turn, 2] + code_2 * cells[q, turn, 3]
             residual[U(start + old * step)] -= weights[q]
             residual[U(start + new * step)] += weights[q]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+def deal_children(parents: Array, tables: Array, labels: Array, shifts: Array, bits: Array, out: Array) -> None:
+    """A child for each row given its parent: systematic counts (`sampling`), dealt to rows without replacement.
+
+    The rows of one parent are given as many of each child as equally spaced points say, and take them in random order:
+    the law of `sampling.systematic`, without its sorts. 32 random bits choose among at most 2^18 rows, so that no row
+    is preferred by more than one part in 2^14 of its chance.
+
+    Args:
+        parents: parent of each row, 0..p-1, uint16, shape (rows,).
+        tables: distribution function of each parent's children, the last 1; float64, shape (p, children).
+        labels: what is written for each child, unsigned, shape (p, children).
+        shifts: a number in [0, 1) for each parent, float64, shape (p,).
+        bits: uint32, shape (rows,).
+        out: of the labels' type, shape (rows,); written.
+    """
+    groups, children = tables.shape
+    left = np.zeros(groups, np.int64)
+    for i in range(len(parents)):
+        left[parents[i]] += 1
+    first, hands, at = np.zeros(groups, np.int64), np.empty_like(out), 0
+    for g in range(groups):
+        first[g], rows, given = at, left[g], 0
+        if not rows:
+            continue
+        for c in range(children):
+            until = rows if c == children - 1 else min(max(math.ceil(tables[g, c] * rows - shifts[g]), given), rows)
+            for _ in range(given, until):
+                hands[U(at)] = labels[g, c]
+                at += 1
+            given = until
+    for i in range(len(parents)):
+        own = U(parents[i])
+        picked = U(first[own] + np.int64((U(bits[i]) * U(left[own])) >> U(32)))
+        left[own] -= 1
+        last = U(first[own] + left[own])
+        out[i] = hands[picked]
+        hands[picked] = hands[last]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+def spread_in_cells(cells: Array, low: Array, widths: Array, bits: Array, out: Array) -> None:
+    """A whole number inside each row's cell, each as likely: `low + floor(width * bits / 2^64)`.
+
+    Args:
+        cells: cell of each row, unsigned, shape (rows,).
+        low: smallest number of each cell, int64.
+        widths: how many numbers it has, uint64, below 2^32.
+        bits: uint64, shape (rows,).
+        out: int64, shape (rows,); written.
+    """
+    for i in range(len(cells)):
+        cell, drawn = U(cells[i]), U(bits[i])
+        width = U(widths[cell])
+        lower = ((drawn & U(0xFFFFFFFF)) * width) >> U(32)
+        out[i] = low[cell] + np.int64(((drawn >> U(32)) * width + lower) >> U(32))
