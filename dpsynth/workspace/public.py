@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from accounting.guarantee import Guarantee
     from dpsynth.data.table import Table
     from dpsynth.tabular.conditions.given import Given
+    from dpsynth.tabular.streams.parts import Written
 
 
 GROUP = 120_000
@@ -197,6 +198,44 @@ def sample_public(
         given=read_where(where, saved.model.domains),
         balance=balance,
     )
+
+
+def write_public_parts(
+    path: Path,
+    folder: Path,
+    *,
+    rows: int | None = None,
+    partitions: int | None = None,
+    where: Sequence[str] = (),
+    workers: int = 1,
+    progress: Progress = silent,
+) -> tuple[SavedModel, Written]:
+    """Rows from a model file of data that the caller declares public, streamed into a folder of Parquet parts.
+
+    Args:
+        path: what `synthesize --public --save-model` wrote.
+        folder: a new folder, or one that an earlier call began: then the parts that it lacks are written.
+        rows: how many; default the noisy row total.
+        partitions: how many parts; default one for each million rows begun.
+        where: conditions as words, `column=value`.
+        workers: processes.
+        progress: called as parts finish.
+
+    Raises:
+        DataError: the folder holds something else.
+    """
+    from dpsynth.tabular.conditions.given import where as read_where
+    from dpsynth.tabular.streams.parts import write_parts
+    from dpsynth.tabular.streams.row_stream import RowStream
+
+    saved = load(path)
+    stream = RowStream.of(
+        saved.model,
+        max(saved.model.rows, 1) if rows is None else rows,
+        partitions=partitions,
+        given=read_where(where, saved.model.domains),
+    )
+    return saved, write_parts(saved, stream, folder, workers=workers, progress=progress)
 
 
 def check_output(path: Path) -> None:

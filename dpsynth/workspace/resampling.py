@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.core.errors import ParameterError, WorkspaceError
+from dpsynth.core.errors import WorkspaceError
 from dpsynth.release.evidence import DraftDocument, SamplingFacts
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.violations import kept_constraints
@@ -29,6 +29,7 @@ from dpsynth.tabular.saved.saving import SavedModel, from_bytes
 from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.budgets import runs_on
 from dpsynth.workspace.layout import read_json, write_json
+from dpsynth.workspace.sealed_size import check_rows
 from dpsynth.workspace.synthesis import next_number
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def resample(workspace: Workspace, draft: Draft, rows: int | None, given: Given 
     """See `Workspace.sample`."""
     from dpsynth.workspace.draft import Draft
 
-    if rows is not None and rows < 1:
-        raise ParameterError(f"Expected rows={rows} >= 1.", "Leave it out for as many as the draft has.")
+    check_rows(rows, len(draft.schema.modelled))
     first = origin(draft)
     model = model_of(draft).model
     allowed = conditions(given, model.domains)

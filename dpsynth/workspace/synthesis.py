@@ -52,6 +52,7 @@ from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, n
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, open_source, text_schema
+from dpsynth.workspace.sealed_size import check_rows, most_rows
 
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
@@ -92,6 +93,7 @@ def synthesize(
         source = open_source(workspace, record, schema=schema, target=target, order=order)
         for warning in source.warnings:
             warn(warning.message)
+        check_rows(rows, len(source.schema.modelled))
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
         cut = {} if record.time is None else {"time": record.time.words()}
         asked = request(
@@ -144,7 +146,10 @@ def synthesize(
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         kept.destroy()
         seed = os.urandom(32)
-        sample = model.sample(rows or max(model.rows, 1), np.random.default_rng(np.frombuffer(seed, np.uint64)))
+        drawn = rows or min(max(model.rows, 1), most_rows(len(source.schema.modelled)))
+        if rows is None and drawn < model.rows:
+            warn(f"The model stands for {model.rows:,} rows; {drawn:,}, as many as a sealed draft holds, are drawn.")
+        sample = model.sample(drawn, np.random.default_rng(np.frombuffer(seed, np.uint64)))
         document = _seal(
             workspace, record, source, plan, reservation, made_by, fitted, sample, run_id, seed, policy, prior
         )

@@ -30,6 +30,16 @@ def sample(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="with --public: a .csv or .parquet file")
     ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", metavar="FOLDER", help="with --public: stream Parquet parts into a folder, or finish one begun"
+        ),
+    ] = None,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="with --to: how many parts; default one a million rows")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="with --to: processes, each with a part at a time")] = 1,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -37,8 +47,17 @@ def sample(
     from dpsynth.cli.terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
-    if public != (output is not None):
-        raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
+    if (output is not None or to is not None) != public or (output is not None and to is not None):
+        raise typer.BadParameter(
+            "--public writes rows to a file or to parts and needs -o or --to; a private draft is sealed and has neither"
+        )
+    if to is None and (partitions is not None or workers != 1):
+        raise typer.BadParameter("--partitions and --workers belong to --to")
+    if to is not None:
+        if balance is not None:
+            raise typer.BadParameter("equal shares are not streamed; draw them with -o, or each class with --where")
+        _sample_parts(terminal, Path(source), to, rows, partitions, where or [], workers)
+        return
     if public and output is not None:
         _sample_public(terminal, Path(source), output, rows, where or [], balance)
         return
@@ -92,6 +111,42 @@ def _sample_public(
             "budget": None,
             "output": str(output),
             "public": True,
+        }
+    )
+
+
+def _sample_parts(
+    terminal: Terminal,
+    model: Path,
+    folder: Path,
+    rows: int | None,
+    partitions: int | None,
+    where: list[str],
+    workers: int,
+) -> None:
+    from dpsynth.workspace.public import write_public_parts
+
+    with terminal.progress() as progress:
+        saved, written = write_public_parts(
+            model, folder, rows=rows, partitions=partitions, where=where, workers=workers, progress=progress
+        )
+    kept = f" ({written.kept} were there)" if written.kept else ""
+    parts = written.kept + len(written.drawn)
+    terminal.say(f"Wrote {folder}: {written.rows:,} rows in {parts:,} parts{kept}, data declared public.")
+    terminal.say(f"If it were private: {saved.guarantee.sentence()}")
+    terminal.result(
+        {
+            "draft": None,
+            "of": str(model),
+            "rows": written.rows,
+            "guarantee": saved.guarantee.to_json(),
+            "ledger_entry": None,
+            "budget": None,
+            "output": str(folder),
+            "public": True,
+            "parts": parts,
+            "parts_drawn": len(written.drawn),
+            "bytes": written.size,
         }
     )
 

@@ -120,6 +120,7 @@ def plan_of(saved: SavedModel, stream: RowStream) -> dict[str, Any]:
         "schema": SCHEMA,
         "rows": stream.rows,
         "partitions": stream.partitions,
+        "block": stream.block,
         "seed": stream.seed,
         "generator": stream.model.generator,
         "model": hashlib.sha256(to_bytes(saved)).hexdigest(),

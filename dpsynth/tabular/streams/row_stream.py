@@ -58,6 +58,7 @@ class RowStream:
         partitions: how many.
         seed: 64 hexadecimal digits.
         given: condition that all rows meet.
+        block: most rows of a forest that are held at a time; others are drawn with another.
     """
 
     model: Model
@@ -65,6 +66,7 @@ class RowStream:
     partitions: int
     seed: str
     given: Given | None = None
+    block: int = BLOCK
 
     @classmethod
     def of(
@@ -128,7 +130,7 @@ class RowStream:
                 if len(block):
                     yield self._named(block, partition)
             return
-        sizes = [min(BLOCK, rows - start) for start in range(0, rows, BLOCK)]
+        sizes = [min(self.block, rows - start) for start in range(0, rows, self.block)]
         if self.given or self.model.enforcement().rules:
             for size in sizes:
                 yield self.model.sample(size, rng, given=self.given)
