@@ -79,6 +79,24 @@ def of_share(metric: Metric, rows: int | None) -> Loss:
     return Loss(low=lost - half, value=lost, high=lost + half)
 
 
+def of_recalls(metric: Metric) -> Loss:
+    """From two means of recall over labels, of synthetic and of real training texts, by the intervals of both.
+
+    Not by the number of texts: a label of five texts moves the mean as much as one of five thousand. Tested on the same
+    texts, the two go together, so that the interval of their difference is no wider than that of strangers.
+    """
+    value, reference = need(metric.value, f"the value of {metric.name}"), need(metric.reference, metric.name)
+    ends = (metric.ci_low, metric.ci_high, metric.reference_low, metric.reference_high)
+    low, high, real_low, real_high = (need(one, f"the intervals of {metric.name}") for one in ends)
+    room = max(reference - need(metric.shuffle, f"the worst value of {metric.name}"), LEAST)
+    lost, down, up = (
+        reference - value,
+        math.hypot(high - value, reference - real_low),
+        math.hypot(value - low, real_high - reference),
+    )
+    return Loss(low=(lost - down) / room, value=lost / room, high=(lost + up) / room)
+
+
 def of_distance(metric: Metric, *, room: float) -> Loss:
     """What synthetic rows add to the distance of real ones, by the intervals of both.
 

@@ -181,8 +181,14 @@ class TestLater(RuleConformance):
         assert self.ask(good, default_policy()).passed
         for name in ("text_js2_later", "text_tstr_linear_later", "text_tstr_bayes"):
             assert not self.ask(dropped(good, name), default_policy()).passed, name
-        fallen = self.ask(with_quality(good, "text_tstr_linear_later", value=0.4), default_policy())
+        low = {"value": 0.4, "ci_low": 0.37, "ci_high": 0.43}
+        fallen = self.ask(with_quality(good, "text_tstr_linear_later", **low), default_policy())
         assert fallen.effect == "reject" and "text_tstr_linear" in fallen.reason
+        few = {"value": 0.4, "ci_low": 0.1, "ci_high": 0.7}  # a label of two texts
+        assert self.ask(with_quality(good, "text_tstr_linear_later", **few), default_policy()).passed
+        for field in ("ci_low", "ci_high", "reference_low", "reference_high", "shuffle"):
+            assert not self.ask(with_quality(good, "text_tstr_bayes_later", **{field: None}), default_policy()).passed
+        assert not self.ask(reported(good, text=None), default_policy()).passed
 
 
 _SETTINGS = TextSettings(embedding="words", texts=500, clusterings=5, scored=False, labelled=True)
@@ -194,8 +200,9 @@ def _text_metrics() -> Iterator[Metric]:
     for name in ("text_coverage", "text_tstr_linear", "text_tstr_bayes"):
         for when in ("", "_later"):
             yield Metric(
-                name=name + when, group="text", value=0.8, reference=0.9, floor=None, shuffle=0.3, better="high"
-            )
+                name=name + when, group="text", value=0.8, reference=0.9, floor=None, shuffle=0.3, better="high",
+                ci_low=0.77, ci_high=0.83, reference_low=0.87, reference_high=0.93,
+            )  # fmt: skip
 
 
 def _ablation(gain_high: float | None) -> Ablation:

@@ -40,7 +40,7 @@ from dpsynth.quality.text.measures import (
     repetition_metrics,
     word_metrics,
 )
-from dpsynth.quality.text.ngrams import divergence
+from dpsynth.quality.text.ngrams import Spread, divergence
 from dpsynth.quality.text.sets import MOST, REDRAWS, Sets, TextSet, anchored
 
 FEWEST = 12
@@ -231,7 +231,7 @@ def _label_metrics(parts: dict[str, _Labelled], rng: np.random.Generator) -> lis
     count = min(len(real), len(made), MOST)
     out = []
     for learner in taught.LEARNERS:
-        found = {
+        found: dict[str, float | Spread] = {
             "value": taught.recall_of(made[:count], theirs[:count], tests[:MOST], truths[:MOST], learner),
             "reference": taught.recall_of(real[:count], own[:count], tests[:MOST], truths[:MOST], learner),
             "floor": taught.recall_of(real[: count // 2], own[: count // 2], tests[:MOST], truths[:MOST], learner),

@@ -6,7 +6,7 @@ one. Beside it: training on as many real texts (TRTR), on half as many real ones
 
 Two figures need no learner: the distance between the shares of labels, and how many of the real labels occur.
 
->>> recall_of(["x y"] * 9 + ["z w"] * 9, ["a"] * 9 + ["b"] * 9, ["x", "z"], ["a", "b"], "linear")
+>>> recall_of(["x y"] * 9 + ["z w"] * 9, ["a"] * 9 + ["b"] * 9, ["x", "z"], ["a", "b"], "linear").value
 1.0
 
 Not guaranteed: a generator that writes texts for a given label may keep the label and lose everything else.
@@ -21,11 +21,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.quality.text.ngrams import Spread
+
 Learner = Literal["linear", "bayes"]
 LEARNERS: tuple[Learner, ...] = ("linear", "bayes")
 MOST_WORDS = 50_000
 WORD = r"(?u)\b\w+\b"
 Labels = NDArray[np.object_]
+_Z = 1.959963984540054
 
 
 def recall_of(
@@ -34,7 +37,7 @@ def recall_of(
     tests: Sequence[str],
     truths: Sequence[str] | Labels,
     learner: Learner,
-) -> float:
+) -> Spread:
     """Mean over labels of `truths` of the share recalled, by a learner of (texts, labels); 0 where it learns none."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -46,9 +49,23 @@ def recall_of(
         try:
             known = words.fit_transform(texts)
         except ValueError:  # no text holds a word
-            return 1.0 / len(set(wanted))
+            guess = 1.0 / len(set(wanted))
+            return Spread(value=guess, low=guess, high=guess)
         guessed = _fitted(learner, known, told).predict(words.transform(tests))
-    return float(np.mean([(guessed[wanted == label] == label).mean() for label in sorted(set(wanted), key=str)]))
+    return mean_recall([guessed[wanted == label] == label for label in sorted(set(wanted), key=str)])
+
+
+def mean_recall(hits: Sequence[NDArray[np.bool_]]) -> Spread:
+    """Mean of the shares, and its 95 % interval: normal, each label's variance from its own few or many texts.
+
+    Two hits and two misses are added to each label, for the variance alone (Agresti and Coull 1998): a label of three
+    texts varies, though all three are recalled.
+    """
+    value = float(np.mean([one.mean() for one in hits]))
+    smoothed = np.array([(one.sum() + 2) / (one.size + 4) for one in hits])
+    sizes = np.array([one.size for one in hits])
+    half = _Z * float(np.sqrt((smoothed * (1 - smoothed) / sizes).sum())) / len(hits)
+    return Spread(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
 
 
 def _fitted(learner: Learner, known: Any, labels: Labels) -> Any:

@@ -10,9 +10,10 @@ that the intervals demonstrate is a **reject**: the figure that everybody looks 
 not, so another draft of the same kind would be chosen by the same figure. So is an ablation in which the rows beat
 having none on the holdout, and the same mix certainly harms later. Anything else regenerates.
 
-Texts are held by pairs of words, coverage, and what learners make of them, with the widest interval that so many texts
-may have. Drafts without a later time pass, unless the policy requires one: set aside before the fit, for a holdout that
-is cut afterwards says nothing of a time that the generator saw.
+Texts are held by pairs of words and coverage, with the widest interval that so many texts may have, and by what
+learners make of them, with the interval of a mean over labels. Drafts without a later time pass, unless the policy
+requires one: set aside before the fit, for a holdout that is cut afterwards says nothing of a time that the generator
+saw.
 
 Not guaranteed: the next time after that one.
 """
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
 from dpsynth.release.evidence import DraftDocument, Evidence
-from dpsynth.release.losses import Loss, headline_gap, of_distance, of_gap, of_share, only
+from dpsynth.release.losses import Loss, headline_gap, of_distance, of_gap, of_recalls, of_share, only
 from dpsynth.release.policy import LaterLimits, Policy
 from dpsynth.release.remedies import DIVERGING, remedy
 from dpsynth.release.rules.protocol import Finding, OnFail, finding, need
@@ -71,17 +72,18 @@ def _columns(report: QualityReport) -> Iterator[_Twice]:
 
 
 def _texts(report: QualityReport) -> Iterator[_Twice]:
+    texts = need(report.text, "the section text").texts
     for name in TEXTS:
         plain, later = only(report, name), only(report, f"{name}_later")
         if name in _LABELLED and plain is None and later is None and not (report.text and report.text.labelled):
             continue
         plain, later = need(plain, f"the metric {name}"), need(later, f"the metric {name}_later")
-        yield _Twice(
-            of=f"the texts' {name}",
-            now=of_share(plain, report.rows.holdout),
-            later=of_share(later, report.rows.later),
-            absolute=False,
-        )
+        if name in _LABELLED:
+            now, then = of_recalls(plain), of_recalls(later)
+        else:  # at most `texts` of each set were looked at
+            now, then = (of_share(one, min(need(rows, f"the rows of {one.name}"), texts)) for one, rows in
+                         ((plain, report.rows.holdout), (later, report.rows.later)))  # fmt: skip
+        yield _Twice(of=f"the texts' {name}", now=now, later=then, absolute=False)
 
 
 def _harm(report: QualityReport) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from dpsynth.core.errors import DataError
 from dpsynth.quality.neighbours import prdc, spread, vendi
+from dpsynth.quality.text.labels import mean_recall
 from dpsynth.quality.text.likelihood import shares_beyond, surprise
 from dpsynth.quality.text.marks import shares
 from dpsynth.quality.text.mauve import area, mauve, worst_group
@@ -202,3 +203,14 @@ def test_redraws_that_agree_by_luck_do_not_make_one_word_news() -> None:
 def test_of_each_band_it_is_known_how_many_words_it_holds() -> None:
     real = TextSet.of(["a b"] * 5 + ["a c"] * 5 + ["d"])
     assert tail(real, real, 1).kinds == {(2, 9): 2, (10, 99): 1}
+
+
+@pytest.mark.parametrize("sizes", [(400, 400), (300, 6, 6, 6), (800, 20, 3)])
+def test_the_interval_of_a_mean_over_labels_is_that_of_its_rarest_ones(sizes: tuple[int, ...]) -> None:
+    """At least 90 % of 1,000 draws, for an interval of 95 % of few texts; that of as many texts alone has a half."""
+    rng, chance = np.random.default_rng(41), np.linspace(0.9, 0.6, len(sizes))
+    found = [mean_recall([rng.random(size) < p for size, p in zip(sizes, chance, strict=True)]) for _ in range(1000)]
+    truth = float(chance.mean())
+    assert np.mean([one.low <= truth <= one.high for one in found]) > 0.9
+    by_texts = 0.98 / np.sqrt(sum(sizes))  # the widest of one share
+    assert (np.mean([abs(one.value - truth) <= by_texts for one in found]) < 0.75) == (min(sizes) < 100)
