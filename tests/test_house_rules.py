@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -28,15 +29,21 @@ def test_a_file_is_one_idea(path: Path) -> None:
     assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} does not say what it is"
 
 
+CATCHING: Final = {
+    "dpsynth/cli/app.py": "what a person sees is never a traceback",
+    "dpsynth/quality/learners.py": "a learner of the user's may raise anything, and its words may quote cells",
+}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_only_the_command_line_catches_everything(path: Path) -> None:
+def test_only_where_code_of_others_runs_everything_is_caught(path: Path) -> None:
     broad = [
         node.lineno
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     ]
-    assert not broad or path == ROOT / "dpsynth" / "cli" / "app.py", f"broad except in {path} at {broad}"
+    assert len(broad) <= 1 and bool(broad) == (str(path.relative_to(ROOT)) in CATCHING), f"in {path} at {broad}"
 
 
 HEAVY = (

@@ -120,7 +120,7 @@ def evaluate_text(
         step(_label_metrics(parts, rng))
     if later is not None:
         parts["later"] = _texts("later", later, later_labels)
-        after = TextSet.of(parts["later"][0]).first(MOST)
+        after = TextSet.of(_mixed(parts["later"], rng)[0]).first(MOST)
         near = {
             name: prdc(space.points(after.encoded), space.points(getattr(few, name).encoded)).coverage
             for name in ("synthetic", "held", "drawn")

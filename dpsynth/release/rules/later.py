@@ -15,7 +15,7 @@ learners make of them, with the interval of a mean over labels. Drafts without a
 requires one: set aside before the fit, for a holdout that is cut afterwards says nothing of a time that the generator
 saw.
 
-Not guaranteed: the next time after that one.
+Not guaranteed: the next time after that one; that an ablation was made, for no policy can ask for one.
 """
 
 from __future__ import annotations

@@ -88,6 +88,17 @@ def test_labels_teach_what_they_teach() -> None:
     assert dropped.metric("text_labels_kept").value == 0.5 and dropped.metric("text_label_shares").value == 0.5
 
 
+def test_of_many_later_texts_those_that_are_looked_at_are_drawn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is often sorted by time: its beginning is the time that has drifted least."""
+    monkeypatch.setattr("dpsynth.quality.text.evaluation.MOST", len(HELD))
+    drifted = [text.upper()[::-1] for text in HELD]
+    found = [
+        evaluate_text(REAL, MADE, HELD, later=later).metric("text_js2_later").reference
+        for later in (HELD, drifted, [*HELD, *drifted], [*drifted, *HELD])
+    ]
+    assert found[0] + 0.05 < min(found[2:]) and max(found[2:]) + 0.05 < found[1]
+
+
 def test_what_learners_make_of_texts_is_tested_on_later_texts_too() -> None:
     labels = [str(i % 2) for i in range(len(HELD))]
     own = [[str(i % 2) for i in range(len(one))] for one in (REAL, MADE)]
