@@ -24,7 +24,8 @@ from dpsynth.core.errors import DpsynthError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import array_of
-from dpsynth.data.table import Table
+from dpsynth.data.arrow_types import ARROW_OF
+from dpsynth.data.table import CountTable, Table
 from dpsynth.schema.derive import derive
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
@@ -77,7 +78,7 @@ class Fitted:
 
 
 def fit_model(
-    table: Table,
+    table: CountTable,
     schema: Schema,
     generator: AnyGenerator,
     plan: AnyPlan,
@@ -124,10 +125,10 @@ def _unit_column(plan: AnyPlan) -> tuple[str, ...]:
     return () if column is None or not plan.reads_rows else (column,)
 
 
-def _of_nobody(rows: pa.Table, like: Table, plan: AnyPlan) -> Table:
+def _of_nobody(rows: pa.Table, like: CountTable, plan: AnyPlan) -> Table:
     """Canaries with a null in the unit's column: each is a unit of its own (`Table.codes`)."""
     for name in _unit_column(plan):
-        rows = rows.append_column(name, pa.nulls(rows.num_rows, like.to_arrow().schema.field(name).type))
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, ARROW_OF[like.types[name]]))
     return Table(rows)
 
 
@@ -136,7 +137,7 @@ def plant(
     count: int,
     *,
     schema: Schema,
-    like: Table,
+    like: CountTable,
     noise: NoiseSource,
     public: Callable[[int, np.random.Generator], list[str]] | None = None,
 ) -> PlantedCanaries:
@@ -158,8 +159,7 @@ def plant(
     """
     rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))
     drawn = obeying_rows(domains, count, schema, rng)
-    types = like.to_arrow().schema
-    cells = {name: drawn[name].cast(types.field(name).type) for name in domains}
+    cells = {name: drawn[name].cast(ARROW_OF[like.types[name]]) for name in domains}
     if schema.text is None or public is None:
         rows = pa.table(cells)
         return PlantedCanaries(rows=rows, included=rng.integers(0, 2, size=rows.num_rows).astype(bool))
@@ -167,7 +167,8 @@ def plant(
     from attacks.text.canaries import make_text_canaries
 
     number = pa.table(cells).num_rows if cells else count
-    empty = pa.schema([types.field(name) for name in (*cells, schema.text)]).empty_table()
+    fields = [pa.field(name, ARROW_OF[like.types[name]]) for name in (*cells, schema.text)]
+    empty = pa.schema(fields).empty_table()
     none = PlantedCanaries(rows=empty, included=np.zeros(0, dtype=bool))
     if number < 2:
         return none

@@ -114,6 +114,9 @@ def _convert(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, DataW
     elif t.is_decimal(source) and source.precision > EXACT_DIGITS:
         text = f"Column {shown(name)} has decimals of {source.precision} digits; 15 are kept."
         note = DataWarning(code="decimal_digits", column=name, message=text)
+    if pa.types.is_decimal(source) and pa.types.is_floating(target):
+        column = column.cast(pa.string())  # Arrow's own cast gives a neighbour of the nearest double for one in ten
+        source = column.type
     try:
         column = column.cast(target, safe=not t.is_decimal(source))
     except pa.ArrowInvalid:

@@ -25,10 +25,11 @@ from typing import Any, Protocol, Self, final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import DataError, ParameterError
-from dpsynth.data.arrow_numpy import array_of, values_of
+from dpsynth.data.arrow_numpy import array_of, literal, values_of
 from dpsynth.data.arrow_types import KIND_OF, canonical
 from dpsynth.data.bounding import first_of_each, keep_at_most
 from dpsynth.data.warning import DataWarning, listed, shown
@@ -53,8 +54,8 @@ class ValueCounts:
     """Exact counts of the distinct values of one column (private).
 
     Attributes:
-        values: the distinct values that occur: Arrow values, or int64 codes in ascending order if a codec
-            was given.
+        values: the distinct values that occur, in ascending order (text by its UTF-8 bytes, as every engine can):
+            Arrow values, or int64 codes if a codec was given.
         counts: how often each occurs, int64, same length.
         missing: how many cells are missing.
     """
@@ -62,6 +63,43 @@ class ValueCounts:
     values: pa.Array | NDArray[np.int64]
     counts: NDArray[np.int64]
     missing: int
+
+
+class CountTable(Protocol):
+    """What a fit may ask: a `Table` in memory is one, a `dpsynth.data.engines` table in a warehouse another.
+
+    The mechanism above never knows which. All integers are equal on every engine, and values come in one order, so
+    that the same noise gives the same release.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names, in order."""
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """Name -> "string" | "integer" | "float" | "boolean" | "date" | "datetime"."""
+
+    @property
+    def decimals(self) -> Mapping[str, int]:
+        """Name -> decimal places that the column's own type declares."""
+
+    def select(self, columns: Sequence[str]) -> CountTable:
+        """The same rows with these columns, in this order."""
+
+    def concat(self, other: Table) -> CountTable:
+        """These rows, then those of `other`, which are in memory."""
+
+    def value_counts(self, column: str, codec: Codec | None = None) -> ValueCounts:
+        """Distinct values (codes) of a column, ascending, and their exact counts."""
+
+    def counts(self, codecs: Mapping[str, Codec], cliques: Sequence[Sequence[str]]) -> Iterator[NDArray[np.int64]]:
+        """Joint histograms, one array for each clique; the last cell of a side counts missing."""
+
+    def codes(
+        self, codecs: Mapping[str, Codec], unit: str | None = None
+    ) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64] | None]:
+        """All rows as codes, and the number of each row's unit: see `Table.codes`."""
 
 
 @final
@@ -211,9 +249,14 @@ class Table:
         """Distinct values (or, with a codec, distinct codes) of a column and their exact counts."""
         values = self.column(column)
         if codec is None:
-            pairs = values.drop_null().value_counts()
-            counts = values_of(pairs.field("counts"))
-            return ValueCounts(values=pairs.field("values"), counts=counts, missing=int(values.null_count))
+            present = values.drop_null()
+            if pa.types.is_floating(present.type):
+                present = pc.add(present, literal(0.0, pa.float64()))  # -0.0 and 0.0 are one value
+            pairs = present.value_counts()
+            found, counts = pairs.field("values"), values_of(pairs.field("counts"))
+            order = values_of(pc.sort_indices(found)).astype(np.int64)
+            ascending = found.take(array_of(order, pa.int64()))
+            return ValueCounts(values=ascending, counts=counts[order], missing=int(values.null_count))
         codes = codec.encode(values)
         distinct, times = np.unique(codes[codes >= 0], return_counts=True)
         return ValueCounts(values=distinct, counts=times.astype(np.int64), missing=int(np.sum(codes < 0)))

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from accounting.event import Event, PartitionSelection
 from dpsynth.core.noise import NoiseSource
 from dpsynth.data.arrow_numpy import array_of, values_of
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import CategoryDomain, open_domain
 from dpsynth.schema.model import ColumnSpec
@@ -74,7 +74,7 @@ def selection_event(allotment: DeriveNoise) -> PartitionSelection:
 
 
 def derive_categories(
-    table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    table: CountTable, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[CategoryDomain, list[Event]]:
     """The domain of an open categorical column, and one event for each of its `selection_levels`.
 

@@ -39,11 +39,12 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import missing_of, values_of
-from dpsynth.data.table import Table
+from dpsynth.data.recipe import DAY_MICROSECONDS, Places, Steps, thresholds
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.bounds import BINS, FINEST, bin_edges, occupied_magnitudes, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.decimals import PLACE_BINS, decimal_places, occupied_places
 from dpsynth.schema.categories import DeriveNoise, derive_categories, selection_event, selection_levels
-from dpsynth.schema.domain import Domain, grid, known_domain, scale_of
+from dpsynth.schema.domain import EPOCH, Domain, grid, known_domain, scale_of
 from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200
@@ -78,7 +79,7 @@ def plan_derive(schema: Schema, allotment: DeriveNoise | None) -> tuple[Event, .
 
 
 def derive(
-    table: Table,
+    table: CountTable,
     schema: Schema,
     allotment: DeriveNoise | None,
     *,
@@ -131,7 +132,7 @@ def _event(question: Question, allotment: DeriveNoise) -> Event:
 
 
 def _derive_column(
-    table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    table: CountTable, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Domain, list[Event]]:
     questions, events = _questions(spec), list[Event]()
     if "categories" in questions:
@@ -152,10 +153,14 @@ def _derive_column(
 
 
 def _bounds(
-    table: Table, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    table: CountTable, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Any, Any, Event]:
     scale: dict[str, Any] = {"sigma": allotment.sigma, "noise": noise, "l2_sensitivity": allotment.max_records}
-    codec = _YearCodec() if spec.kind in ("date", "datetime") else _MagnitudeCodec()
+    codec = (
+        _YearCodec("date" if spec.kind == "date" else "datetime")
+        if spec.kind in ("date", "datetime")
+        else _MagnitudeCodec()
+    )
     (counts,) = table.counts({name: codec}, [(name,)])
     if isinstance(codec, _YearCodec):
         (first, last), event = occupied_range(counts[:-1], prior=_YEAR_PRIOR, **scale)
@@ -174,6 +179,10 @@ class _MagnitudeCodec:
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         numbers, missing = _numbers(values)
         return np.where(missing, -1, signed_log2_bin(numbers))
+
+    def recipe(self) -> Steps:
+        cuts = thresholds(signed_log2_bin, "float", np.arange(1, self.size))
+        return Steps(kind="float", thresholds=cuts, codes=np.arange(len(cuts) + 1))
 
     def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, ...]:
         low, high = bin_edges(at)
@@ -194,6 +203,9 @@ class _PlacesCodec:
         numbers, missing = _numbers(values)
         return np.where(missing, -1, decimal_places(numbers))
 
+    def recipe(self) -> Places:
+        return Places(most=self.size - 1)
+
 
 @final
 class _YearCodec:
@@ -201,9 +213,17 @@ class _YearCodec:
 
     size = LAST_YEAR - FIRST_YEAR + 3
 
+    def __init__(self, kind: Literal["date", "datetime"]) -> None:
+        self.kind = kind
+
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         years = values_of(pc.year(values)).astype(np.int64)
         return np.where(missing_of(values), -1, np.clip(years - FIRST_YEAR + 1, 0, self.size - 1))
+
+    def recipe(self) -> Steps:
+        days = np.array([(date(year, 1, 1) - EPOCH).days for year in range(FIRST_YEAR, LAST_YEAR + 2)], dtype=np.int64)
+        cuts = days if self.kind == "date" else days * DAY_MICROSECONDS
+        return Steps(kind=self.kind, thresholds=cuts, codes=np.arange(self.size))
 
     def edges(self, at: int, spec: ColumnSpec) -> tuple[Any, ...]:
         first = 1 if at == 0 else FIRST_YEAR + at - 1

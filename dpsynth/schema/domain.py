@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.arrow_numpy import array_of, literals, missing_of, values_of
+from dpsynth.data.recipe import Kind, Lookup, Ticks, thresholds
 from dpsynth.schema.model import EXACT_FLOAT_TICKS, MAX_DECIMALS, ColumnSpec
 
 GridKind = Literal["integer", "float", "date", "datetime"]
@@ -136,6 +137,19 @@ class CategoryDomain:
         _within(codes, self.size)
         return self._labels().take(array_of(codes, pa.int64(), missing=np.asarray(codes) < 0))
 
+    def recipe(self) -> Lookup:
+        """For engines: labels, prefixes, and `other`."""
+        labels = (*self.values, *coarser_outcomes(self))
+        own: Kind = {str: "string", int: "integer", bool: "boolean"}[type(labels[0]) if labels else str]  # type: ignore[assignment]
+        return Lookup(
+            kind=own,
+            values=labels,
+            codes=np.arange(len(labels)),
+            prefixes=self.groups,
+            prefix_codes=np.arange(len(self.groups)) + len(self.values),
+            otherwise=self.size - 1 if self.other else -1,
+        )
+
     def _labels(self) -> pa.Array:
         """What is written for each outcome, shape (size,)."""
         return literals([*self.values, *coarser_outcomes(self)], self.arrow_type)
@@ -216,6 +230,28 @@ class GridDomain:
         codes: NDArray[np.int64] = held - self.low
         codes[missing] = -1
         return codes
+
+    def recipe(self) -> Ticks:
+        """For engines: the ticks' arithmetic."""
+        if self.kind != "float":
+            return Ticks(kind=self.kind, low=self.low, high=self.high, unit=self._unit)
+        first, last = self.raw_thresholds(np.array([1, self.size - 1])).tolist() if self.size > 1 else (0.0, 0.0)
+        return Ticks(
+            kind=self.kind,
+            low=self.low,
+            high=self.high,
+            numerator=self.scale.numerator,
+            denominator=self.scale.denominator,
+            reach=(float(np.nextafter(first, -np.inf)), last),
+        )
+
+    def raw_thresholds(self, cuts: NDArray[np.int64]) -> NDArray[Any]:
+        """The smallest number (day, microsecond) that has each of these codes or more, as `recipe.thresholds`."""
+
+        def codes_of(raw: NDArray[Any]) -> NDArray[np.int64]:
+            return self.encode(pa.chunked_array([array_of(raw, self.arrow_type)]))
+
+        return thresholds(codes_of, self.kind, cuts)
 
     def decode(self, codes: NDArray[np.integer[Any]]) -> pa.Array:
         """Cells of the kind's Arrow type; floats are the doubles nearest to the decimal; -1 is null."""

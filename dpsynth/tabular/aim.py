@@ -35,7 +35,7 @@ from accounting.event import Event, ZCDPFilter
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.exponential import exponential
 from dpsynth.schema.domain import Domain
@@ -93,7 +93,7 @@ class AIM:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,

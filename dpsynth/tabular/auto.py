@@ -34,7 +34,7 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.protocol import Generator, Model, Plan
@@ -58,7 +58,7 @@ class Auto:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,

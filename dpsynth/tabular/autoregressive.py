@@ -38,7 +38,7 @@ from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress, silent
 from dpsynth.core.replayed_noise import ReplayedNoise
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable, Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.checkpoint import Checkpoints
@@ -172,7 +172,7 @@ class Autoregressive:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,
@@ -277,7 +277,7 @@ class Autoregressive:
     def _train(
         self,
         made: ColumnNetwork,
-        table: Table,
+        table: CountTable,
         head: MeasuredColumns,
         order: tuple[str, ...],
         columns: Columns,

@@ -15,7 +15,7 @@ import numpy as np
 
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.tabular.allocation import TableNoise
 from dpsynth.tabular.columns.merging import CoarseCodec
@@ -24,7 +24,7 @@ from dpsynth.tabular.selection import Clique
 
 
 def measured_coarse(
-    table: Table,
+    table: CountTable,
     codecs: Mapping[str, CoarseCodec],
     shapes: Mapping[str, int],
     slots: Mapping[Clique, int],

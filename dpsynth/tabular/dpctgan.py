@@ -31,7 +31,7 @@ from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import SchemaError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.schedule import Schedule
@@ -111,7 +111,7 @@ class DPCTGAN:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,

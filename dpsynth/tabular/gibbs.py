@@ -40,7 +40,7 @@ from accounting.event import Event
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable, Table
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
@@ -126,7 +126,7 @@ class Gibbs:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,
@@ -237,7 +237,7 @@ def _first(
 
 
 def _scores(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     expected: Mapping[Pair, NDArray[np.int64]],
     scales: Round,
@@ -261,7 +261,7 @@ def _scores(
 
 
 def _tables(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     shapes: Mapping[str, int],
     slots: Mapping[Clique, int],

@@ -22,7 +22,7 @@ import numpy as np
 
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.tabular.allocation import TableNoise
 from dpsynth.tabular.coarse_tables import measured_coarse
 from dpsynth.tabular.columns.binning import Binning
@@ -31,7 +31,7 @@ from dpsynth.tabular.records.residuals import Marginal
 
 
 def measured_halves(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     shapes: Mapping[str, int],
     target: str,

@@ -13,7 +13,7 @@ from typing import final
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable, Table
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.columns.binning import Binning, bin_cells
@@ -42,7 +42,7 @@ class MeasuredColumns:
 
 
 def measure_columns(
-    table: Table,
+    table: CountTable,
     schema: Schema,
     domains: Mapping[str, Domain],
     plan: Plan,

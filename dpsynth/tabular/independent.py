@@ -17,7 +17,7 @@ from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Shares
@@ -49,7 +49,7 @@ class Independent:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,

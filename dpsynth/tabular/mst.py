@@ -31,7 +31,7 @@ from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
@@ -72,7 +72,7 @@ class MST:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,
@@ -113,7 +113,7 @@ class MST:
 
 
 def _scores(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     total: float,
     scales: Round,
@@ -150,7 +150,7 @@ def _gains(
 
 
 def _pair_tables(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     edges: tuple[Pair, ...],
     scales: Round,

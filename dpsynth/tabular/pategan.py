@@ -34,7 +34,7 @@ from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import SchemaError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.torch_present import require_torch
@@ -114,7 +114,7 @@ class PATEGAN:
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,
@@ -155,7 +155,7 @@ class PATEGAN:
         return model.obeying(Enforced.learned_from(schema, head.binnings, model.all_codes, noise))
 
     def _teachers(
-        self, table: Table, head: MeasuredColumns, columns: Columns, unit: str | None, noise: NoiseSource
+        self, table: CountTable, head: MeasuredColumns, columns: Columns, unit: str | None, noise: NoiseSource
     ) -> Teachers:
         """Untaught teachers of all units; how many follows from the released total."""
         rng = np.random.Generator(np.random.PCG64(noise.uint64(4)))

@@ -27,7 +27,7 @@ from accounting.guarantee import Guarantee
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.schema.categories import DeriveNoise
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
@@ -117,7 +117,7 @@ class Generator(Protocol):
 
     def fit(
         self,
-        table: Table,
+        table: CountTable,
         schema: Schema,
         domains: Mapping[str, Domain],
         plan: Plan,

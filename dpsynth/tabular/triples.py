@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.tabular.allocation import TableNoise
 from dpsynth.tabular.coarse_tables import measured_coarse
 from dpsynth.tabular.columns.binning import Binning
@@ -48,7 +48,7 @@ def chosen_triples(
 
 
 def measured_triples(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     shapes: Mapping[str, int],
     triples: Sequence[Triple],

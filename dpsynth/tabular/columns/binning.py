@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.data.recipe import Lookup, Steps, renumbered
 from dpsynth.schema.domain import CategoryDomain
 from dpsynth.tabular.columns.hierarchy import merge_rare_codes, prefix_texts
 from dpsynth.tabular.columns.oneway import OneWay
@@ -61,6 +62,10 @@ class Binning:
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Code of each row, shape (rows,), missing -1."""
         return np.append(self.code_of, -1)[self.oneway.cells.encode(values)]
+
+    def recipe(self) -> Lookup | Steps:
+        """For engines: the cells' recipe, with these codes."""
+        return renumbered(self.oneway.cells.recipe(), self.code_of)
 
 
 def bin_cells(oneway: OneWay, *, codes: int, nullable: bool = True) -> Binning:

@@ -42,7 +42,7 @@ ROUND_MINUTES: tuple[NDArray[np.int64], ...] = (
     _MINUTES[_MINUTES % 5 != 0],
 )
 """Minutes of the first four classes of roundness: full hour, quarter, five minutes, minute."""
-_CLASS_OF_MINUTE = np.select([np.isin(_MINUTES, held) for held in ROUND_MINUTES], [0, 1, 2, 3])
+CLASS_OF_MINUTE = np.select([np.isin(_MINUTES, held) for held in ROUND_MINUTES], [0, 1, 2, 3])
 
 
 def calendar_parts(spec: ColumnSpec) -> tuple[Part, ...]:
@@ -99,7 +99,7 @@ def clock_of(ticks: NDArray[np.int64], second: int) -> NDArray[np.int64]:
     minute = rest // (MINUTE * second)
     whole_second = rest % second == 0
     whole_minute = rest % (MINUTE * second) == 0
-    roundness = np.where(whole_minute, _CLASS_OF_MINUTE[minute], np.where(whole_second, 4, 5))
+    roundness = np.where(whole_minute, CLASS_OF_MINUTE[minute], np.where(whole_second, 4, 5))
     return hour * ROUNDNESS + roundness
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.data.recipe import Lookup, Steps, renumbered
 from dpsynth.schema.domain import Domain, GridDomain
 
 NARROW = 512
@@ -134,6 +135,16 @@ class Cells:
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Cell of each row, shape (rows,), missing -1."""
         return self.of_codes(self.domain.encode(values))
+
+    def recipe(self) -> Lookup | Steps:
+        """For engines: of grids, the raw values where a cell begins; of categories, what the domain says."""
+        if not isinstance(self.domain, GridDomain):
+            return renumbered(self.domain.recipe(), self.of_codes(np.arange(self.domain.size)))
+        cuts = np.unique(np.concatenate([self.edges[1:-1], self.spikes, self.spikes + 1]))
+        cuts = cuts[(cuts > 0) & (cuts < self.domain.size)]
+        steps = self.domain.raw_thresholds(cuts)
+        codes = self.of_codes(np.append(0, cuts[: len(steps)]))
+        return Steps(kind=self.domain.kind, thresholds=steps, codes=codes)
 
     def of_codes(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Cell of each domain code, shape (rows,), missing -1."""

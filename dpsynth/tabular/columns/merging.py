@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.data.recipe import Lookup, Steps, renumbered
 from dpsynth.schema.domain import CategoryDomain
 from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.forests.tree import Vector
@@ -60,6 +61,10 @@ class CoarseCodec:
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Code of each row, shape (rows,), missing -1."""
         return np.append(self.merged, -1)[self.fine.encode(values)]
+
+    def recipe(self) -> Lookup | Steps:
+        """For engines: the binning's recipe, with these codes."""
+        return renumbered(self.fine.recipe(), self.merged)
 
     def map(self, codes: int) -> NDArray[np.int64]:
         """Code -> coarse code, shape (codes,): with missing, if that is one of the codes."""

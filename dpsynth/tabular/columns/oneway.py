@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import Domain
@@ -68,7 +68,7 @@ class OneWay:
 
 
 def measure_oneways(
-    table: Table,
+    table: CountTable,
     domains: Mapping[str, Domain],
     allocation: Allocation,
     *,
@@ -107,7 +107,7 @@ def row_total(oneways: Mapping[str, OneWay]) -> float:
 
 
 def _measure(
-    table: Table, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
+    table: CountTable, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
 ) -> tuple[OneWay, list[Event]]:
     events: list[Event] = []
     spikes, spike_counts = np.zeros(0, dtype=np.int64), np.zeros(0)
@@ -135,7 +135,7 @@ def _measure(
 
 
 def _count_parts(
-    table: Table, name: str, cells: Cells, allocation: Allocation, noise: NoiseSource
+    table: CountTable, name: str, cells: Cells, allocation: Allocation, noise: NoiseSource
 ) -> tuple[tuple[PartCounts, ...], Event]:
     """Noisy parts of the rows in intervals, and the event of all of them."""
     settings = allocation.parts[name]
@@ -157,7 +157,7 @@ def _count_parts(
 
 
 def _find_spikes(
-    table: Table, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
+    table: CountTable, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], Event]:
     """Domain codes with many rows, ascending, at most `MAX_SPIKES`; their noisy counts; the event."""
     settings: SpikeNoise = allocation.spikes[name]

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dpsynth.data.recipe import Lookup, Steps, TickPart, renumbered
 from dpsynth.schema.domain import GridDomain, known_domain
 from dpsynth.schema.model import ColumnSpec
-from dpsynth.tabular.columns.calendar import calendar_parts, clock_of, outcome_of_days, ticks_per_day
+from dpsynth.tabular.columns.calendar import CLASS_OF_MINUTE, calendar_parts, clock_of, outcome_of_days, ticks_per_day
 from dpsynth.tabular.columns.cells import NARROW, Cells, ticks_per_second
-from dpsynth.tabular.columns.parts import SIZES, Part
+from dpsynth.tabular.columns.parts import SIZES, UNITS, Part
 from dpsynth.tabular.columns.roundness import unit_of
 
 
@@ -59,3 +60,18 @@ class PartCodec:
         if self.part == "clock":
             return np.where(counted, clock_of(ticks, ticks_per_second(domain)), -1)
         return np.where(counted, outcome_of_days(self.part, ticks // ticks_per_day(domain)), -1)
+
+    def recipe(self) -> TickPart | Lookup:
+        """For engines: the part of the tick where the cell is an interval; of categories, nothing is counted."""
+        domain, cells = self.cells.domain, self.cells.recipe()
+        counted = renumbered(cells, np.where(np.arange(self.cells.size) < self.cells.intervals, 1, -1))
+        if not isinstance(domain, GridDomain) or not isinstance(counted, Steps):
+            return Lookup(kind=cells.kind, values=(), codes=np.zeros(0, dtype=np.int64))
+        ticks = domain.recipe()
+        if self.part == "round":
+            return TickPart(part=self.part, ticks=ticks, counted=counted, units=tuple(UNITS.tolist()))
+        if self.part == "clock":
+            second = ticks_per_second(domain)
+            minutes = tuple(CLASS_OF_MINUTE.tolist())
+            return TickPart(part=self.part, ticks=ticks, counted=counted, second=second, minutes=minutes)
+        return TickPart(part=self.part, ticks=ticks, counted=counted, day=ticks_per_day(domain))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.tabular.allocation import TableNoise
 from dpsynth.tabular.columns.binning import Binning
@@ -68,7 +68,7 @@ def pair_counts(codes: Codes, sizes: tuple[int, ...], pair: Pair) -> NDArray[np.
 
 
 def measured_pairs(
-    table: Table,
+    table: CountTable,
     binnings: Mapping[str, Binning],
     order: tuple[str, ...],
     sizes: tuple[int, ...],

@@ -20,7 +20,7 @@ from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.core.replayed_noise import ReplayedNoise
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.sgd.checkpoint import Checkpoints
@@ -62,7 +62,7 @@ def check_order(schema: Schema, unit: PrivacyUnit) -> None:
 
 
 def fit_people(
-    table: Table,
+    table: CountTable,
     schema: Schema,
     domains: Mapping[str, Domain],
     plan: Plan,

@@ -1,0 +1,111 @@
+"""Many histograms of encoded columns in few scans.
+
+Codes are small integers and missing is one of them, so no cell of a relation of codes is NULL. One statement with
+GROUPING SETS counts a batch of column sets in one scan, and NULL says which columns a row of the answer is not about.
+What leaves the engine are codes and counts: integers.
+
+>>> statement('"t"', [("a", "b"), ("a",)])
+'SELECT "a", "b", COUNT(*) AS "n" FROM "t" GROUP BY GROUPING SETS (("a", "b"), ("a"))'
+
+Not guaranteed: that a histogram is small. Above `MAX_CELLS` cells it is refused, as a table in memory does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.data.arrow_numpy import missing_of, values_of
+from dpsynth.data.engines.protocol import Engine
+from dpsynth.data.table import MAX_CELLS
+from dpsynth.data.warning import listed
+
+MOST_COLUMNS = 60
+"""Columns of one statement: which of them a row is about is one bit each."""
+Columns = tuple[str, ...]
+
+
+def histograms(
+    engine: Engine, source: str, sizes: Mapping[str, int], cliques: Sequence[Columns]
+) -> Iterator[NDArray[np.int64]]:
+    """Dense histograms, in the order of the cliques.
+
+    Args:
+        engine: where the codes are.
+        source: what stands after FROM: a relation of codes, whose names are our own.
+        sizes: column of codes -> number of codes, missing not counted.
+        cliques: distinct columns each.
+
+    Yields:
+        int64, shape `(sizes[a] + 1, sizes[b] + 1, …)`.
+    """
+    for clique in cliques:
+        _require_small(clique, sizes)
+    for batch in _batches(cliques, engine.batch):
+        sets = sorted({tuple(sorted(set(clique))) for clique in batch})
+        answer = engine.fetch(statement(source, sets))
+        found = _by_set(answer, sets, sizes)
+        for clique in batch:
+            own = tuple(sorted(set(clique)))
+            yield np.ascontiguousarray(found[own].transpose([own.index(name) for name in clique]))
+
+
+def statement(source: str, sets: Sequence[Columns]) -> str:
+    """One scan that counts the rows of every combination of codes that occurs, for each set of columns."""
+    names = sorted({name for columns in sets for name in columns})
+    shown = ", ".join(f'"{name}"' for name in names)
+    groups = ", ".join("(" + ", ".join(f'"{name}"' for name in columns) + ")" for columns in sets)
+    return f'SELECT {shown}{", " * bool(names)}COUNT(*) AS "n" FROM {source} GROUP BY GROUPING SETS ({groups})'  # noqa: S608 - our own names
+
+
+def _batches(cliques: Sequence[Columns], most: int) -> Iterator[list[Columns]]:
+    batch: list[Columns] = []
+    columns: set[str] = set()
+    for clique in cliques:
+        if batch and (len(batch) >= most or len(columns | set(clique)) > MOST_COLUMNS):
+            yield batch
+            batch, columns = [], set()
+        batch.append(clique)
+        columns |= set(clique)
+    if batch:
+        yield batch
+
+
+def _by_set(answer: pa.Table, sets: Sequence[Columns], sizes: Mapping[str, int]) -> dict[Columns, NDArray[np.int64]]:
+    names = answer.column_names[:-1]
+    about = np.zeros(answer.num_rows, dtype=np.int64)
+    codes = {}
+    for at, name in enumerate(names):
+        about |= (~missing_of(answer.column(name))).astype(np.int64) << at
+        codes[name] = values_of(answer.column(name)).astype(np.int64)
+    counts = values_of(answer.column(answer.num_columns - 1)).astype(np.int64)
+    order = np.argsort(about, kind="stable")
+    ordered = about[order]
+    found = {}
+    for columns in sets:
+        pattern = sum(1 << names.index(name) for name in columns)
+        rows = order[np.searchsorted(ordered, pattern) : np.searchsorted(ordered, pattern, side="right")]
+        shape = tuple(sizes[name] + 1 for name in columns)
+        flat = np.zeros(len(rows), dtype=np.int64)
+        for name, side in zip(columns, shape, strict=True):
+            flat = flat * side + codes[name][rows]
+        dense = np.zeros(math.prod(shape), dtype=np.int64)
+        dense[flat] = counts[rows]
+        found[columns] = dense.reshape(shape)
+    return found
+
+
+def _require_small(clique: Columns, sizes: Mapping[str, int]) -> None:
+    cells = math.prod(sizes[name] + 1 for name in clique)
+    if cells > MAX_CELLS:
+        raise ParameterError(
+            f"The histogram of {len(clique)} columns has {cells:,} cells; the limit is {MAX_CELLS:,}.",
+            "Merge categories or bins, or leave the combination out.",
+        )
+    if len(set(clique)) != len(clique):
+        raise ParameterError(f"The histogram of {listed(clique)} names a column twice.")

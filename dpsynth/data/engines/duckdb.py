@@ -1,0 +1,193 @@
+"""DuckDB: files where they lie, larger than memory, on as many threads as are given.
+
+Rows of ours live in temporary tables that spill to a private folder, encrypted with a key that only this process has,
+and deleted with it. No extension is loaded or fetched.
+
+>>> engine = DuckDB(threads=1)
+>>> engine.table("(VALUES ('f'), ('m'), ('f'), (NULL)) people(sex)").value_counts("sex").counts.tolist()
+[2, 1]
+
+Not guaranteed: a share of memory smaller than a few hundred MiB; DuckDB needs some for each thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import pyarrow as pa
+
+from dpsynth.core.errors import DataError
+from dpsynth.data.engines.builtin import builtin
+from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.warning import listed
+
+EXACT_DIGITS = 15
+
+
+@final
+class DuckDB:
+    """A connection to an engine in this process.
+
+    Args:
+        threads: how many; all cores if None.
+        memory_limit: as DuckDB writes it, "2GiB"; four fifths of the machine's if None.
+        folder: where rows may spill; a private folder in the temporary folder if None.
+    """
+
+    name: ClassVar[str] = "duckdb"
+    dialect: ClassVar[str] = "duckdb"
+    batch: ClassVar[int] = 64
+
+    def __init__(
+        self, *, threads: int | None = None, memory_limit: str | None = None, folder: Path | None = None
+    ) -> None:
+        import duckdb
+
+        self._folder = Path(tempfile.mkdtemp(prefix="dpsynth-duckdb-", dir=folder))
+        self._numbers = itertools.count()
+        self.connection: Any = duckdb.connect()
+        settings: dict[str, Any] = {
+            "temp_directory": str(self._folder),
+            "temp_file_encryption": True,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "threads": threads,
+            "memory_limit": memory_limit,
+        }
+        for setting, value in settings.items():
+            if value is not None:
+                self.connection.execute(
+                    f"SET {setting} = '{str(value).lower() if value is True or value is False else value}'"
+                )
+
+    def parquet(self, files: Sequence[Path]) -> EngineTable:
+        """The rows of Parquet files, which are read where they lie each time that they are asked for."""
+        names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+        return self.table(f"read_parquet([{names}], union_by_name = true)")
+
+    def table(self, source: str) -> EngineTable:
+        """A table of whatever stands after FROM, which is trusted SQL.
+
+        Raises:
+            DataError: a column of a type that no table has; a number beyond 64 bits, or not finite.
+        """
+        view = self._name()
+        self._execute(f'CREATE TEMP VIEW "{view}" AS SELECT * FROM {source}')  # noqa: S608 - trusted by contract
+        described = self.fetch(f'SELECT column_name, column_type FROM (DESCRIBE "{view}")')  # noqa: S608 - our own name
+        fields, cells = {}, []
+        for at, row in enumerate(described.to_pylist()):
+            name, dtype = row["column_name"], dtype_of(self.dialect, row["column_name"], row["column_type"])
+            kind, decimals = kind_of(name, dtype)
+            fields[name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+            cells.append(f'{_raw(_quoted(name), kind, dtype)} AS "c{at}"')
+        raw = self._name()
+        self._execute(f'CREATE TEMP VIEW "{raw}" AS SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608
+        self._require_finite(raw, fields)
+        return EngineTable(self, raw, fields)
+
+    def store(self, query: str) -> str:
+        """Run a query once and keep its rows inside the engine; the name they are kept under."""
+        name = self._name()
+        self._execute(f'CREATE TEMP TABLE "{name}" AS {query}')
+        return name
+
+    def upload(self, rows: pa.Table) -> str:
+        """A small public table inside the engine; its name."""
+        name = self._name()
+        with _refused():
+            self.connection.register(f"{name}_arrow", rows)
+            self.connection.execute(f'CREATE TEMP TABLE "{name}" AS SELECT * FROM "{name}_arrow"')  # noqa: S608
+            self.connection.unregister(f"{name}_arrow")
+        return name
+
+    def drop(self, relation: str) -> None:
+        """Forget what `store` or `upload` kept."""
+        self._execute(f'DROP TABLE "{relation}"')
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query."""
+        with _refused():
+            return self.connection.sql(query).to_arrow_table()
+
+    def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, about so many at a time."""
+        with _refused():
+            yield from self.connection.sql(query).to_arrow_reader(rows)
+
+    def nearest(self, number: Any) -> Any:
+        """Ibis: a double rounded to the nearest whole double, half to even."""
+        return builtin("round_even", ("float64", "int64"), "float64")(number, 0)
+
+    def quotient(self, dividend: Any, divisor: int) -> Any:
+        """Ibis: whole part of a non-negative 64-bit integer divided by a positive one, exactly."""
+        return builtin("divide", ("int64", "int64"), "int64")(dividend, divisor)
+
+    def sha256(self, text: Any) -> Any:
+        """Ibis: SHA-256 of a text's UTF-8 bytes, as 64 lower-case hexadecimal digits."""
+        return builtin("sha256", ("string",), "string")(text)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.connection.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _name(self) -> str:
+        return f"dpsynth_{next(self._numbers)}"
+
+    def _execute(self, statement: str) -> None:
+        with _refused():
+            self.connection.execute(statement)
+
+    def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
+        floats = {name: field.cell for name, field in fields.items() if field.kind == "float"}
+        if not floats:
+            return
+        asked = ", ".join(f'COALESCE(BOOL_OR(isinf("{cell}")), false)' for cell in floats.values())
+        answer = self.fetch(f'SELECT {asked} FROM "{relation}"')  # noqa: S608 - our own names
+        odd = [name for name, column in zip(floats, answer.columns, strict=True) if column[0].as_py()]
+        if odd:
+            raise DataError(
+                f"Column {listed(odd)} holds numbers that are not finite; no bound can hold them.",
+                "Replace them by missing cells or by a public bound.",
+            )
+
+
+def _raw(cell: str, kind: str, dtype: Any) -> str:
+    """SQL of a raw cell: text, integer, double or truth value; days and microseconds since 1970."""
+    if kind == "float":
+        exact = f"CAST({cell} AS VARCHAR)" if dtype.is_decimal() and (dtype.precision or 38) > EXACT_DIGITS else cell
+        double = f"CAST({exact} AS DOUBLE)"
+        return double if dtype.is_decimal() else f"CASE WHEN isnan({double}) THEN NULL ELSE {double} END"
+    if kind == "date":
+        return f"CAST({cell} - DATE '1970-01-01' AS BIGINT)"
+    if kind == "datetime":
+        return f"epoch_us({cell})"
+    words = {"string": "VARCHAR", "integer": "BIGINT", "boolean": "BOOLEAN"}
+    return f"CAST({cell} AS {words[kind]})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """DuckDB's refusals without its words, which hold cells, paths and credentials."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise DataError(
+            f"DuckDB refused ({type(error).__name__}); its own words are left out, since they may hold cells.",
+            "Check that the files are readable and their numbers fit 64 bits.",
+        ) from None

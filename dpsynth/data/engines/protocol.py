@@ -1,0 +1,82 @@
+"""What an engine must do, and the columns that it shows.
+
+A source is read once, into a relation of our own inside the engine whose columns are c0, c1, … in five raw types (text
+that compares by bytes, 64-bit integers, doubles without NaN, truth values; days and microseconds since 1970 as
+integers). After that every engine is asked the same: expressions through ibis, statements over names that we made.
+
+Not guaranteed: that an engine can do all of it; what it cannot is refused with `UnsupportedByEngine`, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import pyarrow as pa
+
+from dpsynth.core.errors import DataError
+from dpsynth.data.recipe import Kind
+
+
+class UnsupportedByEngine(DataError):
+    """An engine cannot do what a column or a codec asks of it; nothing was approximated."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A column of a relation of ours.
+
+    Attributes:
+        cell: its name there: c0, c1, …
+        kind: what it is to a table.
+        decimals: decimal places that its type declares, 0 if none.
+    """
+
+    cell: str
+    kind: Kind
+    decimals: int = 0
+
+
+class Engine(Protocol):
+    """A connection to where the rows are."""
+
+    @property
+    def name(self) -> str:
+        """As in `ENGINES`."""
+
+    @property
+    def dialect(self) -> str:
+        """What ibis calls its SQL."""
+
+    @property
+    def batch(self) -> int:
+        """How many histograms one statement asks for."""
+
+    def store(self, query: str) -> str:
+        """Run a query once and keep its rows inside the engine; the name they are kept under."""
+
+    def upload(self, rows: pa.Table) -> str:
+        """A small public table (string, int64, bool columns) inside the engine; its name."""
+
+    def drop(self, relation: str) -> None:
+        """Forget what `store` or `upload` kept."""
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query."""
+
+    def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, about so many at a time."""
+
+    def nearest(self, number: Any) -> Any:
+        """Ibis: a double rounded to the nearest whole double, half to even."""
+
+    def quotient(self, dividend: Any, divisor: int) -> Any:
+        """Ibis: whole part of a non-negative 64-bit integer divided by a positive one, exactly."""
+
+    def sha256(self, text: Any) -> Any:
+        """Ibis: SHA-256 of a text's UTF-8 bytes, as 64 lower-case hexadecimal digits."""
+
+    def close(self) -> None:
+        """Leave nothing behind in the engine."""

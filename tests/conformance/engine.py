@@ -1,0 +1,296 @@
+"""What every engine must hold: subclass, give one fixture `load`, inherit the checks.
+
+    @pytest.fixture(scope="module")
+    def load(): ...          # gives pa.Table -> EngineTable
+
+    class TestMine(EngineConformance): ...
+
+The table in memory is the law: on cells that engines disagree about when they are left to themselves, each gives the
+same integers for every codec, and the same noise then gives the same release.
+"""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.core.replayed_noise import ReplayedNoise
+from dpsynth.data.engines.protocol import UnsupportedByEngine
+from dpsynth.data.table import Table
+from dpsynth.pipeline import fit_model
+from dpsynth.release.formats import encode_parquet
+from dpsynth.schema.derive import _MagnitudeCodec, _PlacesCodec, _YearCodec
+from dpsynth.schema.domain import CategoryDomain, GridDomain
+from dpsynth.tabular import generator
+from dpsynth.tabular.columns.binning import bin_cells
+from dpsynth.tabular.columns.cells import Cells
+from dpsynth.tabular.columns.merging import CoarseCodec
+from dpsynth.tabular.columns.oneway import OneWay
+from dpsynth.tabular.columns.part_queries import PartCodec
+from tests.conformance.tables import MIXED, OPEN, RECORD, mixed_table, open_table
+
+TEXTS = (
+    "",
+    "a",
+    "A",
+    "a ",
+    " a",
+    "é",
+    "e\u0301",
+    "ß",
+    "SS",
+    "İ",
+    "\\0",
+    "\x01",
+    "250.1",
+    "250",
+    "25",
+    "😀",
+    "null",
+    "NaN",
+)
+INTEGERS = (0, 1, -1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 10**18, 999_999_999_999, 25, -25, 5 * 10**11)
+FLOATS = (0.0, -0.0, 0.05, 0.15, 0.25, 1 / 3, 2.5, 1e300, -1e300, 5e-324, 2.0**53 + 2, 0.1 + 0.2, 12345.678, -7.5, 1e15)
+NEW_YORK = timezone(timedelta(hours=-5))
+
+
+def hostile_table() -> pa.Table:
+    """Cells that engines read differently: 15 columns' worth of traps, in a few hundred rows."""
+    rng = np.random.default_rng(7)
+    rows = 600
+    days = [
+        date(1, 1, 1),
+        date(9999, 12, 31),
+        date(1900, 2, 28),
+        date(2000, 2, 29),
+        date(1969, 12, 31),
+        date(2024, 1, 1),
+    ]
+    days += [date.fromordinal(int(day)) for day in rng.integers(600_000, 760_000, 40)]
+    moments = [
+        datetime(1, 1, 1),
+        datetime(9999, 12, 31, 23, 59, 59, 999_999),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999),
+    ]
+    moments += [datetime(2021, 3, 28, 2, 30), datetime(2021, 1, 1, 12, 15), datetime(2021, 1, 1, 12, 7, 30, 500_000)]
+    moments += [datetime(1950, 1, 1) + timedelta(seconds=int(s)) for s in rng.integers(0, 4 * 10**9, 40)]
+    aware = [moment.replace(tzinfo=NEW_YORK) for moment in moments[3:]]
+    money = [
+        Decimal("0.10"),
+        Decimal("-7.25"),
+        Decimal("99999999.99"),
+        Decimal("0.29"),
+        Decimal("1.15"),
+        Decimal("0.00"),
+    ]
+
+    def some(values, kind, every):
+        picked = [values[int(at)] for at in rng.integers(0, len(values), rows)]
+        return pa.array([None if at % every == 0 else cell for at, cell in enumerate(picked)], kind)
+
+    return pa.table(
+        {
+            "text": some(TEXTS, pa.string(), 7),
+            "whole": some(INTEGERS, pa.int64(), 5),
+            "number": some(FLOATS, pa.float64(), 11),
+            "nothing": pa.array([float("nan") if at % 3 else None for at in range(rows)], pa.float64()),
+            "single": some([0.1, 0.5, 3.25], pa.float32(), 6),
+            "money": some(money, pa.decimal128(10, 2), 9),
+            "flag": some([True, False], pa.bool_(), 4),
+            "day": some(days, pa.date32(), 13),
+            "moment": some(moments, pa.timestamp("us"), 10),
+            "aware": some([m.astimezone(UTC) for m in aware], pa.timestamp("us", tz="America/New_York"), 8),
+            "small": some([-1, 0, 7], pa.int16(), 12),
+            'Odd "name; é': some(["x", "y"], pa.string(), 3),
+        }
+    )
+
+
+def codecs_of(rng):
+    """One codec of each kind a column can have, by column."""
+    wide = CategoryDomain(values=tuple(f"v{at}" for at in range(99_980)) + TEXTS, other=True)
+    grids = {
+        "whole": GridDomain(kind="integer", low=-(2**62), high=2**62 - 2),
+        "number": GridDomain(kind="float", low=-(10**7), high=10**6, scale=Fraction(1, 10)),
+        "day": GridDomain(kind="date", low=-700_000, high=2_000_000),
+        "moment": GridDomain(kind="datetime", low=-(10**10), high=3 * 10**9, scale=Fraction(1)),
+        "aware": GridDomain(kind="datetime", low=-(10**12), high=3 * 10**12, scale=Fraction(1, 1000)),
+    }
+    spiked = {name: Cells.of(grid, np.array([0, 7, grid.size // 2, grid.size - 1])) for name, grid in grids.items()}
+    categories = {
+        "text": [
+            CategoryDomain(values=("a", "é", "25", "other"), other=True, groups=("250", "2", "a"), hierarchy=(1, 3)),
+            CategoryDomain(values=("", "a ", "A")),
+            CategoryDomain(values=(), other=True),
+            wide,
+        ],
+        "whole": [
+            CategoryDomain(values=(0, 2**53 + 1, 2**63 - 1, -(2**63))),
+            CategoryDomain(values=tuple(range(-30, 31))),
+        ],
+        "flag": [CategoryDomain(values=(False, True)), CategoryDomain(values=("true",), other=True)],
+        "small": [
+            GridDomain(kind="integer", low=0, high=6),
+            GridDomain(kind="integer", low=-3, high=5, scale=Fraction(3)),
+            GridDomain(kind="float", low=-5, high=60, scale=Fraction(1, 8)),
+            CategoryDomain(values=("7", "-1"), other=True),
+        ],
+        "single": [GridDomain(kind="float", low=0, high=30, scale=Fraction(1, 10))],
+        "money": [GridDomain(kind="float", low=-1000, high=10**10, scale=Fraction(1, 100)), _PlacesCodec()],
+        "nothing": [GridDomain(kind="float", low=0, high=1), _MagnitudeCodec()],
+    }
+    found = [(name, codec) for name, own in categories.items() for codec in own]
+    found += list(grids.items())
+    found += list(spiked.items())
+    found += [
+        (name, Cells.of(GridDomain(kind="integer", low=-9, high=40), np.array([3]))) for name in ("whole", "small")
+    ]
+    for name in ("whole", "number", "money"):
+        found.append((name, _MagnitudeCodec()))
+    found += [("number", _PlacesCodec()), ("single", _PlacesCodec()), ("day", _YearCodec("date"))]
+    found += [("moment", _YearCodec("datetime")), ("aware", _YearCodec("datetime"))]
+    found += [(name, PartCodec(cells=spiked[name], part="round")) for name in ("whole", "number")]
+    found += [("day", PartCodec(cells=spiked["day"], part=part)) for part in ("weekday", "day", "month")]
+    for name in ("moment", "aware"):
+        found += [(name, PartCodec(cells=spiked[name], part=part)) for part in ("weekday", "day", "month", "clock")]
+    for name, cells in (*spiked.items(), ("text", Cells.of(categories["text"][0], np.zeros(0, dtype=np.int64)))):
+        counts = rng.integers(0, 50, cells.size + 1).astype(float)
+        binning = bin_cells(OneWay(cells=cells, counts=counts, variance=np.full(cells.size + 1, 4.0)), codes=12)
+        found += [(name, binning), (name, CoarseCodec.of(binning)), (name, CoarseCodec.halved(binning))]
+    return found
+
+
+def known_to(engine_table, table):
+    """The codecs whose column the two tables hold."""
+    return [(name, codec) for name, codec in codecs_of(np.random.default_rng(3)) if name in table.columns]
+
+
+def described(counts):
+    values = counts.values.to_pylist() if isinstance(counts.values, pa.Array) else counts.values.tolist()
+    return values, counts.counts.tolist(), counts.missing
+
+
+class Unpushable:
+    """A codec that only this process can run."""
+
+    size = 2
+
+    def encode(self, values):
+        return np.zeros(len(values), dtype=np.int64)
+
+
+class EngineConformance:
+    """The checks."""
+
+    @classmethod
+    def hostile(cls) -> pa.Table:
+        """Traps that this engine's storage can hold at all."""
+        return hostile_table()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pair(cls, load):
+        rows = cls.hostile()
+        return Table.from_arrow(rows), load(rows)
+
+    def test_columns_and_types_are_those_of_the_table_in_memory(self, pair):
+        memory, engine = pair
+        assert engine.columns == memory.columns
+        assert dict(engine.types) == dict(memory.types)
+        assert dict(engine.decimals) == dict(memory.decimals)
+
+    def test_distinct_values_and_their_counts_are_the_same_in_the_same_order(self, pair):
+        memory, engine = pair
+        for name in memory.columns:
+            assert described(engine.value_counts(name)) == described(memory.value_counts(name)), name
+
+    def test_every_codec_counts_the_same_integers(self, pair):
+        memory, engine = pair
+        for name, codec in known_to(engine, memory):
+            (expected,) = memory.counts({name: codec}, [(name,)]) if codec.size < 10**6 else (None,)
+            what = (name, type(codec).__name__, getattr(codec, "part", ""))
+            assert described(engine.value_counts(name, codec)) == described(memory.value_counts(name, codec)), what
+            if expected is not None:
+                (found,) = engine.counts({name: codec}, [(name,)])
+                assert found.dtype == np.int64
+                assert np.array_equal(found, expected), what
+
+    def test_all_pairs_and_some_triples_are_the_same_however_the_clique_is_ordered(self, pair):
+        memory, engine = pair
+        codecs = {
+            name: codec
+            for name, codec in known_to(engine, memory)
+            if codec.size < 1000 and not isinstance(codec, GridDomain)
+        }
+        cliques = [
+            *itertools.combinations(codecs, 2),
+            *list(itertools.permutations(list(codecs)[:3], 3)),
+            (next(iter(codecs)),),
+        ]
+        small = [c for c in cliques if np.prod([codecs[name].size + 1.0 for name in c]) < 10**7]
+        for clique, found, expected in zip(
+            small, engine.counts(codecs, small), memory.counts(codecs, small), strict=True
+        ):
+            assert np.array_equal(found, expected), clique
+
+    def test_rows_in_memory_are_added(self, pair):
+        memory, engine = pair
+        extra = Table(memory.to_arrow().slice(0, 50))
+        codecs = dict(known_to(engine, memory))
+        small = {name: codec for name, codec in codecs.items() if codec.size < 1000}
+        cliques = list(itertools.combinations(small, 2))[:5]
+        joined, both = memory.concat(extra), engine.concat(extra)
+        for name in memory.columns:
+            assert described(both.value_counts(name)) == described(joined.value_counts(name)), name
+        for found, expected in zip(both.counts(small, cliques), joined.counts(small, cliques), strict=True):
+            assert np.array_equal(found, expected)
+
+    def test_selected_columns_are_counted_and_others_are_not_known(self, pair):
+        memory, engine = pair
+        one = engine.select([memory.columns[1]])
+        assert one.columns == (memory.columns[1],)
+        with pytest.raises(DataError, match="no column"):
+            one.value_counts(memory.columns[0])
+
+    def test_a_codec_that_cannot_be_pushed_down_is_refused_by_name(self, pair):
+        _, engine = pair
+        with pytest.raises(UnsupportedByEngine, match="Unpushable"):
+            list(engine.counts({"text": Unpushable()}, [("text",)]))
+
+    def test_a_codec_for_another_kind_is_refused_by_column(self, pair):
+        _, engine = pair
+        with pytest.raises(UnsupportedByEngine, match="'text' holds string"):
+            list(engine.counts({"text": GridDomain(kind="integer", low=0, high=9)}, [("text",)]))
+
+    def test_a_histogram_too_large_is_refused(self, pair):
+        _, engine = pair
+        codec = GridDomain(kind="integer", low=0, high=10**5)
+        with pytest.raises(ParameterError, match="cells; the limit"):
+            list(engine.counts({"whole": codec, "small": codec}, [("whole", "small")]))
+
+    def test_nothing_shows_a_row_or_their_number(self, pair):
+        _, engine = pair
+        assert "600" not in repr(engine)
+        with pytest.raises(TypeError, match="private"):
+            len(engine)
+
+    @pytest.mark.parametrize(("of", "make"), [(MIXED, mixed_table), (OPEN, open_table)], ids=["declared", "derived"])
+    def test_the_same_noise_gives_the_same_release(self, load, of, make):
+        memory = make(1500, seed=4)
+        samples = []
+        for table in (memory, load(memory.to_arrow())):
+            made = generator("mst")
+            plan = made.plan(of, RECORD, epsilon="4", delta="1e-6")
+            fitted = fit_model(table, of, made, plan, noise=ReplayedNoise(bytes(range(32))), canaries=20)
+            samples.append((fitted, fitted.model.sample(500, np.random.default_rng(5))))
+        (first, rows), (second, same) = samples
+        assert first.model.events == second.model.events
+        assert first.canaries.rows.equals(second.canaries.rows)
+        assert encode_parquet(rows) == encode_parquet(same)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conformance.engine import EngineConformance
+
+pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
+from dpsynth.core.errors import DataError
+from dpsynth.data.engines.duckdb import DuckDB
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    engine = DuckDB(threads=1)
+    folder = tmp_path_factory.mktemp("parquet")
+
+    def parquet(rows: pa.Table):
+        paths = [folder / f"{id(rows)}-{part}.parquet" for part in range(2)]
+        half = rows.num_rows // 2
+        for path, part in zip(paths, (rows.slice(0, half), rows.slice(half)), strict=True):
+            pq.write_table(part, path)
+        return engine.parquet(paths)
+
+    yield parquet
+    engine.close()
+
+
+class TestDuckDB(EngineConformance):
+    pass
+
+
+def test_numbers_that_no_bound_holds_are_refused_by_column():
+    engine = DuckDB(threads=1)
+    with pytest.raises(DataError, match="'x' holds numbers that are not finite"):
+        engine.table("(VALUES (1.0::DOUBLE), ('inf'::DOUBLE)) v(x)")
+    engine.close()
+
+
+def test_the_engines_own_words_which_may_hold_cells_are_left_out():
+    engine = DuckDB(threads=1)
+    with pytest.raises(DataError) as caught:
+        engine.table("(VALUES (170141183460469231731687303715884105727::HUGEINT)) v(secret)").value_counts("secret")
+    assert "17014" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    engine.close()
+
+
+def test_nothing_is_left_on_disk_after_close(tmp_path):
+    engine = DuckDB(threads=1, folder=tmp_path, memory_limit="100MiB")
+    assert any(tmp_path.iterdir())
+    engine.store('SELECT i AS "x" FROM range(1000) t(i)')
+    engine.close()
+    assert not any(tmp_path.iterdir())
