@@ -13,6 +13,7 @@ most one key a level, so its sensitivity is k in L2 and it touches at most k key
 add/remove (adaptive composition, `mechanisms.partition_selection`).
 
 >>> from dpsynth.core.noise import unsafe_SeededNoise
+>>> from dpsynth.data.table import Table
 >>> codes = pa.table({"code": ["250.0"] * 500 + [f"250.{i}" for i in range(10, 90)] * 2 + ["V1", "E2"]})
 >>> noise = DeriveNoise(sigma=Decimal(4), threshold=30)
 >>> spec = ColumnSpec(kind="categorical", hierarchy=(3,))
