@@ -1,18 +1,16 @@
 """`make mutate`: what share of small faults in the release gate and the ledger does the suite notice?
 
-    python -m tests.mutation [--sample 400] [--seed 9] [--only PREFIX] [--list-only]
+    python -m tests.mutation [--sample 400] [--seed 9] [--only PART] [--again RESULTS] [--list-only]
 
 A random sample of all faults of `tests.mutation.mutants` is made, one at a time, each in a child process that imports
-the mutated module in place of the real one and runs the tests that enter the function, the quickest first, until one
-fails. A fault in a module's own body is tried with the tests that enter any of its functions. A child that runs out of
-its time is a fault noticed if it ran far longer than the same tests do without it (an endless loop), else a survivor,
-so the score errs downwards. Interval: Wilson, 95 %.
+the mutated module in place of the real one and runs the tests that `tests.mutation.choice` picks, until one fails. A
+child that runs out of its time is a fault noticed if it ran far longer than the same tests do without it (an endless
+loop), else a survivor, so the score errs downwards. Interval: Wilson, 95 %.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib
 import importlib.machinery
 import json
@@ -25,16 +23,18 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.mutation.choice import Touched, chosen
 from tests.mutation.mutants import Mutant, mutants, mutated
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("dpsynth/release", "accounting/ledger")
 NOT_HERE = ("store/postgresql.py", "release/standalone")  # a server's, and what runs in a process of its own
-SUITES = ("tests/release", "tests/accounting/ledger", "tests/threats", "tests/fuzz")
+SUITES = ("tests/release", "tests/accounting/ledger", "tests/threats", "tests/fuzz",
+          "tests/workspace/test_governance_machine.py", "tests/cli/test_ledger_evidence.py")  # fmt: skip
 WORK = ROOT / ".mutation"
-CAP = 15.0  # CPU seconds for the tests of one fault
-_OPTIONS = ["-q", "-x", "--no-header", "--no-summary", "-p", "no:cacheprovider", "--hypothesis-seed=9", "--tb=no",
-            "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
+CAP = 20.0  # CPU seconds for the tests of one fault
+_OPTIONS = ["-q", "-x", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-p", "no:faker", "--hypothesis-seed=9",
+            "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
 _UNCHANGED = ("postgresql", "test_kill", "test_race", "alone", "standalone")  # what runs in processes of its own
 
 
@@ -43,27 +43,33 @@ def main() -> int:
     asked.add_argument("--sample", type=int, default=400)
     asked.add_argument("--seed", type=int, default=9)
     asked.add_argument("--only", default="")
+    asked.add_argument("--again", help="only the survivors of this earlier list of results, sources unchanged")
     asked.add_argument("--list-only", action="store_true")
     args = asked.parse_args()
     WORK.mkdir(exist_ok=True)
-    files = [p for target in TARGETS for p in sorted((ROOT / target).rglob("*.py"))
-             if args.only in str(p) and not any(part in str(p) for part in NOT_HERE)]  # fmt: skip
-    population = [fault for path in files for fault in mutants(ROOT, path)]
-    print(f"{len(population)} faults can be made in {len(files)} files", flush=True)
+    files = tuple(path for target in TARGETS for path in sorted((ROOT / target).rglob("*.py"))
+                  if not any(part in str(path) for part in NOT_HERE))  # fmt: skip
+    population = [fault for path in files if args.only in str(path) for fault in mutants(ROOT, path)]
+    print(f"{len(population)} faults can be made", flush=True)
     if args.list_only:
         return 0
     _preload()
     touched = _touched()
-    sample = random.Random(args.seed).sample(population, min(args.sample, len(population)))
-    for fault in sample[:3]:
-        if _try(None, _tests_of(fault, touched)) != "survived":
+    if args.again:
+        rows = [json.loads(line) for line in Path(args.again).read_text("utf-8").splitlines()]
+        names = Mutant.__dataclass_fields__
+        sample = [Mutant(**{name: row[name] for name in names}) for row in rows if row["verdict"] == "survived"]
+    else:
+        sample = random.Random(args.seed).sample(population, min(args.sample, len(population)))
+    for fault in [] if args.again else sample[:3]:
+        if _try(None, chosen(ROOT, fault, files, touched, CAP)) != "survived":
             print("The tests fail without any fault: mend them first.")
             return 1
     done: list[tuple[Mutant, str, float]] = []
-    log = (WORK / "results.jsonl").open("w")
+    log = (WORK / f"results-{'again' if args.again else args.seed}.jsonl").open("w")
     for fault in sample:
         start = time.monotonic()
-        verdict = _try(fault, _tests_of(fault, touched))
+        verdict = _try(fault, chosen(ROOT, fault, files, touched, CAP))
         done.append((fault, verdict, time.monotonic() - start))
         log.write(json.dumps({**asdict(fault), "verdict": verdict, "seconds": round(done[-1][2], 1)}) + "\n")
         log.flush()
@@ -92,49 +98,36 @@ def _preload() -> None:
         importlib.import_module(name)
 
 
-def _touched() -> dict[str, tuple[float, list[str]]]:
-    out = WORK / "touched.json"
+def _touched() -> Touched:
+    """Which test enters what; of test files that changed since it was written down, anew.
+
+    Where sources changed, functions are no longer on their lines: delete the file to have all of it anew.
+    """
+    out, more = WORK / "touched.json", WORK / "touched-more.json"
     if not out.exists():
-        pid = os.fork()
-        if pid == 0:
-            import pytest
-
-            from tests.mutation.touched import Touched
-
-            os.chdir(ROOT)
-            suites = [suite for suite in SUITES if (ROOT / suite).exists()]
-            plugin = Touched(ROOT, TARGETS, out)
-            os._exit(pytest.main([*suites, *(word for word in _OPTIONS if word != "-x")], plugins=[plugin]))
-        os.waitpid(pid, 0)
-    found: dict[str, tuple[float, list[str]]] = json.loads(out.read_text())
+        _record(list(SUITES), out)
+    tests = [path for suite in SUITES for path in [ROOT / suite, *(ROOT / suite).rglob("test_*.py")] if path.is_file()]
+    changed = [str(path.relative_to(ROOT)) for path in tests if path.stat().st_mtime > out.stat().st_mtime]
+    if changed:
+        _record(changed, more)
+        old, new = json.loads(out.read_text()), json.loads(more.read_text())
+        kept = {name: row for name, row in old.items() if name.partition("::")[0] not in changed}
+        out.write_text(json.dumps(kept | new))
+    found: Touched = json.loads(out.read_text())
     return {name: row for name, row in found.items() if not any(word in name for word in _UNCHANGED)}
 
 
-def _tests_of(fault: Mutant, touched: dict[str, tuple[float, list[str]]]) -> dict[str, float]:
-    """Tests that enter the function (of a decorated one the decorator's line is its first), quickest first."""
-    tree = ast.parse((ROOT / fault.path).read_text("utf-8"))
-    first = {
-        str(node.lineno): min([node.lineno, *(deco.lineno for deco in node.decorator_list)])
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    }
-    place = f"{fault.path}:{first[fault.function]}" if fault.function else f"{fault.path}:"
-    fitting = {
-        name: seconds
-        for name, (seconds, places) in touched.items()
-        if any(place == one or (not fault.function and one.startswith(place)) for one in places)
-    }
-    if not fitting:  # a table that is read and not called, or what only a shared fixture runs
-        suite = "tests/release/" if fault.path.startswith("dpsynth") else "tests/accounting/ledger/"
-        fitting = {name: seconds for name, (seconds, _) in touched.items() if name.startswith(suite)}
-    own = f"test_{Path(fault.path).stem}.py"
-    ordered = sorted(fitting.items(), key=lambda row: (row[1] > 1, own not in row[0], row[1]))
-    kept: dict[str, float] = {}
-    for name, seconds in ordered:
-        if sum(kept.values()) + seconds > CAP:
-            break
-        kept[name] = seconds
-    return kept
+def _record(suites: list[str], out: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        import pytest
+
+        from tests.mutation.touched import Touched as Plugin
+
+        os.chdir(ROOT)
+        plugin = Plugin(ROOT, TARGETS, out)
+        os._exit(pytest.main([*suites, *(word for word in _OPTIONS if word != "-x")], plugins=[plugin]))
+    os.waitpid(pid, 0)
 
 
 def _try(fault: Mutant | None, tests: dict[str, float]) -> str:
@@ -169,7 +162,8 @@ def _child(fault: Mutant | None, tests: dict[str, float], expected: float) -> in
         code = pytest.main([*files, *_OPTIONS], plugins=[Chosen()])
     except BaseException:  # noqa: BLE001 - whatever a fault breaks is a fault noticed
         return 1
-    return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.USAGE_ERROR) else 1
+    # A usage error is a conftest that could not be imported: with the fault, for it is there without it.
+    return 0 if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else 1
 
 
 class _Planted(importlib.machinery.PathFinder):

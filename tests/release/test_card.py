@@ -51,10 +51,13 @@ def test_the_card_says_how_it_was_judged_in_words_that_are_published_anyway(rele
 
 
 def test_diversity_and_contamination_have_headings_of_their_own() -> None:
-    quality = [{"name": name, "group": "text", "class": "rough"} for name in ("text_js2", "text_self_bleu4")]
+    quality = [
+        {"name": name, "group": "text", "class": "rough"} for name in ("text_js2", "text_self_bleu4", "text_coverage")
+    ]
+    quality.append({"name": "spread", "group": "diversity", "class": "rough"})
     attacks = [{"name": "contamination", "stratum": "all", "verdict": "pass", "estimate": 0.1}, {"name": "canary"}]
     found = evals_of({"quality": quality, "attacks": attacks})
-    assert [row["name"] for row in found["diversity_metrics"]] == ["text_self_bleu4"]
+    assert [row["name"] for row in found["diversity_metrics"]] == ["text_self_bleu4", "text_coverage", "spread"]
     assert found["contamination_scan"] == [{"name": "contamination", "group": "all", "result": "pass"}]
     assert [row["name"] for row in found["real_holdout"]] == ["text_js2"]
     assert evals_of({}) == {"real_holdout": [], "contamination_scan": [], "diversity_metrics": [],

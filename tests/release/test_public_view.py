@@ -116,3 +116,19 @@ def test_names_of_metrics_do_not_tell_how_many_values_the_target_has_or_which_ba
     assert names == seen(("auc", "accuracy"), BANDS[:1])
     assert names == seen(("r2", "mean_absolute_error"), ())
     assert {"tstr", "tail_kept_1_9", "tail_overlap_100_999"} <= set(names)
+
+
+def test_prediction_shows_the_class_of_its_one_headline(evidence):
+    """The area under the curve, or R2; what else was scored would tell the target's form."""
+
+    def shown(**scores):
+        rows = [Metric(name=f"tstr_{name}", group="utility", shuffle=0.5, value=value, reference=0.9, floor=None,
+                       better="high") for name, value in scores.items()]  # fmt: skip
+        others = tuple(metric for metric in evidence.quality.report.metrics if metric.group != "utility")
+        report = evidence.quality.report.model_copy(update={"metrics": (*others, *rows)})
+        other = replace(evidence, quality=evidence.quality.model_copy(update={"report": report}))
+        return next(row["class"] for row in public_evidence(other)["quality"] if row["name"] == "tstr")
+
+    assert shown(auc=0.88, average_precision=0.5) == shown(r2=0.88, mean_absolute_error=0.5) == "close to real"
+    assert shown(auc=0.65, accuracy=0.9) == shown(r2=0.65) == "rough"
+    assert shown(accuracy=0.9) == "not published"

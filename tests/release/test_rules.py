@@ -33,6 +33,26 @@ def test_table_and_folder_agree():
     assert all(where == f"dpsynth.release.rules.{name}:RULE" for name, where in rules.RULES.items())
 
 
+WORDS = {
+    "attack_verdicts": ("pass", "pass"), "guarantee_given": ("given", "given"), "noise_exact": ("exact", "exact"),
+    "real_anchor": ("no parents declared", "real rows among them"), "recipient": ("public", "any"),
+    "relation_and_unit": ("add_remove, record", "add_remove, record or user"),
+}  # fmt: skip
+REJECT = {
+    "attempts", "delta", "documents_bound", "empirical_epsilon", "epsilon_per_release", "epsilon_total",
+    "guarantee_given", "guarantee_recorded", "noise_exact", "policy_reserved", "real_anchor", "recipient",
+    "relation_and_unit",
+}  # fmt: skip
+
+
+def test_words_that_decisions_are_read_by(evidence):
+    """Reports, cards and receivers' own scripts compare them; what a failure leads to is the policy's business."""
+    found = {rule.name: rule for rule in gate(evidence, default_policy()).rules}
+    assert {name: (found[name].value, found[name].limit) for name in WORDS} == WORDS
+    assert {name for name, rule in found.items() if rule.on_fail == "reject"} == REJECT
+    assert {name for name, rule in found.items() if rule.on_fail == "warn"} == {"tails"}
+
+
 class TestEvidenceComplete(RuleConformance):
     name = "evidence_complete"
     needs = ("draft", "attack", "quality", "ledger")

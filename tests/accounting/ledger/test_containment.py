@@ -34,6 +34,7 @@ COVERED = {
     "more noise inside": ([{**SGD, "event": {**SGD["event"], "sigma": "2"}}], [SGD]),
     "a filter that spends less": ([{**FILTER, "rho": "0.019"}], [FILTER]),
     "higher threshold": ([{**KEYS, "threshold": "50"}], [KEYS]),
+    "fewer keys": ([KEYS], [{**KEYS, "max_keys": 2}]),
     "same number, other spelling": ([{**GAUSS, "sigma": "1e1"}], [GAUSS]),
 }
 NOT_COVERED = {
@@ -75,3 +76,27 @@ def test_covered(events: list, plan: list) -> None:
 @pytest.mark.parametrize(("events", "plan", "stray"), NOT_COVERED.values(), ids=NOT_COVERED.keys())
 def test_not_covered(events: list, plan: list, stray: int) -> None:
     assert uncovered(events, plan) == stray
+
+
+HARMLESS: dict[str, dict[str, str]] = {
+    "gaussian": {"sigma": "up", "l2_sensitivity": "down"},
+    "discrete_gaussian": {"sigma": "neither", "l2_sensitivity": "down"},
+    "laplace": {"scale": "up", "l1_sensitivity": "down"},
+    "discrete_laplace": {"scale": "up", "l1_sensitivity": "down"},
+    "exponential": {"bounded_range": "down"},
+    "pure_dp": {"epsilon": "down"},
+    "approx_dp": {"epsilon": "down", "delta": "down"},
+    "partition_selection": {"sigma": "neither", "threshold": "up", "max_keys": "down", "l2_sensitivity": "down"},
+    "poisson_sampled": {"probability": "down"},
+    "zcdp_filter": {"rho": "down"},
+    "sparse_vector": {"threshold_scale": "up", "query_scale": "up", "sensitivity": "down", "positives": "down"},
+    "prediction_tokens": {"clip": "down", "batch_size": "up", "temperature": "up", "rows_per_unit": "down"},
+}  # from the proofs: which way a parameter of which mechanism can only cost less
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in HARMLESS.items() for name in names])
+def test_a_parameter_may_differ_only_where_that_costs_less(kind: str, name: str) -> None:
+    plan = {"type": kind, **dict.fromkeys(HARMLESS[kind], "10")}
+    for value, way in (("11", "up"), ("9", "down")):
+        stray = uncovered([{**plan, name: value}], [plan])
+        assert stray == (None if HARMLESS[kind][name] == way else 0), (kind, name, way)

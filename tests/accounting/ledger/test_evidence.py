@@ -13,7 +13,7 @@ import pytest
 
 from accounting import DiscreteGaussian, EventTree, Ledger, NeighboringRelation, PrivacyUnit, Signer
 from accounting.errors import ParameterError
-from accounting.ledger.entry import Head
+from accounting.ledger.entry import MAX_BODY_BYTES, Head
 from accounting.ledger.errors import LedgerReadOnly, LedgerTampered, LedgerUnavailable, Reason, SliceRefused
 from accounting.ledger.evidence import checkpoint as checkpoints
 from accounting.ledger.evidence.compare import Relationship, compare_slices
@@ -82,6 +82,9 @@ TAMPERED: dict[str, tuple[Callable[[list[str]], list[str]], Reason]] = {
     "a body edited": (edit_body(2, dataset="other"), Reason.CHAIN_BROKEN),
     "a signature of zeros": (edit(2, signature="00" * 64), Reason.SIGNATURE_INVALID),
     "a signature that is no text": (edit(2, signature=5), Reason.MALFORMED),
+    "a number of an entry that is text": (edit(2, seq="1"), Reason.MALFORMED),
+    "a number of an entry that is true": (edit(2, seq=True), Reason.MALFORMED),
+    "a body that is a list": (edit(2, body=[]), Reason.MALFORMED),
     "another ledger named": (edit(0, ledger_id="ledger-0"), Reason.HEAD_MISMATCH),
     "another key named": (edit(0, public_key="00" * 32), Reason.FOREIGN_LEDGER),
     "another schema": (edit(0, schema="dpsynth.ledger-export/2"), Reason.UNKNOWN_SCHEMA),
@@ -100,6 +103,14 @@ def test_a_tampered_export_is_refused(ledger: Ledger, name: str) -> None:
     with pytest.raises(LedgerTampered) as refused:
         read_export(tamper(exported(ledger)), ledger_key=ledger.public_key)
     assert refused.value.reason is reason
+
+
+def test_the_longest_line_that_is_read(ledger: Ledger) -> None:
+    """Twice the largest body: escapes may double what a body holds, and no more is built."""
+    for spare, reason in ((0, Reason.MALFORMED), (1, Reason.TOO_LARGE)):
+        with pytest.raises(LedgerTampered) as refused:
+            read_export(["x" * (2 * MAX_BODY_BYTES + spare)], ledger_key=ledger.public_key)
+        assert refused.value.reason is reason
 
 
 # Checkpoints

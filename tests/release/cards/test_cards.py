@@ -171,6 +171,16 @@ def test_the_context_is_that_of_the_reference_library() -> None:
         "source", "subField", "transform",
     }  # fmt: skip
     assert CONTEXT["@vocab"] == CONTEXT["sc"] == "https://schema.org/"
+    others = {name: term for name, term in CONTEXT.items() if name not in aliases}
+    assert others == {
+        "@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/",
+        "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
+        "dct": "http://purl.org/dc/terms/", "prov": "http://www.w3.org/ns/prov#",
+        "conformsTo": "dct:conformsTo", "description": {"@container": "@language"},
+        "name": {"@container": "@language"},
+        "data": {"@id": "cr:data", "@type": "@json"}, "examples": {"@id": "cr:examples", "@type": "@json"},
+        "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    }  # fmt: skip
 
 
 def test_the_reference_library_accepts_it(any_facts: CardFacts, tmp_path: Path) -> None:
@@ -220,6 +230,22 @@ def test_licences_have_the_words_of_the_hub(facts: CardFacts) -> None:
         "other",
         "LicenseRef-Ours",
     )
+
+
+def test_sizes_are_the_classes_of_the_hub(facts: CardFacts) -> None:
+    """https://huggingface.co/docs/hub/datasets-cards, `size_categories`: each class begins with its lower bound."""
+    labels = ["n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B"]
+    for power, below in enumerate(labels[:-1], start=3):
+        for rows, word in ((10**power - 1, below), (10**power, labels[power - 2])):
+            card = facts.card.model_copy(update={"rows": rows})
+            front = huggingface(replace(facts, card=card)).decode().split("---\n")[1]
+            assert yaml.safe_load(front)["size_categories"] == [word], rows
+
+
+def test_a_question_that_nobody_answered_says_so(facts: CardFacts) -> None:
+    nothing = facts.card.evals.model_copy(update=dict.fromkeys(words.HEADINGS, ()) | {"temporal_holdout": ""})
+    rows = list(words.judged(facts.card.model_copy(update={"evals": nothing})))
+    assert {(question, answer) for _, question, answer in rows} == {("", words.NOTHING)} and words.NOTHING
 
 
 @pytest.mark.parametrize("form", FORMATS)

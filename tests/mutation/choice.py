@@ -1,0 +1,153 @@
+"""Which tests are tried on a fault, and in what order: those most likely to notice it first, as many as the time holds.
+
+A fault in a function is tried with tests that enter it. A fault in a module's own body (a table, a limit, a field) is
+tried first with tests that enter functions which read the name it is bound to, or a name made from that one, wherever
+they are; then with tests that enter any function of the module. Within these, tests in files that name the module go
+first, and the cases of one parametrised test take turns with those of others: a hundred cases of one test notice much
+the same faults, and would use up the time.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.mutation.mutants import Mutant
+
+Touched = dict[str, tuple[float, list[str]]]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Of one source file: what its functions and its module-level statements read."""
+
+    functions: dict[str, frozenset[str]]
+    """First line of each function, with its decorators: the names in it."""
+    bound: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    """Of each module-level assignment: the names it binds and those it reads."""
+
+
+def chosen(root: Path, fault: Mutant, files: tuple[Path, ...], touched: Touched, cap: float) -> dict[str, float]:
+    """Tests in the order to run them, with their CPU seconds; together at most `cap`."""
+    module = fault.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if fault.function:
+        tiers = [{f"{fault.path}:{_first_line(root / fault.path, int(fault.function))}"}]
+    else:
+        everything = {f"{fault.path}:{line}" for line in _names(root / fault.path).functions}
+        tiers = [_readers(root, files, _bound_by(root / fault.path, fault.line)), everything]
+    suite = "tests/release/" if fault.path.startswith("dpsynth") else "tests/accounting/ledger/"
+    kept: dict[str, float] = {}
+    for tier in [*tiers, None]:  # the last: a table that is read and not called, or what only a shared fixture runs
+        if tier is None and kept:
+            break
+        fitting = {
+            name: seconds
+            for name, (seconds, places) in touched.items()
+            if (tier is None and name.startswith(suite)) or (tier is not None and not tier.isdisjoint(places))
+        }
+        for name in _in_turns(root, fitting, module):
+            if name not in kept and sum(kept.values()) + fitting[name] <= cap:
+                kept[name] = fitting[name]
+    return kept
+
+
+def _in_turns(root: Path, fitting: dict[str, float], module: str) -> list[str]:
+    turn: dict[str, int] = {}
+    seen: dict[str, int] = defaultdict(int)
+    for name in sorted(fitting, key=lambda one: fitting[one]):
+        turn[name] = seen[name.partition("[")[0]]
+        seen[name.partition("[")[0]] += 1
+
+    def place(name: str) -> tuple[bool, bool, int, float]:
+        file = name.partition("::")[0]
+        own = file.endswith(f"/test_{module.rpartition('.')[2]}.py") or module in _text(root / file)
+        return fitting[name] > 3, not own, turn[name], fitting[name]
+
+    return sorted(fitting, key=place)
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(_text(path))
+
+
+def _first_line(path: Path, line: int) -> int:
+    """Of a decorated function the decorator's line is its first."""
+    return min(
+        min([node.lineno, *(deco.lineno for deco in node.decorator_list)])
+        for node in ast.walk(_tree(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.lineno == line
+    )
+
+
+def _words(node: ast.AST) -> frozenset[str]:
+    found = set()
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name):
+            found.add(one.id)
+        elif isinstance(one, ast.Attribute):
+            found.add(one.attr)
+        elif isinstance(one, ast.keyword) and one.arg:
+            found.add(one.arg)
+    return frozenset(found)
+
+
+def _targets(node: ast.stmt) -> frozenset[str]:
+    match node:
+        case ast.Assign(targets=targets):
+            return frozenset(one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.ClassDef(name=name):
+            return frozenset({name})
+    return frozenset()
+
+
+@cache
+def _names(path: Path) -> _Names:
+    tree = _tree(path)
+    functions = {
+        str(min([node.lineno, *(deco.lineno for deco in node.decorator_list)])): _words(node)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    bound = tuple((_targets(node), _words(node)) for node in tree.body if not isinstance(node, ast.ClassDef))
+    return _Names(functions, bound)
+
+
+def _bound_by(path: Path, line: int) -> frozenset[str]:
+    """The name that holds what is on this line: a field's, where it is one of a class."""
+    body = _tree(path).body
+    names: frozenset[str] = frozenset()
+    while body:
+        here = [node for node in body if node.lineno <= line <= (node.end_lineno or node.lineno)]
+        if not here:
+            break
+        names = _targets(here[0]) or names
+        body = here[0].body if isinstance(here[0], ast.ClassDef) else []
+    return names
+
+
+def _readers(root: Path, files: tuple[Path, ...], names: frozenset[str]) -> set[str]:
+    if not names:
+        return set()
+    grown = True
+    while grown:
+        more = {
+            made for path in files for targets, read in _names(path).bound if not names.isdisjoint(read)
+            for made in targets
+        } - names  # fmt: skip
+        names |= more
+        grown = bool(more)
+    return {
+        f"{path.relative_to(root)}:{line}"
+        for path in files
+        for line, read in _names(path).functions.items()
+        if not names.isdisjoint(read)
+    }
