@@ -33,8 +33,8 @@ SUITES = ("tests/release", "tests/accounting/ledger", "tests/threats", "tests/fu
           "tests/workspace/test_governance_machine.py", "tests/cli/test_ledger_evidence.py")  # fmt: skip
 WORK = ROOT / ".mutation"
 CAP = 20.0  # CPU seconds for the tests of one fault
-_OPTIONS = ["-q", "-x", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-p", "no:faker", "--hypothesis-seed=9",
-            "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
+_OPTIONS = ["-q", "-x", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-p", "no:faker",
+            "--hypothesis-seed=9", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
 _UNCHANGED = ("postgresql", "test_kill", "test_race", "alone", "standalone")  # what runs in processes of its own
 
 
