@@ -3,7 +3,8 @@
 The desk only files entries; which entry may be filed is `accounting.ledger.rules.reviews`. Whoever reads a chain, or a
 slice of one, files its entries in order and sees the same desk, so a receiver judges reviews as the workspace did.
 
-A new attack, quality report, decision or appeal puts the votes away: they were about something else.
+A new attack, quality report, decision or appeal puts the votes away: they were about something else. Rows that are
+recorded once more start anew, but what left, was called back or was withdrawn stays so.
 
 >>> desk = Desk()
 >>> desk.file(3, {"kind": "attempt", "budget_id": "b", "draft": "d", "draft_digest": "00", "document": "aa"})
@@ -127,16 +128,23 @@ class OnDesk:
 
 
 class Desk:
-    """Drafts by budget and name; `file` is the only way to change it."""
+    """Drafts by budget, name and rows; `file` is the only way to change it."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._drafts: dict[tuple[str, str], OnDesk] = {}
+        self._drafts: dict[tuple[str, str, str], OnDesk] = {}
+        self._rows: dict[tuple[str, str], str] = {}  # which rows a name stands for now
         for entry in entries:
             self.file(entry.seq, entry.body)
 
     def get(self, budget_id: str, draft: str) -> OnDesk | None:
         """One draft; None if it was never sealed."""
-        return self._drafts.get((budget_id, draft))
+        digest = self._rows.get((budget_id, draft))
+        return None if digest is None else self._drafts[budget_id, draft, digest]
+
+    def withdrawn(self, budget_id: str, draft_digest: str) -> OnDesk | None:
+        """The draft with these rows that was taken back, whatever its name."""
+        mine = (one for one in self._drafts.values() if (one.budget_id, one.draft_digest) == (budget_id, draft_digest))
+        return next((one for one in mine if one.withdrawn is not None), None)
 
     def of_release(self, budget_id: str, release: str) -> OnDesk | None:
         """The draft that left under this id."""
@@ -144,7 +152,7 @@ class Desk:
         return next(mine, None)
 
     def __iter__(self) -> Iterator[OnDesk]:
-        return iter(self._drafts.values())
+        return iter([self._drafts[(*place, digest)] for place, digest in self._rows.items()])
 
     def file(self, seq: int, body: Body) -> None:
         """Take an entry that the rules let pass; others, and notes from before there were reviews, change nothing."""
@@ -155,21 +163,27 @@ class Desk:
         place = (str(body.get("budget_id")), str(body.get("draft")))
         digest = body.get("draft_digest")
         if kind == Kind.ATTEMPT.value and isinstance(digest, str):
-            self._drafts[place] = _sealed(place, digest, body)
-        found = self._drafts.get(place)
+            before = self._drafts.get((*place, digest))
+            self._drafts[*place, digest] = _sealed(place, digest, body, before)
+            self._rows[place] = digest
+        found = self.get(*place)
         if found is not None and found.draft_digest == digest:
-            self._drafts[place] = _filed(found, kind, seq, body)
+            self._drafts[*place, found.draft_digest] = _filed(found, kind, seq, body)
 
     def _recall(self, body: Body) -> None:
         name = str(body.get("release"))
         found = self.of_release(str(body.get("budget_id")), name)
         if found is not None:
-            self._drafts[found.budget_id, found.draft] = replace(found, recalled=(*found.recalled, name))
+            place = (found.budget_id, found.draft, found.draft_digest)
+            self._drafts[place] = replace(found, recalled=(*found.recalled, name))
 
 
-def _sealed(place: tuple[str, str], digest: str, body: Body) -> OnDesk:
+def _sealed(place: tuple[str, str], digest: str, body: Body, before: OnDesk | None) -> OnDesk:
     key = body.get("generator_key")
     return OnDesk(
+        withdrawn=None if before is None else before.withdrawn,
+        releases=() if before is None else before.releases,
+        recalled=() if before is None else before.recalled,
         budget_id=place[0],
         draft=place[1],
         draft_digest=digest,

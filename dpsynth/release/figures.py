@@ -180,6 +180,17 @@ def bought(entries: Iterable[Entry], draft: str) -> tuple[AnyFigure, ...]:
     return tuple(found for found in map(figure_of, commits) if found.draft == draft)
 
 
+def last_bought(entries: Iterable[Entry], draft: str) -> int:
+    """The entry of the last figure that was bought for a draft, checked or not; -1 if there is none."""
+    entries = list(entries)
+    runs, last = figure_runs(entries), -1
+    for entry in entries:
+        facts = entry.body.get("facts")
+        if entry.kind is Kind.COMMIT and entry.body.get("reservation_id") in runs and isinstance(facts, Mapping):
+            last = entry.seq if facts.get("draft") == draft else last
+    return last
+
+
 def figure_runs(entries: Iterable[Entry]) -> frozenset[object]:
     """Reservations that were made for figures."""
     return frozenset(

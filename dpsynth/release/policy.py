@@ -205,6 +205,15 @@ class ReviewLimits(_Section):
     waivable: tuple[Literal["quality", "utility", "tail_recall", "diversity", "attempts", "real_anchor"], ...] = ()
     reviewers: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")], ...] | None = Field(None, min_length=1)
 
+    @property
+    def sealed(self) -> bool:
+        """Whether votes lie sealed first; one reviewer alone has nobody to be blind to."""
+        return self.blinded and self.approvals > 1
+
+    def counts(self, key_id: str) -> bool:
+        """Whether the policy lets this reviewer's votes count."""
+        return self.reviewers is None or key_id in self.reviewers
+
 
 class Policy(_Section):
     """One policy. Read with `Policy.from_yaml`, compare by `digest()`.

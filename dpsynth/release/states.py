@@ -6,8 +6,9 @@
 Nothing is taken from a caller that the chain could say. `reviewed` needs a machine's decision that ships (rules waived
 on appeal apart) and as many approving votes as the policy asks for, each by another reviewer, in time, sealed until all
 were in where the policy wants that (`dpsynth.release.reviews`). `approved` is the entry that ends the review. Whatever
-is recorded after a vote about the same draft (an attack, a quality report, a decision, an appeal) makes it void, and so
-does another policy. A policy without a section `review` asks nobody: what ships may be released.
+is recorded after a vote about the same draft (an attack, a quality report, a decision, an appeal, a figure that was
+bought for its bundle) makes it void, and so does another policy. A policy without a section `review` asks nobody: what
+ships may be released.
 
 >>> from dpsynth.release.policy import default_policy
 >>> state_of([], default_policy(), "claims-1").next_step
@@ -27,11 +28,10 @@ from accounting.ledger.desk import Appeal, Desk, OnDesk
 from accounting.ledger.entry import Entry, Kind
 from accounting.ledger.review import Vote
 from dpsynth.release.documents import JSON, Refusal, digest
+from dpsynth.release.figures import last_bought
 from dpsynth.release.policy import Policy
 from dpsynth.release.reviews import Tally, tally
-from dpsynth.release.standing import EARLIEST, FINAL, PATH, Lack, Standing, State, times
-
-__all__ = ["FINAL", "PATH", "Lack", "Standing", "State", "state_of"]
+from dpsynth.release.standing import EARLIEST, PATH, Lack, Standing, State, times
 
 _ASIDE = {"regenerate": State.REGENERATING, "reject": State.REJECTED}
 _SYNTHESIZE = "Synthesize another draft; this one's cost and attempt stay on record."
@@ -65,7 +65,8 @@ def state_of(
     revoked = frozenset(str(entry.body.get("key_id")) for entry in entries if entry.kind is Kind.KEY_REVOKE)
     votes = None
     if policy.review is not None:
-        votes = tally(found, policy.review, clock=clock, revoked=revoked, now=last if now is None else max(last, now))
+        time, shown = last if now is None else max(last, now), last_bought(entries, draft)
+        votes = tally(found, policy.review, clock=clock, revoked=revoked, now=time, shown=shown)
     failed = _failed(found, decision)
     return _Judge(found=found, policy=policy, votes=votes, failed=failed).standing()
 
@@ -170,7 +171,7 @@ class _Judge:
 
     def _votes_lacking(self, votes: Tally, approvals: int, number: int) -> Lack:
         found = self.found
-        blinded = self.policy.review is not None and self.policy.review.blinded and number > 1
+        blinded = self.policy.review is not None and self.policy.review.sealed
         unopened = [key for key in found.sealed if key not in found.votes]
         command = f"dpsynth review {found.draft} --key FILE --vote approve|return|reject --reason TEXT"
         if votes.split:

@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dpsynth.core.errors import ReviewRefused
-from dpsynth.release.states import State
+from dpsynth.release.standing import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from dpsynth.release.policy import Policy
-    from dpsynth.release.states import Standing
+    from dpsynth.release.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def offered(standing: Standing, policy: Policy, failed: Sequence[str], people: S
         people: the keys at this console.
     """
     waivable = () if policy.review is None else tuple(rule for rule in failed if rule in policy.review.waivable)
-    blinded = policy.review is not None and policy.review.blinded and policy.review.approvals > 1
+    blinded = policy.review is not None and policy.review.sealed
     acts: list[tuple[Act, frozenset[str]]] = []
     if _waits_for_votes(standing):
         voted = frozenset({vote.key_id for vote in standing.votes} | set(standing.sealed))

@@ -15,7 +15,7 @@ from accounting.errors import AccountingError
 from accounting.ledger.evidence.clock import set_back, times_of
 from accounting.ledger.signing import key_id
 from dpsynth.core.errors import BudgetRefused
-from dpsynth.release.states import PATH, State
+from dpsynth.release.standing import PATH, State
 from dpsynth.report.spending import BudgetView, budget_view
 from dpsynth.report.views import first_page_metrics
 from dpsynth.web.acts import Act, Person, offered
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from accounting.ledger import Ledger
     from accounting.ledger.entry import Entry
     from dpsynth.quality.report import Metric
-    from dpsynth.release.states import Standing
+    from dpsynth.release.standing import Standing
     from dpsynth.report.model import ReportModel
     from dpsynth.report.views import Check
     from dpsynth.workspace import Workspace

@@ -157,14 +157,13 @@ class Draft:
 
     @property
     def status(self) -> str:
-        """sealed, attacked, evaluated, then the gate's word, then released."""
+        """sealed, attacked, evaluated, then the gate's word, then released or withdrawn, then recalled."""
         with self.workspace.ledger() as ledger:
-            released = any(
-                entry.kind is Kind.RELEASE and entry.body.get("draft") == self.name
-                for entry in ledger.entries(self.document.budget_id)
-            )
-        if released:
-            return "released"
+            found = ledger.desk().get(self.document.budget_id, self.name)
+        if found is not None and found.releases:
+            return "released" if set(found.releases) - set(found.recalled) else "recalled"
+        if found is not None and found.withdrawn is not None:
+            return "withdrawn"
         decision = self._document("decision")
         if decision is not None:
             return str(decision["decision"])

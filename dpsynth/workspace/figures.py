@@ -39,7 +39,7 @@ from accounting.event import DiscreteLaplace, EventTree
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from accounting.ledger.records import Status
 from accounting.relation import NeighboringRelation
-from dpsynth.core.errors import ParameterError, WorkspaceError
+from dpsynth.core.errors import ParameterError, ReviewRefused, WorkspaceError
 from dpsynth.core.noise import SystemNoise
 from dpsynth.mechanisms.discrete_laplace import discrete_laplace
 from dpsynth.release.figures import CHANGE, PURPOSE, AnyFigure, bought, facts_of, figure_of
@@ -127,6 +127,21 @@ def _check_paid(ledger: Ledger, document: DraftDocument) -> None:
         )
 
 
+def _check_no_votes(ledger: Ledger, draft: Draft) -> None:
+    """Reviewers vote on what a bundle publishes; a figure that comes later would make their votes void.
+
+    Raises:
+        ReviewRefused: there are votes, sealed or open.
+    """
+    found = ledger.desk().get(draft.document.budget_id, draft.name)
+    if draft.workspace.policy().review is not None and found is not None and (found.votes or found.sealed):
+        raise ReviewRefused(
+            f"Draft '{draft.name}' has {len({*found.votes, *found.sealed})} votes, and they are about a bundle without "
+            "this figure. Nothing was bought.",
+            f"Put the votes away with `dpsynth gate {draft.name}`, buy the figure, and have both reviewed.",
+        )
+
+
 def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | float) -> AnyFigure:
     """Publishable noisy counts about a draft and the real rows, for `epsilon` of the budget that paid for it.
 
@@ -137,6 +152,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
 
     Raises:
         ParameterError: epsilon, statistic, relation or draft does not suit.
+        ReviewRefused: reviewers voted on the draft without it.
         BudgetExceeded: the budget is short; nothing was read.
     """
     if statistic not in STATISTICS:
@@ -161,6 +177,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
     )
     with workspace.ledger(write=True) as ledger:
         _check_paid(ledger, document)
+        _check_no_votes(ledger, draft)
         number = 1 + sum(run.purpose == PURPOSE for run in ledger.reservations(document.budget_id))
         try:
             run = ledger.reserve(

@@ -25,6 +25,7 @@ from accounting.ledger import Signer
 from accounting.ledger.entry import Entry, Kind
 from dpsynth.core.errors import GateRefused, ParameterError, ReviewRefused, WorkspaceError
 from dpsynth.release.approvals import governance_section
+from dpsynth.release.documents import digest
 from dpsynth.release.gate import Decision
 from dpsynth.release.policy_changes import changes
 from dpsynth.release.public_view import public_decision
@@ -80,7 +81,13 @@ def review(workspace: Workspace, draft: str, *, key: str | Path, vote: str, reas
         _of(workspace, ledger, draft).require_votes()
         budget = workspace.draft(draft).document.budget_id
         asked = workspace.policy().review
-        if asked is not None and asked.blinded and asked.approvals > 1:
+        if asked is not None and not asked.counts(signer.key_id):
+            raise ReviewRefused(
+                f"The policy names the reviewers whose votes count, and key {signer.key_id} is none of them.",
+                "Have one of them review, or change the policy before the next draft is made.",
+            )
+        if asked is not None and asked.sealed:
+            _beside(path)
             secret = ledger.seal_vote(budget, draft, vote=vote, reason=reason, of=asked.approvals, reviewer=signer)
             kept: dict[str, Any] = {
                 "schema": KEPT_SCHEMA,
@@ -91,7 +98,7 @@ def review(workspace: Workspace, draft: str, *, key: str | Path, vote: str, reas
                 "reason": secret.reason,
                 "salt": secret.salt,
             }
-            _keep(_secret(path, ledger.ledger_id, draft), kept)
+            _keep(_secret(path, signer, ledger.ledger_id, budget, draft), kept)
         else:
             ledger.review(budget, draft, vote=vote, reason=reason, reviewer=signer)
         return _of(workspace, ledger, draft)
@@ -107,7 +114,8 @@ def open_reviews(workspace: Workspace, draft: str, *, key: str | Path) -> Standi
     path, signer = _reviewer(workspace, key)
     budget = workspace.draft(draft).document.budget_id
     with workspace.ledger(write=True) as ledger:
-        kept = _secret(path, ledger.ledger_id, draft)
+        _check_blind(workspace, ledger, draft)
+        kept = _secret(path, signer, ledger.ledger_id, budget, draft)
         if not kept.is_file():
             raise WorkspaceError(
                 f"There is no sealed vote on '{draft}' beside this key ({kept}).",
@@ -185,20 +193,39 @@ def recall(workspace: Workspace, release: str, *, reason: str) -> dict[str, JSON
         ReviewRefused: nothing was released under this name.
     """
     with workspace.ledger(write=True) as ledger:
-        made = [
-            e for e in ledger.entries() if e.kind is Kind.RELEASE and release in (e.body["release"], e.body["draft"])
-        ]
-        if not made:
-            raise ReviewRefused(f"Nothing was released as '{release}'.", "See: dpsynth ledger show.")
-        body = made[-1].body
+        left = _left(workspace, ledger, release)
+        body = [e.body for e in ledger.entries() if e.kind is Kind.RELEASE and _of_release(e) == left][-1]
         entry = ledger.recall(
-            str(body["budget_id"]),
-            str(body["release"]),
+            *left,
             root=str(body["root"]),
             reason=reason,
             signer=Signer.load(workspace.layout.release_key),
         )
     return {name: value for name, value in entry.body.items() if name not in {"kind", "nonce", "time", "budget_id"}}
+
+
+def _of_release(entry: Entry) -> tuple[str, str]:
+    return str(entry.body["budget_id"]), str(entry.body["release"])
+
+
+def _left(workspace: Workspace, ledger: Ledger, name: str) -> tuple[str, str]:
+    """Budget and id of the one release that a name means: its own, or that of its draft, here rather than elsewhere."""
+    own = {draft.document.budget_id for draft in workspace.drafts() if draft.name == name}
+    made = [
+        (one, release)
+        for one in ledger.desk()
+        for release in dict.fromkeys(one.releases)
+        if name == release or (name == one.draft and (not own or one.budget_id in own))
+    ]
+    if not made:
+        raise ReviewRefused(f"Nothing was released as '{name}'.", "See: dpsynth ledger show.")
+    left = [(one.budget_id, release) for one, release in made if release not in one.recalled]
+    if not left:
+        raise ReviewRefused(f"'{name}' was called back already.", "Publish its notice: dpsynth ledger show.")
+    if len(left) > 1:
+        several = ", ".join(release for _, release in left)
+        raise ReviewRefused(f"'{name}' left more than once: as {several}.", "Recall each of them by its id.")
+    return left[0]
 
 
 def _of(workspace: Workspace, ledger: Ledger, draft: str) -> Standing:
@@ -238,13 +265,51 @@ def _reviewer(workspace: Workspace, key: str | Path) -> tuple[Path, Signer]:
     return path, Signer.load(path)
 
 
-def _secret(key: Path, ledger_id: str, draft: str) -> Path:
-    return key.with_suffix(".votes") / f"{ledger_id}.{draft}.json"
+def _check_blind(workspace: Workspace, ledger: Ledger, draft: str) -> None:
+    """Votes that the policy does not count do not make up the number that lies sealed before the first is opened.
+
+    Raises:
+        ReviewRefused: whoever votes after this one would know it.
+    """
+    asked, known = workspace.policy().review, ledger.keys()
+    found = ledger.desk().get(workspace.draft(draft).document.budget_id, draft)
+    if asked is None or found is None or found.votes:
+        return
+    waiting = [name for name in found.sealed if asked.counts(name) and known[name].revoked is None]
+    if len(waiting) < asked.approvals:
+        raise ReviewRefused(
+            f"Rule reviews: {len(waiting)} sealed votes by reviewers that count; the policy asks for {asked.approvals} "
+            "before the first is opened.",
+            "Wait for the other reviewers.",
+        )
+
+
+def _beside(key: Path) -> Path:
+    """The folder for sealed votes beside a key; made before a vote is sealed that could not be kept.
+
+    Raises:
+        WorkspaceError: nothing can be written there.
+    """
+    folder = key.with_name(f"{key.name}.votes")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(
+            f"The sealed vote is kept in '{folder}', where nothing can be written ({error.strerror}).",
+            "Keep the key in a folder of your own; nothing was recorded.",
+        ) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise WorkspaceError(f"'{folder}' cannot be written.", "Give yourself access; nothing was recorded.")
+    return folder
+
+
+def _secret(key: Path, signer: Signer, ledger_id: str, budget_id: str, draft: str) -> Path:
+    about = digest([ledger_id, budget_id, draft, signer.key_id])
+    return key.with_name(f"{key.name}.votes") / f"{draft}.{about[:16]}.json"
 
 
 def _keep(path: Path, body: Mapping[str, Any]) -> None:
     """Written before anybody needs it, readable by the reviewer alone."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

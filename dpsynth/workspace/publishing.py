@@ -1,8 +1,9 @@
 """Quality that is published with a release: bought once, and only where nothing known stands in the release's way.
 
 What is charged stays charged, so before it is: the gate ships the draft, the place of the bundle is free, and rows and
-figures together stay within the policy's limit. Where the policy asks for reviews, the draft is approved, and its votes
-still count. A draft whose figure was bought before is not charged again.
+figures together stay within the policy's limit. Where the policy asks for reviews, nothing is bought on the way out,
+because reviewers vote on what the bundle publishes: `buy_quality` comes before the votes. A draft whose figure was
+bought before is not charged again.
 
 Not guaranteed: that the gate still ships afterwards; it judges the evidence as it stands when the bundle is written.
 """
@@ -35,6 +36,7 @@ def publish_quality(draft: Draft, out: Path, epsilon: Decimal | str | float) -> 
         epsilon: of the figure, in the budget's relation and unit.
 
     Raises:
+        ReviewRefused: the policy asks for reviews, and the figure was not bought before them.
         ParameterError: rows and figures together would be beyond the policy's limit.
         BudgetExceeded: the budget is short; nothing was read.
     """
@@ -42,9 +44,35 @@ def publish_quality(draft: Draft, out: Path, epsilon: Decimal | str | float) -> 
     known = sold(draft, QUALITY)
     if known:
         return known[-1]
+    if draft.workspace.policy().review is not None:
+        raise ReviewRefused(
+            "The policy asks for reviews, and no reviewer has seen a figure that is bought now. Nothing was bought.",
+            f"Release without it; or buy it before the votes: dpsynth evaluate {draft.name} --publish-quality "
+            f"epsilon={price}",
+        )
     if not _may_leave(draft):
         return None
     check_target(out)
+    _check_limit(draft, price)
+    return buy(draft, QUALITY, epsilon=price)
+
+
+def buy_quality(draft: Draft, epsilon: Decimal | str | float) -> AnyFigure:
+    """The figure that a release of `draft` would show, bought before people review it.
+
+    Args:
+        draft: that nobody voted on yet.
+        epsilon: of the figure, in the budget's relation and unit.
+
+    Raises:
+        ReviewRefused: votes lie on the draft.
+        ParameterError: rows and figures together would be beyond the policy's limit.
+        BudgetExceeded: the budget is short; nothing was read.
+    """
+    price = amount(epsilon)
+    known = sold(draft, QUALITY)
+    if known:
+        return known[-1]
     _check_limit(draft, price)
     return buy(draft, QUALITY, epsilon=price)
 

@@ -23,6 +23,7 @@ from dpsynth.release.gate import Decision, gate
 from dpsynth.release.ledger_facts import ledger_facts
 from dpsynth.release.privacy import privacy_section
 from dpsynth.release.public_view import public_decision, public_evidence
+from dpsynth.release.standing import FINAL, State
 from dpsynth.workspace.draft import Release
 from dpsynth.workspace.governance import governance_document, standing
 from dpsynth.workspace.layout import read_json, write_json
@@ -111,15 +112,19 @@ def public_model(draft: Draft) -> PublicModel:
     """What the public page of a draft shows, as its bundle would publish it; only of a draft that may leave.
 
     Raises:
-        GateRefused: the machine's decision is not ship and nobody approved; with the rule that failed.
+        GateRefused: the machine's decision is not ship, and nobody waived what failed; with the rule.
+        ReviewRefused: the policy asks for reviews and the draft is not approved; or it was withdrawn or called back.
     """
     from dpsynth.report import assemble_public
 
     workspace = draft.workspace
     with workspace.ledger() as ledger:
         evidence = gather(draft.documents, ledger, workspace.vault)
-    decision = gate(evidence, workspace.policy())
-    if evidence.ledger is None or not standing(workspace, draft.name).may_leave:
+    policy, stands = workspace.policy(), standing(workspace, draft.name)
+    decision = gate(evidence, policy)
+    if policy.review is not None or stands.state in FINAL:
+        stands.require(State.APPROVED, State.RELEASED)
+    if evidence.ledger is None or not stands.may_leave:
         decision.require_ship()
     facts = evidence.ledger
     if facts is None:

@@ -157,6 +157,8 @@ def execute(
     if documents.quality is None:
         draft.evaluate(progress=progress)
     decision = _decided(draft)
+    if decision == "ship" and config.publish_quality is not None:
+        _buy_before_reviews(draft, config.publish_quality)
     bundle = None
     if decision == "ship" and config.release is not None:
         if config.release.exists():
@@ -180,6 +182,17 @@ def _decided(draft: Draft) -> str:
     if any(lack.rule in ("decision", "policy") for lack in standing.missing):
         return draft.gate().decision
     return "ship" if standing.may_leave else str(read_json(draft.folder / "decision.json")["decision"])
+
+
+def _buy_before_reviews(draft: Draft, epsilon: str) -> None:
+    """Where people review, they see the figure that the bundle will publish; once somebody voted it is too late."""
+    from dpsynth.workspace import governance
+    from dpsynth.workspace.publishing import buy_quality
+
+    standing = governance.standing(draft.workspace, draft.name)
+    waits = bool(standing.missing) and standing.missing[0].rule == "reviews"
+    if draft.workspace.policy().review is not None and waits and not (standing.votes or standing.sealed):
+        buy_quality(draft, epsilon)
 
 
 def _check_released(bundle: Path, draft: Draft) -> None:

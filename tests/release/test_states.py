@@ -427,3 +427,101 @@ def test_a_document_that_is_not_the_ledgers_decision_waives_nothing(tmp_path: Pa
     forged = {**public_decision(world.decision), "rules": []}
     found = state_of(world.ledger.entries(), world.policy, NAME, decision=forged)
     assert found.state is State.REGENERATING
+
+
+# --- found by a stranger who tried to get round the reviews ---
+
+
+def test_a_figure_that_is_bought_after_the_votes_makes_them_void(judged: World) -> None:
+    """The bundle would publish counts of real rows that no reviewer has seen."""
+    from tests.release.figure_world import buy
+
+    judged.review("approve", "approve")
+    judged.ledger.approve(judged.budget_id, NAME)
+    buy(judged)
+    found = stands(judged)
+    assert found.state is State.ATTACKED
+    assert all("bought after it" in note for note in found.notes)
+    assert "dpsynth gate" in found.missing[0].next_step
+    with pytest.raises(ReviewRefused):
+        release(judged)
+
+
+def test_a_figure_that_is_bought_before_the_votes_is_what_they_are_about(judged: World) -> None:
+    from tests.release.figure_world import buy
+
+    buy(judged)
+    judged.judge()
+    judged.review("approve", "approve")
+    assert stands(judged).state is State.REVIEWED
+
+
+def _sealed(world: World, number: int, vote: str = "approve") -> Callable[[], Any]:
+    """Seal a vote; what is returned opens it."""
+    place: Any = (world.budget_id, NAME)
+    kept = world.ledger.seal_vote(*place, vote=vote, reason="looked", of=2, reviewer=world.reviewer(number))
+    return lambda: world.ledger.open_vote(
+        *place, vote=vote, reason="looked", salt=kept.salt, reviewer=world.reviewer(number)
+    )
+
+
+def test_who_seals_after_another_vote_was_opened_has_seen_it_and_approves_nothing(judged: World) -> None:
+    """A third key seals a vote and never opens it; the second reviewer reads the first vote, then seals."""
+    first, _never = _sealed(judged, 0), _sealed(judged, 2)
+    first()
+    _sealed(judged, 1)()
+    found = stands(judged)
+    assert found.state is State.ATTACKED
+    assert any("sealed after another vote was opened" in note for note in found.notes)
+
+
+def test_a_late_vote_decides_between_two_that_disagree_and_may_always_refuse(judged: World) -> None:
+    for opens in (_sealed(judged, 0), _sealed(judged, 1, "return")):
+        opens()
+    _sealed(judged, 2)()
+    assert stands(judged).state is State.REVIEWED
+    _sealed(judged, 3, "reject")()
+    assert stands(judged).state is State.REJECTED
+
+
+def _again(world: World, name: str = NAME) -> None:
+    """Whoever holds the ledger's and the generator's key records the same rows as if they were new."""
+    body = next(e.body for e in world.ledger.entries() if e.kind.value == "attempt")
+    said = {k: v for k, v in body.items() if k not in ("kind", "nonce", "time", "generator_key", "signature")}
+    world.ledger.record_signed({**said, "draft": name}, generator=world.generator)
+
+
+@pytest.mark.parametrize("name", [NAME, "draft-2"])
+def test_what_was_withdrawn_does_not_come_back_by_recording_it_again(judged: World, name: str) -> None:
+    judged.ledger.withdraw(judged.budget_id, NAME, reason="the source was wrong")
+    with pytest.raises(EntryRefused, match="withdrawn"):
+        _again(judged, name)
+
+
+def test_what_left_is_not_forgotten_by_recording_it_again(judged: World) -> None:
+    judged.review("approve", "approve")
+    judged.ledger.approve(judged.budget_id, NAME)
+    made = release(judged)
+    _again(judged)
+    assert stands(judged).state is State.RELEASED
+    judged.ledger.recall(judged.budget_id, made.release, root=made.root, reason="wrong", signer=judged.signer)
+    _again(judged)
+    assert stands(judged).state is State.RECALLED
+
+
+def test_a_reject_stands_although_the_draft_is_recorded_again(judged: World) -> None:
+    judged.review("approve", "reject")
+    _again(judged)
+    assert stands(judged).state is not State.REVIEWED
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_time_at_the_end_of_the_calendar_is_a_time(judged: World, time: str) -> None:
+    """The owner of a ledger writes what they like there; whoever verifies must get an answer."""
+    from dataclasses import replace
+
+    judged.review("approve", "approve")
+    entries = [replace(e, body={**e.body, "time": time}) for e in judged.ledger.entries()]
+    found = state_of(entries, judged.policy, NAME, decision=public_decision(judged.decision))
+    assert found.state is State.REVIEWED
+    found.to_json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from accounting import Signer
+from dpsynth.release.policy import Policy
 from dpsynth.workspace import Workspace, governance
 from dpsynth.workspace.draft import Draft
 from dpsynth.workspace.keys import add_key, make_pair
@@ -63,9 +65,26 @@ class Governed:
         return governance.standing(self.workspace, self.name).state.value
 
 
-def make_governed(home: Path, *, reviewers: int = 3) -> Governed:
-    """The draft is sealed, attacked, measured and judged: it ships, and waits for reviews."""
+def make_governed(home: Path, *, reviewers: int = 3, named: Sequence[int] = ()) -> Governed:
+    """The draft is sealed, attacked, measured and judged: it ships, and waits for reviews.
+
+    Args:
+        home: an empty folder.
+        reviewers: keys that the ledger knows.
+        named: those of them that the policy names, if any.
+    """
     workspace = Workspace.init(home / "vault", tier="public")
+    people, keys = home / "people", [home / "people" / f"reviewer-{number}.key" for number in range(reviewers)]
+    people.mkdir()
+    ids = []
+    for private in keys:
+        signer, _ = make_pair(private)
+        add_key(workspace, signer.public_bytes, "review")
+        ids.append(signer.key_id)
+    if named:
+        body = workspace.policy().model_dump(mode="json")
+        body["review"]["reviewers"] = [ids[number] for number in named]
+        workspace.layout.policy.write_bytes(Policy.model_validate(body).to_yaml())
     rng = np.random.default_rng(4)
     table = {name: rng.integers(0, 4, 2000) for name in ("a", "b", "c")}
     data = home / "people.parquet"
@@ -73,13 +92,7 @@ def make_governed(home: Path, *, reviewers: int = 3) -> Governed:
     record = workspace.register(data)
     workspace.create_budget(record, epsilon=3, delta="1e-5")
     made = workspace.synthesize(record, "independent", epsilon=1, delta="1e-6", canaries=40)
-    found = Governed(workspace=workspace, name=made.name, people=home / "people")
-    found.people.mkdir()
-    for number in range(reviewers):
-        private = found.people / f"reviewer-{number}.key"
-        signer, _ = make_pair(private)
-        add_key(workspace, signer.public_bytes, "review")
-        found.keys.append(private)
+    found = Governed(workspace=workspace, name=made.name, people=people, keys=keys)
     found.attack()
     found.evaluate()
     found.draft.gate()

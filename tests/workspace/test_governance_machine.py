@@ -39,6 +39,7 @@ class Acts(RuleBasedStateMachine):
         self.home = Path(tempfile.mkdtemp(prefix="acts-"))
         self.sealed: dict[int, str] = {}
         self.opened: dict[int, str] = {}
+        self.late: set[int] = set()
         self.approved = self.withdrawn = self.released = self.recalled = False
         self.judged = True
         self.laxer = False
@@ -62,7 +63,7 @@ class Acts(RuleBasedStateMachine):
         return True
 
     def _forget(self) -> None:
-        self.sealed, self.opened, self.approved = {}, {}, False
+        self.sealed, self.opened, self.late, self.approved = {}, {}, set(), False
 
     @rule(number=st.integers(0, REVIEWERS - 1), vote=st.sampled_from(("approve", "approve", "return", "reject")))
     def seal(self, number: int, vote: str) -> None:
@@ -70,6 +71,7 @@ class Acts(RuleBasedStateMachine):
             assert self.judged
             assert not self.withdrawn
             self.sealed[number] = vote
+            self.late = self.late | {number} if self.opened else self.late - {number}
 
     @rule(number=st.integers(0, REVIEWERS - 1))
     def open(self, number: int) -> None:
@@ -143,7 +145,10 @@ class Acts(RuleBasedStateMachine):
 
     def _enough(self) -> bool:
         votes = list(self.opened.values())
+        blind = [vote for number, vote in self.opened.items() if number not in self.late]
         for_, against = votes.count("approve"), votes.count("return")
+        if "approve" not in blind or "return" not in blind:  # whoever sealed later had read a vote
+            for_ = blind.count("approve")
         return for_ >= 2 and against <= 1 and for_ > against and "reject" not in votes
 
     def _may_leave(self) -> bool:

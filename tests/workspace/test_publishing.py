@@ -22,13 +22,15 @@ def made(reviewable: Governed, tmp_path: Path) -> Governed:
     return copy_of(reviewable, tmp_path)
 
 
-def test_reviewers_votes_outlast_the_purchase(made: Governed, tmp_path: Path) -> None:
-    """Votes are on a decision: were the draft judged anew, the figure would be charged and the release refused."""
+def test_nothing_is_bought_that_reviewers_have_not_seen_and_their_votes_stay(made: Governed, tmp_path: Path) -> None:
+    """Votes are on a decision and on what the bundle publishes: neither is exchanged on the way out."""
     made.approved()
-    made.draft.release(tmp_path / "out", publish_quality="0.1")
-    assert made.state == "released" and len(sold(made.draft, "marginals")) == 1
-    made.draft.release(tmp_path / "again", publish_quality="0.1")
-    assert len(sold(made.draft, "marginals")) == 1
+    with pytest.raises(ReviewRefused, match="no reviewer has seen") as refused:
+        made.draft.release(tmp_path / "out", publish_quality="0.1")
+    assert f"dpsynth evaluate {made.name} --publish-quality epsilon=0.1" in refused.value.remedy
+    assert made.state == "approved" and sold(made.draft, "marginals") == ()
+    made.draft.release(tmp_path / "out")
+    assert made.state == "released"
 
 
 @pytest.mark.parametrize("way", ["nobody voted", "withdrawn", "attacked anew"])

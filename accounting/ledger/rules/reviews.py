@@ -6,7 +6,8 @@
 - One reviewer has one vote on one state of the evidence. A sealed vote may be sealed anew until the first is opened.
 - A vote is opened only when as many lie sealed as its reviewer asked for, and only to what was sealed.
 - An appeal names one rule of the last decision; an approval names exactly the approving votes, and none rejects.
-- What was withdrawn is neither reviewed nor released any more; what was released is not withdrawn but recalled.
+- What was withdrawn is neither reviewed, released nor recorded as a draft again, under any name of its budget; what was
+  released is not withdrawn but recalled.
 - A recall is signed by a release key in use. How many votes a draft needs is the policy's (`dpsynth.release.states`).
 
 Entries of kind `review` and `recall` without a schema are of ledgers from before there were such rules: notes.
@@ -51,6 +52,8 @@ def attempt(books: Books, seq: int, body: Body) -> None:
         if key is None or key.role != "generate" or key.revoked is not None:
             raise _broken(seq, "a draft whose record names a key that may not generate")
         _check_signed(books, seq, body, key, context=form.ATTEMPT_CONTEXT)
+    if books.desk.withdrawn(str(body.get("budget_id")), str(body.get("draft_digest"))) is not None:
+        raise _broken(seq, "rows that were withdrawn, recorded as a draft again")
     books.desk.file(seq, body)
 
 

@@ -90,7 +90,8 @@ def attack(
     show_attacks(terminal, f"Attacks on {draft}", report.to_json())
 
 
-def _epsilon(asked: str, option: str) -> str:
+def figure_epsilon(asked: str, option: str) -> str:
+    """The number of `epsilon=E` or `E`."""
     word, _, number = asked.rpartition("=")
     if word not in ("", "epsilon"):
         raise typer.BadParameter(f"expected epsilon=E, got {asked!r}; figures need no delta", param_hint=option)
@@ -99,7 +100,7 @@ def _epsilon(asked: str, option: str) -> str:
 
 def _publish(terminal: Terminal, draft: Draft, suite: str, asked: str) -> None:
     """Attack unless that was done, then buy the figure."""
-    number = _epsilon(asked, "--publish-attacks")
+    number = figure_epsilon(asked, "--publish-attacks")
     if draft.documents.attack is None:
         with terminal.progress() as progress:
             draft.attack(suite, progress=progress)
@@ -156,17 +157,17 @@ def release(
     from dpsynth.workspace import Workspace
 
     terminal = Terminal(as_json=as_json)
-    number = None if publish_quality is None else _epsilon(publish_quality, "--publish-quality")
+    number = None if publish_quality is None else figure_epsilon(publish_quality, "--publish-quality")
     sealed = Workspace.open(workspace).draft(draft)
     with terminal.progress() as progress:
         made = sealed.release(output, licence=licence, publish_quality=number, progress=progress)
-    figures = _quality_sold(terminal, sealed) if number is not None else {}
+    figures = quality_sold(terminal, sealed) if number is not None else {}
     terminal.say(f"Released: {made.bundle}")
     terminal.say(f"Receivers check it with: {to_copy('dpsynth', 'verify', made.bundle, '--key', made.public_key)}")
     terminal.result({"bundle": str(made.bundle), "public_key": str(made.public_key), **figures})
 
 
-def _quality_sold(terminal: Terminal, draft: Draft) -> dict[str, Any]:
+def quality_sold(terminal: Terminal, draft: Draft) -> dict[str, Any]:
     """Say what quality the release shows, and what that cost."""
     from dpsynth.report.words import QUALITY_SOLD
     from dpsynth.workspace.figures import sold

@@ -13,6 +13,9 @@ from dpsynth.cli.commands.options import AsJson, SchemaFile, WorkspaceDir
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dpsynth.cli.terminal import Terminal
+    from dpsynth.workspace.draft import Draft
+
 Holdout = Annotated[Path, typer.Option("--holdout", help="real rows that the synthesizer never saw")]
 VERDICT_CODE = {"pass": 0, "inconclusive": 3, "fail": 4}
 
@@ -193,6 +196,14 @@ def evaluate(
             help="of texts: a public language model, by path or name such as tiny: how surprising they are to it"
         ),
     ] = None,
+    publish_quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="epsilon=E",
+            help="of a draft: buy noisy figures of quality for the public report, before people review it; a draft "
+            "that was evaluated is not again",
+        ),
+    ] = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -232,13 +243,16 @@ def evaluate(
                 "a draft's real rows are those of its data set: use --time-column", param_hint="--later"
             )
         made = Workspace.open(workspace).draft(draft)
+        if publish_quality is not None:
+            _publish(terminal, made, publish_quality)
+            return
         rivals = asked(epsilon, draws, made) if comparators else None
         with terminal.progress() as progress:
             report = made.evaluate(comparators=rivals, progress=progress, **more)
         show_quality(terminal, f"Quality of {draft}", report.to_json())
         return
-    if real is None or synthetic is None or holdout is None:
-        raise typer.BadParameter("give a draft, or all of --real, --synthetic and --holdout")
+    if real is None or synthetic is None or holdout is None or publish_quality is not None:
+        raise typer.BadParameter("give a draft, or all of --real, --synthetic and --holdout; figures are of a draft")
     from dpsynth.cli.commands.tables import read_alike
     from dpsynth.cli.commands.texts import is_lines
     from dpsynth.quality import evaluate as measure
@@ -273,6 +287,19 @@ def evaluate(
             **more,
         )
     show_quality(terminal, "Quality", report.to_json())
+
+
+def _publish(terminal: Terminal, draft: Draft, asked: str) -> None:
+    """Evaluate unless that was done, then buy the figure."""
+    from dpsynth.cli.commands.draft import figure_epsilon, quality_sold
+    from dpsynth.workspace.publishing import buy_quality
+
+    number = figure_epsilon(asked, "--publish-quality")
+    if draft.documents.quality is None:
+        with terminal.progress() as progress:
+            draft.evaluate(progress=progress)
+    buy_quality(draft, number)
+    terminal.result({"draft": draft.name, **quality_sold(terminal, draft)})
 
 
 def add_to(app: typer.Typer) -> None:
