@@ -22,6 +22,7 @@ import pytest
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.core.replayed_noise import ReplayedNoise
+from dpsynth.data.engines import keyed
 from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.table import Table
 from dpsynth.pipeline import fit_model
@@ -177,6 +178,28 @@ def described(counts):
     return values, counts.counts.tolist(), counts.missing
 
 
+def people_table() -> Table:
+    """People with several rows each, some of them equal but for a double."""
+    rng = np.random.default_rng(2)
+    rows = 400
+    who = rng.integers(0, 90, rows)
+    amount = rng.choice([0.5, 1 / 3, 2.5, -1e9], rows)
+    seen = [datetime(2020, 1, 1) + timedelta(hours=int(h)) for h in rng.integers(0, 50, rows)]
+    return Table.from_arrow(
+        pa.table(
+            {
+                "name": pa.array([f"{TEXTS[at % len(TEXTS)]}{at}" for at in who], pa.string()),
+                "number": pa.array(who.astype(np.int64) - 40, pa.int64()),
+                "row": pa.array(np.arange(rows), pa.int64()),
+                "amount": pa.array(amount, pa.float64(), mask=rng.random(rows) < 0.2),
+                "gap": pa.array(["x", None] * (rows // 2), pa.string()),
+                "seen": pa.array(seen, pa.timestamp("us")),
+                "flag": pa.array(rng.random(rows) < 0.5, pa.bool_(), mask=rng.random(rows) < 0.1),
+            }
+        )
+    )
+
+
 class Unpushable:
     """A codec that only this process can run."""
 
@@ -274,6 +297,44 @@ class EngineConformance:
         codec = GridDomain(kind="integer", low=0, high=10**5)
         with pytest.raises(ParameterError, match="cells; the limit"):
             list(engine.counts({"whole": codec, "small": codec}, [("whole", "small")]))
+
+    @pytest.mark.parametrize("identity", ["name", "number"])
+    def test_the_same_rows_are_trained_on_and_held_out(self, load, identity):
+        memory = people_table()
+        ours, theirs = (
+            keyed.split(table, identity, holdout_share=0.3, key=bytes(range(32)))
+            for table in (memory, load(memory.to_arrow()))
+        )
+        for mine, part in zip(ours, theirs, strict=True):
+            for name in memory.columns:
+                assert described(part.value_counts(name)) == described(mine.value_counts(name))
+        assert 0.1 < ours[1].unsafe_num_rows / memory.unsafe_num_rows < 0.5
+        assert not set(ours[0].column(identity).to_pylist()) & set(ours[1].column(identity).to_pylist())
+
+    @pytest.mark.parametrize("row_key", [None, "row"])
+    def test_the_same_rows_of_a_person_are_kept(self, load, row_key):
+        memory = people_table()
+        engine = load(memory.to_arrow())
+        for k in (1, 3):
+            mine = keyed.bounded(memory, "name", k, bytes(range(32)), row_key=row_key)
+            kept = keyed.bounded(engine, "name", k, bytes(range(32)), row_key=row_key)
+            for name in memory.columns:
+                assert described(kept.value_counts(name)) == described(mine.value_counts(name)), (k, name)
+            assert max(kept.value_counts("name").counts) == k
+
+    def test_an_identity_with_missing_cells_or_doubles_is_refused(self, load):
+        memory = people_table()
+        for table in (memory, load(memory.to_arrow())):
+            with pytest.raises(DataError, match="missing cells"):
+                keyed.split(table, "gap", holdout_share=0.3, key=bytes(32))
+            with pytest.raises(DataError, match="neither text nor integer"):
+                keyed.bounded(table, "amount", 2, bytes(32))
+
+    def test_a_row_key_that_repeats_is_refused(self, load):
+        engine = load(people_table().to_arrow())
+        keyed.require_key(engine, "row")
+        with pytest.raises(DataError, match="same for two records"):
+            keyed.require_key(engine, "name")
 
     def test_nothing_shows_a_row_or_their_number(self, pair):
         _, engine = pair

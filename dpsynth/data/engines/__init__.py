@@ -5,7 +5,7 @@ is the same for all: `encoding` compiles a codec's recipe, `counting` asks for m
 is the table that a fit sees.
 
 >>> sorted(ENGINES)
-['duckdb']
+['duckdb', 'postgresql']
 
 Not guaranteed: privacy, as with `Table`: integers that come out are exact, and only mechanisms may release them.
 """
@@ -15,5 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-ENGINES: Mapping[str, str] = MappingProxyType({"duckdb": "dpsynth.data.engines.duckdb:DuckDB"})
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {"duckdb": "dpsynth.data.engines.duckdb:DuckDB", "postgresql": "dpsynth.data.engines.postgresql:PostgreSQL"}
+)
 """Name -> module:class."""

@@ -80,8 +80,7 @@ class DuckDB:
         Raises:
             DataError: a column of a type that no table has; a number beyond 64 bits, or not finite.
         """
-        view = self._name()
-        self._execute(f'CREATE TEMP VIEW "{view}" AS SELECT * FROM {source}')  # noqa: S608 - trusted by contract
+        view = self.view(f"SELECT * FROM {source}")  # noqa: S608 - trusted by contract
         described = self.fetch(f'SELECT column_name, column_type FROM (DESCRIBE "{view}")')  # noqa: S608 - our own name
         fields, cells = {}, []
         for at, row in enumerate(described.to_pylist()):
@@ -89,8 +88,7 @@ class DuckDB:
             kind, decimals = kind_of(name, dtype)
             fields[name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
             cells.append(f'{_raw(_quoted(name), kind, dtype)} AS "c{at}"')
-        raw = self._name()
-        self._execute(f'CREATE TEMP VIEW "{raw}" AS SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608
+        raw = self.view(f'SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608 - our own names
         self._require_finite(raw, fields)
         return EngineTable(self, raw, fields)
 
@@ -98,6 +96,12 @@ class DuckDB:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
         name = self._name()
         self._execute(f'CREATE TEMP TABLE "{name}" AS {query}')
+        return name
+
+    def view(self, query: str) -> str:
+        """A name for a query that is run each time it is asked."""
+        name = self._name()
+        self._execute(f'CREATE TEMP VIEW "{name}" AS {query}')
         return name
 
     def upload(self, rows: pa.Table) -> str:
@@ -131,9 +135,13 @@ class DuckDB:
         """Ibis: whole part of a non-negative 64-bit integer divided by a positive one, exactly."""
         return builtin("divide", ("int64", "int64"), "int64")(dividend, divisor)
 
-    def sha256(self, text: Any) -> Any:
-        """Ibis: SHA-256 of a text's UTF-8 bytes, as 64 lower-case hexadecimal digits."""
-        return builtin("sha256", ("string",), "string")(text)
+    def sha256(self, text: str) -> str:
+        """SQL: SHA-256 of an expression of text's UTF-8 bytes, as 64 lower-case hexadecimal digits in byte order."""
+        return f"sha256({text})"
+
+    def text(self, cell: str) -> str:
+        """SQL: an expression of an integer (or text) as text."""
+        return f"CAST({cell} AS VARCHAR)"
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -182,7 +182,7 @@ def _ticks(recipe: Ticks, cell: Cell) -> Any:
     offset = _clamped(cell.value, recipe.low * unit, recipe.high * unit) - recipe.low * unit
     if unit == 1:
         return offset
-    up = (offset % unit >= (unit + 1) // 2).cast("int64")
+    up = ibis.ifelse(offset % unit >= (unit + 1) // 2, _literal(1), _literal(0))
     rounded = cell.engine.quotient(offset, unit) + up
     return ibis.ifelse(rounded > span, _literal(span), rounded)
 

@@ -57,6 +57,9 @@ class Engine(Protocol):
     def store(self, query: str) -> str:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
 
+    def view(self, query: str) -> str:
+        """A name for a query that is run each time it is asked."""
+
     def upload(self, rows: pa.Table) -> str:
         """A small public table (string, int64, bool columns) inside the engine; its name."""
 
@@ -75,8 +78,11 @@ class Engine(Protocol):
     def quotient(self, dividend: Any, divisor: int) -> Any:
         """Ibis: whole part of a non-negative 64-bit integer divided by a positive one, exactly."""
 
-    def sha256(self, text: Any) -> Any:
-        """Ibis: SHA-256 of a text's UTF-8 bytes, as 64 lower-case hexadecimal digits."""
+    def sha256(self, text: str) -> str:
+        """SQL: SHA-256 of an expression of text's UTF-8 bytes, as 64 lower-case hexadecimal digits in byte order."""
+
+    def text(self, cell: str) -> str:
+        """SQL: an expression of an integer (or text) as text."""
 
     def close(self) -> None:
         """Leave nothing behind in the engine."""

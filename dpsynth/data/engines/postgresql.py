@@ -1,0 +1,221 @@
+"""PostgreSQL: a table or view of a server, read once, in one statement.
+
+One statement sees one snapshot, so the copy that it makes (a temporary table of raw cells, on the server, dropped with
+the connection) is the table as it stood at one moment, and later counts cannot see a change. Views whose functions are not
+deterministic are evaluated once. Text is compared by its bytes (COLLATE "C"), whatever the column's collation.
+
+    engine = PostgreSQL("postgresql://analyst@host/warehouse")
+    table = engine.table("claims")
+
+The account needs SELECT on the table and TEMPORARY on the database, nothing else. Credentials are best left to
+~/.pgpass or the PG* variables; a password in the URL is handed to libpq and kept nowhere.
+
+Not guaranteed: trailing blanks of char(n), which mean nothing to PostgreSQL and are cut; NUL, which it cannot hold.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, final
+
+import pyarrow as pa
+
+from dpsynth.core.errors import DataError
+from dpsynth.data.engines.builtin import builtin
+from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.warning import listed, shown
+
+
+@final
+class PostgreSQL:
+    """A connection to a server.
+
+    Args:
+        url: postgresql://…, as libpq reads it.
+    """
+
+    name: ClassVar[str] = "postgresql"
+    dialect: ClassVar[str] = "postgres"
+    batch: ClassVar[int] = 32
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self._numbers = itertools.count()
+        with _refused("connect"):
+            self.connection: Any = psycopg.connect(url, autocommit=True)
+        self._execute("SET TIME ZONE 'UTC'")
+        self._execute("SET extra_float_digits = 1")
+
+    def table(self, name: str, schema: str | None = None) -> EngineTable:
+        """A copy of a table's raw cells, made by one statement.
+
+        Raises:
+            DataError: no such table, no permission, a column of a type that no table has, a number beyond 64 bits or
+                not finite.
+        """
+        source = _quoted(name) if schema is None else f"{_quoted(schema)}.{_quoted(name)}"
+        with _refused("read the table's columns"):
+            described = self.connection.execute(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+                " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                (source,),
+            ).fetchall()
+        if not described:
+            raise DataError(f"There is no table {shown(name)} that this account may see.", "Check name and schema.")
+        fields, cells = {}, []
+        for at, (column, words) in enumerate(described):
+            dtype = dtype_of(self.dialect, column, words)
+            kind, decimals = kind_of(column, dtype)
+            fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+            cells.append(f'{_raw(_quoted(column), kind)} AS "c{at}"')
+        raw = self.store(f"SELECT {', '.join(cells)} FROM {source}")  # noqa: S608 - quoted names
+        self._require_finite(raw, fields)
+        return EngineTable(self, raw, fields)
+
+    def store(self, query: str) -> str:
+        """Run a query once and keep its rows inside the engine; the name they are kept under."""
+        name = self._name()
+        self._execute(f'CREATE TEMP TABLE "{name}" AS {query}')
+        self._execute(f'ANALYZE "{name}"')
+        return name
+
+    def view(self, query: str) -> str:
+        """A name for a query that is run each time it is asked."""
+        name = self._name()
+        self._execute(f'CREATE TEMP VIEW "{name}" AS {query}')
+        return name
+
+    def upload(self, rows: pa.Table) -> str:
+        """A small public table inside the engine; its name."""
+        name = self._name()
+        words = {pa.string(): 'text COLLATE "C"', pa.int64(): "bigint", pa.bool_(): "boolean"}
+        columns = ", ".join(f'"{field.name}" {words[field.type]}' for field in rows.schema)
+        self._execute(f'CREATE TEMP TABLE "{name}" ({columns})')
+        storable = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+        with (
+            _refused("upload a public table"),
+            self.connection.cursor() as cursor,
+            cursor.copy(f'COPY "{name}" FROM STDIN') as copy,
+        ):
+            for row in storable:
+                if not any(isinstance(cell, str) and "\0" in cell for cell in row):  # no cell there can be equal to it
+                    copy.write_row(row)
+        self._execute(f'ANALYZE "{name}"')
+        return name
+
+    def drop(self, relation: str) -> None:
+        """Forget what `store` or `upload` kept."""
+        self._execute(f'DROP TABLE "{relation}"')
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query."""
+        batches = list(self.stream(query, 1 << 16))
+        return pa.Table.from_batches(batches)
+
+    def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, about so many at a time."""
+        with (
+            _refused("run a query"),
+            self.connection.transaction(),
+            self.connection.cursor(name=self._name()) as cursor,
+        ):
+            cursor.execute(query)
+            found = cursor.fetchmany(rows)
+            yield _batch(cursor.description, found)  # so that an empty answer has its columns
+            while found := cursor.fetchmany(rows):
+                yield _batch(cursor.description, found)
+
+    def nearest(self, number: Any) -> Any:
+        """Ibis: a double rounded to the nearest whole double, half to even."""
+        return builtin("round", ("float64",), "float64")(number)
+
+    def quotient(self, dividend: Any, divisor: int) -> Any:
+        """Ibis: whole part of a non-negative 64-bit integer divided by a positive one, exactly."""
+        return builtin("div", ("int64", "int64"), "decimal(38, 0)")(dividend, divisor).cast("int64")
+
+    def sha256(self, text: str) -> str:
+        """SQL: SHA-256 of an expression of text's UTF-8 bytes, as 64 lower-case hexadecimal digits in byte order."""
+        return f"(encode(sha256(convert_to({text}, 'UTF8')), 'hex') COLLATE \"C\")"
+
+    def text(self, cell: str) -> str:
+        """SQL: an expression of an integer (or text) as text."""
+        return f"CAST({cell} AS text)"
+
+    def close(self) -> None:
+        """Close the connection; the server drops its temporary tables."""
+        self.connection.close()
+
+    def _name(self) -> str:
+        return f"dpsynth_{next(self._numbers)}"
+
+    def _execute(self, statement: str) -> None:
+        with _refused("run a statement"):
+            self.connection.execute(statement)
+
+    def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
+        floats = {name: field.cell for name, field in fields.items() if field.kind == "float"}
+        if not floats:
+            return
+        asked = ", ".join(
+            f"COALESCE(BOOL_OR(\"{cell}\" IN ('Infinity', '-Infinity')), false) AS \"{cell}\""
+            for cell in floats.values()
+        )
+        answer = self.fetch(f'SELECT {asked} FROM "{relation}"')  # noqa: S608 - our own names
+        odd = [name for name, column in zip(floats, answer.columns, strict=True) if column[0].as_py()]
+        if odd:
+            raise DataError(
+                f"Column {listed(odd)} holds numbers that are not finite; no bound can hold them.",
+                "Replace them by missing cells or by a public bound.",
+            )
+
+
+def _raw(cell: str, kind: str) -> str:
+    """SQL of a raw cell: text, integer, double or truth value; days and microseconds since 1970."""
+    if kind == "string":
+        return f'CAST({cell} AS text) COLLATE "C"'
+    if kind == "float":
+        return f"NULLIF(CAST({cell} AS double precision), 'NaN')"
+    if kind == "date":
+        return f"CAST({cell} - DATE '1970-01-01' AS bigint)"
+    if kind == "datetime":
+        return f"CAST(EXTRACT(EPOCH FROM {cell}) * 1000000 AS bigint)"
+    return f"CAST({cell} AS {'boolean' if kind == 'boolean' else 'bigint'})"
+
+
+def _batch(description: Any, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    """Rows as Arrow: integers, doubles, truth values and text."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(description)
+    arrays = [
+        pa.array(list(cells), _ARROW.get(column.type_code, pa.string()))
+        for column, cells in zip(description, columns, strict=True)
+    ]
+    return pa.record_batch(arrays, names=[column.name for column in description])
+
+
+_ARROW = {16: pa.bool_(), 20: pa.int64(), 21: pa.int64(), 23: pa.int64(), 701: pa.float64()}
+"""PostgreSQL's numbers of its types bool, int8, int2, int4 and float8."""
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """PostgreSQL's refusals without its words, which hold cells, hosts and accounts."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        code = f", SQLSTATE {error.sqlstate}" if error.sqlstate else ""
+        raise DataError(
+            f"PostgreSQL refused to {what} ({type(error).__name__}{code}); its own words are left out, since they may"
+            " hold cells or credentials.",
+            "Check the server, the account's permissions, and that numbers fit 64 bits.",
+        ) from None
