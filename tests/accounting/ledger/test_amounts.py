@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from accounting.ledger.amounts import Charge, parse_delta, parse_epsilon, price_up
+from accounting.ledger.composition import Composition
 from accounting.ledger.errors import AmountRefused
 
 MALFORMED = {
@@ -105,3 +106,14 @@ def test_prices_are_rounded_up_and_never_to_zero() -> None:
 def test_a_charge_in_the_chain_is_two_decimal_strings(data: object) -> None:
     with pytest.raises(AmountRefused, match="Expected"):
         Charge.from_json(data)
+
+
+@pytest.mark.parametrize("order", ["NaN", "sNaN", "Infinity", "-Infinity", "1", "0.5", "-2", "4096.001"])
+def test_an_order_that_proves_nothing_is_refused(order: str) -> None:
+    with pytest.raises(AmountRefused, match="order"):
+        Composition.rdp(order=Decimal(order), conversion_delta=Decimal("1e-6"))
+
+
+@pytest.mark.parametrize("order", ["1.001", "2", "4096"])
+def test_orders_above_one_are_taken_as_they_are(order: str) -> None:
+    assert Composition.rdp(order=Decimal(order), conversion_delta=Decimal("1e-6")).order == Decimal(order)

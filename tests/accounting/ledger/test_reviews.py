@@ -157,6 +157,193 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any], Signer], dict[str, Any]], Reas
 }  # fmt: skip
 
 
+def _other(story: dict[str, Any], kind: str, form_: str, **fields: Any) -> dict[str, Any]:
+    """An unsigned entry on the draft."""
+    return {"kind": kind, "budget_id": story["budget"], **BUDGET_ROWS, "schema": form_, **fields}
+
+
+def _sealing(story: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A vote under seal; `changes` before it is signed."""
+    kept = {"of": 2, "commitment": "cc" * 32, **changes}
+    return _signed_body(story, {"step": "seal", **kept})
+
+
+def _signed_body(story: dict[str, Any], fields: dict[str, Any], number: int = 0) -> dict[str, Any]:
+    ledger, signer = story["ledger"], story["keys"][number]
+    about = ledger.desk().get(story["budget"], "draft-1").evidence()
+    body = {"kind": "review", "schema": form.SCHEMA, **about, "key_id": signer.key_id, **fields}
+    said = form.message(ledger_id=ledger.ledger_id, last_hash=last_hash(ledger.head()), body=body)
+    return body | {"signature": signer.sign(said).hex()}
+
+
+def _resealed(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    """The first to vote sees the other's vote, and then changes their own."""
+    _seal(story, 0, "approve")
+    other = _seal(story, 1, "approve")
+    _open(story, 1, other)
+    return _sealing(story)
+
+
+def _openly_beside_a_seal(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    _seal(story, 0, "return")
+    return _body(story)
+
+
+def _opened_otherwise(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    kept, _other_vote = _seal(story, 0, "return"), _seal(story, 1, "approve")
+    return _body(story, step="open", salt=kept.salt, vote="approve")
+
+
+def _appealed(story: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    asked = {"decision": "03" * 32, "rule": "quality", "owner": "C. Owner", "reason": "why not", **changes}
+    return _other(story, "appeal", form.APPEAL_SCHEMA, **asked)
+
+
+def _appealed_twice(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    story["ledger"].appeal(story["budget"], "draft-1", rule="quality", owner="C", reason="why not")
+    return _appealed(story)
+
+
+def _approval(story: dict[str, Any], *votes: str, reviews: Callable[[list[int]], list[int]] = list) -> dict[str, Any]:
+    cast = [_vote(story, number, vote=vote).seq for number, vote in enumerate(votes)]
+    counted = [seq for seq, vote in zip(cast, votes, strict=True) if vote == "approve"]
+    about = story["ledger"].desk().get(story["budget"], "draft-1").evidence()
+    return {"kind": "approval", "schema": form.APPROVAL_SCHEMA, "reviews": reviews(counted), **about}
+
+
+def _unjudged(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    story["ledger"].append("attack", {"budget_id": story["budget"], **BUDGET_ROWS, "document": "09" * 32,
+                                      "verdict": "pass"})  # fmt: skip
+    return _body(story)
+
+
+def _released(story: dict[str, Any]) -> None:
+    body = {"budget_id": story["budget"], **BUDGET_ROWS, "release": "release-1", "root": "00" * 32}
+    story["ledger"].append("release", body)
+
+
+def _withdrawn(story: dict[str, Any], late: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Something about a draft, written after it was taken back."""
+    body = late()
+    story["ledger"].withdraw(story["budget"], "draft-1", reason="a mistake")
+    return body
+
+
+def _withdrawn_after_release(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    _released(story)
+    return _other(story, "withdrawal", form.WITHDRAWAL_SCHEMA, reason="a mistake")
+
+
+def _recalled(story: dict[str, Any], *, role: str = "release", revoked: bool = False, named: str = "release-1",
+              altered: bool = False, **changes: Any) -> dict[str, Any]:  # fmt: skip
+    key = Signer.generate()
+    _add(story["ledger"], key, role)
+    _released(story)
+    notice = form.recall_notice(ledger_id=story["ledger"].ledger_id, release=named, root="00" * 32, reason="r",
+                                issued="2026-11-23T08:00:00Z", signer=key)  # fmt: skip
+    if revoked:
+        story["ledger"].append("key.revoke", {"key_id": key.key_id, "reason": "lost"})
+    notice |= {"reason": "another"} if altered else {}
+    return {"kind": "recall", "budget_id": story["budget"], **notice, **changes}
+
+
+def _generated(story: dict[str, Any], *, role: str = "generate", revoked: bool = False) -> dict[str, Any]:
+    """A draft's record, with a signature of zeros by a key of a role."""
+    key = Signer.generate()
+    _add(story["ledger"], key, role)
+    if revoked:
+        story["ledger"].append("key.revoke", {"key_id": key.key_id, "reason": "lost"})
+    return {"kind": "attempt", "budget_id": story["budget"], **BUDGET_ROWS, "document": "01" * 32,
+            "generator_key": key.key_id, "signature": "00" * 64}  # fmt: skip
+
+
+def _revoked_reviewer(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    story["ledger"].append("key.revoke", {"key_id": story["keys"][0].key_id, "reason": "left"})
+    return _body(story)
+
+
+def _not_a_reviewer(story: dict[str, Any], _: Signer) -> dict[str, Any]:
+    key = Signer.generate()
+    _add(story["ledger"], key, "release")
+    return _body(story, key=key)
+
+
+FORGED |= {
+    name: (make, Reason.RULE_BROKEN)
+    for name, make in {
+        "a vote by a key of another role": _not_a_reviewer,
+        "a vote by a key that was revoked": _revoked_reviewer,
+        "a vote on evidence that the machine has not judged": _unjudged,
+        "a review whose step is none": lambda s, _: _body(s, step="hint"),
+        "a review whose step is a list": lambda s, _: _body(s, step=["vote"]),
+        "an open vote beside a sealed one": _openly_beside_a_seal,
+        "a vote sealed anew after another was opened": _resealed,
+        "a sealed vote that waits for nobody": lambda s, _: _sealing(s, of=0),
+        "a sealed vote that waits for a crowd": lambda s, _: _sealing(s, of=17),
+        "a sealed vote that waits for true": lambda s, _: _sealing(s, of=True),
+        "a sealed vote that waits for a word": lambda s, _: _sealing(s, of="2"),
+        "a sealed vote whose digest is none": lambda s, _: _sealing(s, commitment="approve"),
+        "an opening of what nobody sealed": lambda s, _: _body(s, step="open", salt="11" * 32),
+        "an opening of another vote": _opened_otherwise,
+        "a vote whose reason fills more than a page": lambda s, _: _body(s, reason="x" * 2001),
+        "an approval that leaves a vote out": lambda s, _: _approval(s, "approve", "approve", reviews=lambda n: n[:1]),
+        "an approval over a rejection": lambda s, _: _approval(s, "approve", "approve", "reject"),
+        "an appeal against another decision": lambda s, _: _appealed(s, decision="04" * 32),
+        "an appeal by nobody": lambda s, _: _appealed(s, owner=5),
+        "an appeal without a rule": lambda s, _: _appealed(s, rule=None),
+        "an appeal without a reason": lambda s, _: _appealed(s, reason=""),
+        "a second appeal against one rule": _appealed_twice,
+        "a withdrawal of what was released": _withdrawn_after_release,
+        "a withdrawal without a reason": lambda s, _: _other(s, "withdrawal", form.WITHDRAWAL_SCHEMA, reason=" "),
+        "a second withdrawal": lambda s, _: _withdrawn(
+            s, lambda: _other(s, "withdrawal", form.WITHDRAWAL_SCHEMA, reason="again")
+        ),
+        "an appeal for what was withdrawn": lambda s, _: _withdrawn(s, lambda: _appealed(s)),
+        "a release of what was withdrawn": lambda s, _: _withdrawn(
+            s, lambda: {"kind": "release", "budget_id": s["budget"], **BUDGET_ROWS, "release": "r", "root": "00" * 32}
+        ),
+        "a recall of what was never released": lambda s, _: _recalled(s, named="release-2"),
+        "a recall by a revoked key": lambda s, _: _recalled(s, revoked=True),
+        "a recall by a key of another role": lambda s, _: _recalled(s, role="review"),
+        "a recall of another ledger": lambda s, _: _recalled(s, ledger_id="ledger-other"),
+        "a recall with a field too many": lambda s, _: _recalled(s, note="x"),
+        "a draft by a key that may not generate": lambda s, _: _generated(s, role="release"),
+        "a draft by a generator's key that was revoked": lambda s, _: _generated(s, revoked=True),
+    }.items()
+} | {
+    "a draft that its generator did not sign": (lambda s, _: _generated(s), Reason.SIGNATURE_INVALID),
+    "a recall in other words than were signed": (lambda s, _: _recalled(s, altered=True), Reason.SIGNATURE_INVALID),
+    "a recall in a form of tomorrow": (
+        lambda s, _: _recalled(s, schema="dpsynth.recall/9"), Reason.UNKNOWN_SCHEMA
+    ),
+    "an appeal in a form of tomorrow": (lambda s, _: _appealed(s, schema="dpsynth.appeal/9"), Reason.UNKNOWN_SCHEMA),
+}  # fmt: skip
+
+
+GENUINE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "an appeal": _appealed,
+    "a sealed vote": _sealing,
+    "a sealed vote that waits for sixteen": lambda s: _sealing(s, of=16),
+    "a reason of a page": lambda s: _body(s, reason="x" * 2000),
+    "an approval": lambda s: _approval(s, "approve", "approve", "return"),
+    "a withdrawal": lambda s: _other(s, "withdrawal", form.WITHDRAWAL_SCHEMA, reason="a mistake"),
+    "a recall": _recalled,
+}
+
+
+@pytest.mark.parametrize("name", GENUINE)
+def test_the_forger_writes_these_as_they_are_written(
+    story: dict[str, Any], forger: Any, signer: Signer, name: str
+) -> None:
+    """So what is refused is refused for what was changed in it."""
+    body = GENUINE[name](story)
+    forged = forger(story["ledger"].entries(), signer)
+    forged.add(
+        str(body["kind"]), **{name: value for name, value in body.items() if name not in ("kind", "nonce", "time")}
+    )
+    verify_slice(forged.slice(story["budget"]), ledger_key=signer.public_bytes)
+
+
 @pytest.mark.parametrize("name", FORGED)
 def test_an_owner_who_writes_one_is_found(story: dict[str, Any], forger: Any, signer: Signer, name: str) -> None:
     make, reason = FORGED[name]
