@@ -2,9 +2,9 @@
 
 `evaluate` codes the three tables alike (`coding`), adds what they are held against (two random halves of the
 real table, the real table with columns permuted independently, the synthetic table cut to the holdout's
-rows), and reads one- and two-way distances, tails and utility from them. A mean distance near zero says
-little alone: Adult with every dependence destroyed is still at 0.083; beside its floor and shuffle value it
-says how much is left.
+rows, or the holdout to the synthetic table's), and reads one- and two-way distances, tails and utility from
+them. A mean distance near zero says little alone: Adult with every dependence destroyed is still at 0.083;
+beside its floor and shuffle value it says how much is left.
 
 All figures are un-noised functions of private rows: the report is internal. Nothing here spends budget, and
 choosing between drafts by these figures is a private selection (design.md, rule 6).
@@ -61,6 +61,7 @@ class DeclaredKinds(Protocol):
 
 SHOWN_ROWS = 1_000
 """Rows from which on the known damages were noticed in trials (docs/concepts/quality.md)."""
+_WHOLE = "all of the holdout"
 NO_SIGMA = "The noise of the release is not known here: give sigma, the noise of one count in rows."
 
 
@@ -102,6 +103,15 @@ def _warnings(frames: Mapping[str, pd.DataFrame], coded: Coded) -> list[str]:
         if empty:
             out.append(f"Column {name!r} is missing in every row of: {', '.join(empty)}.")
     return out
+
+
+def _even(frames: Mapping[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
+    """The holdout cut to as many rows as the synthetic table has, if it has more, with all of it beside."""
+    held, fewer = frames["holdout"], len(frames["synthetic"])
+    if len(held) <= fewer:
+        return dict(frames)
+    some = np.random.Generator(np.random.PCG64([seed, 3])).permutation(len(held))[:fewer]
+    return {**frames, "holdout": held.iloc[np.sort(some)], _WHOLE: held}
 
 
 def evaluate(
@@ -173,7 +183,8 @@ def evaluate(
     frames = whole if people is None else {name: without_people(frame, people) for name, frame in whole.items()}
     declared = {str(name): str(spec.kind) for name, spec in schema.columns.items()} if schema else None
     rng = np.random.Generator(np.random.PCG64(seed))
-    plain = code_tables(frames, declared=declared)
+    even = _even(frames, seed)
+    plain = code_tables(even, declared=declared)
     if target is not None and target not in plain.columns:
         raise SchemaError(f"Target {target!r} is not a column.", f"Choose one of {list(plain.columns)}.")
     if time_column is not None and time_column not in plain.columns:
@@ -181,7 +192,7 @@ def evaluate(
     if len(plain.columns) < 2:
         raise SchemaError("Quality needs at least two columns.", "Evaluate a table with two columns or more.")
     anchors = Anchors.draw(
-        real=len(real), synthetic=len(synthetic), holdout=len(holdout), columns=len(plain.columns), rng=rng
+        real=len(real), synthetic=len(synthetic), holdout=len(even["holdout"]), columns=len(plain.columns), rng=rng
     )
     coded = anchors.coded(plain)
     drift = None
@@ -192,7 +203,7 @@ def evaluate(
     place = None if target is None else plain.columns.index(target)
     measured = measure(
         coded,
-        frames,
+        even,
         anchors,
         target=place,
         group_columns=_group_columns(plain, schema, groups, target),
@@ -215,7 +226,7 @@ def evaluate(
             target=target,
             rng=rng,
             comparators=comparators,
-            groups=measured.conditionals.members("holdout"),
+            groups=measured.conditionals.members(_WHOLE if _WHOLE in even else "holdout"),
             progress=progress,
         )
         metrics += scores

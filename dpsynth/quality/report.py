@@ -2,9 +2,9 @@
 
 Each metric stands beside what real data scores: `reference` is the real holdout in place of the synthetic
 table, `matched` the synthetic table cut to as many rows as the holdout (the fair one to hold against
-`reference`, because every distance shrinks with rows), `floor` two random halves of the real table against
-each other, and `shuffle` the real table with all dependence destroyed (for a model: one that has learned
-nothing).
+`reference`, because every distance shrinks with rows; if the holdout has more, it is cut to the synthetic
+table's), `floor` two random halves of the real table against each other, and `shuffle` the real table with
+all dependence destroyed (for a model: one that has learned nothing).
 
     shortfall = (matched - reference) / (shuffle - reference)    0: as good as real data, 1: as no data
 

@@ -119,3 +119,24 @@ def test_few_rows_are_said_to_show_little(wide: dict[str, pd.DataFrame]) -> None
     assert found.metric("tvd2_mean").shows is False
     enough = evaluate(wide["real"], wide["fresh"], wide["holdout"])
     assert enough.warnings == ()
+
+
+def test_a_table_of_fewer_rows_than_the_holdout_is_not_taken_for_a_bad_one(wide: dict[str, pd.DataFrame]) -> None:
+    """Every distance shrinks with rows, so honest rows that are few were further away than a holdout of many."""
+    few = wide["fresh"].head(300)
+    found = evaluate(wide["real"], few, wide["holdout"])
+    assert not [one.name for one in found.metrics if one.noticed]
+    pairs = found.metric("tvd2_mean")
+    assert pairs.value == pairs.matched == pytest.approx(pairs.reference, rel=0.1)
+    assert found.rows.holdout == len(wide["holdout"])
+    torn = few.assign(c=np.random.default_rng(0).permutation(few["c"]), d=few["d"].iloc[0])
+    assert evaluate(wide["real"], torn, wide["holdout"]).metric("tvd1_max").noticed
+
+
+def test_all_of_the_holdout_tests_models_of_a_small_table_in_its_groups_too(wide: dict[str, pd.DataFrame]) -> None:
+    groups = [
+        {row.group: row.reference for row in evaluate(
+            wide["real"], wide["fresh"].head(rows), wide["holdout"], target="d", groups=["c"]).utility.groups}
+        for rows in (300, 1_200)
+    ]  # fmt: skip
+    assert groups[0] == groups[1] and len(groups[0]) == 3  # as trained on real rows, tested on the same holdout

@@ -38,6 +38,17 @@ def test_every_figure_of_utility_is_given_twice_and_drift_beside_its_floor() -> 
     assert moved.rows.later == 2000
 
 
+def test_a_table_of_few_rows_adds_no_drift_that_is_none() -> None:
+    """Distances shrink with rows on both dates alike, or honest rows that are few would seem to fall later."""
+    frame = rows_of(2, 4_500, 3)
+    real, made, holdout, later = (frame[a:b].reset_index(drop=True) for a, b in
+                                  ((0, 2_000), (2_000, 2_200), (2_200, 3_200), (3_200, 4_500)))  # fmt: skip
+    report = evaluate(real, made, holdout, later=later)
+    for name in ("tvd2_mean", "later_tvd2_mean"):
+        found = report.metric(name)
+        assert found.value == pytest.approx(found.reference, rel=0.15), name
+
+
 def test_nothing_of_the_later_time_is_public_not_even_by_name() -> None:
     tables = [rows_of(1, 300, seed) for seed in range(4)]
     report = evaluate(*tables[:3], later=tables[3], target="target")

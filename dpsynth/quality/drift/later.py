@@ -1,10 +1,11 @@
 """Synthetic rows against the real future, beside the real past against the same future.
 
 Tomorrow's rows differ from yesterday's, and no synthesizer can know how. So `later_tvd1` and `later_tvd2` stand beside
-the distance of the real training rows to the same later rows (`reference`: real drift) and beside two halves of the
-later rows (`floor`: finite rows alone). What a synthetic table adds to the drift is value less reference.
+the distance of the real training rows to the same later rows (`reference`: real drift; of as many real rows as there
+are synthetic ones, if there are more) and beside two halves of the later rows (`floor`: finite rows alone). What a
+synthetic table adds to the drift is value less reference.
 
-Not guaranteed: a comparison at equal numbers of rows; a small synthetic table is further from everything.
+Not guaranteed: a comparison at equal numbers of rows where the synthetic table has more than the real one.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ from dpsynth.quality.marginals import Joint, PairDistances, one_way, total_varia
 from dpsynth.quality.report import Metric
 
 HALVES = "later_half", "other_later_half"
+EVEN = "as many real rows"
 _AGAINST: Mapping[str, tuple[str, str]] = {
-    "value": ("later", "synthetic"), "reference": ("later", "real"), "floor": HALVES
+    "value": ("later", "synthetic"), "reference": ("later", EVEN), "floor": HALVES
 }  # fmt: skip
 
 
 def with_halves(coded: Coded, rng: np.random.Generator) -> Coded:
-    """The coded tables, and two random halves of the later rows."""
-    later = coded.tables["later"]
+    """The coded tables, two random halves of the later rows, and no more real rows than synthetic ones."""
+    later, real = coded.tables["later"], coded.tables["real"]
     order = rng.permutation(later.shape[1])
     middle = max(order.size // 2, 1)
-    return coded.with_tables({HALVES[0]: later[:, order[:middle]], HALVES[1]: later[:, order[middle:]]})
+    some = rng.permutation(real.shape[1])[: coded.tables["synthetic"].shape[1]]
+    return coded.with_tables(
+        {HALVES[0]: later[:, order[:middle]], HALVES[1]: later[:, order[middle:]], EVEN: real[:, some]}
+    )
 
 
 class LaterDistances:
