@@ -88,6 +88,66 @@ def test_a_run_that_holds_budget_and_sealed_no_rows_is_reserved(tmp_path: Path) 
     assert stands(world).state is State.RESERVED
 
 
+def test_each_step_says_what_there_is_and_what_is_asked_for(tmp_path: Path) -> None:
+    """Scripts read rule, value and limit of `show --json`; people the next step."""
+    world = make_world(tmp_path, policy=reviewed_policy())
+
+    def said() -> list[tuple[str, str, str, str]]:
+        found = stands(world)
+        assert found.next_step == (found.missing[0].next_step if found.missing else "")
+        assert all(lack.reason.endswith(".") for lack in found.missing)
+        return [(found.state.value, lack.rule, lack.value, lack.limit) for lack in found.missing]
+
+    assert said() == [("draft", "reserved", "nothing reserved", "a reservation")]
+    assert stands(world).done == (State.DRAFT,)
+    world.synthesize(NAME)
+    assert said() == [("sealed", "attack", "no attack report", "one on these rows")]
+    assert stands(world).done == (State.DRAFT, State.RESERVED, State.SEALED)
+    world.attack()
+    assert said() == [
+        ("attacked", "quality", "no quality report", "one on these rows"),
+        ("attacked", "decision", "no decision", "one on the evidence as it stands"),
+    ]
+    world.evaluate()
+    world.judge()
+    assert said() == [("attacked", "reviews", "0 sealed votes", "2")]
+    place, signers = (world.budget_id, NAME), [world.reviewer(number) for number in range(2)]
+    kept = [world.ledger.seal_vote(*place, vote="approve", reason="r", of=2, reviewer=one) for one in signers]
+    assert said() == [("attacked", "reviews", "0 approvals opened", "2")]
+    assert stands(world).sealed == tuple(sorted(one.key_id for one in signers))
+    for at, (one, lies) in enumerate(zip(signers, kept, strict=True)):
+        assert said() == [("attacked", "reviews", f"{at} approvals opened", "2")]
+        assert f"{2 - at} votes lie sealed" in stands(world).missing[0].reason
+        world.ledger.open_vote(*place, vote="approve", reason="r", salt=lies.salt, reviewer=one)
+    assert said() == [("reviewed", "approval", "no approval", "an entry that ends the review")]
+    assert stands(world).sealed == ()
+    world.ledger.approve(*place)
+    assert said() == [("approved", "release", "not released", "a bundle")]
+    assert stands(world).done == PATH[:-1]
+    world.ledger.withdraw(*place, reason="a mistake")
+    assert said() == []
+    assert (stands(world).state, stands(world).done) == (State.WITHDRAWN, (*PATH[:4], State.WITHDRAWN))
+
+
+@pytest.mark.parametrize(
+    ("votes", "state", "lack"),
+    [
+        (("approve", "reject"), State.REJECTED, ("reviews", "a rejecting vote", "none")),
+        (("return", "return"), State.REGENERATING, ("reviews", "returned", "approved")),
+        (("approve", "return"), State.ATTACKED, ("reviews", "one vote to return", "2 approvals and a majority")),
+    ],
+)
+def test_votes_against_a_draft_are_told_as_what_they_are(
+    judged: World, votes: tuple[str, ...], state: State, lack: tuple[str, str, str]
+) -> None:
+    judged.review(*votes)
+    found = stands(judged)
+    assert found.state is state
+    assert [(one.rule, one.value, one.limit) for one in found.missing] == [lack]
+    assert found.done == (PATH[:4] if state is State.ATTACKED else (*PATH[:4], state))
+    assert set(found.missing[0].to_json()) == {"rule", "value", "limit", "reason", "next_step"}
+
+
 @pytest.mark.parametrize(
     ("until", "rule"),
     [("sealed", "attack"), ("attacked", "quality"), ("judged", "reviews"), ("one vote", "reviews"),

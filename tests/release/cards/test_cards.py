@@ -158,6 +158,26 @@ def test_terms_that_croissant_and_rai_ask_for(any_facts: CardFacts) -> None:
     assert len({row["@id"] for row in fields}) == len(fields)
 
 
+def test_keys_are_terms_of_the_vocabularies_that_are_declared(any_facts: CardFacts) -> None:
+    def keys(value: Any) -> set[str]:
+        parts = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        return {*(value if isinstance(value, dict) else ()), *(key for part in parts for key in keys(part))}
+
+    body = json.loads(croissant(any_facts))
+    body.pop("@context")
+    schema_org = {"additionalProperty", "contentUrl", "creator", "datePublished", "description", "distribution",
+                  "encodingFormat", "isAccessibleForFree", "license", "name", "sha256", "url", "value", "version",
+                  "dateCreated"}  # fmt: skip
+    plain = {key for key in keys(body) if ":" not in key and not key.startswith("@")}
+    assert plain <= {*CONTEXT, *schema_org}
+    assert body["prov:wasGeneratedBy"] == {
+        "@type": "prov:Activity", "name": any_facts.card.generator.name, "version": any_facts.card.generator.version
+    }  # fmt: skip
+    sources = [row["@id"] for row in body["prov:wasDerivedFrom"]]
+    assert sources[0] == f"urn:dpsynth:commitment:{any_facts.card.source_commitment}"
+    assert len(sources) == 1 + len(any_facts.card.lineage.parents if any_facts.card.lineage else ())
+
+
 def test_the_context_is_that_of_the_reference_library() -> None:
     """`make_context` of mlcroissant 1.1.1 for version 1.1, and `prov`; that version accepted these cards.
 
