@@ -165,9 +165,11 @@ def test_keys_are_terms_of_the_vocabularies_that_are_declared(any_facts: CardFac
 
     body = json.loads(croissant(any_facts))
     body.pop("@context")
-    schema_org = {"additionalProperty", "contentUrl", "creator", "datePublished", "description", "distribution",
-                  "encodingFormat", "isAccessibleForFree", "license", "name", "sha256", "url", "value", "version",
-                  "dateCreated"}  # fmt: skip
+    schema_org = {
+        "additionalProperty", "contentUrl", "creator", "dateCreated", "datePublished", "description", "distribution",
+        "encodingFormat", "identifier", "isAccessibleForFree", "keywords", "license", "name", "sha256", "url", "value",
+        "version",
+    }  # fmt: skip
     plain = {key for key in keys(body) if ":" not in key and not key.startswith("@")}
     assert plain <= {*CONTEXT, *schema_org}
     assert body["prov:wasGeneratedBy"] == {
