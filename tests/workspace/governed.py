@@ -65,15 +65,18 @@ class Governed:
         return governance.standing(self.workspace, self.name).state.value
 
 
-def make_governed(home: Path, *, reviewers: int = 3, named: Sequence[int] = ()) -> Governed:
+def make_governed(
+    home: Path, *, reviewers: int = 3, named: Sequence[int] = (), tier: str | None = "public"
+) -> Governed:
     """The draft is sealed, attacked, measured and judged: it ships, and waits for reviews.
 
     Args:
         home: an empty folder.
         reviewers: keys that the ledger knows.
         named: those of them that the policy names, if any.
+        tier: whose policy it gets; None for the one that asks for no reviews.
     """
-    workspace = Workspace.init(home / "vault", tier="public")
+    workspace = Workspace.init(home / "vault", tier=tier)
     people, keys = home / "people", [home / "people" / f"reviewer-{number}.key" for number in range(reviewers)]
     people.mkdir()
     ids = []

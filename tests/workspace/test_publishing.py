@@ -33,18 +33,21 @@ def test_nothing_is_bought_that_reviewers_have_not_seen_and_their_votes_stay(mad
     assert made.state == "released"
 
 
-@pytest.mark.parametrize("way", ["nobody voted", "withdrawn", "attacked anew"])
-def test_nothing_is_bought_for_a_draft_that_people_have_not_let_go(made: Governed, tmp_path: Path, way: str) -> None:
-    if way != "nobody voted":
-        made.approved()
-    if way == "withdrawn":
-        governance.withdraw(made.workspace, made.name, reason="wrong year")
-    if way == "attacked anew":
-        made.attack()
-        made.draft.gate()
-    with pytest.raises(ReviewRefused):
+def test_nothing_is_bought_for_rows_that_were_withdrawn_though_the_gate_ships_them(tmp_path: Path) -> None:
+    """Without reviews the gate decides, and an owner may take rows back all the same."""
+    made = make_governed(tmp_path, reviewers=0, tier=None)
+    assert made.workspace.policy().review is None and made.draft.gate().decision == "ship"
+    governance.withdraw(made.workspace, made.name, reason="wrong year")
+    with pytest.raises(ReviewRefused, match="withdrawn"):
         made.draft.release(tmp_path / "out", publish_quality="0.1")
     assert sold(made.draft, "marginals") == ()
+
+
+def test_what_ships_is_bought_once_and_stands_in_each_of_its_bundles(tmp_path: Path) -> None:
+    made = make_governed(tmp_path, reviewers=0, tier=None)
+    for name in ("out", "again"):
+        released = made.draft.release(tmp_path / name, publish_quality="0.1")
+        assert len(released.document("evidence.json")["figures"]) == len(sold(made.draft, "marginals")) == 1
 
 
 def test_nothing_is_bought_where_the_release_would_be_refused_for_its_licence(made: Governed, tmp_path: Path) -> None:
