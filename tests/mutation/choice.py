@@ -2,9 +2,10 @@
 
 A fault in a function is tried with tests that enter it. A fault in a module's own body (a table, a limit, a field) is
 tried first with tests that enter functions which read the name it is bound to, or a name made from that one, wherever
-they are; then with tests that enter any function of the module. Within these, tests in files that name the module go
-first, and the cases of one parametrised test take turns with those of others: a hundred cases of one test notice much
-the same faults, and would use up the time.
+they are, and with those in files that name the module, which may read it themselves; then with tests that enter any
+function of the module. Within these, tests in files that name the module go first, and the cases of one parametrised
+test take turns with those of others: a hundred cases of one test notice much the same faults, and would use up the
+time.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def chosen(root: Path, fault: Mutant, files: tuple[Path, ...], touched: Touched,
         fitting = {
             name: seconds
             for name, (seconds, places) in touched.items()
-            if (tier is None and name.startswith(suite)) or (tier is not None and not tier.isdisjoint(places))
+            if (tier is None and name.startswith(suite))
+            or (tier is not None and not tier.isdisjoint(places))
+            or (not fault.function and module in _text(root / name.partition("::")[0]))
         }
         for name in _in_turns(root, fitting, module):
             if name not in kept and sum(kept.values()) + fitting[name] <= cap:
