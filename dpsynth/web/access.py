@@ -1,9 +1,10 @@
 """Who may look and who may write: a token, a signed session, a CSRF token for each form, and strict headers.
 
 Whoever starts the console reads a link with a random token on the terminal; the link makes a session (a cookie signed
-with a secret of this process, HttpOnly, SameSite=Strict). A form counts only with the session's own CSRF token and from
-this origin. The name in the Host header must be ours, so that a foreign page cannot reach the console by DNS. Pages may
-load scripts and styles from here and nothing else; the report in its frame may run no script at all.
+with a secret of this process, HttpOnly, SameSite=Strict), which ends here too when it is ended. A form counts only with
+the session's own CSRF token and from this origin, and is read up to a bound. The name in the Host header must be ours,
+so that a foreign page cannot reach the console by DNS. Pages may load scripts and styles from here and nothing else; the
+report in its frame may run no script at all.
 
 Not guaranteed: protection from other programs of the same account; they can read the keys themselves.
 """
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 
 from dpsynth.core.errors import DpsynthError
@@ -42,6 +45,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+MAX_BODY: Final = 2**16
+"""Bytes of a form: the longest reason, escaped, and the rest."""
 OPEN_TO_ALL: Final = frozenset({"/login", "/style.css"})
 
 
@@ -61,9 +66,21 @@ def sign_in(request: Request, token: str, expected: str) -> bool:
     """Begin a session if the token is right."""
     if not hmac.compare_digest(token.encode(), expected.encode()):
         return False
-    request.session.clear()
-    request.session.update(signed_in=True, csrf=secrets.token_urlsafe(32))
+    end_session(request)
+    request.session.update(csrf=secrets.token_urlsafe(32))
+    request.app.state.sessions.add(csrf_token(request))
     return True
+
+
+def end_session(request: Request) -> None:
+    """Forget the session here too, so that a copy of its cookie is worth nothing."""
+    request.app.state.sessions.discard(csrf_token(request))
+    request.session.clear()
+
+
+def is_signed_in(connection: HTTPConnection) -> bool:
+    """Whether the session began here and was not ended."""
+    return connection.session.get("csrf") in connection.app.state.sessions
 
 
 def csrf_token(request: Request) -> str:
@@ -94,11 +111,35 @@ class SignedIn:
         """See ASGI."""
         path = scope.get("path", "")
         allowed = scope["type"] != "http" or path in OPEN_TO_ALL or path.startswith("/static/")
-        if allowed or scope["session"].get("signed_in") is True:
+        if allowed or is_signed_in(HTTPConnection(scope)):
             await self.app(scope, receive, send)
             return
         answer: Response = RedirectResponse("/login", status_code=303)
         await answer(scope, receive, send)
+
+
+class BoundedBody:
+    """Middleware: what is sent is read up to a bound; any page in the browser may post here, signed in or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        read = 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MAX_BODY:
+                raise HTTPException(413)
+            return message
+
+        await self.app(scope, bounded, send)
 
 
 class StrictHeaders:

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from accounting.errors import AccountingError
 from dpsynth.core.errors import DpsynthError
 from dpsynth.web import actions, pages
-from dpsynth.web.access import Secrets, SignedIn, StrictHeaders
+from dpsynth.web.access import BoundedBody, Secrets, SignedIn, StrictHeaders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +66,7 @@ def make_app(
         ],
         middleware=[
             Middleware(StrictHeaders),
+            Middleware(BoundedBody),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
             Middleware(
                 SessionMiddleware,
@@ -82,9 +83,12 @@ def make_app(
             AccountingError: pages.refused,
             404: pages.not_found,
             405: pages.not_found,
+            413: pages.too_large,
+            Exception: pages.failed,
         },
     )
     app.state.workspace = workspace
     app.state.keys = dict(keys)
     app.state.secrets = secrets
+    app.state.sessions = set()
     return app

@@ -7,6 +7,8 @@ cells show the same pieces in the same way.
 
 from __future__ import annotations
 
+import logging
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,16 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from accounting.ledger.entry import Kind
 from dpsynth.report.html import environment as report_environment
 from dpsynth.web import views
-from dpsynth.web.access import REPORT_POLICY, check_form, csrf_token, sign_in
+from dpsynth.web.access import (
+    HEADERS,
+    PAGE_POLICY,
+    REPORT_POLICY,
+    check_form,
+    csrf_token,
+    end_session,
+    is_signed_in,
+    sign_in,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
     from dpsynth.web.acts import Person
     from dpsynth.workspace import Workspace
 
+_PLACE: Final = re.compile(r"[0-9]{1,18}")
 NAVIGATION: Final = (("/", "Drafts"), ("/ledger", "Ledger"), ("/budgets", "Budgets"))
 
 
@@ -42,7 +54,7 @@ def page(request: Request, template: str, *, status: int = 200, **shown: Any) ->
         "navigation": NAVIGATION,
         "here": request.url.path,
         "csrf": csrf_token(request),
-        "signed_in": request.session.get("signed_in") is True,
+        "signed_in": is_signed_in(request),
         "root": str(_workspace(request).layout.root),
         "said": request.session.pop("said", None),
     }
@@ -62,7 +74,7 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """End the session."""
     check_form(request, str((await request.form()).get("csrf", "")))
-    request.session.clear()
+    end_session(request)
     return RedirectResponse("/login", status_code=303)
 
 
@@ -113,7 +125,7 @@ def public_key(request: Request) -> Response:
 def ledger(request: Request) -> Response:
     """The chain's status and its entries, newest first."""
     asked = request.query_params
-    before = int(asked["before"]) if asked.get("before", "").isdecimal() else None
+    before = int(asked["before"]) if _PLACE.fullmatch(asked.get("before", "")) else None
     kind, about = asked.get("kind", ""), asked.get("about", "")[:200]
     with _workspace(request).ledger() as opened:
         lines, older = views.entries(opened, before=before, kind=kind, about=about)
@@ -153,6 +165,20 @@ def not_found(request: Request, _error: Exception) -> Response:
     if "session" not in request.scope:
         return PlainTextResponse("Not found", status_code=404)
     return page(request, "refused.html.j2", status=404, message="There is no such page.", remedy="")
+
+
+def too_large(_request: Request, _error: Exception) -> Response:
+    """More was sent than any form of ours holds."""
+    return PlainTextResponse("Too large", status_code=413, headers={"Connection": "close"})
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """What nobody foresaw: its kind, on page and terminal, and not its words, which may quote a cell."""
+    kind = type(error).__name__
+    logging.getLogger("dpsynth.console").error("%s at %s", kind, request.url.path)
+    headers = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
+    said = f"The console failed with {kind}. The same command on the terminal says more."
+    return PlainTextResponse(said, status_code=500, headers=headers)
 
 
 def _workspace(request: Request) -> Workspace:

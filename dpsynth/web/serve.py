@@ -43,6 +43,11 @@ class Place:
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
             raise ParameterError("A certificate needs its key, and a key its certificate.", "Give both, or neither.")
+        if self.certificate is not None and self._every_address:
+            raise ParameterError(
+                f"'{self.host}' listens on every address, and no browser can call it by that name.",
+                "Give --host the name or address by which this machine is called.",
+            )
         if self.certificate is None and not self._loopback:
             raise ParameterError(
                 f"The console shows confidential figures, and '{self.host}' can be reached from other machines.",
@@ -57,6 +62,23 @@ class Place:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def _every_address(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+    @property
+    def shown(self) -> str:
+        """The host as a link writes it."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By which a browser may call it."""
+        return (*LOOPBACK, self.shown)
 
     @property
     def scheme(self) -> str:
@@ -84,7 +106,7 @@ def serve(workspace: Workspace, keys: Sequence[Path], place: Place, announce: Ca
         workspace,
         keys={path: Signer.load(path).key_id for path in keys},
         secrets=secrets,
-        hosts=LOOPBACK if place.scheme == "http" else (*LOOPBACK, place.host),
+        hosts=place.names,
         secure=place.scheme == "https",
     )
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
@@ -97,11 +119,10 @@ def serve(workspace: Workspace, keys: Sequence[Path], place: Place, announce: Ca
                 f"Nothing can listen on {place.host}:{place.port} ({error.strerror}).", "Choose another: --port 0."
             ) from error
         port = listening.getsockname()[1]
-        shown = f"[{place.host}]" if ":" in place.host else place.host
-        announce(f"{place.scheme}://{shown}:{port}/login?token={secrets.token}")
+        announce(f"{place.scheme}://{place.shown}:{port}/login?token={secrets.token}")
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="critical",  # a traceback may quote a cell; the console says what failed, without its words
             access_log=False,  # the first line would hold the token
             server_header=False,
             ssl_certfile=place.certificate,

@@ -84,7 +84,7 @@ class Case:
     failed: tuple[Check, ...]
     held: tuple[Check, ...]
     acts: tuple[Act, ...]
-    bundle: bool
+    bundle: bool  # that may be handed on: it left from here and was not called back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ def people_at(workspace: Workspace, keys: Mapping[Path, str]) -> tuple[Person, .
     """
     with workspace.ledger() as ledger:
         known = ledger.keys()
-    found = [(path, known.get(name)) for path, name in keys.items()]
+    found = [(path, known.get(name)) for name, path in {name: path for path, name in keys.items()}.items()]
     return tuple(
         Person(key_id=key.key_id, role=key.role, path=path)
         for path, key in found
@@ -183,7 +183,7 @@ def case(draft: Draft, model: ReportModel, people: Sequence[Person]) -> Case:
         failed=tuple(check for check in model.checks if not check.passed),
         held=tuple(check for check in model.checks if check.passed),
         acts=offered(standing, draft.workspace.policy(), failed, people),
-        bundle=bundle_of(draft.workspace, draft.name).is_file(),
+        bundle=standing.state is State.RELEASED and bundle_of(draft.workspace, draft.name).is_file(),
     )
 
 

@@ -86,7 +86,7 @@ class Draft:
             WorkspaceError: if there is no such draft, or its document cannot be read.
         """
         path = workspace.layout.drafts / name / "draft.json"
-        if not path.is_file():
+        if not _is_plain(name) or not path.is_file():
             known = ", ".join(d.parent.name for d in sorted(workspace.layout.drafts.glob("*/draft.json"))) or "none yet"
             raise WorkspaceError(f"No draft '{name}' here.", f"Drafts: {known}.")
         found = Evidence.assemble(draft=read_json(path), attack=None, quality=None, ledger=None)
@@ -372,6 +372,11 @@ class Draft:
     def _document(self, kind: str) -> dict[str, Any] | None:
         path = self.folder / f"{kind}.json"
         return read_json(path) if path.is_file() else None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is that of a file in its folder: no path, and no longer than files are called."""
+    return len(name.encode("utf-8", "replace")) <= 255 and not set(name) & set("/\\\0") and name not in ("", ".", "..")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

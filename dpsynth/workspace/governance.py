@@ -278,8 +278,8 @@ def _check_blind(workspace: Workspace, ledger: Ledger, draft: str) -> None:
     waiting = [name for name in found.sealed if asked.counts(name) and known[name].revoked is None]
     if len(waiting) < asked.approvals:
         raise ReviewRefused(
-            f"Rule reviews: {len(waiting)} sealed votes by reviewers that count; the policy asks for {asked.approvals} "
-            "before the first is opened.",
+            f"Expected {asked.approvals} sealed votes by reviewers that count before the first is opened; there are "
+            f"{len(waiting)} (rule reviews).",
             "Wait for the other reviewers.",
         )
 
