@@ -3,8 +3,8 @@
 Whoever starts the console reads a link with a random token on the terminal; the link makes a session (a cookie signed
 with a secret of this process, HttpOnly, SameSite=Strict), which ends here too when it is ended. A form counts only with
 the session's own CSRF token and from this origin, and is read up to a bound. The name in the Host header must be ours,
-so that a foreign page cannot reach the console by DNS. Pages may load scripts and styles from here and nothing else; the
-report in its frame may run no script at all.
+so that a foreign page cannot reach the console by DNS. Pages may load scripts and styles from here and nothing else;
+the report in its frame may run no script at all.
 
 Not guaranteed: protection from other programs of the same account; they can read the keys themselves.
 """

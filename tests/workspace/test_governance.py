@@ -32,7 +32,7 @@ def test_only_named_reviewers_vote_or_let_a_vote_be_opened(tmp_path: Path) -> No
         place = (made.draft.document.budget_id, made.name)
         ledger.seal_vote(*place, vote="approve", reason="r", of=2, reviewer=Signer.load(made.keys[2]))
     made.vote(0)
-    with pytest.raises(ReviewRefused, match="Expected 2 sealed votes by reviewers that count.*there are 1"):
+    with pytest.raises(ReviewRefused, match=r"Expected 2 sealed votes by reviewers.* 1 "):
         made.open(0)
     made.vote(1)
     assert len(made.open(0).votes) == 1
