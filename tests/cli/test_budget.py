@@ -293,6 +293,8 @@ def test_the_draft_and_the_ledger_say_which_share_paid_and_a_further_sample_foll
     commit = next(entry["body"] for entry in entries["entries"] if entry["kind"] == "commit")
     assert commit["budget_id"] == own["budget_id"]
     assert (commit["facts"]["purpose"], commit["facts"]["recipient"]) == ("teaching", "public")
+    code, refused = run("sample", "claims-0001", "--rows", "100000000")
+    assert code == 1 and "more than a sealed draft holds" in refused["error"]["message"]
     code, again = run("sample", "claims-0001", "--rows", "50")
     assert code == 0 and again["budget"] == made["budget"] and again["draft"] == "claims-0002"
     after = run("budget", "show", "claims")[1]["nodes"][1]

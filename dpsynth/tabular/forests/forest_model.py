@@ -21,6 +21,9 @@ from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.constraints.enforcement import Enforcement
 from dpsynth.tabular.forests.tree import Forest, Vector
 
+BLOCK = 1_000_000
+"""Rows that are drawn together."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +53,8 @@ class ForestModel:
     ) -> pa.Table:
         """`rows` synthetic rows, none of which breaks a declared constraint.
 
-        Every pair of the forest is within one row of the model in each cell, where constraints change nothing.
+        Every pair of the forest is within one row of the model in each cell, for each million rows begun, where
+        constraints change nothing.
 
         Args:
             rows: how many.
@@ -76,7 +80,8 @@ class ForestModel:
         forest, probability = condition_forest(self.forest, evidence) if evidence else (self.forest, 1.0)
         if probability <= 0:
             raise conditional.nothing_meets(evidence)
-        yield forest.sample(rows, rng)
+        for start in range(0, rows, BLOCK):
+            yield forest.sample(min(BLOCK, rows - start), rng)
 
     def fill_codes(self, known: Mapping[str, NDArray[np.int64]], rng: np.random.Generator) -> Codes:
         """See `conditional.CodeModel`; exact."""

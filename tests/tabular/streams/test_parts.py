@@ -73,6 +73,7 @@ def test_a_broken_run_is_taken_up_with_its_own_seed(tmp_path):
     assert len(contents(tmp_path / "out")) == 3  # two parts and the plan
     half = part_path(tmp_path / "out", 1)
     half.write_bytes(half.read_bytes()[:-7])  # what a full disk or a copy broken off leaves
+    part_path(tmp_path / "out", 3).write_bytes(part_path(tmp_path / "out", 0).read_bytes())  # a row too many
     unseeded = replace(RowStream.of(worlds.mixed().model, 4_001, partitions=4), block=400)
     written = write_parts(worlds.mixed(), unseeded, tmp_path / "out")
     assert (written.drawn, written.kept) == ((1, 2, 3), 1)

@@ -122,8 +122,20 @@ def test_values_of_every_kind_are_those_of_rows_drawn_at_once():
         ]
         both = np.stack(counts)[:, np.sum(counts, axis=0) > 0]
         assert stats.chi2_contingency(both).pvalue > ALPHA, name
-        if name == "seen":  # inside intervals too: seconds are even
-            assert stats.chisquare(np.bincount(right[right >= 0] % 60, minlength=60)).pvalue > ALPHA
+
+
+@pytest.mark.parametrize("name", ["gain", "seen"])
+def test_values_inside_an_interval_are_spread_evenly(name):
+    table, model = drawn(worlds.mixed(), 40_000), worlds.mixed().model
+    cells, codes = model.binnings[name].oneway.cells, model.domains[name].encode(table.column(name))
+    codes = codes[(codes >= 0) & ~np.isin(codes, cells.spikes)]
+    at = np.searchsorted(cells.edges, codes, side="right") - 1
+    low, width = cells.edges[at], np.diff(cells.edges)[at]
+    wide = width >= 20
+    assert wide.sum() > 2_000
+    places = np.random.default_rng(0).random(int(wide.sum()))  # of a code inside its tick
+    part = np.floor(10 * ((codes - low)[wide] + places) / width[wide]).astype(int)
+    assert stats.chisquare(np.bincount(part, minlength=10)).pvalue > ALPHA
 
 
 def test_partitions_are_streams_of_their_own():
