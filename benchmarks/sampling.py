@@ -7,9 +7,9 @@ Each model is fitted to Adult (15 columns, epsilon 1, delta 1e-9; the data lie b
 DPSYNTH_SHARED points). Each run is a process of its own that loads the model file and writes Parquet, in pairs one
 after the other: `stream`, the parts of `dpsynth sample --to`, and `at once`, the single file of `dpsynth sample -o`,
 which is left out above `--most-at-once` rows. Rows a second are rows over CPU seconds (user and system) of sampling and
-writing, imports that these need included (Numba: half a second); wall time means something on an idle machine only.
-Peak resident memory is the operating system's figure for the process; with `--workers` above 1 it is the largest of all
-its processes. One small stream is drawn first, so that no run compiles. What was written is deleted.
+writing; `start` is what imports and a first row cost before. Wall time means something on an idle machine only. Peak
+resident memory is the operating system's figure for the process; with `--workers` above 1 it is the largest of all its
+processes. One small stream is drawn first, so that no run compiles. What was written is deleted.
 """
 
 from __future__ import annotations
@@ -105,6 +105,11 @@ def one(way: str, model: str, rows: str, out: str, *, workers: int) -> Result:
     from dpsynth.workspace.public import write_rows
 
     saved, number, target = load_model(model), int(rows), Path(out)
+    begun = spent()
+    if way == "stream":
+        list(RowStream.of(saved.model, 1).batches(0))
+    else:
+        saved.model.sample(1, np.random.default_rng(0))
     before, wall = spent(), time.perf_counter()
     if way == "stream":
         size = write_parts(saved, RowStream.of(saved.model, number), target, workers=workers).size
@@ -120,6 +125,7 @@ def one(way: str, model: str, rows: str, out: str, *, workers: int) -> Result:
     cpu = spent() - before
     return {
         "cpu_s": round(cpu, 2),
+        "start_s": round(before - begun, 2),
         "wall_s": round(wall, 2),
         "rows_per_cpu_s": round(number / cpu),
         "rss_mib": round(peak()),
@@ -153,6 +159,7 @@ def summed(results: list[Result]) -> list[Result]:
             "slowest": min(run["rows_per_cpu_s"] for run in own),
             "fastest": max(run["rows_per_cpu_s"] for run in own),
             "wall_s": statistics.median(run["wall_s"] for run in own),
+            "start_s": statistics.median(run["start_s"] for run in own),
             "rss_mib": max(run["rss_mib"] for run in own),
             "bytes_per_row": own[0]["bytes_per_row"],
         }
@@ -167,7 +174,7 @@ def show(entry: Result) -> None:
     what = f"{entry['generator']:6} {entry['rows']:>11,} {entry['way']:8} {kind:12}"
     print(
         f"{what} {entry['rows_per_cpu_s']:>10,} rows/CPU s{spread}, wall {entry['wall_s']:.2f} s, "
-        f"{entry['rss_mib']:,} MiB, {entry['bytes_per_row']} B/row",
+        f"start {entry['start_s']} CPU s, {entry['rss_mib']:,} MiB, {entry['bytes_per_row']} B/row",
         flush=True,
     )
 
