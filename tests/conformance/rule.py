@@ -80,6 +80,7 @@ class RuleConformance:
     def test_table_names_the_rule(self):
         assert self.rule.name == self.name
         assert self.name in RULES
+        assert self.rule.on_fail in {"warn", "regenerate", "reject"}
 
     def test_passes_on_good_evidence(self, evidence):
         found = self.ask(evidence, default_policy())
