@@ -5,7 +5,8 @@ real ball, *recall* the share of real points in some synthetic ball (Kynkäänni
 many real balls hold a synthetic point, over k, and *coverage* is the share of real balls that hold one (Naeem et al.
 2020). Fifty texts repeated keep their precision and lose recall and coverage; noise loses precision.
 
-Distances are computed by blocks of at most 32 MiB. Equal to the package `prdc`, whose memory is quadratic.
+Distances are computed by blocks of at most 32 MiB, in single precision where the points are; what is nearer to a ball's
+edge than rounding shows counts as on it. Equal to the package `prdc`, whose memory is quadratic.
 
 >>> rng = np.random.default_rng(0)
 >>> a, b = rng.normal(size=(2, 200, 3))
@@ -49,9 +50,9 @@ def prdc(real: Points, synthetic: Points, nearest: int = NEAREST) -> Prdc:
         synthetic: shape (m, d).
         nearest: k; balls shrink to what there is if a set has fewer than k + 1 points.
     """
-    real, synthetic = (np.asarray(side, dtype=np.float64) for side in (real, synthetic))
+    real, synthetic = _alike(real, synthetic)
     k = min(nearest, len(real) - 1, len(synthetic) - 1)
-    ours, theirs = (reach(side, k) for side in (real, synthetic))
+    ours, theirs = (reach(side, k) - _rounding(side) for side in (real, synthetic))
     precise = np.zeros(len(synthetic), dtype=bool)
     recalled, covered = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
     inside = 0
@@ -69,9 +70,9 @@ def prdc(real: Points, synthetic: Points, nearest: int = NEAREST) -> Prdc:
     )
 
 
-def reach(points: Points, nearest: int) -> NDArray[np.float64]:
-    """Squared distance of each point to its k-th nearest other one, float64 (n,)."""
-    out = np.empty(len(points))
+def reach(points: Points, nearest: int) -> Points:
+    """Squared distance of each point to its k-th nearest other one, shape (n,), of the precision of the points."""
+    out = np.empty(len(points), dtype=points.dtype)
     for rows, distances in _blocks(points, points):
         at = np.arange(rows.start, rows.stop)
         distances[at - rows.start, at] = -1.0  # itself comes first, whatever was rounded
@@ -83,7 +84,10 @@ def spread(unit_points: Points) -> float:
     """Mean of 1 - cosine of each point with its nearest other one; 0 if each has a twin."""
     if len(unit_points) < 2:
         return 0.0
-    return float(np.minimum(reach(np.asarray(unit_points, dtype=np.float64), 1) / 2, 1.0).mean())
+    (points,) = _alike(unit_points)
+    apart = reach(points, 1)
+    apart[apart <= _rounding(points)] = 0.0
+    return float(np.minimum(apart / 2, 1.0).mean(dtype=np.float64))
 
 
 def vendi(unit_points: Points) -> float:
@@ -98,11 +102,25 @@ def vendi(unit_points: Points) -> float:
     return float(np.exp(-(some * np.log(some)).sum()))
 
 
-def _blocks(left: Points, right: Points) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+def _alike(*sides: Points) -> tuple[Points, ...]:
+    """Single precision if all are, else double."""
+    single = all(side.dtype == np.float32 for side in map(np.asarray, sides))
+    return tuple(np.asarray(side, dtype=np.float32 if single else np.float64) for side in sides)
+
+
+def _rounding(points: Points) -> float:
+    """What a squared distance may be wrong by: copies in single precision lie some 1e-7 apart."""
+    return float(16 * np.finfo(points.dtype).eps * np.max((points * points).sum(axis=1), initial=0.0))
+
+
+def _blocks(left: Points, right: Points) -> Iterator[tuple[slice, Points]]:
     """Squared Euclidean distances of some rows of `left` to all of `right`."""
     step = max(1, _BLOCK // max(len(right), 1))
     sizes = (right * right).sum(axis=1)
     for at in range(0, len(left), step):
         some = left[at : at + step]
-        distances = (some * some).sum(axis=1)[:, None] + sizes - 2.0 * (some @ right.T)
-        yield slice(at, at + len(some)), np.maximum(distances, 0.0)
+        distances = some @ right.T
+        distances *= -2.0
+        distances += (some * some).sum(axis=1)[:, None]
+        distances += sizes
+        yield slice(at, at + len(some)), np.maximum(distances, 0.0, out=distances)

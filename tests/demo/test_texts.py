@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pyarrow.compute as pc
 import pytest
 
 from dpsynth.demo.texts import LONGEST, TOPICS, private_records, public_texts
-from dpsynth.text.backends.embedded_text import docstrings, documents, paragraphs
+from dpsynth.text.backends.embedded_text import _statements, docstrings, documents, paragraphs
 
 
 def test_there_are_records_of_prose_with_topics():
@@ -67,3 +68,15 @@ def test_a_package_that_is_not_installed_has_no_text_and_none_is_imported():
     )
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     assert re.fullmatch(r"False\s*", told)
+
+
+def test_docstrings_come_in_the_order_of_a_walk_through_everything():
+    """The models' fingerprints hang on it: bodies of every kind of statement, and calls that stand alone."""
+    tree = ast.parse(
+        "def a():\n  'one'\n  try:\n    def b(): 'two'\n  except E:\n    class C: 'three'\n"
+        "  finally:\n    add_newdoc('x', 'y')\nmatch z:\n  case 1:\n    def d(): 'four'\n"
+        "if q:\n  with r:\n    async def e(): 'five'\nelse:\n  add_newdoc('u', 'v')\n"
+    )
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Call)
+    found, whole = ([node for node in walk(tree) if isinstance(node, kinds)] for walk in (_statements, ast.walk))
+    assert found == whole and len(found) == 8

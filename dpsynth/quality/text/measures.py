@@ -21,7 +21,7 @@ from dpsynth.quality.report import Metric
 from dpsynth.quality.text.embedding import Space
 from dpsynth.quality.text.likelihood import Scorer, perplexity_gap, shares_beyond, surprise
 from dpsynth.quality.text.marks import gap, shares
-from dpsynth.quality.text.mauve import SEEDS, mauve, worst_group
+from dpsynth.quality.text.mauve import SEEDS, mauve, mauve_and_redraws, worst_group
 from dpsynth.quality.text.names import TAIL
 from dpsynth.quality.text.ngrams import Spread, divergence, length_distance, tail
 from dpsynth.quality.text.repetition import distinct, repeated, self_bleu
@@ -127,12 +127,15 @@ def point_metrics(few: Sets, space: Space) -> list[Metric]:
             if figure != "density":
                 values[key] = _share(values[key], len(pairs[key][1]))
         out.append(metric(f"text_{figure}", "high", {**values, "shuffle": 0.0}))
-    for name, alike in (("text_mauve", mauve), ("text_group_worst", worst_group)):
-        scores = {
-            key: alike(left, right, seeds=ROUGH if key.startswith("redraw") else SEEDS)
-            for key, (left, right) in pairs.items()
-        }
-        out.append(metric(name, "high", {**scores, "shuffle": 0.0}))
+    scores: dict[str, Any] = {key: mauve(*pairs[key]) for key in FEW if key != "reference"}
+    scores["reference"], chance = mauve_and_redraws(*pairs["reference"], len(few.redraws))
+    scores |= {f"redraw{at}": one for at, one in enumerate(chance)}
+    out.append(metric("text_mauve", "high", {**scores, "shuffle": 0.0}))
+    worst = {
+        key: worst_group(left, right, seeds=ROUGH if key.startswith("redraw") else SEEDS)
+        for key, (left, right) in pairs.items()
+    }
+    out.append(metric("text_group_worst", "high", {**worst, "shuffle": 0.0}))
     own = {key: right for key, (_, right) in pairs.items() if key != "floor"}
     own["floor"] = space.points(few.half.encoded)
     modes, apart = ({key: of(one) for key, one in own.items()} for of in (vendi, spread))

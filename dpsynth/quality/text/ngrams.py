@@ -25,6 +25,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks.text.tokens import Hashes
 from dpsynth.quality.text.names import BANDS
 from dpsynth.quality.text.sets import TextSet
 
@@ -58,11 +59,16 @@ def divergence(real: TextSet, other: TextSet, n: int, *, interval: bool = False)
     ours, theirs = real.grams(n)[0], other.grams(n)
     if not len(ours) or not len(theirs[0]):
         return Spread(value=1.0)
+    if not interval or len(other) < 2 * GROUPS:
+        at, both = _found(real.kinds(n)[0], other.kinds(n)[0])
+        p, q = real.kinds(n)[1][at[both]] / len(ours), other.kinds(n)[1][both] / len(theirs[0])
+        alone = 2.0 - p.sum() - q.sum()  # an n-gram of one side adds half of its share
+        middle = (p + q) / 2
+        shared = (p * np.log2(p / middle)).sum() + (q * np.log2(q / middle)).sum()
+        return Spread(value=min(max(float(alone + shared) / 2, 0.0), 1.0))
     kinds, places = np.unique(np.concatenate([ours, theirs[0]]), return_inverse=True)
     mine, rest = places[: len(ours)], places[len(ours) :]
     p = np.bincount(mine, minlength=len(kinds)) / len(mine)
-    if not interval or len(other) < 2 * GROUPS:
-        return Spread(value=jensen_shannon(p, np.bincount(rest, minlength=len(kinds)) / len(rest)))
     part = theirs[1] % GROUPS
     counts = np.stack([np.bincount(rest[part == g], minlength=len(kinds)) for g in range(GROUPS)])
     whole = counts.sum(axis=0)
@@ -85,20 +91,25 @@ class Tail:
 
 def tail(real: TextSet, other: TextSet, n: int) -> Tail:
     """What of the real n-grams the other set keeps, and what it invents."""
-    hashes, owners = real.grams(n)
-    order = np.lexsort((owners, hashes))
-    hashes, owners = hashes[order], owners[order]
-    new = np.ones(len(hashes), dtype=bool)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    kinds, texts = np.unique(hashes[new], return_counts=True)
-    theirs = other.grams(n)[0]
-    held = np.isin(kinds, theirs)
+    kinds, texts = real.kinds(n)[0], real.holders(n)
+    theirs, counts = other.kinds(n)
+    at, both = _found(kinds, theirs)
+    held = np.zeros(len(kinds), dtype=bool)
+    held[at[both]] = True
     bands = {band: (texts >= band[0]) & (texts <= band[1]) for band in BANDS}
     return Tail(
         kept={band: float(held[inside].mean()) for band, inside in bands.items() if inside.any()},
         kinds={band: int(inside.sum()) for band, inside in bands.items() if inside.any()},
-        invented=float((~np.isin(theirs, kinds)).mean()) if len(theirs) else 1.0,
+        invented=float(counts[~both].sum() / counts.sum()) if len(theirs) else 1.0,
     )
+
+
+def _found(kinds: Hashes, wanted: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Where each wanted hash is among the ascending kinds, and whether it is there."""
+    if not len(kinds):
+        return np.zeros(len(wanted), dtype=np.intp), np.zeros(len(wanted), dtype=bool)
+    at = np.minimum(np.searchsorted(kinds, wanted), len(kinds) - 1)
+    return at, kinds[at] == wanted
 
 
 def length_distance(real: TextSet, other: TextSet) -> float:

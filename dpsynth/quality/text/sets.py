@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from attacks.text.tokens import Hashes, Owners, Texts, grams, joined, of_words, 
 MOST = 5_000
 REDRAWS = 8
 Rows = NDArray[np.intp]
+Counts = NDArray[np.int64]
 
 
 @final
@@ -41,6 +42,8 @@ class TextSet:
     written: tuple[str, ...]
     encoded: Texts
     _grams: dict[int, tuple[Hashes, Owners]] = field(default_factory=dict)
+    _kinds: dict[int, tuple[Hashes, Counts]] = field(default_factory=dict)
+    _holders: dict[int, Counts] = field(default_factory=dict)
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> TextSet:
@@ -67,6 +70,25 @@ class TextSet:
             whole = self.encoded.lengths[owners] >= n
             self._grams[n] = (hashes[whole], owners[whole])
         return self._grams[n]
+
+    def kinds(self, n: int) -> tuple[Hashes, Counts]:
+        """Different n-grams in ascending order, and how often each occurs."""
+        if n not in self._kinds:
+            hashes = np.sort(self.grams(n)[0])
+            begins = np.flatnonzero(_changes(hashes))
+            self._kinds[n] = (hashes[begins], np.diff(np.append(begins, len(hashes))))
+        return self._kinds[n]
+
+    def holders(self, n: int) -> Counts:
+        """How many texts hold each of them."""
+        if n not in self._holders:
+            hashes, owners = self.grams(n)
+            order = np.argsort(hashes, kind="stable")  # owners ascend already
+            hashes, owners = hashes[order], owners[order]
+            changes = _changes(hashes)
+            new = changes | _changes(owners)
+            self._holders[n] = np.diff(np.append(np.flatnonzero(changes[new]), new.sum()))
+        return self._holders[n]
 
 
 @final
@@ -124,6 +146,13 @@ class Sets:
             redraws=tuple((real.first(count), held.first(count)) for real, held in self.redraws),
             pool=self.pool,
         )
+
+
+def _changes(ordered: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where another value begins."""
+    out = np.ones(len(ordered), dtype=bool)
+    out[1:] = ordered[1:] != ordered[:-1]
+    return out
 
 
 def drawn_words(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:

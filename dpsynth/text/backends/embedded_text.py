@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -119,7 +120,7 @@ def _of_source(module: str, path: Path) -> Iterator[Docstring]:
         tree = ast.parse(path.read_bytes())
     except SyntaxError:
         return
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text:
@@ -128,6 +129,19 @@ def _of_source(module: str, path: Path) -> Iterator[Docstring]:
             words = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
             if len(words) >= 2:
                 yield Docstring(module, words[-2], words[-1])
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Statements, and calls that are one, in the order of `ast.walk`, which looks into every expression too."""
+    waiting = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        if isinstance(node, ast.Expr):
+            waiting.extend([node.value] if isinstance(node.value, ast.Call) else [])
+        elif not isinstance(node, ast.expr):
+            inside = (ast.stmt, ast.ExceptHandler, ast.match_case)
+            waiting.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, inside))
 
 
 def _topics() -> Iterator[str]:

@@ -8,18 +8,20 @@ scaling 5, 5 restarts, mean over seeds 0-19).
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
 
+from attacks.text.embedding import unit
 from dpsynth.core.errors import DataError
 from dpsynth.quality.neighbours import prdc, spread, vendi
 from dpsynth.quality.text.labels import mean_recall
 from dpsynth.quality.text.likelihood import shares_beyond, surprise
 from dpsynth.quality.text.marks import shares
-from dpsynth.quality.text.mauve import area, mauve, worst_group
+from dpsynth.quality.text.mauve import area, mauve, mauve_and_redraws, worst_group
 from dpsynth.quality.text.measures import metric
-from dpsynth.quality.text.ngrams import Spread, divergence, length_distance, tail
+from dpsynth.quality.text.ngrams import Spread, divergence, jensen_shannon, length_distance, tail
 from dpsynth.quality.text.repetition import bleu_each, distinct, repeated, self_bleu
 from dpsynth.quality.text.sets import TextSet, anchored, drawn_words
 
@@ -84,6 +86,31 @@ def test_mauve_is_within_a_hundredth_of_mauve_text(shift: float, known: float) -
     assert mauve(left, right, seeds=20).value == pytest.approx(known, abs=0.01)
 
 
+def test_points_in_single_precision_score_as_in_double_and_copies_stay_copies() -> None:
+    rng = np.random.default_rng(8)
+    real, made = (unit(rng.normal(size=(300, 40)).astype(np.float32)) for _ in range(2))
+    single, double = prdc(real, made), prdc(real.astype(float), made.astype(float))
+    for figure in ("precision", "recall", "density", "coverage"):
+        assert getattr(single, figure) == pytest.approx(getattr(double, figure), abs=0.01)
+    copies = np.repeat(real[:30], 10, axis=0)
+    assert (
+        prdc(copies, copies[3:200:7]).density == 0.0 and spread(copies) == 0.0
+    )  # at distance zero: on the edge, not within
+
+
+def test_redraws_of_mauve_are_what_refits_give_and_do_not_follow_a_difference() -> None:
+    """On one clustering against a new one each: the same law; sides that differ leave the redraws where they are."""
+    rng = np.random.default_rng(5)
+    left, right = rng.normal(size=(2, 400, 8))
+    score, redraws = mauve_and_redraws(left, right, 40)
+    fresh = [mauve(*rng.permutation(np.concatenate([left, right])).reshape(2, 400, 8)).value for _ in range(20)]
+    assert score == mauve(left, right) and len(set(redraws)) > 30
+    assert np.mean(redraws) == pytest.approx(np.mean(fresh), abs=0.006)
+    assert 0.5 < np.std(redraws) / np.std(fresh) < 2.0
+    apart, redraws = mauve_and_redraws(left, right + 1.0, 8)
+    assert apart.value < 0.3 and min(redraws) > 0.9
+
+
 def test_mauve_of_equal_histograms_is_one_and_of_disjoint_ones_zero() -> None:
     p = np.array([0.5, 0.3, 0.2, 0.0])
     assert area(p, p) == pytest.approx(1.0)
@@ -97,6 +124,25 @@ def test_the_group_that_is_lost_is_found() -> None:
     real, other = (centres[np.arange(800) % 8] + rng.normal(size=(800, 20)) for _ in range(2))
     assert worst_group(real, other) > 0.6
     assert worst_group(real, other[np.arange(800) % 8 != 5]) < 0.2
+
+
+def test_ngrams_that_are_merged_are_those_that_are_counted_one_by_one() -> None:
+    left, right = sayings(), sayings().take(np.arange(7, 30))
+    for n in (1, 2, 3):
+        held: list[Counter[int]] = []
+        for own in (left, right):
+            hashes, owners = (part.tolist() for part in own.grams(n))
+            held.append(Counter(hashes))
+            assert dict(zip(*(part.tolist() for part in own.kinds(n)), strict=True)) == held[-1]
+            texts = Counter(one for one, _ in set(zip(hashes, owners, strict=True)))
+            assert own.holders(n).tolist() == [texts[one] for one in own.kinds(n)[0].tolist()]
+        kinds = sorted(held[0] | held[1])
+        p, q = (np.array([one[kind] for kind in kinds]) / one.total() for one in held)
+        assert divergence(left, right, n).value == pytest.approx(jensen_shannon(p, q), abs=1e-12)
+        assert divergence(left, right, n, interval=True).value == pytest.approx(jensen_shannon(p, q), abs=1e-12)
+        assert tail(right, left, n).invented == pytest.approx(
+            sum(times for kind, times in held[0].items() if kind not in held[1]) / held[0].total()
+        )
 
 
 def test_divergence_by_hand() -> None:
