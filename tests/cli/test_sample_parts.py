@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.schema.model import Schema
 from dpsynth.tabular import save
+from dpsynth.workspace import sealed_size
 from dpsynth.workspace.sealed_size import MOST_CELLS, check_rows, most_rows
-from tests.cli.test_commands import run
+from tests.cli.test_commands import call, grant, run, vault  # noqa: F401
 from tests.tabular.streams import worlds
 
 
@@ -68,3 +71,20 @@ def test_a_sealed_draft_ends_where_it_can_no_longer_be_judged_as_one_table() -> 
     assert "6,666,666" in refused.value.remedy
     with pytest.raises(ParameterError):
         check_rows(0, 15)
+
+
+def test_a_fit_that_stands_for_more_rows_than_a_draft_holds_draws_what_it_holds_and_says_so(
+    vault: Path,  # noqa: F811
+    capsys,
+    monkeypatch,
+) -> None:
+    assert grant(vault) == 0
+    monkeypatch.setattr(sealed_size, "MOST_CELLS", 600)
+    code, _ = run(capsys, "synthesize", "data", "-e", "1", "-w", vault, "--rows", "601")
+    assert code == 1 and not list((vault / "drafts").glob("data-*"))
+    capsys.readouterr()
+    assert call(["synthesize", "data", "-e", "1", "-w", str(vault), "--json"]) == 0
+    told = capsys.readouterr()
+    document = json.loads((vault / "drafts" / "data-0001" / "draft.json").read_text())
+    assert document["rows"] == most_rows(len(Schema.from_yaml(vault.parent / "schema.yaml").modelled))
+    assert document["rows"] < document["row_total"] and "as many as a sealed draft holds" in told.err
