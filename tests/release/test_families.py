@@ -15,7 +15,7 @@ from dpsynth.cli.app import call
 from dpsynth.release.card import read_card
 from dpsynth.release.documents import digest, to_yaml
 from dpsynth.release.export import gather
-from dpsynth.release.family import budget_section
+from dpsynth.release.family import budget_section, is_plain
 from dpsynth.release.policy import default_policy
 from dpsynth.release.rules import load_rule
 from dpsynth.release.verify import verify
@@ -268,3 +268,11 @@ def test_sections_do_not_depend_on_what_else_was_recorded(amended) -> None:
     key = Signer.generate()
     world.ledger.append("key.add", {"key_id": key.key_id, "public_key": key.public_bytes.hex(), "role": "review"})
     assert budget_section(read(), world.budget_id) == before
+
+
+def test_an_old_card_says_all_of_one_budget_as_it_was_granted_and_of_no_other() -> None:
+    plain: dict[str, Any] = {"line": [{"filter": "basic"}], "amended": False}
+    assert is_plain(plain)
+    assert not is_plain({**plain, "amended": True})
+    assert not is_plain({**plain, "line": [{"filter": "zcdp"}]})
+    assert not is_plain({**plain, "line": [{"filter": "basic"}, {"filter": "basic"}]})

@@ -156,7 +156,7 @@ def _body(ledger: Ledger, budget: str, key: Signer, **change: Any) -> dict[str, 
     return {
         "budget_id": budget,
         "granted": told["after"].to_json(),
-        "filter": "basic",
+        "filter": change.get("filter", "basic"),
         "reason": "more",
         "key_id": change.get("key_id", key.key_id),
         "signature": change.get("signature", signature.hex()),
@@ -175,6 +175,11 @@ FORGED: dict[str, tuple[dict[str, Any], Reason]] = {
     "a signature for another place": ({"last_hash": GENESIS_PREV}, Reason.SIGNATURE_INVALID),
     "no signature": ({"signature": ""}, Reason.RULE_BROKEN),
     "a signature that is no hex": ({"signature": "x" * 128}, Reason.SIGNATURE_INVALID),
+    "a filter that nobody knows": ({"filter": "generous"}, Reason.RULE_BROKEN),
+    "another filter than the budget's": (
+        {"filter": {"name": "zcdp", "conversion_delta": "5e-7", "limit": {"rho": "0.001", "delta": "0"}}},
+        Reason.RULE_BROKEN,
+    ),
     "an unknown key": ({"key_id": "0" * 32}, Reason.RULE_BROKEN),
 }
 

@@ -296,3 +296,13 @@ def test_an_unknown_accountant_is_refused(priced: Ledger) -> None:
     with pytest.raises(ParameterError, match="analytic, pld, rdp, zcdp, pure"):
         replay(priced.entries(), "oracle")
     assert methods() == ("analytic", "pld", "rdp", "zcdp", "pure")
+
+
+def test_a_replayed_entry_as_a_line_of_json(priced: Ledger) -> None:
+    (held, *_), (bare, *_) = replay(priced.entries(), "zcdp"), replay(priced.entries(), "pure")
+    assert held.to_json() == {
+        "seq": held.seq, "kind": "reserve", "reservation": held.run, "charged": str(held.charged),
+        "currency": "epsilon", "stated": str(held.stated), "found": str(held.found), "outcome": "holds",
+        "reason": held.reason,
+    }  # fmt: skip
+    assert (bare.to_json()["found"], bare.to_json()["outcome"]) == (None, "unsupported")
