@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,34 @@ def test_figures_are_bought_before_reviewers_look(made: Governed, tmp_path: Path
 def _entries(made: Governed) -> list[object]:
     with made.workspace.ledger() as ledger:
         return list(ledger.entries())
+
+
+def test_the_command_buys_before_the_votes_and_is_refused_after(
+    made: Governed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dpsynth.cli.app import call
+
+    home = str(made.workspace.layout.root)
+    asked = ["evaluate", made.name, "--publish-quality", "epsilon=0.1", "-w", home, "--json"]
+    made.vote(0)
+    assert call(asked) == 7
+    assert "dpsynth gate" in capsys.readouterr().err
+    made.draft.gate()
+    assert call(asked) == 0
+    bought = json.loads(capsys.readouterr().out)
+    assert float(bought["published_quality"]["epsilon"]) == pytest.approx(0.1, abs=1e-4)
+    made.approved()
+    assert made.state == "approved"
+    assert call(["evaluate", "--publish-quality", "epsilon=0.1", "-w", home]) == 2
+
+
+def test_a_run_file_buys_before_anybody_votes_and_not_after(made: Governed) -> None:
+    from dpsynth.workspace.figures import sold
+    from dpsynth.workspace.run import _buy_before_reviews
+
+    made.vote(0)
+    _buy_before_reviews(made.draft, "0.1")
+    assert sold(made.draft, "marginals") == ()
+    made.draft.gate()
+    _buy_before_reviews(made.draft, "0.1")
+    assert len(sold(made.draft, "marginals")) == 1

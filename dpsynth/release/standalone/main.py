@@ -31,9 +31,10 @@ def main(arguments: list[str]) -> int:
     asked.add_argument("--key", "-k", required=True, type=Path, help="the publisher's public key, from elsewhere")
     asked.add_argument("--anchor", type=_head, help="SEQ:HASH of a ledger head seen earlier")
     asked.add_argument("--ledger-key", type=Path, help="the ledger's public key, if you hold it")
+    asked.add_argument("--recalls", type=Path, help="recall notices that you have from the publisher")
     asked.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     given = asked.parse_args(arguments)
-    report = verify(given.bundle, given.key, anchor=given.anchor, ledger_key=given.ledger_key)
+    report = verify(given.bundle, given.key, anchor=given.anchor, ledger_key=given.ledger_key, recalls=given.recalls)
     sys.stdout.write(json.dumps(report.to_json(), indent=2) + "\n" if given.json else _lines(report))
     return 5 if not report.ok else PARTLY if report.not_checked else 0
 

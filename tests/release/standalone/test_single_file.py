@@ -20,7 +20,7 @@ from dpsynth.release.standalone import build, loader
 from dpsynth.release.verify import verify
 from tests.release.bundle_tools import CASES
 from tests.release.test_families import OLD, OLD_KEY
-from tests.release.world import TERMS, make_world
+from tests.release.world import TERMS, make_world, ready_world, reviewed_policy
 
 _MANY = """
 import io, json, sys
@@ -188,3 +188,23 @@ def test_the_same_sources_give_the_same_bytes():
 )
 def test_its_exit_codes_are_those_of_the_command(run, arguments, code):
     assert run(*arguments).returncode == code
+
+
+def test_a_reviewed_bundle_and_a_recall_notice_are_judged_as_by_the_command(single, run, tmp_path):
+    """Somebody who has only this file must be able to heed the publisher's notice."""
+    world = ready_world(tmp_path, policy=reviewed_policy())
+    world.judge()
+    world.review("approve", "approve")
+    world.ledger.approve(world.budget_id, "draft-1")
+    released = world.release(tmp_path / "bundle", decision=world.decision)
+    assert verdicts(single, [(released.path, released.public_key)]) == [expected(released.path, released.public_key)]
+    key, notices = tmp_path / "key", tmp_path / "recalls.json"
+    key.write_bytes(released.public_key)
+    entry = world.ledger.recall(
+        world.budget_id, released.release, root=released.root, reason="a source was wrong", signer=world.signer
+    )
+    unsaid = {"kind", "nonce", "time", "budget_id"}
+    notices.write_text(json.dumps({name: value for name, value in entry.body.items() if name not in unsaid}))
+    assert run(released.path, "--key", key).returncode == 0
+    ran = run(released.path, "--key", key, "--recalls", notices)
+    assert (ran.returncode, "called this release back" in ran.stdout) == (5, True)
