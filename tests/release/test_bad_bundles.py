@@ -61,3 +61,16 @@ def test_what_a_receiver_builds_from_a_member_is_bounded():
         "ledger.json": 26, "statement.dsse.json": 20,
     }  # fmt: skip
     assert all(member.limit.bit_count() == 1 for member in MEMBERS.values())
+
+
+@pytest.mark.parametrize("name", ["decision.json", "evidence.json"])
+def test_a_document_of_another_version_is_not_read_as_if_it_were_of_this_one(name, released, tmp_path):
+    world, folder, _ = released
+    copy = tmp_path / "bundle"
+    shutil.copytree(folder, copy)
+    members = read(copy)
+    members[name] = members[name].replace(b"/1", b"/9", 1)
+    assert members[name] != read(copy)[name]
+    report = verify(write(copy, resign(members, world.signer)), world.signer.public_bytes)
+    assert (report.failure.name, report.failure.code) == ("documents", "unknown_schema_version"), str(report)
+    assert name in report.failure.reason

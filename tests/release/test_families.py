@@ -15,7 +15,7 @@ from dpsynth.cli.app import call
 from dpsynth.release.card import read_card
 from dpsynth.release.documents import digest, to_yaml
 from dpsynth.release.export import gather
-from dpsynth.release.family import budget_section, is_plain
+from dpsynth.release.family import budget_section, filter_words, is_plain
 from dpsynth.release.policy import default_policy
 from dpsynth.release.rules import load_rule
 from dpsynth.release.verify import verify
@@ -276,3 +276,10 @@ def test_an_old_card_says_all_of_one_budget_as_it_was_granted_and_of_no_other() 
     assert not is_plain({**plain, "amended": True})
     assert not is_plain({**plain, "line": [{"filter": "zcdp"}]})
     assert not is_plain({**plain, "line": [{"filter": "basic"}, {"filter": "basic"}]})
+
+
+def test_a_filter_is_named_by_what_adds_up() -> None:
+    assert filter_words("basic") == "epsilons and deltas add up (basic)"
+    assert filter_words({"name": "zcdp", "conversion_delta": "1e-6"}) == "rho adds up (zcdp), converted at delta 1e-6"
+    words = filter_words({"name": "rdp", "order": "8", "conversion_delta": "1e-6"})
+    assert words == "the divergence of order 8 adds up (rdp), converted at delta 1e-6"

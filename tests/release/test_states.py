@@ -124,6 +124,10 @@ def test_each_step_says_what_there_is_and_what_is_asked_for(tmp_path: Path) -> N
     world.ledger.approve(*place)
     assert said() == [("approved", "release", "not released", "a bundle")]
     assert stands(world).done == PATH[:-1]
+    shown = stands(world).to_json()
+    assert set(shown) == {"draft", "state", "done", "missing", "next_step", "votes", "sealed", "waivers", "expires",
+                          "notes"}  # fmt: skip
+    assert (shown["draft"], shown["state"], shown["waivers"]) == (NAME, "approved", [])
     world.ledger.withdraw(*place, reason="a mistake")
     assert said() == []
     assert (stands(world).state, stands(world).done) == (State.WITHDRAWN, (*PATH[:4], State.WITHDRAWN))
