@@ -5,7 +5,7 @@ is the same for all: `encoding` compiles a codec's recipe, `counting` asks for m
 is the table that a fit sees.
 
 >>> sorted(ENGINES)
-['duckdb', 'postgresql']
+['duckdb', 'postgresql', 'spark']
 
 Not guaranteed: privacy, as with `Table`: integers that come out are exact, and only mechanisms may release them.
 """
@@ -16,6 +16,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 ENGINES: Mapping[str, str] = MappingProxyType(
-    {"duckdb": "dpsynth.data.engines.duckdb:DuckDB", "postgresql": "dpsynth.data.engines.postgresql:PostgreSQL"}
+    {
+        "duckdb": "dpsynth.data.engines.duckdb:DuckDB",
+        "postgresql": "dpsynth.data.engines.postgresql:PostgreSQL",
+        "spark": "dpsynth.data.engines.spark:Spark",
+    }
 )
 """Name -> module:class."""

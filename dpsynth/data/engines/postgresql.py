@@ -1,8 +1,8 @@
 """PostgreSQL: a table or view of a server, read once, in one statement.
 
 One statement sees one snapshot, so the copy that it makes (a temporary table of raw cells, on the server, dropped with
-the connection) is the table as it stood at one moment, and later counts cannot see a change. Views whose functions are
-not deterministic are evaluated once. Text is compared by its bytes (COLLATE "C"), whatever the column's collation.
+the connection) is the table as it stood at one moment, and later counts cannot see a change. Views whose functions
+are not deterministic are evaluated once. Text is compared by its bytes (COLLATE "C"), whatever the column's collation.
 
     engine = PostgreSQL("postgresql://analyst@host/warehouse")
     table = engine.table("claims")

@@ -9,6 +9,8 @@ from tests.conformance.engine import EngineConformance
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.duckdb import DuckDB
+from dpsynth.data.engines.protocol import UnsupportedByEngine
+from dpsynth.schema.domain import GridDomain
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,22 @@ def test_nothing_is_left_on_disk_after_close(tmp_path):
     engine.store('SELECT i AS "x" FROM range(1000) t(i)')
     engine.close()
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("cell", ["[1]", "{'a': 1}", "'x'::BLOB", "TIME '10:00:00'", "INTERVAL 1 DAY", "uuid()"])
+def test_columns_and_rows_that_no_table_has_are_refused(cell):
+    engine = DuckDB(threads=1)
+    with pytest.raises(UnsupportedByEngine, match="'odd' holds"):
+        engine.table(f"(SELECT {cell} AS odd)")
+    with pytest.raises(UnsupportedByEngine, match="DuckDB|duckdb"):
+        engine.table("(SELECT 1 AS x)").codes({})
+    engine.close()
+
+
+def test_a_table_without_rows_counts_nothing():
+    engine = DuckDB(threads=1)
+    table = engine.table("(SELECT 1 AS x WHERE false)")
+    assert table.value_counts("x").counts.tolist() == []
+    (found,) = table.counts({"x": GridDomain(kind="integer", low=0, high=2)}, [("x",)])
+    assert found.tolist() == [0, 0, 0, 0]
+    engine.close()

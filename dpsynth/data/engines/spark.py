@@ -1,0 +1,212 @@
+"""Spark: a table of a catalogue, or Parquet files, on any cluster that PySpark reaches (`spark://…`, `local[2]`).
+
+The raw cells are read once and persisted, in memory and on the executors' disks; codes likewise. The session is ANSI (a
+number that does not fit is an error, never a NULL), speaks UTC, tells names apart by case, and logs nothing, since logs
+hold cells.
+
+    engine = Spark("local[2]")
+    table = engine.table("warehouse.claims")
+
+Not guaranteed: that a source which changes under the run gives the same rows again when an executor is lost and its
+part is read anew; whoever resumes compares digests. A session of this process that runs already is used as it is, with
+these settings set on it. Nanoseconds in Parquet are refused by Spark.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import pyarrow as pa
+
+from dpsynth.core.errors import DataError
+from dpsynth.data.engines.builtin import builtin
+from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.warning import listed
+
+SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.ansi.doubleQuotedIdentifiers": "true",
+        "spark.sql.caseSensitive": "true",
+        "spark.sql.codegen.wholeStage": "false",  # a tree of comparisons in one method is more than the JVM compiles
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    }
+)
+
+
+@final
+class Spark:
+    """A session.
+
+    Args:
+        master: where the cluster is.
+        options: more of Spark's settings, for a session that is started now.
+    """
+
+    name: ClassVar[str] = "spark"
+    dialect: ClassVar[str] = "pyspark"
+    batch: ClassVar[int] = 32
+
+    def __init__(self, master: str, options: Mapping[str, str] = MappingProxyType({})) -> None:
+        import ibis
+        from pyspark.sql import SparkSession
+
+        _ = ibis.pyspark  # loads what ibis' compiler for Spark needs
+        self._numbers = itertools.count()
+        self._kept: dict[str, Any] = {}
+        with _refused("start a session"):
+            builder = SparkSession.builder.master(master).appName("dpsynth").config("spark.ui.enabled", "false")
+            for setting, value in options.items():
+                builder = builder.config(setting, value)
+            self.session: Any = builder.getOrCreate()
+            self.session.sparkContext.setLogLevel("OFF")
+            for setting, value in SETTINGS.items():
+                self.session.conf.set(setting, value)
+
+    def parquet(self, files: Sequence[Path]) -> EngineTable:
+        """The rows of Parquet files."""
+        with _refused("read the files"):
+            return self.frame(self.session.read.parquet(*(str(path) for path in files)))
+
+    def table(self, name: str) -> EngineTable:
+        """The rows of a table of the catalogue, `database.table`."""
+        with _refused("read the table"):
+            return self.frame(self.session.table(name))
+
+    def frame(self, frame: Any) -> EngineTable:
+        """The rows of a Spark DataFrame.
+
+        Raises:
+            DataError: a column of a type that no table has, a number beyond 64 bits or not finite.
+        """
+        source = self._name()
+        frame.createOrReplaceTempView(source)
+        fields, cells = {}, []
+        for at, column in enumerate(frame.schema.fields):
+            dtype = dtype_of("spark", column.name, column.dataType.simpleString())
+            kind, decimals = kind_of(column.name, dtype)
+            fields[column.name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+            cells.append(f'{_raw(_quoted(column.name), kind)} AS "c{at}"')
+        raw = self.store(f'SELECT {", ".join(cells)} FROM "{source}"')  # noqa: S608 - quoted names
+        self._require_finite(raw, fields)
+        return EngineTable(self, raw, fields)
+
+    def store(self, query: str) -> str:
+        """Run a query once and keep its rows inside the engine; the name they are kept under."""
+        from pyspark import StorageLevel
+
+        name = self._name()
+        with _refused("run a query"):
+            frame = self.session.sql(query).persist(StorageLevel.MEMORY_AND_DISK)
+            frame.count()
+            frame.createOrReplaceTempView(name)
+        self._kept[name] = frame
+        return name
+
+    def view(self, query: str) -> str:
+        """A name for a query that is run each time it is asked."""
+        name = self._name()
+        with _refused("run a query"):
+            self.session.sql(query).createOrReplaceTempView(name)
+        return name
+
+    def upload(self, rows: pa.Table) -> str:
+        """A small public table inside the engine; its name."""
+        name = self._name()
+        with _refused("upload a public table"):
+            self.session.createDataFrame(rows).createOrReplaceTempView(name)
+        return name
+
+    def drop(self, relation: str) -> None:
+        """Forget what `store` or `upload` kept."""
+        kept = self._kept.pop(relation, None)
+        with _refused("forget a table"):
+            if kept is not None:
+                kept.unpersist()
+            self.session.catalog.dropTempView(relation)
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query."""
+        with _refused("run a query"):
+            return self.session.sql(query).toArrow()
+
+    def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, about so many at a time; Spark hands them over together."""
+        yield from self.fetch(query).to_batches(max_chunksize=rows)
+
+    def nearest(self, number: Any) -> Any:
+        """Ibis: a double rounded to the nearest whole double, half to even."""
+        return builtin("rint", ("float64",), "float64")(number)
+
+    def quotient(self, dividend: Any, divisor: int) -> Any:
+        """Ibis: whole part of a non-negative 64-bit integer divided by a positive one, exactly."""
+        return builtin("div", ("int64", "int64"), "int64")(dividend, divisor)
+
+    def sha256(self, text: str) -> str:
+        """SQL: SHA-256 of an expression of text's UTF-8 bytes, as 64 lower-case hexadecimal digits in byte order."""
+        return f"sha2({text}, 256)"
+
+    def text(self, cell: str) -> str:
+        """SQL: an expression of an integer (or text) as text."""
+        return f"CAST({cell} AS STRING)"
+
+    def close(self) -> None:
+        """Forget all that was kept; the session stays, since others of this process may use it."""
+        for relation in tuple(self._kept):
+            self.drop(relation)
+
+    def _name(self) -> str:
+        return f"dpsynth_{id(self)}_{next(self._numbers)}"
+
+    def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
+        floats = {name: field.cell for name, field in fields.items() if field.kind == "float"}
+        if not floats:
+            return
+        ends = "CAST('Infinity' AS DOUBLE), CAST('-Infinity' AS DOUBLE)"
+        asked = ", ".join(f'COALESCE(BOOL_OR("{cell}" IN ({ends})), false) AS "{cell}"' for cell in floats.values())
+        answer = self.fetch(f'SELECT {asked} FROM "{relation}"')  # noqa: S608 - our own names
+        odd = [name for name, column in zip(floats, answer.columns, strict=True) if column[0].as_py()]
+        if odd:
+            raise DataError(
+                f"Column {listed(odd)} holds numbers that are not finite; no bound can hold them.",
+                "Replace them by missing cells or by a public bound.",
+            )
+
+
+def _raw(cell: str, kind: str) -> str:
+    """SQL of a raw cell: text, integer, double or truth value; days and microseconds since 1970."""
+    if kind == "float":
+        return f"NULLIF(CAST({cell} AS DOUBLE), CAST('NaN' AS DOUBLE))"
+    if kind == "date":
+        return f"CAST(unix_date({cell}) AS BIGINT)"
+    if kind == "datetime":
+        return f"unix_micros(CAST({cell} AS TIMESTAMP))"
+    words = {"string": "STRING", "integer": "BIGINT", "boolean": "BOOLEAN"}
+    return f"CAST({cell} AS {words[kind]})"
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Spark's refusals without its words, which hold cells and plans."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise DataError(
+            f"Spark refused to {what} ({type(error).__name__}); its own words are left out, since they may hold cells.",
+            "Check the cluster, the table's name and permissions, and that numbers fit 64 bits.",
+        ) from None

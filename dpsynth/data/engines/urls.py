@@ -1,0 +1,168 @@
+r"""From what a person types to where the rows are, without a credential in it.
+
+    postgresql://analyst:secret@host:5432/warehouse   --table health.claims     PostgreSQL
+    spark://host:7077, local[2]                       --table warehouse.claims  Spark
+    folder/, folder/*.parquet, file.parquet           DuckDB
+
+`place` is what may be shown, logged and committed to: engine, host, port, database, schema and table, or the absolute
+path; never an account, a password or a parameter of the URL. A budget belongs to a place, so a new version of a table
+has no new budget. The URL as typed is held only until the engine is open, and no `repr` shows it.
+
+>>> source = parse("postgresql://ann:hunter2@db.example/claims?sslmode=require", table="health.visits")
+>>> source.place, "hunter2" in repr(source)
+('postgresql://db.example:5432/claims/health.visits', False)
+
+Not guaranteed: that two names of one host are one place; a person who grants a budget twice does so knowingly.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, final
+from urllib.parse import unquote, urlsplit
+
+from dpsynth.core.errors import ParameterError
+from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.warning import shown
+
+Kind = Literal["duckdb", "postgresql", "spark"]
+POSTGRESQL = ("postgresql", "postgres")
+PORT = 5432
+_LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?")
+_WILD = re.compile(r"[*?\[]")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceURL:
+    """Where rows are.
+
+    Attributes:
+        kind: the engine.
+        place: what may be shown: without account, password and parameters.
+        table: name of the table, `schema.table` or `table`; None for files.
+        pattern: path or glob of files; None for a server.
+        connection: what the engine connects with; may hold credentials, and is in no repr.
+    """
+
+    kind: Kind
+    place: str
+    table: str | None = None
+    pattern: str | None = None
+    connection: str = field(default="", repr=False, compare=False)
+
+    def files(self) -> list[Path]:
+        """The Parquet files of a folder or glob, in order of their names.
+
+        Raises:
+            ParameterError: there are none.
+        """
+        pattern = Path(self.pattern or "")
+        if pattern.is_dir():
+            found = sorted(pattern.rglob("*.parquet"))
+        elif _WILD.search(str(pattern)):
+            fixed = next(at for at, part in enumerate(pattern.parts) if _WILD.search(part))
+            found = sorted(Path(*pattern.parts[:fixed]).glob(str(Path(*pattern.parts[fixed:]))))
+        else:
+            found = [pattern] if pattern.is_file() else []
+        if not found:
+            raise ParameterError(f"There is no Parquet file at {shown(pattern.name)}.", "Check the path or pattern.")
+        return found
+
+    def open(self, **options: Any) -> EngineTable:
+        """Connect, and make the table; `options` are the engine's own.
+
+        Raises:
+            DataError: the engine refuses; its own words are left out.
+        """
+        if self.kind == "duckdb":
+            from dpsynth.data.engines.duckdb import DuckDB
+
+            return DuckDB(**options).parquet(self.files())
+        if self.kind == "postgresql":
+            from dpsynth.data.engines.postgresql import PostgreSQL
+
+            schema, _, name = (self.table or "").rpartition(".")
+            return PostgreSQL(self.connection, **options).table(name, schema or None)
+        from dpsynth.data.engines.spark import Spark
+
+        return Spark(self.connection, **options).table(self.table or "")
+
+
+def is_engine(source: str) -> bool:
+    """Whether an argument names an engine's rows rather than one file to be read into memory."""
+    scheme = source.partition("://")[0]
+    if "://" in source:
+        return scheme in (*POSTGRESQL, "spark")
+    return bool(_LOCAL.fullmatch(source) or _WILD.search(source)) or Path(source).is_dir()
+
+
+def parse(source: str, *, table: str | None = None) -> SourceURL:
+    """Read an argument.
+
+    Args:
+        source: a URL, a Spark master, a folder, a glob or a file.
+        table: `--table`.
+
+    Raises:
+        ParameterError: an unknown scheme, a URL without host or database, a table that is missing or out of place. No
+            message repeats the argument, which may hold a password.
+    """
+    if _LOCAL.fullmatch(source) or source.startswith("spark://"):
+        return SourceURL(kind="spark", place=f"{_spark_place(source)}/{_named(table)}", table=table, connection=source)
+    scheme, separator, _ = source.partition("://")
+    if separator and scheme in POSTGRESQL:
+        host, port, database = _server(source)
+        place = f"postgresql://{host}:{port}/{database}/{_named(table)}"
+        return SourceURL(kind="postgresql", place=place, table=table, connection=source)
+    if separator:
+        raise ParameterError(
+            f"Sources of the scheme {shown(scheme)} are not read."
+            if re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme)
+            else "The source is no URL that is read.",
+            "Give postgresql://host/database, spark://host:port, local[2], or a path to Parquet files.",
+        )
+    if table is not None:
+        raise ParameterError("Files have no table to name.", "Leave --table out.")
+    return SourceURL(kind="duckdb", place=str(Path(source).absolute()), pattern=source)
+
+
+def without_credentials(text: str) -> str:
+    """A text with what stands between :// and @ of any URL in it left out, and its parameters.
+
+    >>> without_credentials("cannot open postgresql://ann:pw@host/db?password=x now")
+    'cannot open postgresql://host/db now'
+    """
+    bare = re.sub(r"(\w://)[^/\s]*@", r"\1", text)
+    return re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", bare)
+
+
+def _server(source: str) -> tuple[str, int, str]:
+    try:
+        parts = urlsplit(source)
+        host, port = parts.hostname, parts.port or PORT
+    except ValueError:
+        raise ParameterError("The URL of the server cannot be read.", "Quote special characters as %xx.") from None
+    database = unquote(parts.path.strip("/"))
+    if host is None:
+        found = re.search(r"(?:^|&)host=([^&]+)", parts.query)
+        host = None if found is None else unquote(found[1])
+    if not host or not database or "/" in database:
+        raise ParameterError(
+            "The URL names no host, or no database.", "Write postgresql://host/database; name the table by --table."
+        )
+    return host, port, database
+
+
+def _spark_place(source: str) -> str:
+    if source.startswith("local"):
+        return "spark://local"
+    return "spark://" + source.removeprefix("spark://").rpartition("@")[2].partition("/")[0].partition("?")[0]
+
+
+def _named(table: str | None) -> str:
+    if not table or len(table.split(".")) > 3 or not all(table.split(".")):
+        raise ParameterError("The source is a server, and no table is named.", "Name one by --table schema.table.")
+    return table

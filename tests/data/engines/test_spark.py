@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dpsynth.core.errors import DataError
+from tests.conformance.engine import EngineConformance
+
+pytest.importorskip("pyspark", reason="no Spark: pip install 'dpsynth-release[spark]'")
+pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
+from dpsynth.data.engines.spark import Spark
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("java") is None and "JAVA_HOME" not in os.environ, reason="no Java, which Spark runs on"
+    ),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    engine = Spark("local[2]", {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g"})
+    yield engine
+    engine.close()
+    engine.session.stop()
+
+
+@pytest.fixture(scope="module")
+def load(engine, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parquet")
+    names = (folder / f"{at}.parquet" for at in range(10**6))
+
+    def parquet(rows: pa.Table):
+        paths = [next(names), next(names)]
+        half = rows.num_rows // 2
+        for path, part in zip(paths, (rows.slice(0, half), rows.slice(half)), strict=True):
+            pq.write_table(part, path)
+        return engine.parquet(paths)
+
+    return parquet
+
+
+class TestSpark(EngineConformance):
+    pass
+
+
+def test_refusals_hold_no_cell(engine):
+    frame = engine.session.sql("SELECT CAST(99999999999999999999 AS DECIMAL(20, 0)) AS secret")
+    with pytest.raises(DataError) as caught:
+        engine.frame(frame).value_counts("secret")
+    assert "9999" not in str(caught.value)
+    with pytest.raises(DataError, match="refused to read the table"):
+        engine.table("nowhere.nothing")
