@@ -239,7 +239,8 @@ class EngineConformance:
         for name, codec in known_to(engine, memory):
             (expected,) = memory.counts({name: codec}, [(name,)]) if codec.size < 10**6 else (None,)
             what = (name, type(codec).__name__, getattr(codec, "part", ""))
-            assert described(engine.value_counts(name, codec)) == described(memory.value_counts(name, codec)), what
+            if isinstance(codec, (CategoryDomain, GridDomain)):  # what spikes and partition selection ask
+                assert described(engine.value_counts(name, codec)) == described(memory.value_counts(name, codec)), what
             if expected is not None:
                 (found,) = engine.counts({name: codec}, [(name,)])
                 assert found.dtype == np.int64

@@ -16,7 +16,8 @@ Not guaranteed: speed on every engine; the numbers in docs/concepts/engines.md a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any, final
@@ -55,12 +56,14 @@ class Cell:
         engine: for what ibis has no exact word for.
         size: the code of missing.
         found: joined columns: one for the listed values, then one for each length of prefix, longest first.
+        stage: makes a column of an expression, so that what uses it twice does not spell it twice.
     """
 
     value: Any
     engine: Any
     size: int
     found: tuple[Any, ...] = field(default=())
+    stage: Callable[[Any], Any] = field(default=lambda value: value)
 
 
 def recipe_of(name: str, codec: Codec) -> Recipe:
@@ -114,12 +117,21 @@ def encoded(
             rows = rows.left_join(other, (own if cut is None else own.left(cut)) == other[key])
             joined[alias].append(code)
     columns = {}
+    numbers = itertools.count()
+
+    def stage(value: Any) -> Any:
+        nonlocal rows
+        name = f"s{next(numbers)}"
+        rows = rows.mutate(**{name: value})
+        return rows[name]
+
     for recipe, (alias, name, where, codec) in zip(recipes, asked, strict=True):
         cell = Cell(
             value=_as(rows[where.cell], where.kind, recipe.kind, name, codec),
             engine=engine,
             size=codec.size,
             found=tuple(rows[code] for code in joined[alias]),
+            stage=stage,
         )
         columns[alias] = _present(cell, coded(recipe, cell)).cast(_narrow(codec.size))
     return str(ibis.to_sql(rows.select(**columns), dialect=engine.dialect)), tuple(uploads)
@@ -204,14 +216,14 @@ def _places(recipe: Places, cell: Cell) -> Any:
 def _tick_part(recipe: TickPart, cell: Cell) -> Any:
     import ibis
 
-    tick = coded(recipe.ticks, cell) + recipe.ticks.low
+    tick = cell.stage(coded(recipe.ticks, cell) + recipe.ticks.low)
     if recipe.part == "round":
         units = list(enumerate(recipe.units))
         part = ibis.cases(*((tick % unit == 0, _literal(at)) for at, unit in reversed(units)), else_=_literal(0))
     elif recipe.part == "clock":
         part = _clock(recipe, tick, cell.engine)
     else:
-        part = _calendar(recipe.part, _floor(tick, recipe.day, recipe.ticks, cell.engine), cell.engine)
+        part = _calendar(recipe.part, cell.stage(_floor(tick, recipe.day, recipe.ticks, cell.engine)), cell)
     return ibis.ifelse(coded(recipe.counted, cell) == 1, part, _literal(cell.size))
 
 
@@ -234,22 +246,24 @@ def _clock(recipe: TickPart, tick: Any, engine: Engine) -> Any:
     return engine.quotient(of_day, hour) * 6 + ibis.ifelse(of_day % minute == 0, by_minute, finer)
 
 
-def _calendar(part: str, days: Any, engine: Engine) -> Any:
+def _calendar(part: str, days: Any, cell: Cell) -> Any:
     """Weekday, day or month of days since 1970, by whole numbers alone.
 
     The year begins on 1 March here, so that leap days come last (Hinnant, chrono-compatible date algorithms, 2013).
     """
     import ibis
 
+    engine, stage = cell.engine, cell.stage
     if part == "weekday":
         return ((days + 3) % 7 + 7) % 7
-    of_era = ((days + 719_468) % 146_097 + 146_097) % 146_097
+    of_era = stage(((days + 719_468) % 146_097 + 146_097) % 146_097)
     year = engine.quotient(
         of_era - engine.quotient(of_era, 1_460) + engine.quotient(of_era, 36_524) - engine.quotient(of_era, 146_096),
         365,
     )
-    of_year = of_era - (365 * year + engine.quotient(year, 4) - engine.quotient(year, 100))
-    from_march = engine.quotient(5 * of_year + 2, 153)
+    year = stage(year)
+    of_year = stage(of_era - (365 * year + engine.quotient(year, 4) - engine.quotient(year, 100)))
+    from_march = stage(engine.quotient(5 * of_year + 2, 153))
     month = ibis.ifelse(from_march < 10, from_march + 2, from_march - 10)
     if part == "month":
         return month
