@@ -38,8 +38,9 @@ def walk(bash: list[Block]) -> bool:
 
 
 def outline(transcript: str) -> list[str]:
-    """Lines of the demo's output with the figures of its noise left out; the number of checks stays."""
+    """Lines of the demo's output without the figures of its noise and the warnings that come of it."""
     lines = [line.rstrip() for line in transcript.splitlines()]
+    lines = [line for line in lines if not re.match(r" {5,}\w+: .*\(warned above", line)]
     lines = ["Worst" if line.startswith("Worst") else line for line in lines]
     return [line if line.startswith("Bundle") else re.sub(r"\d[\d.]*|[#.]{5,}", "0", line) for line in lines]
 
