@@ -7,6 +7,7 @@ import json
 import pytest
 
 from accounting import DiscreteLaplace, EventTree, NeighboringRelation, PrivacyUnit
+from dpsynth.core.errors import VerificationError
 from dpsynth.release.card import read_card
 from dpsynth.release.documents import Refusal
 from dpsynth.release.export import gather
@@ -142,3 +143,11 @@ def test_the_sensitivity_that_is_asked_for_is_that_of_relation_and_unit(world, r
     assert figure_of(Entry(entry, relation=relation, unit=unit, l1=str(moves)))
     with pytest.raises(Refusal):
         figure_of(Entry(entry, relation=relation, unit=unit, l1=str(moves - 1)))
+
+
+def test_a_figure_about_other_rows_under_the_name_of_this_draft_is_refused_by_whoever_verifies(world):
+    buy(world, draft_digest="ab" * 32)
+    with pytest.raises(VerificationError) as refused:
+        world.release(world.home / "bundle")
+    assert "other_draft" in str(refused.value) or "about other rows" in str(refused.value)
+    assert not (world.home / "bundle").exists()
