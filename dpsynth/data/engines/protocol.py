@@ -15,12 +15,16 @@ from typing import Any, Protocol, final
 
 import pyarrow as pa
 
-from dpsynth.core.errors import DataError
+from dpsynth.core.errors import DataError, SourceError
 from dpsynth.data.recipe import Kind
 
 
 class UnsupportedByEngine(DataError):
     """An engine cannot do what a column or a codec asks of it; nothing was approximated."""
+
+
+class EngineLost(SourceError):
+    """The engine went away while it was asked; what was paid for is kept, and the same run can be asked for again."""
 
 
 @final
