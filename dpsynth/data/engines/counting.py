@@ -13,7 +13,7 @@ Not guaranteed: that a histogram is small. Above `MAX_CELLS` cells it is refused
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +46,7 @@ def histograms(
     """
     for clique in cliques:
         _require_small(clique, sizes)
-    for batch in _batches(cliques, engine.batch):
+    for batch in batches(cliques, engine.batch):
         sets = sorted({tuple(sorted(set(clique))) for clique in batch})
         answer = engine.fetch(statement(source, sets))
         found = _by_set(answer, sets, sizes)
@@ -63,7 +63,13 @@ def statement(source: str, sets: Sequence[Columns]) -> str:
     return f'SELECT {shown}{", " * bool(names)}COUNT(*) AS "n" FROM {source} GROUP BY GROUPING SETS ({groups})'  # noqa: S608 - our own names
 
 
-def _batches(cliques: Sequence[Columns], most: int) -> Iterator[list[Columns]]:
+def batches(cliques: Iterable[Columns], most: int) -> Iterator[list[Columns]]:
+    """What each statement asks for, in order; a cost plan counts them by this very function.
+
+    Args:
+        cliques: distinct columns each.
+        most: `Engine.batch`.
+    """
     batch: list[Columns] = []
     columns: set[str] = set()
     for clique in cliques:
