@@ -22,7 +22,7 @@ import pytest
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.core.replayed_noise import ReplayedNoise
-from dpsynth.data.engines import keyed
+from dpsynth.data.engines import keyed, rows
 from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.table import Table
 from dpsynth.pipeline import fit_model
@@ -336,6 +336,60 @@ class EngineConformance:
         keyed.require_key(engine, "row")
         with pytest.raises(DataError, match="same for two records"):
             keyed.require_key(engine, "name")
+
+    @pytest.mark.parametrize("identity", ["name", "number", "row"])
+    def test_the_same_targets_come_out_whole_units_in_one_order(self, load, identity):
+        memory = people_table()
+        engine = load(memory.to_arrow())
+        mine = rows.sampled(memory, identity, about=150, key=bytes(range(32)))
+        assert rows.sampled(engine, identity, about=150, key=bytes(range(32))).to_arrow().equals(mine.to_arrow())
+        taken, whole = mine.value_counts(identity), memory.value_counts(identity)
+        sizes = dict(zip(whole.values.to_pylist(), whole.counts, strict=True))
+        assert all(sizes[who] == n for who, n in zip(taken.values.to_pylist(), taken.counts, strict=True))
+        assert 75 < mine.unsafe_num_rows < 300
+        other = rows.sampled(memory, identity, about=150, key=bytes(32))
+        assert other.column(identity).to_pylist() != mine.column(identity).to_pylist()
+        assert rows.sampled(engine, identity, about=400, key=bytes(32)).unsafe_num_rows == 400
+
+    def test_a_unit_with_a_large_part_of_all_rows_makes_no_sample_that_is_larger_than_asked(self, load):
+        memory = Table.from_arrow(pa.table({"who": [0] * 1990 + list(range(1, 11)), "x": range(2000)}))
+        engine = load(memory.to_arrow())
+        kept = refused = 0
+        for at in range(40):
+            for table in (memory, engine) if at < 2 else (memory,):
+                try:
+                    kept = max(kept, rows.sampled(table, "who", about=600, key=bytes([at] * 32)).unsafe_num_rows)
+                except DataError as error:
+                    refused += 1
+                    assert "Bound the rows" in str(error)
+                    assert "1990" not in str(error) and "2000" not in str(error)
+        assert kept <= 1800
+        assert refused
+
+    def test_a_small_table_comes_out_whole_with_the_types_of_a_table_in_memory(self, pair):
+        memory, engine = pair
+        out = rows.everything(engine)
+        assert (out.columns, dict(out.types), dict(out.decimals)) == (
+            memory.columns,
+            dict(memory.types),
+            dict(memory.decimals),
+        )
+        for name in memory.columns:
+            assert described(out.value_counts(name)) == described(memory.value_counts(name)), name
+        names = memory.columns[2:0:-1]
+        extra = Table(memory.to_arrow().slice(0, 9))
+        both = rows.everything(engine.concat(extra), names)
+        assert both.columns == names
+        assert described(both.value_counts(names[0])) == described(memory.concat(extra).value_counts(names[0]))
+        with pytest.raises(DataError, match="more than 500 rows"):
+            rows.everything(engine, most=500)
+
+    def test_targets_are_drawn_before_rows_in_memory_are_added(self, load):
+        memory = people_table()
+        with pytest.raises(ParameterError, match="before canaries"):
+            rows.sampled(load(memory.to_arrow()).concat(memory), "name", about=150, key=bytes(32))
+        with pytest.raises(ParameterError, match="about=99"):
+            rows.sampled(memory, "name", about=99, key=bytes(32))
 
     def test_nothing_shows_a_row_or_their_number(self, pair):
         _, engine = pair

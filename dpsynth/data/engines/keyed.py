@@ -61,17 +61,17 @@ def split(table: AnyTable, identity: str, *, holdout_share: float, key: bytes) -
     """
     if not 0.0 < holdout_share < 1.0:
         raise ParameterError(f"Expected holdout_share={holdout_share} strictly between 0 and 1.")
-    keys = _keys(key, "split")
+    keys = keys_of(key, "split")
     limit = f"{round(holdout_share * 16**DIGITS):0{DIGITS}x}"
     if isinstance(table, Table):
-        distinct, row = _texts(table, identity)
+        distinct, row = texts_of(table, identity)
         coins = np.array([digest(text, keys)[:DIGITS] < limit for text in distinct], dtype=bool)
         held = coins[row]
         return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
-    engine, who = table.engine, _identity(table, identity)
+    engine, who = table.engine, identity_sql(table, identity)
     coin = f"SUBSTRING({digest_sql(engine, engine.text(who), keys)}, 1, {DIGITS})"
-    marked = engine.store(f'SELECT {_cells(table)}, ({coin} < \'{limit}\') AS "held" FROM "{table.relation}"')  # noqa: S608
-    parts = (engine.view(f'SELECT {_cells(table)} FROM "{marked}" WHERE {sign}"held"') for sign in ("NOT ", ""))  # noqa: S608
+    marked = engine.store(f'SELECT {cells_of(table)}, ({coin} < \'{limit}\') AS "held" FROM "{table.relation}"')  # noqa: S608
+    parts = (engine.view(f'SELECT {cells_of(table)} FROM "{marked}" WHERE {sign}"held"') for sign in ("NOT ", ""))  # noqa: S608
     train, holdout = (EngineTable(engine, part, table.fields) for part in parts)
     return train, holdout
 
@@ -88,13 +88,13 @@ def bounded(table: AnyTable, unit: str, max_records: int, key: bytes, *, row_key
     """
     if max_records < 1:
         raise ParameterError(f"Expected max_records={max_records} >= 1 (rows kept a unit).")
-    keys = _keys(key, "bound")
+    keys = keys_of(key, "bound")
     content = sorted(table.columns) if row_key is None else [row_key]
     exact = [name for name in content if table.types[name] != "float"]
     rough: list[str] = [name for name in content if table.types[name] == "float"]
     if isinstance(table, Table):
         memory: Table = table
-        _, units = _texts(table, unit)
+        _, units = texts_of(table, unit)
         digests = np.array([digest(text, keys) for text in _contents(table, exact)], dtype="S64")
         order = np.lexsort([*_order_of(memory, rough), digests, units])
         ordered = units[order]
@@ -105,10 +105,10 @@ def bounded(table: AnyTable, unit: str, max_records: int, key: bytes, *, row_key
     text = " || ".join(content_sql(engine, fields[name]) for name in exact) or "''"
     ties = "".join(f', ("{fields[n].cell}" IS NOT NULL), "{fields[n].cell}"' for n in rough)
     rank_sql = (
-        f"ROW_NUMBER() OVER (PARTITION BY {_identity(table, unit)} ORDER BY {digest_sql(engine, text, keys)}{ties})"
+        f"ROW_NUMBER() OVER (PARTITION BY {identity_sql(table, unit)} ORDER BY {digest_sql(engine, text, keys)}{ties})"
     )
-    ranked = f'SELECT {_cells(table)}, {rank_sql} AS "rank" FROM "{table.relation}"'  # noqa: S608 - our own names
-    kept = engine.store(f'SELECT {_cells(table)} FROM ({ranked}) AS "t" WHERE "rank" <= {max_records}')  # noqa: S608
+    ranked = f'SELECT {cells_of(table)}, {rank_sql} AS "rank" FROM "{table.relation}"'  # noqa: S608 - our own names
+    kept = engine.store(f'SELECT {cells_of(table)} FROM ({ranked}) AS "t" WHERE "rank" <= {max_records}')  # noqa: S608
     return EngineTable(engine, kept, fields)
 
 
@@ -118,7 +118,7 @@ def require_key(table: EngineTable, column: str) -> None:
     Raises:
         DataError: cells are missing, or two records share one.
     """
-    cell = _identity(table, column)
+    cell = identity_sql(table, column)
     answer = table.engine.fetch(f'SELECT COUNT(*) = COUNT(DISTINCT {cell}) AS "ok" FROM "{table.relation}"')  # noqa: S608
     if not answer.column(0)[0].as_py():
         raise DataError(
@@ -174,7 +174,7 @@ def _order_of(table: Table, columns: Sequence[str]) -> list[NDArray[Any]]:
     return keys
 
 
-def _texts(table: Table, column: str) -> tuple[list[str], NDArray[np.int64]]:
+def texts_of(table: Table, column: str) -> tuple[list[str], NDArray[np.int64]]:
     """Distinct identities as text, and which is each row's."""
     if table.types[column] not in ("string", "integer"):
         raise _nobody(column)
@@ -184,7 +184,7 @@ def _texts(table: Table, column: str) -> tuple[list[str], NDArray[np.int64]]:
     return [str(value) for value in found.dictionary.to_pylist()], values_of(found.indices).astype(np.int64)
 
 
-def _identity(table: EngineTable, column: str) -> str:
+def identity_sql(table: EngineTable, column: str) -> str:
     """SQL of an identity, after the checks."""
     table.select([column])
     if table.types[column] not in ("string", "integer"):
@@ -196,11 +196,11 @@ def _identity(table: EngineTable, column: str) -> str:
     return cell
 
 
-def _cells(table: EngineTable) -> str:
+def cells_of(table: EngineTable) -> str:
     return ", ".join(f'"{field.cell}"' for field in table.fields.values())
 
 
-def _keys(key: bytes, purpose: str) -> tuple[str, str]:
+def keys_of(key: bytes, purpose: str) -> tuple[str, str]:
     if len(key) != 32:
         raise ParameterError("The key is not 32 bytes.", "Derive it from the vault.")
     inner, outer = (

@@ -76,6 +76,11 @@ class EngineTable:
         return self._fields
 
     @property
+    def extra(self) -> Table | None:
+        """Rows in memory that were added, if any."""
+        return self._extra
+
+    @property
     def unsafe_num_rows(self) -> int:
         """Exact number of rows: private unless it was released."""
         answer = self._engine.fetch(f'SELECT COUNT(*) AS "n" FROM "{self._relation}"')  # noqa: S608 - our own names
