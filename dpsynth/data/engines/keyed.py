@@ -197,10 +197,12 @@ def identity_sql(table: EngineTable, column: str) -> str:
 
 
 def cells_of(table: EngineTable) -> str:
+    """SQL of all columns, under the names that they have in the relation."""
     return ", ".join(f'"{field.cell}"' for field in table.fields.values())
 
 
 def keys_of(key: bytes, purpose: str) -> tuple[str, str]:
+    """Inner and outer key of a purpose, hexadecimal, from 32 secret bytes."""
     if len(key) != 32:
         raise ParameterError("The key is not 32 bytes.", "Derive it from the vault.")
     inner, outer = (

@@ -29,7 +29,7 @@ from dpsynth.data.table import Table
 
 BATCH = 1 << 14
 MOST = 3
-"""Times `about` rows are held at most. With one row a unit, and at least `FEWEST` expected, coins alone never do that."""
+"""Times `about` rows are held at most. With one row a unit and `FEWEST` expected, coins alone never do that."""
 FEWEST = 100
 SMALL = 1 << 20
 """Rows that `everything` loads if nobody says another number."""
