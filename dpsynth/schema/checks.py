@@ -28,6 +28,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +38,7 @@ from dpsynth.data.arrow_numpy import literals
 from dpsynth.data.inspect import distinct_values, heaviest_row, inspect
 from dpsynth.data.options import ColumnOptions, ColumnType, ReadOptions
 from dpsynth.data.read import DEFAULTS, conformed, read
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable, Table
 from dpsynth.data.warning import DataWarning, listed, shown
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.draft import draft, with_roles
@@ -45,6 +46,10 @@ from dpsynth.schema.free_text import is_free_text
 from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.schema.violations import violations
 
+if TYPE_CHECKING:
+    from dpsynth.data.engines.warehouse import EngineTable
+
+AnyTable = TypeVar("AnyTable", bound=CountTable)
 MIN_ROWS = 100
 MOST_ONE_ROW = 0.95
 MOST_CONTACTS = 0.5
@@ -59,7 +64,7 @@ CONTACTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Generic[AnyTable]):
     """What a run starts from.
 
     Attributes:
@@ -68,13 +73,39 @@ class Prepared:
         warnings: of the reader and of the checks, for the operator only.
     """
 
-    table: Table
+    table: AnyTable
     schema: Schema
     warnings: tuple[DataWarning, ...]
 
 
+@overload
 def prepare(
     source: str | os.PathLike[str] | Table,
+    schema: Schema | None = ...,
+    *,
+    target: str | None = ...,
+    unit: str | None = ...,
+    order: str | None = ...,
+    options: ReadOptions = ...,
+    to_edit: bool = ...,
+) -> Prepared[Table]: ...
+
+
+@overload
+def prepare(
+    source: EngineTable,
+    schema: Schema | None = ...,
+    *,
+    target: str | None = ...,
+    unit: str | None = ...,
+    order: str | None = ...,
+    options: ReadOptions = ...,
+    to_edit: bool = ...,
+) -> Prepared[EngineTable]: ...
+
+
+def prepare(
+    source: str | os.PathLike[str] | Table | EngineTable,
     schema: Schema | None = None,
     *,
     target: str | None = None,
@@ -82,11 +113,11 @@ def prepare(
     order: str | None = None,
     options: ReadOptions = DEFAULTS,
     to_edit: bool = False,
-) -> Prepared:
+) -> Prepared[Table] | Prepared[EngineTable]:
     """Read, draft or validate the schema, and check.
 
     Args:
-        source: a path, or a table.
+        source: a path, a table in memory, or one whose rows stay in an engine.
         schema: what is public; None drafts one from names and types.
         target: the column to be predicted; replaces the schema's.
         unit: the column of the privacy unit; replaces the schema's.
@@ -100,6 +131,8 @@ def prepare(
     """
     if schema is not None:
         options = replace(options, columns={**options.columns, **column_options(schema)})
+    if not isinstance(source, (str, os.PathLike, Table)):
+        return _prepare_in_engine(source, schema, target=target, unit=unit, order=order)
     table = conformed(source, options) if isinstance(source, Table) else read(source, options=options)
     if schema is None:
         schema = draft(table, target=target, unit=unit, order=order)
@@ -125,6 +158,40 @@ def prepare(
             *broken_constraints(table, schema),
         ),
     )
+
+
+def _prepare_in_engine(
+    table: EngineTable, schema: Schema | None, *, target: str | None, unit: str | None, order: str | None
+) -> Prepared[EngineTable]:
+    from dpsynth.data.engines.facts import facts_of
+
+    if schema is None:
+        schema = draft(table, target=target, unit=unit, order=order)
+    else:
+        check_columns(table, schema)
+        schema = with_roles(schema, target=target, unit=unit, order=order)
+        _require_types(table, schema)
+    table = table.select([n for n in table.columns if not schema.columns[n].drop])
+    facts = facts_of(table)
+    _require_no_gaps(schema, [n for n in table.columns if facts.missing(n)])
+    _require_rows(schema, facts.rows, [n for n in table.columns if facts.missing(n)])
+    return Prepared(table=table, schema=schema, warnings=())
+
+
+def _require_types(table: EngineTable, schema: Schema) -> None:
+    """The engine's types are those that are declared; nothing is converted there."""
+    from dpsynth.data.engines.protocol import UnsupportedByEngine
+
+    for name, options in column_options(schema).items():
+        have, want = table.types[name], options.type
+        if want == "category":
+            want = "integer" if have == "integer" else "string"
+        if want != have or options.missing or options.format:
+            raise UnsupportedByEngine(
+                f"Column {shown(name)} is {have} in the engine and declared {schema.columns[name].kind}, or with words "
+                "for missing or a format, and nothing is converted there.",
+                "Correct the schema, or cast the column in a view.",
+            )
 
 
 def broken_constraints(table: Table, schema: Schema) -> tuple[DataWarning, ...]:
@@ -166,7 +233,7 @@ def _type_of(spec: ColumnSpec) -> ColumnType:
     return "string" if isinstance(spec.values[0], str) else "integer"
 
 
-def check_columns(table: Table, schema: Schema) -> None:
+def check_columns(table: CountTable, schema: Schema) -> None:
     """The schema speaks of every column of the table and of no other."""
     extra = [n for n in table.columns if n not in schema.columns]
     if extra:
@@ -184,12 +251,7 @@ def check_domains(table: Table, schema: Schema) -> None:
 
     Nor a missing cell in a column that is not nullable.
     """
-    gaps = [n for n in table.columns if not schema.columns[n].nullable and table.column(n).null_count]
-    if gaps:
-        raise SchemaError(
-            f"Column {listed(gaps)} has missing cells, and its schema says `nullable: false`.",
-            "Leave that line out, or fill the cells.",
-        )
+    _require_no_gaps(schema, [n for n in table.columns if table.column(n).null_count])
     outside = []
     for name in table.columns:
         domain = known_domain(schema.columns[name]) if schema.columns[name].modelled else None
@@ -205,23 +267,18 @@ def check_domains(table: Table, schema: Schema) -> None:
         )
 
 
+def _require_no_gaps(schema: Schema, holed: list[str]) -> None:
+    gaps = [n for n in holed if not schema.columns[n].nullable]
+    if gaps:
+        raise SchemaError(
+            f"Column {listed(gaps)} has missing cells, and its schema says `nullable: false`.",
+            "Leave that line out, or fill the cells.",
+        )
+
+
 def check_fit_for_synthesis(table: Table, schema: Schema, heaviest: tuple[int, int]) -> None:
     """Refuse what no release could be made from; see the module's list. `heaviest`: of `heaviest_row`."""
-    if table.unsafe_num_rows < MIN_ROWS:
-        raise DataError(
-            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
-            "Collect more data; there is no setting for this.",
-        )
-    if schema.unit is not None and table.column(schema.unit).null_count:
-        raise DataError(
-            f"The unit column {shown(schema.unit)} has missing cells, so their rows belong to nobody.",
-            "Remove those rows or give each a unit of its own.",
-        )
-    if schema.order is not None and table.column(schema.order).null_count:
-        raise DataError(
-            f"The order column {shown(schema.order)} has missing cells, so their rows have no place among a person's.",
-            "Remove those rows, or order by another column.",
-        )
+    _require_rows(schema, table.unsafe_num_rows, [n for n in table.columns if table.column(n).null_count])
     times, rows = heaviest
     if times >= MOST_ONE_ROW * rows:
         raise DataError(
@@ -232,6 +289,25 @@ def check_fit_for_synthesis(table: Table, schema: Schema, heaviest: tuple[int, i
         raise SchemaError(
             f"The target {shown(schema.target)} has one class, so no utility can be measured.",
             "Choose another target, or give the column another role.",
+        )
+
+
+def _require_rows(schema: Schema, rows: int, holed: list[str]) -> None:
+    if rows < MIN_ROWS:
+        raise DataError(
+            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
+            "Collect more data; there is no setting for this.",
+        )
+    if schema.unit in holed:
+        raise DataError(
+            f"The unit column {shown(str(schema.unit))} has missing cells, so their rows belong to nobody.",
+            "Remove those rows or give each a unit of its own.",
+        )
+    if schema.order in holed:
+        raise DataError(
+            f"The order column {shown(str(schema.order))} has missing cells, so their rows have no place among a"
+            " person's.",
+            "Remove those rows, or order by another column.",
         )
 
 

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dpsynth.core.errors import SchemaError
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable
 from dpsynth.data.warning import listed, shown
 from dpsynth.schema.model import MAX_DECIMALS, Schema
 
@@ -38,7 +38,7 @@ KIND: Mapping[str, str] = MappingProxyType(
 TARGET_NAME = "target"
 
 
-def draft(table: Table, *, target: str | None = None, unit: str | None = None, order: str | None = None) -> Schema:
+def draft(table: CountTable, *, target: str | None = None, unit: str | None = None, order: str | None = None) -> Schema:
     """A schema in which everything but names, kinds and the given roles is unknown.
 
     Args:

@@ -31,7 +31,7 @@ from accounting.ledger.errors import CapabilityRefused
 from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
 from dpsynth.core.errors import SchemaError
-from dpsynth.schema.checks import Prepared, prepare
+from dpsynth.schema.checks import prepare
 from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
@@ -208,7 +208,7 @@ def open_source(
     declared = schema if schema is not None else record.schema
     if isinstance(declared, str | Path):
         declared = Schema.from_yaml(Path(declared))
-    found: Prepared = prepare(workspace.load(record), declared, target=target, unit=record.unit.column, order=order)
+    found = prepare(workspace.load(record), declared, target=target, unit=record.unit.column, order=order)
     if record.time is not None and record.time.column not in found.table.columns:
         raise SchemaError(
             f"The schema drops the time column '{record.time.column}', so it cannot be said which rows are later.",
