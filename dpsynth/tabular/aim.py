@@ -42,6 +42,7 @@ from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.aim_budget import AdaptiveBudget
 from dpsynth.tabular.allocation import Shares
+from dpsynth.tabular.asks import Asking, Asks
 from dpsynth.tabular.forests.tree import Pair, Vector
 from dpsynth.tabular.head import measure_columns
 from dpsynth.tabular.planning import calibrated_plan
@@ -90,6 +91,14 @@ class AIM:
             ParameterError: a target outside its range.
         """
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=self.shares)
+
+    def asks(self, schema: Schema, plan: Plan, *, rows: int) -> Asks:
+        """All pairs at once, which stay here: every round scores them again. See `asks.Declares`."""
+        asked = Asking(schema, plan, codes=self.codes, rows=rows)
+        if plan.settings.adaptive is not None:
+            asked.all_pairs("count all pairs", kept=True)
+        asked.holds_records(STEPS_PER_COLUMN * len(schema.modelled))
+        return asked.done()
 
     def fit(
         self,

@@ -37,6 +37,7 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
+from dpsynth.tabular.asks import Asks, Declares
 from dpsynth.tabular.protocol import Generator, Model, Plan
 
 ALONE = "independent"
@@ -55,6 +56,17 @@ class Auto:
     ) -> Plan:
         """The plan of the chosen generator, under its name; see `protocol.Generator.plan`."""
         return chosen(schema, epsilon).plan(schema, unit, epsilon=epsilon, delta=delta)
+
+    def asks(self, schema: Schema, plan: Plan, *, rows: int) -> Asks:
+        """What the generator that the plan names asks. See `asks.Declares`.
+
+        Raises:
+            ParameterError: it does not say.
+        """
+        made = _made(plan.generator)
+        if not isinstance(made, Declares):
+            raise ParameterError(f"{plan.generator!r} does not say what it asks.", "Plan with another generator.")
+        return made.asks(schema, plan, rows=rows)
 
     def fit(
         self,

@@ -25,6 +25,7 @@ gives.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -45,7 +46,9 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
+from dpsynth.tabular.asks import Asking, Asks
 from dpsynth.tabular.columns.binning import Binning
+from dpsynth.tabular.columns.merging import CODES
 from dpsynth.tabular.forests.tree import Pair, Vector, spanning_tree
 from dpsynth.tabular.halves import measured_halves
 from dpsynth.tabular.head import measure_columns
@@ -123,6 +126,23 @@ class Gibbs:
         """
         self._public(schema)
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=self.shares)
+
+    def asks(self, schema: Schema, plan: Plan, *, rows: int) -> Asks:
+        """All pairs in each round, one after the other; then those that scores choose. See `asks.Declares`."""
+        asked, settings, names = Asking(schema, plan, codes=self.codes, rows=rows), plan.settings, schema.modelled
+        coarse = {name: min(size, CODES) for name, size in asked.codes.items()}
+        others = tuple(name for name in names if name != schema.target)
+        if settings.halves is not None and schema.target is not None:
+            halves = {name: min(size, 2) for name, size in coarse.items()} | {schema.target: coarse[schema.target]}
+            asked.coarse("measure halves", [(name, schema.target) for name in others], settings.halves.count, halves)
+        for number, scales in enumerate(settings.rounds, start=1):
+            asked.all_pairs(f"score pairs, round {number}")
+            asked.some(f"measure tables, round {number}", asked.pairs, scales.pairs)
+        if settings.triples is not None and schema.target is not None:
+            triples = [(schema.target, *couple) for couple in itertools.combinations(others, 2)]
+            asked.coarse("measure triples", triples, settings.triples.count, coarse)
+        asked.holds_records(sum(scales.pairs for scales in settings.rounds))
+        return asked.done()
 
     def fit(
         self,

@@ -21,6 +21,7 @@ from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Shares
+from dpsynth.tabular.asks import Asking, Asks
 from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.forests.forest_model import ForestModel
 from dpsynth.tabular.forests.tree import fit_forest
@@ -46,6 +47,10 @@ class Independent:
     ) -> Plan:
         """All of the budget for 1-ways; see `protocol.Generator.plan`."""
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=Shares())
+
+    def asks(self, schema: Schema, plan: Plan, *, rows: int) -> Asks:
+        """Columns by themselves. See `asks.Declares`."""
+        return Asking(schema, plan, codes=self.codes, rows=rows).done()
 
     def fit(
         self,

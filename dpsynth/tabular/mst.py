@@ -36,6 +36,7 @@ from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
+from dpsynth.tabular.asks import Asking, Asks
 from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.forests.forest_model import ForestModel
@@ -69,6 +70,15 @@ class MST:
     ) -> Plan:
         """Divide the budget by public facts alone; see `protocol.Generator.plan`."""
         return calibrated_plan(self.name, schema, unit, epsilon=epsilon, delta=delta, shares=self.shares)
+
+    def asks(self, schema: Schema, plan: Plan, *, rows: int) -> Asks:
+        """All pairs once, one after the other; then those of the tree. See `asks.Declares`."""
+        asked = Asking(schema, plan, codes=self.codes, rows=rows)
+        for scales in plan.settings.rounds:
+            asked.all_pairs("score pairs")
+            asked.some("measure pairs", asked.pairs, scales.pairs)
+            asked.holds_tables(scales.pairs)
+        return asked.done()
 
     def fit(
         self,

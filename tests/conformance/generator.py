@@ -8,6 +8,7 @@ class TestMine(GeneratorConformance):
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -35,6 +36,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.sgd.poisson import PoissonSampler, threshold
 from dpsynth.tabular import GENERATORS, SavedModel, generator
+from dpsynth.tabular.asks import Asks, Declares
 from dpsynth.tabular.conditions.given import Between
 from dpsynth.tabular.saved.saving import from_bytes, to_bytes
 from tests.conformance.tables import MIXED, OPEN, RECORD, USER, mixed_table, open_table, schema
@@ -57,6 +59,59 @@ class CodesOnly(CountsOnly):
     def __init__(self, table: Table) -> None:
         super().__init__(table)
         self.codes = table.codes
+
+
+LOOSE = {True: 20, False: 60}
+"""At most how many times more cells a declaration names than a fit on these tables asks for, if the schema declares all
+domains or not: every wide column might have had spikes, and every open one as many categories as can be released."""
+
+
+class Overheard(CountsOnly):
+    """A table that remembers what it was asked for."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self.calls: list[tuple[str, dict[str, int], list[tuple[str, ...]]]] = []
+        own_values, own_counts = self.value_counts, self.counts
+
+        def value_counts(column, codec=None):
+            self.calls.append(("values", {}, [(column,)]))
+            return own_values(column, codec)
+
+        def counts(codecs, cliques):
+            sizes = {name: codecs[name].size for clique in cliques for name in clique}
+            self.calls.append(("histograms", sizes, list(cliques)))
+            return own_counts(codecs, cliques)
+
+        self.value_counts, self.counts = value_counts, counts
+
+    def within(self, declared: Asks, plan) -> None:
+        """Every event is explained once; as many questions and histograms; no more cells, nor many times fewer."""
+        assert Counter(e for ask in declared.asks for e in ask.events) == Counter(plan.tree.events)
+        loose = LOOSE[not declared.worst]
+        values = [ask for ask in declared.asks if ask.reads == "values"]
+        assert sum(kind == "values" for kind, _, _ in self.calls) == sum(ask.histograms for ask in values)
+        counted = [(sizes, cliques) for kind, sizes, cliques in self.calls if kind == "histograms"]
+        said = [ask for ask in declared.asks if ask.reads == "histograms"]
+        assert len(counted) == sum(len(ask.cliques) if ask.apart else 1 for ask in said)
+        joint = [(sizes, cliques) for sizes, cliques in counted if len(cliques) > 1 or len(cliques[0]) > 1]
+        for ask, (sizes, cliques) in zip([ask for ask in said if not ask.apart], joint, strict=True):
+            assert {tuple(sorted(clique)) for clique in cliques} <= {
+                *(tuple(sorted(clique)) for clique in ask.cliques),
+                *((name,) for name in ask.sizes),
+            }
+            assert len(cliques) == ask.histograms if ask.chosen is None else len(cliques) <= ask.histograms
+            assert all(size <= ask.sizes[name] for name, size in sizes.items()), ask.step
+            cells = _cells(sizes, cliques)
+            assert cells <= ask.cells
+            assert ask.chosen is not None or ask.cells <= loose * cells, (ask.step, ask.cells / cells)
+        alone = [(sizes, cliques) for sizes, cliques in counted if len(cliques) == 1 and len(cliques[0]) == 1]
+        most = sum(ask.cells for ask in said if ask.apart)
+        assert sum(_cells(*call) for call in alone) <= most <= loose * sum(_cells(*call) for call in alone)
+
+
+def _cells(sizes, cliques):
+    return sum(math.prod(sizes[name] + 1 for name in clique) for clique in cliques)
 
 
 def without_noise_kind(events):
@@ -279,6 +334,16 @@ class GeneratorConformance:
         settings = self.make().plan(MIXED, RECORD, epsilon=self.epsilon, delta=self.delta).settings
         _, model = self.run((CodesOnly if settings.reads_rows else CountsOnly)(mixed_table(self.rows)))
         assert model.rows > 0
+
+    @pytest.mark.parametrize("of", [MIXED, OPEN], ids=["declared", "open"])
+    def test_what_it_says_beforehand_bounds_what_it_asks(self, of):
+        made = self.make()
+        if not isinstance(made, Declares):
+            pytest.skip(f"{made.name} does not say what it asks: its cost is unknown")
+        table = (mixed_table if of is MIXED else open_table)(self.rows)
+        asked = Overheard(table)
+        plan, _ = self.run(asked, of)
+        asked.within(made.asks(of, plan, rows=self.rows), plan)
 
     def test_every_step_of_training_is_one_noisy_sum_and_is_in_the_event(self, monkeypatch):
         ran = []
