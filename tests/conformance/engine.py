@@ -12,6 +12,7 @@ same integers for every codec, and the same noise then gives the same release.
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -24,6 +25,7 @@ from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.engines import keyed, rows
 from dpsynth.data.engines.protocol import UnsupportedByEngine
+from dpsynth.data.engines.version import version_of
 from dpsynth.data.table import Table
 from dpsynth.pipeline import fit_model
 from dpsynth.release.formats import encode_parquet
@@ -410,3 +412,24 @@ class EngineConformance:
         assert first.model.events == second.model.events
         assert first.canaries.rows.equals(second.canaries.rows)
         assert encode_parquet(rows) == encode_parquet(same)
+
+    def test_a_version_is_of_the_rows_and_not_of_their_order(self, load):
+        rows = self.hostile()
+        version = version_of(load(rows))
+        assert re.fullmatch("[0-9a-f]{64}", version)
+        assert version_of(load(rows.take(np.arange(rows.num_rows)[::-1]))) == version
+        cells = [None if cell is None else cell + 1 for cell in rows["small"].to_pylist()]
+        others = {
+            "a cell": rows.set_column(rows.column_names.index("small"), "small", pa.array(cells, pa.int16())),
+            "a row less": rows.slice(1),
+            "a row twice": pa.concat_tables([rows, rows.slice(0, 1)]),
+            "two rows for two others": pa.concat_tables([rows.slice(2), rows.slice(2, 1), rows.slice(2, 1)]),
+            "a name": rows.rename_columns([*rows.column_names[:-1], "another"]),
+        }
+        found = {what: version_of(load(other)) for what, other in others.items()}
+        assert version not in found.values()
+        assert len(set(found.values())) == len(found)
+
+    def test_a_table_without_rows_has_a_version(self, load):
+        empty = pa.table({"x": pa.array([], pa.int64())})
+        assert version_of(load(empty)) == version_of(load(empty))

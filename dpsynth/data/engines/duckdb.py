@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.protocol import EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import listed
@@ -143,6 +143,10 @@ class DuckDB:
         """SQL: an expression of an integer (or text) as text."""
         return f"CAST({cell} AS VARCHAR)"
 
+    def whole(self, digits: str) -> str:
+        """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
+        return f"CAST('0x' || {digits} AS BIGINT)"
+
     def close(self) -> None:
         """Leave nothing behind."""
         self.connection.close()
@@ -187,6 +191,17 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _lost(duckdb: Any) -> tuple[type[Exception], ...]:
+    """What is no fault of the rows."""
+    return (
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.ConnectionException,
+        duckdb.FatalException,
+        duckdb.InterruptException,
+    )
+
+
 @contextmanager
 def _refused() -> Iterator[None]:
     """DuckDB's refusals without its words, which hold cells, paths and credentials."""
@@ -194,6 +209,12 @@ def _refused() -> Iterator[None]:
 
     try:
         yield
+    except _lost(duckdb) as error:
+        raise EngineLost(
+            f"DuckDB gave up ({type(error).__name__}): a file, memory, or the disk that it spills to; its own words are"
+            " left out, since they may hold cells.",
+            "Check that the files are there, and give it memory and disk.",
+        ) from None
     except duckdb.Error as error:
         raise DataError(
             f"DuckDB refused ({type(error).__name__}); its own words are left out, since they may hold cells.",

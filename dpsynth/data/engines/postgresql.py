@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.protocol import EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import listed, shown
@@ -146,6 +146,10 @@ class PostgreSQL:
         """SQL: an expression of an integer (or text) as text."""
         return f"CAST({cell} AS text)"
 
+    def whole(self, digits: str) -> str:
+        """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
+        return f"CAST(CAST('x' || {digits} AS bit(60)) AS bigint)"
+
     def close(self) -> None:
         """Close the connection; the server drops its temporary tables."""
         self.connection.close()
@@ -205,6 +209,18 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+LOST = ("08", "40", "53", "55", "57", "58")
+"""Classes of SQLSTATE that say nothing about the rows: connection, rollback, resources, locks, an operator, the system."""
+
+
+def _is_loss(error: Any) -> bool:
+    import psycopg
+
+    if error.sqlstate is None:  # no answer of the server's: the connection could not be made, or broke
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return str(error.sqlstate)[:2] in LOST
+
+
 @contextmanager
 def _refused(what: str) -> Iterator[None]:
     """PostgreSQL's refusals without its words, which hold cells, hosts and accounts."""
@@ -214,6 +230,12 @@ def _refused(what: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         code = f", SQLSTATE {error.sqlstate}" if error.sqlstate else ""
+        if _is_loss(error):
+            raise EngineLost(
+                f"PostgreSQL was lost or gave up when asked to {what} ({type(error).__name__}{code}); its own words are"
+                " left out, since they may hold cells or credentials.",
+                "Check server, network, account, disk and time limits.",
+            ) from None
         raise DataError(
             f"PostgreSQL refused to {what} ({type(error).__name__}{code}); its own words are left out, since they may"
             " hold cells or credentials.",

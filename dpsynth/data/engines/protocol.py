@@ -4,6 +4,9 @@ A source is read once, into a relation of our own inside the engine whose column
 that compares by bytes, 64-bit integers, doubles without NaN, truth values; days and microseconds since 1970 as
 integers). After that every engine is asked the same: expressions through ibis, statements over names that we made.
 
+An engine says no in two ways. `DataError` (and `UnsupportedByEngine`): the table cannot be used as it stands, and asking
+again changes nothing. `EngineLost`: the engine went away or gave up, and what was paid for is kept until it is back.
+
 Not guaranteed: that an engine can do all of it; what it cannot is refused with `UnsupportedByEngine`, by name.
 """
 
@@ -24,7 +27,7 @@ class UnsupportedByEngine(DataError):
 
 
 class EngineLost(SourceError):
-    """The engine went away while it was asked; what was paid for is kept, and the same run can be asked for again."""
+    """An engine went away or gave up: connection, server, cluster, memory, disk or time ran out, not the rows' fault."""
 
 
 @final
@@ -87,6 +90,9 @@ class Engine(Protocol):
 
     def text(self, cell: str) -> str:
         """SQL: an expression of an integer (or text) as text."""
+
+    def whole(self, digits: str) -> str:
+        """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
 
     def close(self) -> None:
         """Leave nothing behind in the engine."""

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.protocol import EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import listed
@@ -158,6 +158,10 @@ class Spark:
         """SQL: an expression of an integer (or text) as text."""
         return f"CAST({cell} AS STRING)"
 
+    def whole(self, digits: str) -> str:
+        """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
+        return f"CAST(conv({digits}, 16, 10) AS DECIMAL(19, 0))"
+
     def close(self) -> None:
         """Forget all that was kept; the session stays, since others of this process may use it."""
         for relation in tuple(self._kept):
@@ -197,6 +201,10 @@ def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+LOST = ("Lost", "stopped SparkContext", "cancelled because SparkContext", "FetchFailed", "No space left", "OutOfMemory")
+"""What Spark says when part of a cluster went away; looked for, never shown."""
+
+
 @contextmanager
 def _refused(what: str) -> Iterator[None]:
     """Spark's refusals without its words, which hold cells and plans."""
@@ -205,7 +213,13 @@ def _refused(what: str) -> Iterator[None]:
 
     try:
         yield
-    except (PySparkException, Py4JError) as error:
+    except (PySparkException, Py4JError, ConnectionError) as error:
+        if not isinstance(error, PySparkException) or any(words in str(error) for words in LOST):
+            raise EngineLost(
+                f"Spark was lost or gave up when asked to {what} ({type(error).__name__}); its own words are left out,"
+                " since they may hold cells.",
+                "Check that the cluster, its executors and their disks are there.",
+            ) from None
         raise DataError(
             f"Spark refused to {what} ({type(error).__name__}); its own words are left out, since they may hold cells.",
             "Check the cluster, the table's name and permissions, and that numbers fit 64 bits.",
