@@ -210,7 +210,7 @@ def _quoted(name: str) -> str:
 
 
 LOST = ("08", "40", "53", "55", "57", "58")
-"""Classes of SQLSTATE that say nothing about the rows: connection, rollback, resources, locks, an operator, the system."""
+"""Classes of SQLSTATE that say nothing about rows: connection, rollback, resources, locks, an operator, the system."""
 
 
 def _is_loss(error: Any) -> bool:

@@ -4,8 +4,8 @@ A source is read once, into a relation of our own inside the engine whose column
 that compares by bytes, 64-bit integers, doubles without NaN, truth values; days and microseconds since 1970 as
 integers). After that every engine is asked the same: expressions through ibis, statements over names that we made.
 
-An engine says no in two ways. `DataError` (and `UnsupportedByEngine`): the table cannot be used as it stands, and asking
-again changes nothing. `EngineLost`: the engine went away or gave up, and what was paid for is kept until it is back.
+An engine says no in two ways. `DataError` (and `UnsupportedByEngine`): the table cannot be used as it stands, and
+asking again changes nothing. `EngineLost`: the engine went away or gave up; what was paid for is kept until it is back.
 
 Not guaranteed: that an engine can do all of it; what it cannot is refused with `UnsupportedByEngine`, by name.
 """
@@ -27,7 +27,7 @@ class UnsupportedByEngine(DataError):
 
 
 class EngineLost(SourceError):
-    """An engine went away or gave up: connection, server, cluster, memory, disk or time ran out, not the rows' fault."""
+    """The engine went away or gave up (network, cluster, memory, disk, time); the same run can be asked for again."""
 
 
 @final

@@ -9,6 +9,7 @@ from tests.postgresql import running
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.postgresql import PostgreSQL
+from dpsynth.data.engines.protocol import EngineLost
 
 WORDS = {
     pa.string(): "text",
@@ -94,7 +95,7 @@ def test_no_permission_no_table_and_no_server_are_refused_without_credentials(se
     with pytest.raises(DataError, match="no table 'absent'"):
         engine.table("absent")
     engine.close()
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(EngineLost) as caught:
         PostgreSQL("postgresql://who:hunter2@127.0.0.1:1/db?connect_timeout=1")
     assert "hunter2" not in str(caught.value)
     assert "who" not in str(caught.value).replace("whose", "")
