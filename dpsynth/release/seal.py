@@ -39,7 +39,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from dpsynth.core.errors import SealError
 from dpsynth.release.documents import JSON, Refusal, canonical, parse_json, pretty
 
-Purpose = Literal["draft", "source", "document", "seed", "secret"]
+Purpose = Literal["draft", "source", "place", "version", "document", "seed", "secret"]
 
 _DRAFT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _LIMIT: Final = 2**31 - 64

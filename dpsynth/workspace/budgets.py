@@ -227,12 +227,13 @@ def family(ledger: Ledger, budget_id: str) -> tuple[Node, ...]:
     return tuple(below(None, 0))
 
 
-def no_budget(data: str) -> BudgetRefused:
-    """The refusal for data that nobody has granted anything."""
+def no_budget(data: str, *, table: str | None = None) -> BudgetRefused:
+    """The refusal for data that nobody has granted anything; `data` without a password."""
+    named = "" if table is None else f" --table {shlex.quote(table)}"
     return BudgetRefused(
         f"Nobody has granted '{data}' a privacy budget, so nothing may be computed from it.",
-        f"A person grants one with: {_command('create', data)} --epsilon 3 --delta 1e-5; what it would pay for: "
-        f"{_command('plan', data)} --epsilon 1",
+        f"A person grants one with: {_command('create', data)}{named} --epsilon 3 --delta 1e-5; what it would pay for: "
+        f"{_command('plan', data)}{named} --epsilon 1",
     )
 
 

@@ -22,6 +22,7 @@ from dpsynth.quality.comparators.score import Comparators
 from dpsynth.quality.targets import MAX_CLASSES
 from dpsynth.release.figures import COMPARATORS
 from dpsynth.workspace.budgets import BudgetExceeded
+from dpsynth.workspace.places import stays_in_engine
 from dpsynth.workspace.private import open_source
 
 if TYPE_CHECKING:
@@ -73,8 +74,10 @@ def beside(
         try:
             capability = ledger.check_token(paid.id, paid.token)
             key = workspace.secret(f"bound/{paid.id}")
-            train = rows.to_fit(ledger, capability, full.plan, bound_key=key).select(schema.modelled).to_pandas()
-            with_rows = replace(full, train=train)
+            train = rows.to_fit(ledger, capability, full.plan, bound_key=key)
+            if not isinstance(train, Table):
+                raise stays_in_engine("A comparison of models")
+            with_rows = replace(full, train=train.select(schema.modelled).to_pandas())
             report = measure(with_rows)
         except BaseException:
             ledger.abort(paid.id, "the comparison failed", data_was_read=True)

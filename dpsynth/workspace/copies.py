@@ -116,7 +116,7 @@ def asked(draft: Draft) -> Asked:
 
     domains, release = model_of(draft).model.domains, Table.from_arrow(draft.rows())
 
-    def count(parts: Split, /) -> NDArray[np.int64]:
+    def count(parts: Split[Table], /) -> NDArray[np.int64]:
         sides = {"train": parts.train, "holdout": parts.holdout}
         return histogram(sides, release, domains, unit=draft.unit.column)
 

@@ -1,7 +1,8 @@
 """The registry of data sets: what a name stands for, and whose budget it draws on.
 
 A data set is known by the keyed commitment of its content, not by its path: the same bytes under another name draw
-on the same budget, and a file that changed is another data set that nobody has granted anything.
+on the same budget, and a file that changed is another data set that nobody has granted anything. One whose rows stay in
+an engine is known by its place (`places`), and draws on one budget however it changes.
 
 Not guaranteed: that two files which overlap without being equal share a budget; a person who registers an extract of
 a registered table has to say so.
@@ -21,9 +22,10 @@ from dpsynth.core.errors import DataError, ParameterError, WorkspaceError
 from dpsynth.data.options import ReadOptions
 from dpsynth.release.evidence import LineageFacts, TimeFacts
 from dpsynth.workspace.layout import read_json, write_json
+from dpsynth.workspace.places import Place
 
 if TYPE_CHECKING:
-    from dpsynth.data.table import Table
+    from dpsynth.data.table import CountTable, Table
     from dpsynth.schema.model import Schema
 
 _NAME = re.compile(r"[^a-z0-9]+")
@@ -35,12 +37,13 @@ class DatasetRecord:
 
     Attributes:
         name: how people call it; also the stem of its drafts' names.
-        commitment: keyed commitment of the content, hexadecimal.
+        commitment: keyed commitment of the content, or of the place, hexadecimal.
         unit: whose data one step of the relation adds or removes.
         path: where the content lies, or None for a table that was handed over in memory.
         schema: path of the schema file that was given at registration, if any.
         lineage: synthetic parents, as declared at registration, if any.
         time: column and public moment from which on rows are set aside before a fit, if a person gave them.
+        place: the engine and table that hold the rows; None for a file or a table in memory.
     """
 
     name: str
@@ -50,6 +53,7 @@ class DatasetRecord:
     schema: str | None = None
     lineage: LineageFacts | None = None
     time: TimeFacts | None = None
+    place: Place | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -61,6 +65,7 @@ class DatasetRecord:
             "schema": self.schema,
             **({} if self.lineage is None else {"lineage": self.lineage.model_dump(mode="json")}),
             **({} if self.time is None else {"time": self.time.model_dump(mode="json")}),
+            **({} if self.place is None else {"place": self.place.to_json()}),
         }
 
     @classmethod
@@ -74,6 +79,7 @@ class DatasetRecord:
             schema=body["schema"],
             lineage=LineageFacts.model_validate(body["lineage"]) if "lineage" in body else None,
             time=TimeFacts.model_validate(body["time"]) if "time" in body else None,
+            place=Place.from_json(body["place"]) if "place" in body else None,
         )
 
 
@@ -136,6 +142,7 @@ class Registry:
                 schema=record.schema or known.schema,
                 lineage=record.lineage or known.lineage,
                 time=record.time or known.time,
+                place=record.place or known.place,
             )
             if merged == known:
                 return known
@@ -154,29 +161,8 @@ class Registry:
         return candidate
 
 
-def described(
-    name: str,
-    commitment: str,
-    unit: tuple[str | None, int],
-    path: Path | None,
-    schema: str | Path | None,
-    lineage: LineageFacts | None,
-    time: TimeFacts | None = None,
-) -> DatasetRecord:
-    """The record of content at a path, or in memory, with absolute paths; `unit` as `unit_of` takes it."""
-    return DatasetRecord(
-        name=name,
-        commitment=commitment,
-        unit=unit_of(*unit),
-        path=str(path.resolve()) if path is not None else None,
-        schema=str(Path(schema).resolve()) if schema is not None else None,
-        lineage=lineage,
-        time=time,
-    )
-
-
 def check_declared(
-    source: Path | Table, unit: str | None, schema: str | Path | None, time: TimeFacts | None = None
+    source: Path | CountTable, unit: str | None, schema: str | Path | None, time: TimeFacts | None = None
 ) -> None:
     """Refuse a unit, a schema or a time that does not fit the columns, before a budget hangs on it.
 
@@ -185,13 +171,12 @@ def check_declared(
         DataError: the data cannot be read, or have no column `unit`, or none of time.
     """
     from dpsynth.data.read import read
-    from dpsynth.data.table import Table
     from dpsynth.schema.checks import check_columns, column_options
     from dpsynth.schema.model import Schema
 
     known = Schema.from_yaml(Path(schema)) if schema is not None else None
     options = ReadOptions(columns=column_options(known) if known is not None else {})
-    table = source if isinstance(source, Table) else read(source, options=options)
+    table: CountTable = read(source, options=options) if isinstance(source, Path) else source
     if unit is not None and unit not in table.columns:
         raise DataError(f"The table has no column '{unit}' to be the unit of privacy.", "Correct --unit.")
     if time is not None and time.column not in table.columns:
@@ -200,7 +185,7 @@ def check_declared(
         check_columns(table, known)
 
 
-def drafted(source: Path | Table, *, target: str | None, unit: str | None) -> Schema:
+def drafted(source: Path | CountTable, *, target: str | None, unit: str | None) -> Schema:
     """A schema from names and types of the columns alone; rows do not leave.
 
     Raises:
@@ -208,10 +193,9 @@ def drafted(source: Path | Table, *, target: str | None, unit: str | None) -> Sc
         SchemaError: there is no such target or unit.
     """
     from dpsynth.data.read import read
-    from dpsynth.data.table import Table
     from dpsynth.schema.draft import draft
 
-    return draft(source if isinstance(source, Table) else read(source), target=target, unit=unit)
+    return draft(read(source) if isinstance(source, Path) else source, target=target, unit=unit)
 
 
 def as_table(source: Any) -> Table:

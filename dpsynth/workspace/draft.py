@@ -37,7 +37,7 @@ from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.private import open_source
+from dpsynth.workspace.private import open_source, sealed_source
 from dpsynth.workspace.split import Split
 from dpsynth.workspace.synthesis import CANARY_COIN
 
@@ -63,7 +63,7 @@ class Source:
     """The real rows that a paid draft is compared with, and the schema that they were read by."""
 
     schema: Schema
-    parts: Split
+    parts: Split[Table]
 
 
 class Draft:
@@ -309,7 +309,11 @@ class Draft:
 
     @cached_property
     def _source(self) -> Source:
-        opened = open_source(self.workspace, self.dataset, schema=self.schema)
+        opened = (
+            open_source(self.workspace, self.dataset, schema=self.schema)
+            if self.dataset.place is None
+            else sealed_source(self.workspace, self.dataset, self.document.run_id, self.schema)
+        )
         with self.workspace.ledger() as ledger:
             parts = opened.rows.to_compare(ledger, self.document.budget_id, self.document.reservation_id)
         return Source(schema=opened.schema, parts=parts)

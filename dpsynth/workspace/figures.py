@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from accounting.ledger.ledger import Ledger
     from dpsynth.release.evidence import DraftDocument
     from dpsynth.workspace.draft import Draft
+    from dpsynth.data.table import Table
     from dpsynth.workspace.split import Split
 
 STATISTICS: Final[Mapping[str, str]] = MappingProxyType(
@@ -66,7 +67,7 @@ _STEP: Final = Decimal("1e-8")
 class Counts(Protocol):
     """Private counts in the cells that were asked for."""
 
-    def __call__(self, parts: Split, /) -> NDArray[np.int64]:
+    def __call__(self, parts: Split[Table], /) -> NDArray[np.int64]:
         """Counts in the order of the cells."""
 
 

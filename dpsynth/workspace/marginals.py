@@ -49,7 +49,7 @@ def asked(draft: Draft) -> Asked:
         raise ParameterError("The draft has no column whose values could be counted.", "Prose is not counted.")
     key = draft.workspace.secret(f"bound/{draft.document.reservation_id}")
 
-    def count(parts: Split, /) -> NDArray[np.int64]:
+    def count(parts: Split[Table], /) -> NDArray[np.int64]:
         return cells.count(bounded(parts.train, unit, key, schema.order))
 
     facts = {

@@ -4,6 +4,8 @@
     to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
     to_resume    the same rows again                     for the reservation of an interrupted run, with its token
     to_count     both parts, for a noisy histogram      for a ReadCapability, which this uses up
+    to_draw      some rows of each part, in memory       for a reservation whose rows were read (of an engine)
+    to_keep      those rows, encrypted                   for a reservation that was committed
     to_compare   all parts, for attacks and quality      for a reservation that was committed
     to_fit_unprotected   the training rows, for a baseline      for an `unprotected` entry that has no draft yet
 
@@ -11,6 +13,9 @@ So no model is fitted to registered data unless a live reservation on that very 
 it, or the ledger says that it was read without protection; and no real row is compared with a draft that the ledger
 does not know. What `to_compare` hands out leads to confidential figures, which are bound to the draft and
 recorded, never released; what `to_fit_unprotected` does, to a draft that no gate ships.
+
+Rows of an engine stay there: a fit counts them. Attacks and quality need rows, and look at a sample of targets, drawn
+in the same moment as the fit and sealed with the draft, so a table that changes afterwards changes no draft.
 
     checked rows = open_source(workspace, record, schema=...).rows
 
@@ -21,21 +26,37 @@ package does so.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
+
+import pyarrow.parquet as pq
 
 from accounting.ledger.entry import Kind
 from accounting.ledger.errors import CapabilityRefused
 from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
 from dpsynth.core.errors import SchemaError
+from dpsynth.data.engines.keyed import bounded as bounded_in_engine
+from dpsynth.data.engines.version import version_of
+from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.table import Table
+from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord, drafted
+from dpsynth.workspace.places import (
+    check_counted,
+    no_identity,
+    place_of,
+    split_in_engine,
+    stays_in_engine,
+    with_row_key,
+)
 from dpsynth.workspace.split import Split, split
 from dpsynth.workspace.time import check_parts, later_rows
 
@@ -43,10 +64,13 @@ if TYPE_CHECKING:
     from accounting.event import EventTree
     from accounting.ledger.capability import ReadCapability
     from accounting.relation import PrivacyUnit
-    from dpsynth.data.table import Table
+    from dpsynth.data.table import CountTable
+    from dpsynth.release.seal import Vault
     from dpsynth.workspace.workspace import Workspace
 
 HOLDOUT_SHARE = 0.3
+TARGETS = 20_000
+"""Rows of an engine's table that are drawn from each part; attacks and quality look at these."""
 
 
 @final
@@ -59,14 +83,24 @@ class PrivateRows:
         unit: whose rows belong together, and how many of one are kept.
         ledger: id and first public key of the workspace's ledger, which alone can vouch for a read.
         order: column that says which of a unit's rows comes first, if any.
+        identity: of rows in an engine: the column whose value decides which part a row is in.
     """
 
-    __slots__ = ("_parts", "commitment", "ledger", "order", "unit")
+    __slots__ = ("_fitted", "_parts", "commitment", "identity", "ledger", "order", "unit")
 
     def __init__(
-        self, parts: Split, *, commitment: str, unit: PrivacyUnit, ledger: tuple[str, bytes], order: str | None
+        self,
+        parts: Split[Table] | Split[EngineTable],
+        *,
+        commitment: str,
+        unit: PrivacyUnit,
+        ledger: tuple[str, bytes],
+        order: str | None,
+        identity: str | None = None,
     ) -> None:
         self._parts, self.commitment, self.unit, self.ledger, self.order = parts, commitment, unit, ledger, order
+        self.identity = identity
+        self._fitted: Table | EngineTable | None = None
 
     def __repr__(self) -> str:
         return "PrivateRows(sealed)"
@@ -74,7 +108,7 @@ class PrivateRows:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("Private rows are neither pickled nor copied.")
 
-    def to_fit(self, ledger: Ledger, capability: ReadCapability, plan: EventTree, *, bound_key: bytes) -> Table:
+    def to_fit(self, ledger: Ledger, capability: ReadCapability, plan: EventTree, *, bound_key: bytes) -> Table | EngineTable:
         """The training rows, of each unit no more than its bound.
 
         Args:
@@ -90,9 +124,11 @@ class PrivateRows:
         """
         self._check(ledger)
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
-        return bounded(self._parts.train, self.unit, bound_key, self.order)
+        return self._bounded(bound_key)
 
-    def to_resume(self, ledger: Ledger, reservation_id: str, token: str, plan: EventTree, *, bound_key: bytes) -> Table:
+    def to_resume(
+        self, ledger: Ledger, reservation_id: str, token: str, plan: EventTree, *, bound_key: bytes
+    ) -> Table | EngineTable:
         """The training rows again, the same ones, for a run that was interrupted after it read them.
 
         Args:
@@ -108,9 +144,9 @@ class PrivateRows:
         """
         self._check(ledger)
         ledger.redeem_again(reservation_id, token, commitment=self.commitment, plan=plan)
-        return bounded(self._parts.train, self.unit, bound_key, self.order)
+        return self._bounded(bound_key)
 
-    def to_count(self, ledger: Ledger, capability: ReadCapability, plan: EventTree) -> Split:
+    def to_count(self, ledger: Ledger, capability: ReadCapability, plan: EventTree) -> Split[Table]:
         """Both parts, for a histogram of units that leaves with the noise that was paid for.
 
         Args:
@@ -122,8 +158,9 @@ class PrivateRows:
             CapabilityRefused, ReservationRefused: as `to_fit`.
         """
         self._check(ledger)
+        parts = self._in_memory()
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
-        return self._parts
+        return parts
 
     def to_fit_unprotected(self, ledger: Ledger, budget_id: str, read_id: str, *, bound_key: bytes) -> Table:
         """The training rows for a baseline, of each unit no more than its bound; once for an entry.
@@ -144,7 +181,68 @@ class PrivateRows:
                 "The ledger does not say that this data is about to be read without protection.",
                 "Record it first; each entry is worth one fit.",
             )
-        return bounded(self._parts.train, self.unit, bound_key, self.order)
+        return bounded(self._in_memory().train, self.unit, bound_key, self.order)
+
+    def to_draw(self, ledger: Ledger, budget_id: str, reservation_id: str, *, key: bytes) -> PrivateRows:
+        """About `TARGETS` rows of each part of a table in an engine, whole units, behind the same doors.
+
+        Args:
+            ledger: the workspace's.
+            budget_id: that pays.
+            reservation_id: of the run that read the training rows, through this very object.
+            key: 32 secret bytes of the reservation, which choose them; the fitted rows are the train part's.
+
+        Raises:
+            CapabilityRefused: nothing of this data was read for that reservation.
+        """
+        self._check(ledger)
+        runs = (run for run in ledger.reservations(budget_id) if run.reservation_id == reservation_id)
+        here = ledger.budget(budget_id).commitment == self.commitment
+        if not here or not any(run.accessed for run in runs) or not isinstance(self._fitted, EngineTable):
+            raise CapabilityRefused("No rows of this data were read for that reservation.", "Fit first.")
+        holdout, later = self._parts.holdout, self._parts.later
+        parts = Split(
+            train=self._drawn(self._fitted, key),
+            holdout=self._drawn(holdout, key),
+            later=None if later is None else self._drawn(later, key),
+        )
+        return PrivateRows(
+            parts, commitment=self.commitment, unit=self.unit, ledger=self.ledger, order=None, identity=self.identity
+        )
+
+    def to_keep(self, ledger: Ledger, budget_id: str, reservation_id: str, vault: Vault, run_id: str) -> None:
+        """Seal the parts with a draft that was paid for, as its rows are; `sealed_source` opens them again."""
+        parts = self.to_compare(ledger, budget_id, reservation_id)
+        for name, part in (("train", parts.train), ("holdout", parts.holdout), ("later", parts.later)):
+            if part is not None:
+                vault.seal(f"{run_id}-real-{name}", encode_parquet(part.to_arrow()), {"kind": "targets"})
+
+    def close(self) -> None:
+        """Leave the engine, if rows are in one."""
+        if isinstance(self._parts.train, EngineTable):
+            self._parts.train.engine.close()
+
+    def _bounded(self, bound_key: bytes) -> Table | EngineTable:
+        train = self._parts.train
+        if not isinstance(train, EngineTable):
+            self._fitted = bounded(train, self.unit, bound_key, self.order)
+        elif self.unit.column is None:
+            self._fitted = train
+        else:
+            self._fitted = bounded_in_engine(train, self.unit.column, self.unit.max_records, bound_key)
+        return self._fitted
+
+    def _drawn(self, table: CountTable, key: bytes) -> Table:
+        from dpsynth.data.engines.rows import sampled
+
+        if not isinstance(table, EngineTable) or self.identity is None:
+            raise no_identity()
+        return sampled(table, self.identity, about=TARGETS, key=key)
+
+    def _in_memory(self) -> Split[Table]:
+        if isinstance(self._parts.train, EngineTable):
+            raise stays_in_engine("This")
+        return self._parts
 
     @staticmethod
     def _reads(ledger: Ledger, budget_id: str, read_id: str) -> bool | None:
@@ -154,7 +252,7 @@ class PrivateRows:
             return None
         return any(entry.kind is Kind.ATTEMPT for entry in known)
 
-    def to_compare(self, ledger: Ledger, budget_id: str, reservation_id: str) -> Split:
+    def to_compare(self, ledger: Ledger, budget_id: str, reservation_id: str) -> Split[Table]:
         """All parts, for figures about a draft that was paid for.
 
         Raises:
@@ -171,7 +269,7 @@ class PrivateRows:
                 "The ledger has no commit on this data for this draft, so its rows are compared with nothing.",
                 "Restore the ledger, or synthesize again.",
             )
-        return self._parts
+        return self._in_memory()
 
     def _check(self, ledger: object) -> None:
         if not isinstance(ledger, Ledger):
@@ -185,11 +283,20 @@ class PrivateRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A registered data set, read and found fit; its rows stay behind their doors."""
+    """A registered data set, read and found fit; its rows stay behind their doors.
+
+    Attributes:
+        schema: given or drafted.
+        rows: behind their doors.
+        warnings: of the reader and the checks, for the operator.
+        version: keyed commitment of what a table in an engine holds now; None for files and tables in memory, whose
+            content the data set's own commitment names.
+    """
 
     schema: Schema
     rows: PrivateRows
     warnings: tuple[Any, ...]
+    version: str | None = None
 
 
 def open_source(
@@ -199,34 +306,103 @@ def open_source(
     schema: Schema | str | Path | None,
     target: str | None = None,
     order: str | None = None,
+    counts: bool = False,
 ) -> Checked:
     """Read a registered data set, check it against its schema, split it; later rows, if there are, in the same step.
 
+    Args:
+        workspace: where it is registered.
+        record: the data set.
+        schema: what is public; default the registered one, else a draft.
+        target: the column that models will predict.
+        order: the column that orders a unit's rows.
+        counts: whether the caller only counts, so that rows may stay in an engine; it closes them then.
+
     Raises:
         DataError, SchemaError: before anything private was decided.
+        UnsupportedByEngine: rows stay in an engine, and what is asked for reads rows.
     """
     declared = schema if schema is not None else record.schema
     if isinstance(declared, str | Path):
         declared = Schema.from_yaml(Path(declared))
-    found = prepare(workspace.load(record), declared, target=target, unit=record.unit.column, order=order)
+    if record.place is not None and not counts:
+        raise stays_in_engine("This")
+    table = workspace.load(record)
+    try:
+        return _checked(workspace, record, table, declared, target, order)
+    except BaseException:
+        if isinstance(table, EngineTable):
+            table.engine.close()
+        raise
+
+
+def sealed_source(workspace: Workspace, record: DatasetRecord, run_id: str, schema: Schema) -> Checked:
+    """The rows that a run of an engine's table drew for attacks and quality, behind their doors.
+
+    Raises:
+        SealError: they are missing or were altered.
+    """
+
+    def part(name: str) -> Table:
+        sealed = workspace.vault.open(f"{run_id}-real-{name}")
+        return Table.from_arrow(pq.read_table(io.BytesIO(sealed)))
+
+    parts = Split(
+        train=part("train"), holdout=part("holdout"), later=None if record.time is None else part("later")
+    )
+    return Checked(schema=schema, rows=_behind_doors(workspace, record, parts, None, None), warnings=())
+
+
+def _checked(
+    workspace: Workspace,
+    record: DatasetRecord,
+    table: Path | Table | EngineTable,
+    declared: Schema | None,
+    target: str | None,
+    order: str | None,
+) -> Checked:
+    if isinstance(table, EngineTable):
+        declared = with_row_key(table, declared, record)
+    found = prepare(table, declared, target=target, unit=record.unit.column, order=order)
     if record.time is not None and record.time.column not in found.table.columns:
         raise SchemaError(
             f"The schema drops the time column '{record.time.column}', so it cannot be said which rows are later.",
             "Give it `role: identifier` instead of `drop: true`: it is then read and not modelled.",
         )
-    parts = split(
-        found.table,
-        holdout_share=HOLDOUT_SHARE,
-        key=workspace.secret(f"split/{record.commitment}"),
-        unit_column=record.unit.column,
-        later=None if record.time is None else later_rows(found.table.column(record.time.column), record.time),
-    )
+    key = workspace.secret(f"split/{record.commitment}")
+    identity = version = None
+    parts: Split[Table] | Split[EngineTable]
+    if isinstance(found.table, EngineTable):
+        identity = place_of(record).identity(record.unit)
+        check_counted(found.table, found.schema, identity, record.unit)
+        version = workspace.vault.commit(version_of(found.table).encode(), purpose="version")
+        parts = split_in_engine(found.table, identity, record, holdout_share=HOLDOUT_SHARE, key=key)
+    else:
+        parts = split(
+            found.table,
+            holdout_share=HOLDOUT_SHARE,
+            key=key,
+            unit_column=record.unit.column,
+            later=None if record.time is None else later_rows(found.table.column(record.time.column), record.time),
+        )
     if record.time is not None:
         check_parts(parts, record.time)
+    rows = _behind_doors(workspace, record, parts, found.schema.order, identity)
+    return Checked(schema=found.schema, rows=rows, warnings=found.warnings, version=version)
+
+
+def _behind_doors(
+    workspace: Workspace,
+    record: DatasetRecord,
+    parts: Split[Table] | Split[EngineTable],
+    order: str | None,
+    identity: str | None,
+) -> PrivateRows:
     with workspace.ledger() as ledger:
         own = ledger.ledger_id, ledger.public_key
-    rows = PrivateRows(parts, commitment=record.commitment, unit=record.unit, ledger=own, order=found.schema.order)
-    return Checked(schema=found.schema, rows=rows, warnings=found.warnings)
+    return PrivateRows(
+        parts, commitment=record.commitment, unit=record.unit, ledger=own, order=order, identity=identity
+    )
 
 
 def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str | None) -> Schema:
@@ -235,7 +411,12 @@ def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str |
     Raises:
         DataError, SchemaError: as `datasets.drafted`, or the file is gone or changed.
     """
-    return drafted(workspace.load(record), target=target, unit=record.unit.column)
+    table = workspace.load(record)
+    try:
+        return drafted(table, target=target, unit=record.unit.column)
+    finally:
+        if isinstance(table, EngineTable):
+            table.engine.close()
 
 
 def text_schema(

@@ -1,6 +1,8 @@
 """`dpsynth run CONFIG.yaml`: the same steps from a file, and on from where an earlier run of it stopped.
 
-    data: claims.csv            # paths are relative to this file
+    data: claims.csv            # paths are relative to this file; or rows in an engine: postgresql://host/db, a folder
+    table: health.claims        # of a server
+    row_key: claim_id           # of rows in an engine, unless a unit names persons
     workspace: vault            # made if it is not there
     schema: claims.schema.yaml  # optional
     target: died                # optional
@@ -85,7 +87,9 @@ class RunConfig(_Section):
     """A run file."""
 
     name: str = "run"
-    data: Path
+    data: str
+    table: str | None = None
+    row_key: str | None = None
     workspace: Path
     schema_: Path | None = Field(default=None, alias="schema")
     target: str | None = None
@@ -122,7 +126,9 @@ class RunConfig(_Section):
         if config.text is not None and config.text.json_schema is not None:
             form = config.text.model_copy(update={"json_schema": home / config.text.json_schema})
             config = config.model_copy(update={"text": form})
-        paths = {key: home / p for key in ("data", "workspace", "schema_", "release") if (p := getattr(config, key))}
+        paths = {key: home / p for key in ("workspace", "schema_", "release") if (p := getattr(config, key))}
+        if "://" not in config.data and config.table is None:
+            paths["data"] = str(home / config.data)
         return config.model_copy(update=paths)
 
 
@@ -147,7 +153,10 @@ def execute(
     ws = Workspace.open(config.workspace) if there else Workspace.init(config.workspace)
     unit, bound = (config.unit.column, config.unit.max_records) if config.unit else (None, 1)
     time, since = (config.time.column, config.time.since) if config.time else (None, None)
-    record = ws.register(config.data, unit=unit, max_per_unit=bound, schema=config.schema_, time=time, since=since)
+    record = ws.register(
+        config.data, table=config.table, row_key=config.row_key, unit=unit, max_per_unit=bound, schema=config.schema_,
+        time=time, since=since,
+    )  # fmt: skip
     if config.budget is not None and not _has_budget(ws, record):
         ws.create_budget(record, **config.budget.model_dump())
     draft = _draft(ws, config, record, say, progress, warn)

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,12 +36,14 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.arrow_numpy import values_of
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable, Table
+
+AnyTable = TypeVar("AnyTable", bound=CountTable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """The parts of a private table.
+class Split(Generic[AnyTable]):
+    """The parts of a private table, in memory or in an engine.
 
     Attributes:
         train: what generators are fitted to.
@@ -49,9 +52,9 @@ class Split:
             without a cutoff.
     """
 
-    train: Table
-    holdout: Table
-    later: Table | None = None
+    train: AnyTable
+    holdout: AnyTable
+    later: AnyTable | None = None
 
 
 def split(
@@ -61,7 +64,7 @@ def split(
     key: bytes,
     unit_column: str | None = None,
     later: NDArray[np.bool_] | None = None,
-) -> Split:
+) -> Split[Table]:
     """Split a table by secret coins, and by time.
 
     Args:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -51,7 +52,7 @@ from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, nothing_to_resume, request, waiting
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
-from dpsynth.workspace.private import Checked, open_source, text_schema
+from dpsynth.workspace.private import Checked, PrivateRows, open_source, text_schema
 from dpsynth.workspace.sealed_size import check_rows, most_rows
 
 if TYPE_CHECKING:
@@ -88,14 +89,16 @@ def synthesize(
         schema = text_schema(workspace, record, schema, text, beside=beside, target=target)
     prior = prior_digest(workspace, made_by)
     policy = workspace.policy()
-    with workspace.ledger(write=True) as ledger:
+    with workspace.ledger(write=True) as ledger, ExitStack() as opened:
         budget = budget_of(ledger, record, purpose)
-        source = open_source(workspace, record, schema=schema, target=target, order=order)
+        source = open_source(workspace, record, schema=schema, target=target, order=order, counts=True)
+        opened.callback(source.rows.close)
         for warning in source.warnings:
             warn(warning.message)
         check_rows(rows, len(source.schema.modelled))
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
         cut = {} if record.time is None else {"time": record.time.words()}
+        cut |= {} if source.version is None else {"version": source.version}
         asked = request(
             made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries, **cut
         )
@@ -127,6 +130,7 @@ def synthesize(
             run_id, read_before = run.run_id, run.accessed
         try:
             fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress, kept, read_before)
+            targets = _targets(workspace, ledger, reservation, source)
         except KeyboardInterrupt:
             raise Interrupted(reservation, resumable=isinstance(made_by, Resumable)) from None
         except SourceError as failed:  # an interface of somebody else's: what was paid for is kept until it answers
@@ -145,6 +149,8 @@ def synthesize(
         chosen_by = {} if made_by.name == model.generator else {"chosen_by": made_by.name}
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         kept.destroy()
+        if targets is not None:
+            targets.to_keep(ledger, reservation.budget_id, reservation.id, workspace.vault, run_id)
         seed = os.urandom(32)
         drawn = rows or min(max(model.rows, 1), most_rows(len(source.schema.modelled)))
         if rows is None and drawn < model.rows:
@@ -201,6 +207,16 @@ def _fit(
         settled: Any = generator  # a dataclass, as every generator is
         generator, noise = replace(settled, checkpoints=kept), kept.noise
     return fit_model(train, source.schema, generator, plan, noise=noise, canaries=canaries, progress=progress)
+
+
+def _targets(
+    workspace: Workspace, ledger: Ledger, reservation: Reservation, source: Checked
+) -> PrivateRows | None:
+    """Rows of an engine's table for attacks and quality, drawn while it is as it was fitted; None for other tables."""
+    if source.version is None:
+        return None
+    key = workspace.secret(f"targets/{reservation.id}")
+    return source.rows.to_draw(ledger, reservation.budget_id, reservation.id, key=key)
 
 
 def _seal(

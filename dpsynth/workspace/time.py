@@ -15,6 +15,7 @@ Not guaranteed: that the column says when a row became known.
 from __future__ import annotations
 
 from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +24,13 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.arrow_numpy import text_of, values_of
+from dpsynth.data.engines.keyed import cut as cut_at
 from dpsynth.data.temporal import DAY_MICROSECONDS, dates, datetimes
 from dpsynth.release.evidence import TimeFacts
 from dpsynth.workspace.split import Split
+
+if TYPE_CHECKING:
+    from dpsynth.data.engines.warehouse import EngineTable
 
 FEWEST = 100
 """Rows before the moment, and from it on, as of any table: below, nothing can be shown."""
@@ -67,13 +72,7 @@ def later_rows(cells: pa.ChunkedArray, asked: TimeFacts) -> NDArray[np.bool_]:
     """
     kind = cells.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    since = _number(asked.since) if numeric else _moment(asked.since)
-    if since is None:
-        wanted = "numbers" if numeric else "dates"
-        raise ParameterError(
-            f"The column {asked.column!r} holds {wanted}, and the moment to cut it at is none of them.",
-            f"Give --since as one of the {wanted} of that column.",
-        )
+    since = _since(asked, numeric=numeric)
     if pa.types.is_boolean(kind):
         raise _no_date(asked.column)
     if numeric:
@@ -85,7 +84,26 @@ def later_rows(cells: pa.ChunkedArray, asked: TimeFacts) -> NDArray[np.bool_]:
     return values_of(pc.fill_null(reached, fill_value=False))
 
 
-def check_parts(parts: Split, asked: TimeFacts) -> None:
+def cut_in_engine(table: EngineTable, asked: TimeFacts) -> tuple[EngineTable, EngineTable]:
+    """(earlier, later) rows of a table in an engine, by the same rule.
+
+    Raises:
+        DataError: the column holds text or truth values, which engines would read as dates in their own ways.
+        ParameterError: the moment is not of the column's kind.
+    """
+    kind = table.types[asked.column]
+    if kind in ("string", "boolean"):
+        raise DataError(
+            f"The time column {asked.column!r} holds {kind} cells, and engines differ in what they read as a date.",
+            "Cast it to a date in a view, or name another column.",
+        )
+    since = _since(asked, numeric=kind in ("integer", "float"))
+    if kind == "date":  # whole days: on or after a moment is on or after the day that follows what it cuts
+        since = -(-since // DAY_MICROSECONDS)
+    return cut_at(table, asked.column, since)
+
+
+def check_parts(parts: Split[Any], asked: TimeFacts) -> None:
     """Refuse a cutoff that leaves too little on one side; how much there is is not said.
 
     Raises:
@@ -97,6 +115,17 @@ def check_parts(parts: Split, asked: TimeFacts) -> None:
                 f"Fewer than {FEWEST} rows to use have a {asked.column!r} {where} {asked.since}, which shows nothing.",
                 "Choose another public date with --since.",
             )
+
+
+def _since(asked: TimeFacts, *, numeric: bool) -> float:
+    since = _number(asked.since) if numeric else _moment(asked.since)
+    if since is None:
+        wanted = "numbers" if numeric else "dates"
+        raise ParameterError(
+            f"The column {asked.column!r} holds {wanted}, and the moment to cut it at is none of them.",
+            f"Give --since as one of the {wanted} of that column.",
+        )
+    return since
 
 
 def _texts(cells: pa.ChunkedArray, column: str, since: int) -> NDArray[np.bool_]:

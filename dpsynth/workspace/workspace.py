@@ -25,20 +25,20 @@ from typing import TYPE_CHECKING, Any
 
 from accounting.ledger import Ledger, Signer
 from accounting.ledger.errors import KeyRefused
-from dpsynth.core.errors import DataError, WorkspaceError
+from dpsynth.core.errors import WorkspaceError
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.source import fingerprint
-from dpsynth.data.table import Table
+from dpsynth.data.table import CountTable, Table
 from dpsynth.release.seal import Vault
-from dpsynth.workspace import budgets, lineage
+from dpsynth.workspace import budgets, places
 from dpsynth.workspace.budgets import Node
-from dpsynth.workspace.datasets import DatasetRecord, Registry, as_table, check_declared, described, table_bytes
+from dpsynth.workspace.datasets import DatasetRecord, Registry
 from dpsynth.workspace.layout import Layout, find
 from dpsynth.workspace.notebooks import draw_in_notebooks
 from dpsynth.workspace.time import cut
 
 if TYPE_CHECKING:
     from accounting.ledger import Balance
+    from dpsynth.data.engines.urls import SourceURL
     from dpsynth.pipeline import AnyGenerator
     from dpsynth.release.policy import Policy
     from dpsynth.schema.model import Schema
@@ -67,7 +67,8 @@ class Workspace:
         self.layout = layout
         self.vault = Vault(layout.keys, layout.drafts)
         self.registry = Registry(layout.datasets)
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[str, Table] = {}  # by commitment: handed over in this process
+        self._sessions: dict[str, SourceURL] = {}  # likewise: what connects to a place, with its password
         draw_in_notebooks()
 
     def __repr__(self) -> str:
@@ -109,6 +110,8 @@ class Workspace:
         name_or_path: str | Path,
         source: Any = None,
         *,
+        table: str | None = None,
+        row_key: str | None = None,
         unit: str | None = None,
         max_per_unit: int = 1,
         schema: str | Path | None = None,
@@ -120,8 +123,10 @@ class Workspace:
         """Make a data set known, or find it if its content is registered already.
 
         Args:
-            name_or_path: a file; or, with `source`, the name to give it.
-            source: a `Table`, a pandas DataFrame or a path, when the first argument is a name.
+            name_or_path: a file; a URL, folder or pattern whose rows stay in an engine; or, with `source`, the name.
+            source: a `Table`, a pandas DataFrame, a path or a URL, when the first argument is a name.
+            table: of a URL: `schema.table`.
+            row_key: of rows in an engine: a column that is another for each record; not needed with `unit`.
             unit: the column that names the person; None if one row is one person.
             max_per_unit: rows kept of one person, enforced before anything is counted.
             schema: schema file to use for it by default.
@@ -137,53 +142,35 @@ class Workspace:
             ParameterError: a time without a date, a date without a time, or no date.
             WorkspaceError: a budget was granted for another unit of privacy.
         """
-        aside = cut(time, since)
-        if source is None:
-            path = Path(name_or_path)
-            if not path.exists() and not path.is_symlink():
-                return self.registry.get(str(name_or_path))
-            commitment, name = self._commit_file(path), path.name
-        elif isinstance(source, str | Path):
-            path = Path(source)
-            commitment, name = self._commit_file(path), str(name_or_path)
-        else:
-            table, name = as_table(source), str(name_or_path)
-            if table.origin is None:
-                commitment, path = self.vault.commit(table_bytes(table)), None
-            else:  # read whole from a file: the file's budget is its budget
-                commitment, path = self.vault.commit(bytes.fromhex(table.origin[1])), Path(table.origin[0])
-            self._tables[commitment] = table
-        if unit is not None or schema is not None or aside is not None:
-            check_declared(path if path is not None else self._tables[commitment], unit, schema, aside)
-        with self.ledger() as ledger:
-            granted = ledger.find_budget(commitment) is not None
-        declared = lineage.facts(parents, real_anchor=real_anchor)
-        record = described(name, commitment, (unit, max_per_unit), path, schema, declared, aside)
-        return self.registry.add(record, unit_is_fixed=granted)
+        from dpsynth.workspace.registering import register
 
-    def find(self, data: str | Path | DatasetRecord) -> DatasetRecord:
-        """The record of a registered data set: by record, by name, or by a file with that content.
+        return register(
+            self, name_or_path, source, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit,
+            schema=schema, parents=parents, real_anchor=real_anchor, aside=cut(time, since),
+        )  # fmt: skip
+
+    def find(self, data: str | Path | DatasetRecord, *, table: str | None = None) -> DatasetRecord:
+        """The record of a registered data set: by record, by name, by a file with that content, or by its place.
 
         Raises:
-            BudgetRefused: if the file's content is not registered, with the command that grants it a budget.
+            BudgetRefused: if the content or place is not registered, with the command that grants it a budget.
         """
-        known = self.registered(data)
+        known = self.registered(data, table=table)
         if known is None:
-            raise budgets.no_budget(str(data))
-        if isinstance(data, DatasetRecord) or not Path(data).exists():
+            raise budgets.no_budget(places.without_secrets(str(data)), table=table)
+        if isinstance(data, DatasetRecord) or known.place is not None or not Path(data).exists():
             return known
         if known.path is not None and not Path(known.path).exists():
             return self.registry.add(replace(known, path=str(Path(data).resolve())))  # the same content, moved
         return known
 
-    def registered(self, data: str | Path | DatasetRecord) -> DatasetRecord | None:
-        """As `find`, or None for a file whose content is not registered; nothing is written."""
+    def registered(self, data: str | Path | DatasetRecord, *, table: str | None = None) -> DatasetRecord | None:
+        """As `find`, or None for content or a place that is not registered; nothing is written."""
         if isinstance(data, DatasetRecord):
             return data
-        path = Path(data)
-        if not path.exists() and not path.is_symlink():
-            return self.registry.get(str(data))
-        return self.registry.by_commitment(self._commit_file(path))
+        from dpsynth.workspace.registering import registered
+
+        return registered(self, data, table)
 
     def create_budget(
         self,
@@ -408,28 +395,15 @@ class Workspace:
 
     # --- what steps need -------------------------------------------------------------------------------------------
 
-    def load(self, record: DatasetRecord) -> Path | Table:
-        """Where the rows of a data set are: its file, or the table handed over in this process.
+    def load(self, record: DatasetRecord) -> Path | Table | EngineTable:
+        """Where the rows of a data set are: its file, the table handed over in this process, or one in an engine.
 
         Raises:
-            DataError: if the file is gone or its content is another one than was registered.
+            DataError: the file is gone or its content is another one than was registered, or the engine refuses.
         """
-        if record.commitment in self._tables:
-            return self._tables[record.commitment]
-        if record.path is None:
-            raise DataError(
-                f"'{record.name}' was handed over in memory, and this process does not have it.",
-                "Register the same table again in this session.",
-            )
-        path = Path(record.path)
-        if not path.exists():
-            raise DataError(f"The file of '{record.name}' is gone: {path}.", "Restore it, or register its new place.")
-        if self._commit_file(path) != record.commitment:
-            raise DataError(
-                f"The file of '{record.name}' has changed since it was registered.",
-                "Restore the registered content; changed data is another data set and needs its own budget.",
-            )
-        return path
+        from dpsynth.workspace.registering import load
+
+        return load(self, record)
 
     def _timed(self, record: DatasetRecord, time: str | None, since: Moment | None) -> DatasetRecord:
         aside = cut(time, since)
@@ -442,6 +416,3 @@ class Workspace:
     def budget_id(self, ledger: Ledger, record: DatasetRecord, purpose: str | None = None) -> str:
         """The budget of a data set, or of its share for a purpose; errors as `budgets.budget_of`."""
         return budgets.budget_of(ledger, record, purpose).budget_id
-
-    def _commit_file(self, path: Path) -> str:
-        return self.vault.commit(bytes.fromhex(fingerprint(path)))

@@ -17,8 +17,10 @@ from dpsynth.cli.commands.options import (
     Epsilon,
     FilterOrder,
     MaxPerUnit,
+    RowKey,
     SchemaFile,
     SharePurpose,
+    TableName,
     UnitColumn,
     WorkspaceDir,
     to_copy,
@@ -28,7 +30,13 @@ if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace.budgets import Node
 
-Data = Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="a CSV or Parquet file; postgresql://…, spark://…, a folder or pattern of Parquet files, whose rows stay "
+        "where they are; or the name of a registered data set"
+    ),
+]
 
 
 def create(
@@ -46,6 +54,8 @@ def create(
         str | None, typer.Option(help="take a share of DATA's budget under this name; receivers see it")
     ] = None,
     recipient: Annotated[str, typer.Option(help="for whom the share is: internal, restricted, public or any")] = "any",
+    table: TableName = None,
+    row_key: RowKey = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     schema: SchemaFile = None,
@@ -66,11 +76,12 @@ def create(
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
     record = (
-        ws.find(data)
+        ws.find(data, table=table)
         if _is_share(purpose, unit)
         else ws.register(
-            data, unit=unit, max_per_unit=max_per_unit, schema=schema, parents=parents or (), real_anchor=real_anchor
-        )
+            data, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit, schema=schema,
+            parents=parents or (), real_anchor=real_anchor,
+        )  # fmt: skip
     )
     balance = ws.create_budget(
         record,
@@ -86,19 +97,20 @@ def create(
     terminal.say(f"Budget of '{record.name}'{_for(purpose)} ({record.unit}): {balance.original}, {balance.composition}")
     if purpose is not None or parent is not None:
         terminal.say("What it spends, every budget above it spends too.")
-    words = ["dpsynth", "synthesize", data, "--epsilon", "1", *([] if purpose is None else ["--purpose", purpose])]
+    again = data if record.place is None else record.name  # a URL may hold a password, and commands are copied
+    words = ["dpsynth", "synthesize", again, "--epsilon", "1", *([] if purpose is None else ["--purpose", purpose])]
     terminal.say(f"Next: {to_copy(*words, workspace=workspace)}")
     terminal.result({"dataset": record.name, "purpose": purpose, "recipient": recipient, **balance.to_json()})
 
 
-def show(data: Data, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
+def show(data: Data, table: TableName = None, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     """What is granted, spent, reserved and left: of a data set's budget and of all that share it."""
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
 
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
-    record = ws.find(data)
+    record = ws.find(data, table=table)
     balance, nodes = ws.balance(record), ws.budgets(record)
     terminal.say(f"Budget of '{record.name}', add/remove, {record.unit}: {balance.composition}", style="bold")
     _tables(terminal, nodes)
@@ -119,6 +131,7 @@ def amend(
     epsilon: Annotated[str | None, typer.Option("--epsilon", "-e", help="the new total; default as it is")] = None,
     delta: Annotated[str | None, typer.Option("--delta", "-d", help="the new total; default as it is")] = None,
     purpose: SharePurpose = None,
+    table: TableName = None,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -129,7 +142,7 @@ def amend(
 
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
-    record = ws.find(data)
+    record = ws.find(data, table=table)
     balance = ws.amend_budget(
         record, epsilon=epsilon, delta=delta, reason=reason, approver=Signer.load(key), purpose=purpose
     )

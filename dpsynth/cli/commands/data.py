@@ -13,9 +13,11 @@ from dpsynth.cli.commands.options import (
     Delta,
     MaxPerUnit,
     OrderColumn,
+    RowKey,
     SchemaFile,
     SharePurpose,
     Since,
+    TableName,
     TimeColumn,
     UnitColumn,
     WorkspaceDir,
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
 
 
 def draft(
-    data: Annotated[Path, typer.Argument(help="a CSV or Parquet file")],
+    data: Annotated[
+        str, typer.Argument(help="a CSV or Parquet file, or rows in an engine (see: dpsynth synthesize --help)")
+    ],
+    table: TableName = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="where to write the YAML")] = Path("schema.yaml"),
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
     as_json: AsJson = False,
@@ -38,11 +43,13 @@ def draft(
     from dpsynth.cli.terminal import Terminal
     from dpsynth.core.errors import WorkspaceError
     from dpsynth.schema.checks import prepare
+    from dpsynth.workspace.places import opened
 
     terminal = Terminal(as_json=as_json)
     if output.exists() or output.is_symlink():
         raise WorkspaceError(f"'{output}' exists, and a person may have worked on it.", "Choose another name with -o.")
-    found = prepare(data, None, target=target, to_edit=True)
+    with opened(data, table) as source:
+        found = prepare(source, None, target=target, to_edit=True)
     for warning in found.warnings:
         terminal.warn(warning.message)
     output.write_text(found.schema.to_yaml(), "utf-8")
@@ -52,7 +59,13 @@ def draft(
 
 
 def synthesize(
-    data: Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="a CSV or Parquet file; postgresql://…, spark://…, a folder or pattern of Parquet files, whose rows "
+            "stay where they are; or the name of a registered data set"
+        ),
+    ],
     epsilon: Annotated[str | None, EPSILON] = None,
     delta: Delta = "1e-6",
     generator: Annotated[
@@ -66,6 +79,8 @@ def synthesize(
     ] = "auto",
     schema: SchemaFile = None,
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
+    table: TableName = None,
+    row_key: RowKey = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     time: TimeColumn = None,
@@ -107,6 +122,8 @@ def synthesize(
         raise typer.BadParameter("--public writes rows to a file and needs -o; a private draft is sealed and has no -o")
     if public and (time, since) != (None, None):
         raise typer.BadParameter("--time sets private rows aside for their quality; cut public data yourself")
+    if public and (table, row_key) != (None, None):
+        raise typer.BadParameter("--public reads one file; --table and --row-key are for private rows in an engine")
     if public and purpose is not None:
         raise typer.BadParameter("--purpose names a budget, and data declared public draws on none")
     if generator in BASELINES:
@@ -141,11 +158,11 @@ def synthesize(
     from dpsynth.workspace import Workspace
 
     ws = Workspace.open(workspace)
-    if unit is not None:
-        ws.register(data, unit=unit, max_per_unit=max_per_unit)
+    if unit is not None or row_key is not None:
+        ws.register(data, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit)
     with terminal.progress() as progress:
         made = ws.synthesize(
-            data,
+            ws.find(data, table=table),
             made_by,
             epsilon=epsilon,
             delta=delta,

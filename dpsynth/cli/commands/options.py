@@ -26,6 +26,13 @@ Delta = Annotated[str, typer.Option("--delta", "-d", help="chance that epsilon d
 UnitColumn = Annotated[
     str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")
 ]
+TableName = Annotated[
+    str | None, typer.Option("--table", help="DATA is postgresql://… or spark://…: the table there, schema.table")
+]
+RowKey = Annotated[
+    str | None,
+    typer.Option("--row-key", help="rows stay in an engine: a column that is another in every record; or use --unit"),
+]
 MaxPerUnit = Annotated[int, typer.Option("--max-per-unit", min=1, help="rows kept of one person, enforced")]
 TimeColumn = Annotated[
     str | None,

@@ -70,10 +70,22 @@ def split(table: AnyTable, identity: str, *, holdout_share: float, key: bytes) -
         return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
     engine, who = table.engine, identity_sql(table, identity)
     coin = f"SUBSTRING({digest_sql(engine, engine.text(who), keys)}, 1, {DIGITS})"
-    marked = engine.store(f'SELECT {cells_of(table)}, ({coin} < \'{limit}\') AS "held" FROM "{table.relation}"')  # noqa: S608
-    parts = (engine.view(f'SELECT {cells_of(table)} FROM "{marked}" WHERE {sign}"held"') for sign in ("NOT ", ""))  # noqa: S608
-    train, holdout = (EngineTable(engine, part, table.fields) for part in parts)
+    train, holdout = (_where(table, f"{coin} {sign} '{limit}'") for sign in (">=", "<"))
     return train, holdout
+
+
+def cut(table: EngineTable, column: str, since: float) -> tuple[EngineTable, EngineTable]:
+    """(earlier, later) rows: those whose cell is at `since` or beyond are later, missing ones earlier.
+
+    Args:
+        table: the private rows.
+        column: of numbers, dates or times.
+        since: a public number; days or microseconds since 1970 for dates and times.
+    """
+    cell = f'"{table.fields[column].cell}"'
+    number = repr(float(since)) if table.types[column] in ("integer", "float") else str(int(since))
+    late = f"COALESCE({cell} >= {number}, FALSE)"
+    return _where(table, f"NOT {late}"), _where(table, late)
 
 
 def bounded(table: AnyTable, unit: str, max_records: int, key: bytes, *, row_key: str | None = None) -> AnyTable:
@@ -210,6 +222,12 @@ def keys_of(key: bytes, purpose: str) -> tuple[str, str]:
         for place in ("inner", "outer")
     )
     return inner, outer
+
+
+def _where(table: EngineTable, condition: str) -> EngineTable:
+    """The rows that meet a condition, found anew each time: to copy them all would cost more than their digests."""
+    query = f'SELECT {cells_of(table)} FROM "{table.relation}" WHERE {condition}'  # noqa: S608 - our own names
+    return EngineTable(table.engine, table.engine.view(query), table.fields)
 
 
 def _nobody(column: str) -> DataError:

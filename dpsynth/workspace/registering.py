@@ -1,0 +1,142 @@
+"""How data become known to a workspace, and how their rows are found again; see `Workspace.register`.
+
+A file and a table in memory are known by their content, a table in an engine by its place. What is declared of them
+(unit, schema, time, row key) is held against the columns before a budget hangs on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accounting.relation import PrivacyUnit
+from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.data.source import fingerprint
+from dpsynth.workspace import lineage, places
+from dpsynth.workspace.datasets import DatasetRecord, as_table, check_declared, table_bytes, unit_of
+
+if TYPE_CHECKING:
+    from dpsynth.data.engines.urls import SourceURL
+    from dpsynth.data.table import CountTable
+    from dpsynth.release.evidence import TimeFacts
+    from dpsynth.workspace.workspace import Workspace
+
+
+def register(
+    ws: Workspace,
+    name_or_path: str | Path,
+    source: Any,
+    *,
+    table: str | None,
+    row_key: str | None,
+    unit: str | None,
+    max_per_unit: int,
+    schema: str | Path | None,
+    parents: Sequence[str | Path],
+    real_anchor: bool,
+    aside: TimeFacts | None,
+) -> DatasetRecord:
+    """See `Workspace.register`."""
+    at, name = (name_or_path, None) if source is None else (source, str(name_or_path))
+    who = unit_of(unit, max_per_unit)
+    if places.stays(at, table):
+        record = _of_place(ws, places.located(at, table), name, row_key, who)
+    elif row_key is not None:
+        raise ParameterError("A row key tells rows apart that stay in an engine; these are read here.", "Leave it out.")
+    elif source is None and not _there(Path(at)):
+        return ws.registry.get(str(at))
+    else:
+        record = _of_content(ws, at, name, who)
+    known_as = None if schema is None else str(Path(schema).resolve())
+    declared = lineage.facts(parents, real_anchor=real_anchor)
+    record = replace(record, schema=known_as, lineage=declared, time=aside)
+    if unit is not None or schema is not None or aside is not None or record.place is not None:
+        _check(ws, record)
+    with ws.ledger() as ledger:
+        granted = ledger.find_budget(record.commitment) is not None
+    return ws.registry.add(record, unit_is_fixed=granted)
+
+
+def registered(ws: Workspace, data: str | Path, table: str | None) -> DatasetRecord | None:
+    """The record of a name, of a file's content or of a place; None if content or place is not registered."""
+    if places.stays(data, table):
+        session = places.located(data, table)
+        return ws.registry.by_commitment(_remembered(ws, session))
+    path = Path(data)
+    if not _there(path):
+        return ws.registry.get(str(data))
+    return ws.registry.by_commitment(_commit_file(ws, path))
+
+
+def load(ws: Workspace, record: DatasetRecord) -> Path | Table | EngineTable:
+    """See `Workspace.load`."""
+    if record.place is not None:
+        return record.place.open(ws._sessions.get(record.commitment))
+    if record.commitment in ws._tables:
+        return ws._tables[record.commitment]
+    if record.path is None:
+        raise DataError(
+            f"'{record.name}' was handed over in memory, and this process does not have it.",
+            "Register the same table again in this session.",
+        )
+    path = Path(record.path)
+    if not path.exists():
+        raise DataError(f"The file of '{record.name}' is gone: {path}.", "Restore it, or register its new place.")
+    if _commit_file(ws, path) != record.commitment:
+        raise DataError(
+            f"The file of '{record.name}' has changed since it was registered.",
+            "Restore the registered content; changed data is another data set and needs its own budget.",
+        )
+    return path
+
+
+def _of_place(
+    ws: Workspace, session: SourceURL, name: str | None, row_key: str | None, unit: PrivacyUnit
+) -> DatasetRecord:
+    place = places.kept(session, row_key, unit)
+    called = name or (session.table or Path(session.place.rstrip("*./")).name).rpartition(".")[2]
+    return DatasetRecord(name=called, commitment=_remembered(ws, session), unit=unit, place=place)
+
+
+def _of_content(ws: Workspace, source: Any, name: str | None, unit: PrivacyUnit) -> DatasetRecord:
+    if isinstance(source, str | Path):
+        path = Path(source)
+        whole = str(path.resolve())
+        return DatasetRecord(name=name or path.name, commitment=_commit_file(ws, path), unit=unit, path=whole)
+    given, origin = as_table(source), None
+    if given.origin is None:
+        commitment = ws.vault.commit(table_bytes(given))
+    else:  # read whole from a file: the file's budget is its budget
+        commitment, origin = ws.vault.commit(bytes.fromhex(given.origin[1])), str(Path(given.origin[0]).resolve())
+    ws._tables[commitment] = given
+    return DatasetRecord(name=name or "data", commitment=commitment, unit=unit, path=origin)
+
+
+def _check(ws: Workspace, record: DatasetRecord) -> None:
+    """What is declared suits the columns."""
+    if record.place is None:
+        source = Path(record.path) if record.path is not None else ws._tables[record.commitment]
+        check_declared(source, record.unit.column, record.schema, record.time)
+        return
+    table = record.place.open(ws._sessions[record.commitment])
+    with closing(table.engine):
+        places.check_columns(table, record.place, record.unit)
+        check_declared(table, record.unit.column, record.schema, record.time)
+
+
+def _remembered(ws: Workspace, session: SourceURL) -> str:
+    """Keyed commitment of a place, which this process can connect to from now on."""
+    commitment = ws.vault.commit(session.place.encode(), purpose="place")
+    ws._sessions[commitment] = session
+    return commitment
+
+
+def _commit_file(ws: Workspace, path: Path) -> str:
+    return ws.vault.commit(bytes.fromhex(fingerprint(path)))
+
+
+def _there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
