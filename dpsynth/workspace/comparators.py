@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.table import Table
 from dpsynth.quality.coding import column_kind
 from dpsynth.quality.comparators.score import Comparators
 from dpsynth.quality.targets import MAX_CLASSES

@@ -49,9 +49,9 @@ from dpsynth.workspace.private import open_source
 
 if TYPE_CHECKING:
     from accounting.ledger.ledger import Ledger
+    from dpsynth.data.table import Table
     from dpsynth.release.evidence import DraftDocument
     from dpsynth.workspace.draft import Draft
-    from dpsynth.data.table import Table
     from dpsynth.workspace.split import Split
 
 STATISTICS: Final[Mapping[str, str]] = MappingProxyType(

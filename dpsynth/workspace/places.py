@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dpsynth.core.errors import DataError, ParameterError, SchemaError
 from dpsynth.data.engines.keyed import require_key, split
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dpsynth.schema.model import Schema
     from dpsynth.workspace.datasets import DatasetRecord
 
-KEPT = frozenset({"host", "port", "sslmode", "sslrootcert", "service", "connect_timeout", "target_session_attrs"})
+KEPT = frozenset({"user", "dbname", "host", "port", "sslmode", "sslrootcert", "service", "connect_timeout", "target_session_attrs"})
 """Parameters of a URL that hold no secret and are needed to connect again."""
 
 
@@ -128,7 +128,7 @@ def without_secrets(url: str) -> str:
         head, at, rest = url.rpartition("@")
         return f"{head.partition('://')[0]}://{rest}" if at else url.partition("?")[0]
     parts = urlsplit(url)
-    user = f"{quote(parts.username)}@" if parts.username else ""
+    user = f"{parts.username}@" if parts.username else ""
     asked = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name in KEPT])
     return urlunsplit((parts.scheme, user + parts.netloc.rpartition("@")[2], parts.path, asked, ""))
 

@@ -108,7 +108,9 @@ class PrivateRows:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("Private rows are neither pickled nor copied.")
 
-    def to_fit(self, ledger: Ledger, capability: ReadCapability, plan: EventTree, *, bound_key: bytes) -> Table | EngineTable:
+    def to_fit(
+        self, ledger: Ledger, capability: ReadCapability, plan: EventTree, *, bound_key: bytes
+    ) -> Table | EngineTable:
         """The training rows, of each unit no more than its bound.
 
         Args:
@@ -347,9 +349,7 @@ def sealed_source(workspace: Workspace, record: DatasetRecord, run_id: str, sche
         sealed = workspace.vault.open(f"{run_id}-real-{name}")
         return Table.from_arrow(pq.read_table(io.BytesIO(sealed)))
 
-    parts = Split(
-        train=part("train"), holdout=part("holdout"), later=None if record.time is None else part("later")
-    )
+    parts = Split(train=part("train"), holdout=part("holdout"), later=None if record.time is None else part("later"))
     return Checked(schema=schema, rows=_behind_doors(workspace, record, parts, None, None), warnings=())
 
 

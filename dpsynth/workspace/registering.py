@@ -20,7 +20,8 @@ from dpsynth.workspace.datasets import DatasetRecord, as_table, check_declared, 
 
 if TYPE_CHECKING:
     from dpsynth.data.engines.urls import SourceURL
-    from dpsynth.data.table import CountTable
+    from dpsynth.data.engines.warehouse import EngineTable
+    from dpsynth.data.table import Table
     from dpsynth.release.evidence import TimeFacts
     from dpsynth.workspace.workspace import Workspace
 

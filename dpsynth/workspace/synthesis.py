@@ -209,9 +209,7 @@ def _fit(
     return fit_model(train, source.schema, generator, plan, noise=noise, canaries=canaries, progress=progress)
 
 
-def _targets(
-    workspace: Workspace, ledger: Ledger, reservation: Reservation, source: Checked
-) -> PrivateRows | None:
+def _targets(workspace: Workspace, ledger: Ledger, reservation: Reservation, source: Checked) -> PrivateRows | None:
     """Rows of an engine's table for attacks and quality, drawn while it is as it was fitted; None for other tables."""
     if source.version is None:
         return None

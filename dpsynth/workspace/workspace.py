@@ -27,7 +27,7 @@ from accounting.ledger import Ledger, Signer
 from accounting.ledger.errors import KeyRefused
 from dpsynth.core.errors import WorkspaceError
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import CountTable, Table
+from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
 from dpsynth.workspace import budgets, places
 from dpsynth.workspace.budgets import Node
@@ -39,6 +39,7 @@ from dpsynth.workspace.time import cut
 if TYPE_CHECKING:
     from accounting.ledger import Balance
     from dpsynth.data.engines.urls import SourceURL
+    from dpsynth.data.engines.warehouse import EngineTable
     from dpsynth.pipeline import AnyGenerator
     from dpsynth.release.policy import Policy
     from dpsynth.schema.model import Schema

@@ -75,14 +75,13 @@ def create(
 
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
-    record = (
-        ws.find(data, table=table)
-        if _is_share(purpose, unit)
-        else ws.register(
+    if _is_share(purpose, unit):
+        record = ws.find(data, table=table)
+    else:
+        record = ws.register(
             data, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit, schema=schema,
             parents=parents or (), real_anchor=real_anchor,
         )  # fmt: skip
-    )
     balance = ws.create_budget(
         record,
         epsilon=epsilon,

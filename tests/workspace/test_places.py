@@ -1,0 +1,194 @@
+"""Data sets that stay in an engine: one budget for a place, sealed targets, and no secret anywhere."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dpsynth import verify
+from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError
+from dpsynth.workspace import Workspace
+from dpsynth.workspace.places import without_secrets
+
+pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
+from dpsynth.data.engines.protocol import UnsupportedByEngine
+
+PASSWORD = "hunter2-secret"
+
+
+def people(rows: int = 1500, seed: int = 0) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    return pa.table(
+        {
+            "id": pa.array(np.arange(rows)),
+            "sex": pa.array(rng.choice(["f", "m"], rows)),
+            "age": pa.array(rng.integers(0, 90, rows)),
+            "day": pa.array((np.datetime64("2024-01-01") + rng.integers(0, 366, rows)).astype("datetime64[D]")),
+        }
+    )
+
+
+def folder_of(tmp_path: Path, rows: pa.Table) -> Path:
+    """Two Parquet files in a folder."""
+    place = tmp_path / "claims"
+    place.mkdir()
+    half = rows.num_rows // 2
+    pq.write_table(rows.slice(0, half), place / "1.parquet")
+    pq.write_table(rows.slice(half), place / "2.parquet")
+    return place
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    return Workspace.init(tmp_path / "vault")
+
+
+def paid(ws: Workspace, place: object, **said: Any) -> Any:
+    record = ws.register(str(place), **{"row_key": "id", **said})
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    return record
+
+
+def test_a_budget_belongs_to_the_place_however_its_rows_change(ws: Workspace, tmp_path: Path) -> None:
+    place = folder_of(tmp_path, people())
+    first = paid(ws, place)
+    ws.synthesize(first, "independent", epsilon=2, delta="1e-6")
+    more = people(1550, seed=1).slice(1500)
+    pq.write_table(more, place / "3.parquet")
+    again = ws.register(f"{place}/", row_key="id")
+    assert again.commitment == first.commitment
+    with pytest.raises(BudgetRefused):
+        ws.create_budget(again, epsilon=3, delta="1e-5")
+    with pytest.raises(BudgetRefused):
+        ws.synthesize(again, "independent", epsilon=2, delta="1e-6")
+
+
+def test_attacks_and_quality_read_what_was_sealed_when_the_table_is_gone(ws: Workspace, tmp_path: Path) -> None:
+    rows = people()
+    place = folder_of(tmp_path, rows)
+    draft = ws.synthesize(paid(ws, place), "mst", epsilon=2, delta="1e-6")
+    shutil.rmtree(place)
+    again = Workspace.open(ws.layout.root).draft(draft.name)
+    parts = again._source.parts
+    seen = {name: set(part.column("id").to_pylist()) for name, part in (("in", parts.train), ("out", parts.holdout))}
+    assert not seen["in"] & seen["out"]
+    assert seen["in"] | seen["out"] == set(range(rows.num_rows))  # no more rows than targets: all of them
+    assert again.attack().verdict in ("pass", "inconclusive", "fail")
+    assert again.evaluate() is not None
+    again.gate()
+
+
+def test_the_later_part_is_cut_as_in_memory(ws: Workspace, tmp_path: Path) -> None:
+    rows = people()
+    draft = ws.synthesize(
+        paid(ws, folder_of(tmp_path, rows)), "mst", epsilon=2, delta="1e-6", time="day", since="2024-10-01"
+    )
+    late = rows.filter(pa.compute.greater_equal(rows["day"], pa.scalar(np.datetime64("2024-10-01"))))
+    parts = draft._source.parts
+    assert parts.later is not None
+    assert set(parts.later.column("id").to_pylist()) == set(late["id"].to_pylist())
+    for part in (parts.train, parts.holdout):
+        assert not set(part.column("id").to_pylist()) & set(late["id"].to_pylist())
+
+
+def test_a_person_keeps_no_more_rows_than_the_bound(ws: Workspace, tmp_path: Path) -> None:
+    rows = people().append_column("who", pa.array(np.arange(1500) % 300))
+    record = paid(ws, folder_of(tmp_path, rows), row_key=None, unit="who", max_per_unit=2)
+    draft = ws.synthesize(record, "mst", epsilon=2, delta="1e-6", target="sex")
+    parts = draft._source.parts
+    assert max(pd.Series(parts.train.column("who").to_pylist()).value_counts()) == 2
+    assert not set(parts.train.column("who").to_pylist()) & set(parts.holdout.column("who").to_pylist())
+
+
+def test_a_release_from_a_server_verifies_and_names_no_secret(
+    ws: Workspace, tmp_path: Path, postgresql: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tests.data.engines.test_postgresql import write
+
+    write(postgresql, people(6000), "claims")
+    url = postgresql.url.replace("//team@", f"//team:{PASSWORD}@") + f"&sslpassword={PASSWORD}"
+    record = ws.register(url, table="public.claims", row_key="id")
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, "mst", epsilon=2, delta="1e-6")
+    postgresql.sql("DROP TABLE claims")
+    draft.attack()
+    draft.evaluate()
+    if draft.gate().decision == "ship":
+        release = draft.release(tmp_path / "bundle")
+        assert verify(release.bundle, release.public_key).ok
+    with pytest.raises(DpsynthError) as gone:
+        ws.synthesize(record, "mst", epsilon="0.5", delta="1e-6")
+    assert PASSWORD not in f"{gone.value!r}{gone.value}{record!r}{caplog.text}"
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+    assert holding == []
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        ({"row_key": None}, ParameterError),
+        ({"row_key": "nobody"}, DataError),
+        ({"row_key": None, "unit": "nobody"}, DataError),
+        ({"schema": "other.yaml"}, SchemaError),
+    ],
+)
+def test_what_is_declared_is_held_against_the_columns(
+    ws: Workspace, tmp_path: Path, said: dict[str, Any], refusal: type[DpsynthError]
+) -> None:
+    place = folder_of(tmp_path, people())
+    (tmp_path / "other.yaml").write_text("columns: {id: {kind: integer}, height: {kind: float}}\n")
+    if "schema" in said:
+        said = {"row_key": "id", "schema": tmp_path / "other.yaml"}
+    with pytest.raises(refusal):
+        ws.register(str(place), **said)
+    assert list(ws.registry) == []
+
+
+def test_a_row_key_of_two_records_is_refused_before_anything_is_reserved(ws: Workspace, tmp_path: Path) -> None:
+    rows = pa.concat_tables([people(), people(1)])
+    record = paid(ws, folder_of(tmp_path, rows))
+    with pytest.raises(DataError, match="same for two records"):
+        ws.synthesize(record, "mst", epsilon=1, delta="1e-6")
+    assert ws.balance(record).epsilon.left == 3
+
+
+def test_what_reads_rows_is_refused_before_anything_is_reserved(ws: Workspace, tmp_path: Path) -> None:
+    record = paid(ws, folder_of(tmp_path, people()))
+    with pytest.raises(UnsupportedByEngine):
+        ws.synthesize_unprotected(record, "sdv-gaussian-copula", rows=100)
+    draft = ws.synthesize(record, "independent", epsilon=1, delta="1e-6")
+    with pytest.raises(UnsupportedByEngine):
+        draft.buy_figure(epsilon="0.1")
+    assert ws.balance(record).epsilon.spent <= Decimal(1)
+
+
+def test_a_key_that_the_schema_models_is_refused(ws: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "columns: {id: {kind: integer}, sex: {kind: categorical}, age: {kind: integer}, day: {kind: date}}\n"
+    )
+    record = paid(ws, folder_of(tmp_path, people()), schema=tmp_path / "s.yaml")
+    with pytest.raises(SchemaError, match="role: identifier"):
+        ws.synthesize(record, "mst", epsilon=1, delta="1e-6")
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("postgresql://ann:pw@h/d?password=x&sslmode=require", "postgresql://ann@h/d?sslmode=require"),
+        ("postgres://h:5/d?sslpassword=x&passfile=%2Fp", "postgres://h:5/d"),
+        ("postgresql://a%40b:pw@[::1]:5432/d", "postgresql://a%40b@[::1]:5432/d"),
+        ("spark://ann:pw@host:7077", "spark://host:7077"),
+        ("local[2]", "local[2]"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_kept_without_what_opens_it(url: str, kept: str) -> None:
+    assert without_secrets(url) == kept
