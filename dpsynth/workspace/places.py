@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from dpsynth.schema.model import Schema
     from dpsynth.workspace.datasets import DatasetRecord
 
-KEPT = frozenset({"user", "dbname", "host", "port", "sslmode", "sslrootcert", "service", "connect_timeout", "target_session_attrs"})
+KEPT = frozenset(
+    {"user", "dbname", "host", "port", "sslmode", "sslrootcert", "service", "connect_timeout", "target_session_attrs"}
+)
 """Parameters of a URL that hold no secret and are needed to connect again."""
 
 

@@ -27,7 +27,6 @@ package does so.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
@@ -45,7 +44,6 @@ from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.checks import prepare
-from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
 from dpsynth.workspace.datasets import DatasetRecord, drafted
@@ -417,37 +415,3 @@ def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str |
     finally:
         if isinstance(table, EngineTable):
             table.engine.close()
-
-
-def text_schema(
-    workspace: Workspace,
-    record: DatasetRecord,
-    declared: Schema | str | Path | None,
-    text: str,
-    *,
-    beside: Sequence[str],
-    target: str | None,
-) -> Schema:
-    """The schema with a column as text and only some others beside it; names and types leave the file, no cell.
-
-    Args:
-        workspace: where the data is registered.
-        record: the data set.
-        declared: a schema; default the registered one, else a draft.
-        text: the column of prose.
-        beside: columns that are made with it; see `with_text`.
-        target: the column that models will predict; made with it too.
-
-    Raises:
-        SchemaError: there is no such column, or it cannot be text.
-    """
-    given = declared if declared is not None else record.schema
-    if given is None:
-        known = drafted_schema(workspace, record, target=target)
-    else:
-        known = Schema.from_yaml(Path(given)) if isinstance(given, str | Path) else given
-    found = with_text(known, text, beside=beside, declared=given is not None, unit=record.unit.column)
-    time = None if record.time is None else record.time.column
-    if time in found.columns and found.columns[time].drop:  # read, to set later rows aside; never modelled
-        found = found.with_columns(**{time: {"drop": False, "role": "identifier"}})
-    return found

@@ -52,8 +52,9 @@ from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, nothing_to_resume, request, waiting
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
-from dpsynth.workspace.private import Checked, PrivateRows, open_source, text_schema
+from dpsynth.workspace.private import Checked, PrivateRows, open_source
 from dpsynth.workspace.sealed_size import check_rows, most_rows
+from dpsynth.workspace.text_schema import text_schema
 
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_the_later_part_is_cut_as_in_memory(ws: Workspace, tmp_path: Path) -> No
     draft = ws.synthesize(
         paid(ws, folder_of(tmp_path, rows)), "mst", epsilon=2, delta="1e-6", time="day", since="2024-10-01"
     )
-    late = rows.filter(pa.compute.greater_equal(rows["day"], pa.scalar(np.datetime64("2024-10-01"))))
+    late = rows.filter(pa.compute.greater_equal(rows["day"], pa.scalar(date(2024, 10, 1))))
     parts = draft._source.parts
     assert parts.later is not None
     assert set(parts.later.column("id").to_pylist()) == set(late["id"].to_pylist())

@@ -294,6 +294,17 @@ ROOMS: dict[str, dict[str, str]] = {
     },
     "to_count": {"workspace/private.py": "the door", "workspace/figures.py": "a histogram that noise is added to"},
     "to_compare": {"workspace/private.py": "the door", "workspace/draft.py": "figures that stay confidential"},
+    "to_draw": {"workspace/private.py": "the door", "workspace/synthesis.py": "targets of a table in an engine, once"},
+    "to_keep": {"workspace/private.py": "the door", "workspace/synthesis.py": "the same, encrypted"},
+    "sealed_source": {
+        "workspace/private.py": "the room itself",
+        "workspace/draft.py": "attacks and quality of targets",
+    },
+    "opened": {
+        "workspace/places.py": "itself",
+        "cli/commands/data.py": "schema draft: names and types, warnings for the operator",
+    },
+    "sampled": {"data/engines/rows.py": "itself", "workspace/private.py": "targets, behind their door"},
     "_parts": {"workspace/private.py": "the rows"},
     "fit_model": {
         "pipeline.py": "itself",
@@ -321,7 +332,13 @@ ROOMS: dict[str, dict[str, str]] = {
 }
 
 
-MODULE = {"read": "dpsynth.data.read", "prepare": "dpsynth.schema.checks", "fit_model": "dpsynth.pipeline"}
+MODULE = {
+    "read": "dpsynth.data.read",
+    "prepare": "dpsynth.schema.checks",
+    "fit_model": "dpsynth.pipeline",
+    "opened": "dpsynth.workspace.places",
+    "sampled": "dpsynth.data.engines.rows",
+}
 
 
 def _mentions(tree: ast.Module) -> set[str]:
@@ -377,3 +394,20 @@ def test_only_the_room_asks_a_workspace_for_the_file_of_a_data_set() -> None:
         and node.func.value.id in ("workspace", "ws", "self")
     }
     assert callers == {"workspace/private.py"}
+
+
+def test_only_the_room_and_a_schema_open_an_engine() -> None:
+    """Who connects to where rows are: `SourceURL.open` and `Place.open` are called nowhere else."""
+    package = ROOT / "dpsynth"
+    openers = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "open"
+        and ast.unparse(node.func.value) in ("record.place", "place", "source", "located(source, table)", "session")
+        or isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("(session or self.source).open",)
+    }
+    assert openers == {"workspace/places.py", "workspace/registering.py"}

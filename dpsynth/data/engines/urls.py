@@ -18,15 +18,19 @@ Not guaranteed: that two names of one host are one place; a person who grants a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeVar, final
 from urllib.parse import unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.engines.protocol import Engine
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import shown
 
+AnyEngine = TypeVar("AnyEngine", bound=Engine)
 Kind = Literal["duckdb", "postgresql", "spark"]
 POSTGRESQL = ("postgresql", "postgres")
 PORT = 5432
@@ -80,15 +84,29 @@ class SourceURL:
         if self.kind == "duckdb":
             from dpsynth.data.engines.duckdb import DuckDB
 
-            return DuckDB(**options).parquet(self.files())
+            files = self.files()
+            with _closed_unless_made(DuckDB(**options)) as duckdb:
+                return duckdb.parquet(files)
         if self.kind == "postgresql":
             from dpsynth.data.engines.postgresql import PostgreSQL
 
             schema, _, name = (self.table or "").rpartition(".")
-            return PostgreSQL(self.connection, **options).table(name, schema or None)
+            with _closed_unless_made(PostgreSQL(self.connection, **options)) as postgresql:
+                return postgresql.table(name, schema or None)
         from dpsynth.data.engines.spark import Spark
 
-        return Spark(self.connection, **options).table(self.table or "")
+        with _closed_unless_made(Spark(self.connection, **options)) as spark:
+            return spark.table(self.table or "")
+
+
+@contextmanager
+def _closed_unless_made(engine: AnyEngine) -> Iterator[AnyEngine]:
+    """Nothing is left open where no table came of it."""
+    try:
+        yield engine
+    except BaseException:
+        engine.close()
+        raise
 
 
 def is_engine(source: str) -> bool:
