@@ -300,10 +300,6 @@ ROOMS: dict[str, dict[str, str]] = {
         "workspace/private.py": "the room itself",
         "workspace/draft.py": "attacks and quality of targets",
     },
-    "opened": {
-        "workspace/places.py": "itself",
-        "cli/commands/data.py": "schema draft: names and types, warnings for the operator",
-    },
     "sampled": {"data/engines/rows.py": "itself", "workspace/private.py": "targets, behind their door"},
     "_parts": {"workspace/private.py": "the rows"},
     "fit_model": {
@@ -336,7 +332,6 @@ MODULE = {
     "read": "dpsynth.data.read",
     "prepare": "dpsynth.schema.checks",
     "fit_model": "dpsynth.pipeline",
-    "opened": "dpsynth.workspace.places",
     "sampled": "dpsynth.data.engines.rows",
 }
 
@@ -396,18 +391,14 @@ def test_only_the_room_asks_a_workspace_for_the_file_of_a_data_set() -> None:
     assert callers == {"workspace/private.py"}
 
 
-def test_only_the_room_and_a_schema_open_an_engine() -> None:
-    """Who connects to where rows are: `SourceURL.open` and `Place.open` are called nowhere else."""
+def test_only_registering_the_room_and_a_schema_connect_to_an_engine() -> None:
+    """`Place.open`, `SourceURL.open` and `places.opened` are called nowhere else."""
     package = ROOT / "dpsynth"
-    openers = {
+    asked = {"record.place.open", "(session or self.source).open", "located(source, table).open", "opened"}
+    callers = {
         str(path.relative_to(package))
         for path in package.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "open"
-        and ast.unparse(node.func.value) in ("record.place", "place", "source", "located(source, table)", "session")
-        or isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("(session or self.source).open",)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in asked
     }
-    assert openers == {"workspace/places.py", "workspace/registering.py"}
+    assert callers == {"workspace/places.py", "workspace/registering.py", "cli/commands/data.py"}
