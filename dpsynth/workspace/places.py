@@ -103,7 +103,7 @@ def located(source: str | Path, table: str | None) -> SourceURL:
 
 
 @contextmanager
-def opened(source: str | Path, table: str | None) -> Iterator[Path | EngineTable]:
+def source_at(source: str | Path, table: str | None) -> Iterator[Path | EngineTable]:
     """A file as its path, rows in an engine as a table that is closed again; nothing is registered."""
     if not stays(source, table):
         yield Path(source)

@@ -392,9 +392,9 @@ def test_only_the_room_asks_a_workspace_for_the_file_of_a_data_set() -> None:
 
 
 def test_only_registering_the_room_and_a_schema_connect_to_an_engine() -> None:
-    """`Place.open`, `SourceURL.open` and `places.opened` are called nowhere else."""
+    """`Place.open`, `SourceURL.open` and `places.source_at` are called nowhere else."""
     package = ROOT / "dpsynth"
-    asked = {"record.place.open", "(session or self.source).open", "located(source, table).open", "opened"}
+    asked = {"record.place.open", "(session or self.source).open", "located(source, table).open", "source_at"}
     callers = {
         str(path.relative_to(package))
         for path in package.rglob("*.py")

@@ -43,12 +43,12 @@ def draft(
     from dpsynth.cli.terminal import Terminal
     from dpsynth.core.errors import WorkspaceError
     from dpsynth.schema.checks import prepare
-    from dpsynth.workspace.places import opened
+    from dpsynth.workspace.places import source_at
 
     terminal = Terminal(as_json=as_json)
     if output.exists() or output.is_symlink():
         raise WorkspaceError(f"'{output}' exists, and a person may have worked on it.", "Choose another name with -o.")
-    with opened(data, table) as source:
+    with source_at(data, table) as source:
         found = prepare(source, None, target=target, to_edit=True)
     for warning in found.warnings:
         terminal.warn(warning.message)
