@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from accounting import EventTree, NeighboringRelation, PrivacyUnit, PureDP
+from accounting.ledger.errors import CapabilityRefused
 from dpsynth import verify
 from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.places import without_secrets
+from dpsynth.workspace.private import PrivateRows, open_source
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.protocol import UnsupportedByEngine
@@ -193,3 +197,59 @@ def test_a_key_that_the_schema_models_is_refused(ws: Workspace, tmp_path: Path) 
 )
 def test_a_url_is_kept_without_what_opens_it(url: str, kept: str) -> None:
     assert without_secrets(url) == kept
+
+
+class Door:
+    """A place with a budget, opened, and the ledger that would vouch for a read."""
+
+    def __init__(self, ws: Workspace, tmp_path: Path) -> None:
+        self.ws = ws
+        self.record = paid(ws, folder_of(tmp_path, people()))
+        self.rows = open_source(ws, self.record, schema=None, counts=True).rows
+        self.ledger = ws.ledger(write=True)
+        self.budget = ws.budget_id(self.ledger, self.record)
+
+    def reserve(self) -> Any:
+        plan = EventTree(events=(PureDP(epsilon="0.1"),), relation=NeighboringRelation.ADD_REMOVE, unit=PrivacyUnit())
+        return self.ledger.reserve(self.budget, plan, delta="1e-9", run_id="claims-0001", purpose="test")
+
+    def draw(self, run: Any, budget: str | None = None) -> PrivateRows:
+        return self.rows.to_draw(self.ledger, budget or self.budget, run.id, key=bytes(32))
+
+    def keep(self, drawn: PrivateRows, run: Any) -> None:
+        drawn.to_keep(self.ledger, self.budget, run.id, self.ws.vault, "claims-0001")
+
+
+@pytest.fixture
+def door(ws: Workspace, tmp_path: Path) -> Iterator[Door]:
+    door = Door(ws, tmp_path)
+    yield door
+    door.ledger.close()
+    door.rows.close()
+
+
+def test_targets_are_drawn_for_a_reservation_that_read_and_kept_for_one_that_committed(door: Door) -> None:
+    run = door.reserve()
+    with pytest.raises(CapabilityRefused, match="No rows of this data were read"):
+        door.draw(run)
+    door.rows.to_fit(door.ledger, door.ledger.check_token(run.id, run.token), run.plan, bound_key=bytes(32))
+    drawn = door.draw(run)
+    with pytest.raises(CapabilityRefused, match="no commit"):
+        door.keep(drawn, run)
+    assert not list(door.ws.layout.drafts.glob("*-real-*"))
+    door.ledger.commit(run.id, run.plan, facts={"run_id": "claims-0001"})
+    door.keep(drawn, run)
+    assert len(list(door.ws.layout.drafts.glob("*-real-*.json"))) == 2
+
+
+def test_targets_are_not_drawn_for_another_reservation(door: Door) -> None:
+    first, second = door.reserve(), door.reserve()
+    door.rows.to_fit(door.ledger, door.ledger.check_token(first.id, first.token), first.plan, bound_key=bytes(32))
+    with pytest.raises(CapabilityRefused):
+        door.draw(second)
+
+
+def test_rows_in_an_engine_are_compared_with_nothing_and_counted_for_no_figure(door: Door) -> None:
+    run = door.reserve()
+    with pytest.raises(UnsupportedByEngine):
+        door.rows.to_count(door.ledger, door.ledger.check_token(run.id, run.token), run.plan)
