@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dpsynth.schema.model import Schema
     from dpsynth.tabular.conditions.given import Between
     from dpsynth.workspace import Draft, Release, Workspace, governance, keys, reporting
+    from dpsynth.workspace.cost.plan import plan_cost
     from dpsynth.workspace.planning import plan_budget
     from dpsynth.workspace.public import synthesize_public
 
@@ -50,6 +51,7 @@ _WHERE = {
     "compare": "dpsynth.comparison.entry",
     "evaluate": "dpsynth.quality",
     "plan_budget": "dpsynth.workspace.planning",
+    "plan_cost": "dpsynth.workspace.cost.plan",
     "read": "dpsynth.data.read",
     "synthesize_public": "dpsynth.workspace.public",
     "verify": "dpsynth.release.verify",
@@ -67,8 +69,8 @@ _MODULES = {
 __all__ = [
     "Between", "BudgetRefused", "Chart", "Comparison", "DpsynthError", "Draft", "GateRefused", "Release",
     "ReviewRefused", "Schema", "Table", "Workspace", "__version__", "compare", "demo", "evaluate", "governance",
-    "keys", "plan_budget", "quality", "read", "reporting", "simulation", "synthesize_public", "tabular", "text",
-    "verify",
+    "keys", "plan_budget", "plan_cost", "quality", "read", "reporting", "simulation", "synthesize_public", "tabular",
+    "text", "verify",
 ]  # fmt: skip
 
 

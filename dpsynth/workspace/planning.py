@@ -249,7 +249,7 @@ def outlook(
     record = None if workspace is None else workspace.registered(data)
     if record is not None:
         unit = record.unit
-    known, read = _schema(workspace, record, data, schema, target, unit)
+    known, read = public_schema(workspace, record, data, schema, target, unit)
     plan = generator.plan(known, unit, epsilon=epsilon, delta=delta)
     paying = _paying(workspace, record, purpose)
     if paying is None:
@@ -296,7 +296,7 @@ def conversion_share(tree: EventTree, granted: Grant) -> Decimal:
     return max(tenths, key=fits)
 
 
-def _schema(
+def public_schema(
     workspace: Workspace | None,
     record: DatasetRecord | None,
     data: str,
@@ -304,6 +304,7 @@ def _schema(
     target: str | None,
     unit: PrivacyUnit,
 ) -> tuple[Schema, str]:
+    """What is public about the columns, and what was read to know it: a file of a schema, else names and types."""
     from dpsynth.schema.draft import with_roles
     from dpsynth.schema.model import Schema
     from dpsynth.workspace.datasets import drafted

@@ -60,7 +60,7 @@ def plan(
 
     terminal = Terminal(as_json=as_json)
     found = outlook(
-        _workspace(workspace),
+        given_workspace(workspace),
         data,
         generator_named(generator),
         epsilon=epsilon,
@@ -94,7 +94,7 @@ def short(value: Decimal, rounding: str = ROUND_CEILING) -> str:
     return decimal_text(Context(prec=DIGITS, rounding=rounding).plus(value))
 
 
-def _workspace(folder: Path | None) -> Workspace | None:
+def given_workspace(folder: Path | None) -> Workspace | None:
     """The workspace that is meant; None if nobody named one and there is none: a new budget is planned then."""
     import os
 
