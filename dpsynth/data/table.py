@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, Self, final
+from typing import Any, Protocol, Self, TypeAlias, final
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,8 @@ from dpsynth.data.warning import DataWarning, listed, shown
 
 BLOCK = 1 << 20
 MAX_CELLS = 1 << 27
+FEW_CODES = 1 << 20
+"""Codes that are counted in an array instead of being sorted."""
 
 
 class Codec(Protocol):
@@ -63,6 +65,17 @@ class ValueCounts:
     values: pa.Array | NDArray[np.int64]
     counts: NDArray[np.int64]
     missing: int
+
+    def histogram(self, size: int) -> NDArray[np.int64]:
+        """Of codes below `size`: how often each occurs, then missing; int64, shape (size + 1,)."""
+        dense = np.zeros(size + 1, dtype=np.int64)
+        dense[self.values] = self.counts
+        dense[-1] += self.missing
+        return dense
+
+
+Asked: TypeAlias = tuple[str, Codec | None]
+"""A column and a codec of it, or None for the values themselves."""
 
 
 class CountTable(Protocol):
@@ -92,6 +105,9 @@ class CountTable(Protocol):
 
     def value_counts(self, column: str, codec: Codec | None = None) -> ValueCounts:
         """Distinct values (codes) of a column, ascending, and their exact counts."""
+
+    def value_counts_of(self, asked: Sequence[Asked]) -> tuple[ValueCounts, ...]:
+        """The same of many columns, or of several codecs of one column, in one go: an engine reads its rows once."""
 
     def counts(self, codecs: Mapping[str, Codec], cliques: Sequence[Sequence[str]]) -> Iterator[NDArray[np.int64]]:
         """Joint histograms, one array for each clique; the last cell of a side counts missing."""
@@ -258,8 +274,16 @@ class Table:
             ascending = found.take(array_of(order, pa.int64()))
             return ValueCounts(values=ascending, counts=counts[order], missing=int(values.null_count))
         codes = codec.encode(values)
+        if codec.size <= FEW_CODES:
+            times = np.bincount(codes + 1, minlength=codec.size + 1)
+            distinct = np.flatnonzero(times[1:])
+            return ValueCounts(values=distinct, counts=times[1:][distinct].astype(np.int64), missing=int(times[0]))
         distinct, times = np.unique(codes[codes >= 0], return_counts=True)
         return ValueCounts(values=distinct, counts=times.astype(np.int64), missing=int(np.sum(codes < 0)))
+
+    def value_counts_of(self, asked: Sequence[Asked]) -> tuple[ValueCounts, ...]:
+        """Distinct values or codes of many columns, one answer for each that is asked."""
+        return tuple(self.value_counts(column, codec) for column, codec in asked)
 
     def counts(self, codecs: Mapping[str, Codec], cliques: Sequence[Sequence[str]]) -> Iterator[NDArray[np.int64]]:
         """Joint histograms, one array for each clique.

@@ -17,7 +17,7 @@ add/remove (adaptive composition, `mechanisms.partition_selection`).
 >>> codes = pa.table({"code": ["250.0"] * 500 + [f"250.{i}" for i in range(10, 90)] * 2 + ["V1", "E2"]})
 >>> noise = DeriveNoise(sigma=Decimal(4), threshold=30)
 >>> spec = ColumnSpec(kind="categorical", hierarchy=(3,))
->>> derive_categories(Table.from_arrow(codes), "code", spec, noise, unsafe_SeededNoise(1))[0].group_labels
+>>> derive_categories(Table.from_arrow(codes).value_counts("code"), spec, noise, unsafe_SeededNoise(1))[0].group_labels
 ('250*',)
 
 Not guaranteed: that a code held by few rows keeps a prefix; a rare prefix becomes `other`.
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from accounting.event import Event, PartitionSelection
 from dpsynth.core.noise import NoiseSource
 from dpsynth.data.arrow_numpy import array_of, values_of
-from dpsynth.data.table import CountTable
+from dpsynth.data.table import ValueCounts
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import CategoryDomain, open_domain
 from dpsynth.schema.model import ColumnSpec
@@ -75,18 +75,16 @@ def selection_event(allotment: DeriveNoise) -> PartitionSelection:
 
 
 def derive_categories(
-    table: CountTable, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    observed: ValueCounts, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[CategoryDomain, list[Event]]:
     """The domain of an open categorical column, and one event for each of its `selection_levels`.
 
     Args:
-        table: the private rows, at most `allotment.max_records` of each unit.
-        name: the column.
+        observed: the column's values in the private rows, at most `allotment.max_records` of each unit.
         spec: public facts; its prefix lengths.
         allotment: noise and threshold of each level.
         noise: uniform words.
     """
-    observed = table.value_counts(name)
     values = observed.values if isinstance(observed.values, pa.Array) else pa.array(observed.values)
     if not pa.types.is_string(values.type) and (spec.hierarchy or not pa.types.is_integer(values.type)):
         values = values.cast(pa.string())

@@ -23,7 +23,7 @@ that a category held by few rows is found; it becomes "other".
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -40,7 +40,7 @@ from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import missing_of, values_of
 from dpsynth.data.recipe import DAY_MICROSECONDS, Places, Steps, thresholds
-from dpsynth.data.table import CountTable
+from dpsynth.data.table import Codec, CountTable, ValueCounts
 from dpsynth.mechanisms.bounds import BINS, FINEST, bin_edges, occupied_magnitudes, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.decimals import PLACE_BINS, decimal_places, occupied_places
 from dpsynth.schema.categories import DeriveNoise, derive_categories, selection_event, selection_levels
@@ -89,7 +89,7 @@ def derive(
     """Domains of all modelled columns.
 
     Args:
-        table: the private rows, at most `allotment.max_records` of each unit.
+        table: the private rows, at most `allotment.max_records` of each unit; asked once, for all columns.
         schema: what is public.
         allotment: noise for the open questions; None if there are none.
         noise: uniform words.
@@ -102,11 +102,14 @@ def derive(
     events: list[Event] = []
     unknown, done = unknown_columns(schema), 0
     plan_derive(schema, allotment)
+    asked = [(name, ask) for name in unknown for ask in _asked(schema.columns[name])]
+    counted = iter(table.value_counts_of(asked)) if asked else iter(())
     for name in schema.modelled:
         spec = schema.columns[name]
         domain = known_domain(spec)
         if domain is None and allotment is not None:
-            domain, spent = _derive_column(table, name, spec, allotment, noise)
+            answers = [next(counted) for _ in _asked(spec)]
+            domain, spent = _derive_column(answers, spec, allotment, noise)
             events.extend(spent)
             done += 1
             progress("derive domains", done, len(unknown))
@@ -131,20 +134,30 @@ def _event(question: Question, allotment: DeriveNoise) -> Event:
     return DiscreteGaussian(sigma=allotment.sigma, l2_sensitivity=Decimal(allotment.max_records))
 
 
+def _asked(spec: ColumnSpec) -> tuple[Codec | None, ...]:
+    """What a column's values are counted by: themselves for categories, bins of bounds, decimal places."""
+    questions = _questions(spec)
+    if "categories" in questions:
+        return (None,)
+    bounds = (_bounds_codec(spec),) if "bounds" in questions else ()
+    return (*bounds, _PlacesCodec()) if "places" in questions else bounds
+
+
 def _derive_column(
-    table: CountTable, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    counted: Sequence[ValueCounts], spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Domain, list[Event]]:
+    """The domain, from the answers to `_asked`."""
     questions, events = _questions(spec), list[Event]()
     if "categories" in questions:
-        return derive_categories(table, name, spec, allotment, noise)
+        return derive_categories(counted[0], spec, allotment, noise)
     low: Any = spec.min
     high: Any = spec.max
     places: int | None = None
     if "bounds" in questions:
-        low, high, event = _bounds(table, name, spec, allotment, noise)
+        low, high, event = _bounds(counted[0], spec, allotment, noise)
         events.append(event)
     if "places" in questions:
-        (counts,) = table.counts({name: _PlacesCodec()}, [(name,)])
+        counts = counted[-1].histogram(PLACE_BINS)
         places, event = occupied_places(
             counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
         )
@@ -152,16 +165,18 @@ def _derive_column(
     return grid(spec, low, high, places), events
 
 
+def _bounds_codec(spec: ColumnSpec) -> _YearCodec | _MagnitudeCodec:
+    if spec.kind in ("date", "datetime"):
+        return _YearCodec("date" if spec.kind == "date" else "datetime")
+    return _MagnitudeCodec()
+
+
 def _bounds(
-    table: CountTable, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    counted: ValueCounts, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Any, Any, Event]:
     scale: dict[str, Any] = {"sigma": allotment.sigma, "noise": noise, "l2_sensitivity": allotment.max_records}
-    codec = (
-        _YearCodec("date" if spec.kind == "date" else "datetime")
-        if spec.kind in ("date", "datetime")
-        else _MagnitudeCodec()
-    )
-    (counts,) = table.counts({name: codec}, [(name,)])
+    codec = _bounds_codec(spec)
+    counts = counted.histogram(codec.size)
     if isinstance(codec, _YearCodec):
         (first, last), event = occupied_range(counts[:-1], prior=_YEAR_PRIOR, **scale)
     else:

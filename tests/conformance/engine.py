@@ -248,6 +248,20 @@ class EngineConformance:
                 assert found.dtype == np.int64
                 assert np.array_equal(found, expected), what
 
+    def test_many_columns_and_codecs_at_once_are_what_each_is_alone(self, pair):
+        memory, engine = pair
+        asked = [(name, None) for name in memory.columns] + [
+            (name, codec) for name, codec in known_to(engine, memory) if codec.size < 10**6
+        ]
+        asked += [(name, codec) for name, codec in known_to(engine, memory) if isinstance(codec, GridDomain)]
+        both = zip(asked, engine.value_counts_of(asked), memory.value_counts_of(asked), strict=True)
+        for (name, codec), found, expected in both:
+            assert described(found) == described(expected), (name, type(codec).__name__)
+            assert str(found.values.dtype if codec else found.values.type) == str(
+                expected.values.dtype if codec else expected.values.type
+            )
+        assert engine.value_counts_of([]) == ()
+
     def test_all_pairs_and_some_triples_are_the_same_however_the_clique_is_ordered(self, pair):
         memory, engine = pair
         codecs = {

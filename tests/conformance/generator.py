@@ -47,7 +47,7 @@ class CountsOnly:
 
     def __init__(self, table: Table) -> None:
         self.columns, self.types = table.columns, table.types
-        self.counts, self.value_counts = table.counts, table.value_counts
+        self.counts, self.value_counts_of = table.counts, table.value_counts_of
 
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"a generator asked for {name}, which is not a count")
@@ -72,18 +72,21 @@ class Overheard(CountsOnly):
     def __init__(self, table: Table) -> None:
         super().__init__(table)
         self.calls: list[tuple[str, dict[str, int], list[tuple[str, ...]]]] = []
-        own_values, own_counts = self.value_counts, self.counts
+        own_values, own_counts = self.value_counts_of, self.counts
 
-        def value_counts(column, codec=None):
-            self.calls.append(("values", {}, [(column,)]))
-            return own_values(column, codec)
+        def value_counts_of(asked):
+            for column, codec in asked:
+                whole = codec is None or isinstance(codec, (CategoryDomain, GridDomain))
+                self.calls.append(("values", {}, [(column,)]) if whole else ("single", {column: codec.size}, [(column,)]))
+            self.scans += 1
+            return own_values(asked)
 
         def counts(codecs, cliques):
             sizes = {name: codecs[name].size for clique in cliques for name in clique}
             self.calls.append(("histograms", sizes, list(cliques)))
             return own_counts(codecs, cliques)
 
-        self.value_counts, self.counts = value_counts, counts
+        self.value_counts_of, self.counts, self.scans = value_counts_of, counts, 0
 
     def within(self, declared: Asks, plan) -> None:
         """Every event is explained once; as many questions and histograms; no more cells, nor many times fewer."""

@@ -20,13 +20,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.core.errors import ParameterError
-from dpsynth.data.arrow_numpy import missing_of, values_of
+from dpsynth.data.arrow_numpy import array_of, missing_of, values_of
 from dpsynth.data.engines.protocol import Engine
+from dpsynth.data.recipe import Kind
 from dpsynth.data.table import MAX_CELLS
 from dpsynth.data.warning import listed
 
 MOST_COLUMNS = 60
 """Columns of one statement: which of them a row is about is one bit each."""
+ABOUT, COUNTED = "about", "n"
 Columns = tuple[str, ...]
 
 
@@ -53,6 +55,55 @@ def histograms(
         for clique in batch:
             own = tuple(sorted(set(clique)))
             yield np.ascontiguousarray(found[own].transpose([own.index(name) for name in clique]))
+
+
+def single_columns(
+    engine: Engine, source: str, columns: Mapping[str, Kind]
+) -> list[tuple[pa.ChunkedArray, NDArray[np.int64]]]:
+    """Distinct cells of each column, NULL among them, and how often each occurs; one statement.
+
+    Args:
+        engine: where the rows are.
+        source: what stands after FROM; its names are our own.
+        columns: name -> kind of its raw cells, in the order of the answers; codes are integers.
+    """
+    answer = engine.fetch(single_statement(source, columns))
+    counts = values_of(answer.column(COUNTED)).astype(np.int64)
+    if len(columns) == 1:
+        return [(answer.column(0), counts)]
+    about = values_of(answer.column(ABOUT)).astype(np.int64)
+    order = np.argsort(about, kind="stable")
+    ends = np.searchsorted(about[order], np.arange(len(columns) + 1))
+    found = []
+    for at, kind in enumerate(columns.values()):
+        rows = order[ends[at] : ends[at + 1]]
+        found.append((answer.column(_family(kind)).take(array_of(rows, pa.int64())), counts[rows]))
+    return found
+
+
+def single_statement(source: str, columns: Mapping[str, Kind]) -> str:
+    """One scan that counts the cells of each column by itself; which column a row is about is said by its number."""
+    if len(columns) == 1:
+        (name,) = columns
+        return f'SELECT "{name}", COUNT(*) AS "{COUNTED}" FROM {source} GROUP BY "{name}"'  # noqa: S608 - our own names
+    families: dict[str, list[str]] = {}
+    for name, kind in columns.items():
+        families.setdefault(_family(kind), []).append(f'"{name}"')
+    which = " ".join(f'WHEN GROUPING("{name}") = 0 THEN {at}' for at, name in enumerate(columns))
+    shown = ", ".join(
+        f'COALESCE({", ".join(names)}) AS "{family}"' if len(names) > 1 else f'{names[0]} AS "{family}"'
+        for family, names in families.items()
+    )
+    groups = ", ".join(f'("{name}")' for name in columns)
+    return (
+        f'SELECT CASE {which} END AS "{ABOUT}", {shown}, COUNT(*) AS "{COUNTED}" FROM {source}'  # noqa: S608
+        f" GROUP BY GROUPING SETS ({groups})"
+    )
+
+
+def _family(kind: Kind) -> str:
+    """Kinds whose raw cells are of one type share a column of the answer."""
+    return {"string": "text", "float": "number", "boolean": "truth"}.get(kind, "whole")
 
 
 def statement(source: str, sets: Sequence[Columns]) -> str:

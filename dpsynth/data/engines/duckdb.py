@@ -45,6 +45,7 @@ class DuckDB:
     name: ClassVar[str] = "duckdb"
     dialect: ClassVar[str] = "duckdb"
     batch: ClassVar[int] = 64
+    singles: ClassVar[int] = 400
 
     def __init__(
         self, *, threads: int | None = None, memory_limit: str | None = None, folder: Path | None = None

@@ -88,23 +88,24 @@ def relation_of(name: str, fields: Iterable[Field]) -> Any:
 
 
 def encoded(
-    engine: Engine, relation: Any, asked: Sequence[tuple[str, str, Field, Codec]]
+    engine: Engine, relation: Any, asked: Sequence[tuple[str, str, Field, Codec | None]]
 ) -> tuple[str, tuple[str, ...]]:
     """The query that gives codes, and the uploads that it joins.
 
     Args:
         engine: where the rows are.
         relation: ibis table of raw cells.
-        asked: for each column of codes: the name it gets, the table's name for the column, where it is, the codec.
+        asked: for each column of codes: the name it gets, the table's name for the column, where it is, the codec
+            (None for the raw cells).
     """
     import ibis
 
     rows, uploads = relation, []
     joined: dict[str, list[str]] = {}
-    recipes = [recipe_of(name, codec) for _, name, _, codec in asked]
+    recipes = [None if codec is None else recipe_of(name, codec) for _, name, _, codec in asked]
     for recipe, (alias, name, where, codec) in zip(recipes, asked, strict=True):
         joined[alias] = []
-        if not isinstance(recipe, Lookup):
+        if codec is None or not isinstance(recipe, Lookup):
             continue
         for at, (cut, keys, codes) in enumerate(_mappings(recipe)):
             key, code = f"k{at}_{alias}", f"v{at}_{alias}"
@@ -126,6 +127,9 @@ def encoded(
         return rows[name]
 
     for recipe, (alias, name, where, codec) in zip(recipes, asked, strict=True):
+        if codec is None or recipe is None:
+            columns[alias] = rows[where.cell]
+            continue
         cell = Cell(
             value=_as(rows[where.cell], where.kind, recipe.kind, name, codec),
             engine=engine,

@@ -41,6 +41,7 @@ class PostgreSQL:
     name: ClassVar[str] = "postgresql"
     dialect: ClassVar[str] = "postgres"
     batch: ClassVar[int] = 32
+    singles: ClassVar[int] = 32
 
     def __init__(self, url: str) -> None:
         import psycopg

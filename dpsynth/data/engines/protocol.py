@@ -61,6 +61,10 @@ class Engine(Protocol):
     def batch(self) -> int:
         """How many histograms one statement asks for."""
 
+    @property
+    def singles(self) -> int:
+        """How many single columns one statement counts; more where reading the rows again is dear."""
+
     def store(self, query: str) -> str:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
 

@@ -54,6 +54,7 @@ class Spark:
     name: ClassVar[str] = "spark"
     dialect: ClassVar[str] = "pyspark"
     batch: ClassVar[int] = 32
+    singles: ClassVar[int] = 1
 
     def __init__(self, master: str, options: Mapping[str, str] = MappingProxyType({})) -> None:
         import ibis

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_numpy import array_of, literal, missing_of, values_of
 from dpsynth.data.arrow_types import ARROW_OF
-from dpsynth.data.engines.counting import histograms
+from dpsynth.data.engines.counting import histograms, single_columns
 from dpsynth.data.engines.encoding import encoded, relation_of
 from dpsynth.data.engines.protocol import Engine, Field, UnsupportedByEngine
-from dpsynth.data.table import Codec, Table, ValueCounts
+from dpsynth.data.recipe import Kind
+from dpsynth.data.table import Asked, Codec, Table, ValueCounts
 from dpsynth.data.warning import listed
 
 KEPT = 3
@@ -105,28 +106,41 @@ class EngineTable:
 
     def value_counts(self, column: str, codec: Codec | None = None) -> ValueCounts:
         """Distinct values (or, with a codec, distinct codes) of a column, ascending, and their exact counts."""
-        self._require((column,))
-        field = self._fields[column]
-        size = 0 if codec is None else codec.size
-        if codec is None:
-            keys = f'SELECT "{field.cell}" AS "v" FROM "{self._relation}"'  # noqa: S608 - our own names
-            answer = self._engine.fetch(f'SELECT "v", COUNT(*) AS "n" FROM ({keys}) AS "t" GROUP BY "v"')  # noqa: S608
-            values = _typed(answer.column("v"), field.kind)
-        else:
-            inner, uploads = self._codes_query({column: codec}, {column: "v"})
-            answer = self._engine.fetch(f'SELECT "v", COUNT(*) AS "n" FROM ({inner}) AS "t" GROUP BY "v"')  # noqa: S608
+        return self.value_counts_of([(column, codec)])[0]
+
+    def value_counts_of(self, asked: Sequence[Asked]) -> tuple[ValueCounts, ...]:
+        """The same of many columns; one scan for as many as the engine counts in a statement."""
+        self._require([column for column, _ in asked])
+        most = self._engine.singles
+        here = [own for at in range(0, len(asked), most) for own in self._counted(asked[at : at + most])]
+        if self._extra is None:
+            return tuple(here)
+        return tuple(_added(mine, more) for mine, more in zip(here, self._extra.value_counts_of(asked), strict=True))
+
+    def _counted(self, asked: Sequence[Asked]) -> list[ValueCounts]:
+        """What one statement answers, rows in memory left out."""
+        wanted = [(f"a{at}", name, self._fields[name], codec) for at, (name, codec) in enumerate(asked)]
+        kinds: dict[str, Kind] = {alias: "integer" if codec else where.kind for alias, _, where, codec in wanted}
+        query, uploads = encoded(self._engine, relation_of(self._relation, self._fields.values()), wanted)
+        try:
+            answers = single_columns(self._engine, f'({query}) AS "t"', kinds)
+        finally:
             self._drop(uploads)
-            values = answer.column("v").cast(pa.int64())
-            codes = values_of(values)
-            values = pa.chunked_array([array_of(codes, pa.int64(), missing=codes == size)])
-        counts = values_of(answer.column("n")).astype(np.int64)
-        missing = int(counts[missing_of(values)].sum())
-        found, counts = _ascending(values.filter(pc.is_valid(values)), counts[~missing_of(values)])
-        if self._extra is not None:
-            more = self._extra.value_counts(column, codec)
-            found, counts = _added(found, counts, more, found.type)
-            missing += more.missing
-        return ValueCounts(values=found if codec is None else values_of(found), counts=counts, missing=missing)
+        found = []
+        for (cells, counts), (_, _, where, codec) in zip(answers, wanted, strict=True):
+            if codec is None:
+                values = _typed(cells, where.kind)
+            else:
+                codes = values_of(cells).astype(np.int64)
+                values = pa.chunked_array([array_of(codes, pa.int64(), missing=codes == codec.size)])
+            missing = missing_of(values)
+            present, own = _ascending(values.filter(pc.is_valid(values)), counts[~missing])
+            found.append(
+                ValueCounts(
+                    values=present if codec is None else values_of(present), counts=own, missing=int(counts[missing].sum())
+                )
+            )
+        return found
 
     def counts(self, codecs: Mapping[str, Codec], cliques: Sequence[Sequence[str]]) -> Iterator[NDArray[np.int64]]:
         """Joint histograms as `Table.counts` gives them, one array for each clique."""
@@ -218,16 +232,17 @@ def _ascending(values: pa.ChunkedArray, counts: NDArray[np.int64]) -> tuple[pa.A
     return _whole(values).take(array_of(order, pa.int64())), counts[order]
 
 
-def _added(
-    found: pa.Array, counts: NDArray[np.int64], more: ValueCounts, kind: pa.DataType
-) -> tuple[pa.Array, NDArray[np.int64]]:
+def _added(mine: ValueCounts, more: ValueCounts) -> ValueCounts:
     """The counts of two tables, ascending."""
-    theirs = more.values if isinstance(more.values, pa.Array) else array_of(more.values, pa.int64())
-    values = pa.chunked_array([found, theirs], kind)
-    encoded_values = pc.dictionary_encode(values).combine_chunks()
+    both = [own if isinstance(own, pa.Array) else array_of(own, pa.int64()) for own in (mine.values, more.values)]
+    encoded_values = pc.dictionary_encode(pa.chunked_array(both)).combine_chunks()
     total = np.zeros(len(encoded_values.dictionary), dtype=np.int64)
-    np.add.at(total, values_of(encoded_values.indices), np.concatenate([counts, more.counts]))
-    return _ascending(pa.chunked_array([encoded_values.dictionary]), total)
+    np.add.at(total, values_of(encoded_values.indices), np.concatenate([mine.counts, more.counts]))
+    values, counts = _ascending(pa.chunked_array([encoded_values.dictionary]), total)
+    own_type = isinstance(mine.values, pa.Array)
+    return ValueCounts(
+        values=values if own_type else values_of(values), counts=counts, missing=mine.missing + more.missing
+    )
 
 
 def _whole(values: pa.ChunkedArray) -> pa.Array:

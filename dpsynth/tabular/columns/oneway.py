@@ -7,12 +7,12 @@ the zero that nine rows in ten hold. Wide intervals are counted once more by `pa
 Missing is an outcome of its own.
 
 Each row falls in exactly one cell (or missing) of its column: sensitivity k, in L2, for a unit of at most k rows under
-add/remove. No row count is read; the total comes from the noisy histograms.
+add/remove. No row count is read; the total comes from the noisy histograms. The table is asked once for all columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.table import CountTable
+from dpsynth.data.table import Codec, CountTable, ValueCounts
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import Domain
@@ -30,10 +30,11 @@ from dpsynth.tabular.allocation import Allocation, SpikeNoise
 from dpsynth.tabular.columns.cells import Cells
 from dpsynth.tabular.columns.moments import draw_moments
 from dpsynth.tabular.columns.part_queries import PartCodec
-from dpsynth.tabular.columns.parts import PartCounts
+from dpsynth.tabular.columns.parts import SIZES, Part, PartCounts
 from dpsynth.tabular.columns.roundness import draw_round
 
 MAX_SPIKES = 64
+NO_SPIKES = np.zeros(0, dtype=np.int64)
 
 
 @final
@@ -89,8 +90,11 @@ def measure_oneways(
     """
     oneways: dict[str, OneWay] = {}
     events: list[Event] = []
+    asked = [(name, codec) for name, domain in domains.items() for codec in _asked(name, domain, allocation)]
+    counted = iter(table.value_counts_of(asked))
     for name, domain in domains.items():
-        oneways[name], spent = _measure(table, name, domain, allocation, noise)
+        answers = [next(counted) for _ in _asked(name, domain, allocation)]
+        oneways[name], spent = _measure(answers, name, domain, allocation, noise)
         events.extend(spent)
         progress("count columns", len(oneways), len(domains))
     return oneways, tuple(events)
@@ -106,18 +110,30 @@ def row_total(oneways: Mapping[str, OneWay]) -> float:
     return max(float((sums * precision).sum() / precision.sum()), 1.0)
 
 
-def _measure(
-    table: CountTable, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
-) -> tuple[OneWay, list[Event]]:
-    events: list[Event] = []
-    spikes, spike_counts = np.zeros(0, dtype=np.int64), np.zeros(0)
+def _asked(name: str, domain: Domain, allocation: Allocation) -> tuple[Codec, ...]:
+    """What is counted of a column: its domain's codes where spikes may be, from which all else follows; or its cells,
+    and their parts."""
     if name in allocation.spikes:  # also where a derived grid turned out narrow: as planned
-        spikes, spike_counts, event = _find_spikes(table, name, domain, allocation, noise)
+        return (domain,)
+    cells = Cells.of(domain, NO_SPIKES)
+    return (cells, *(PartCodec(cells=cells, part=part) for part in _parts(name, allocation)))
+
+
+def _measure(
+    counted: Sequence[ValueCounts], name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
+) -> tuple[OneWay, list[Event]]:
+    """The column's release, from the answers to `_asked`."""
+    events: list[Event] = []
+    spikes, spike_counts = NO_SPIKES, np.zeros(0)
+    if name in allocation.spikes:
+        spikes, spike_counts, event = _find_spikes(counted[0], allocation.spikes[name], allocation, noise)
         events.append(event)
+        counted = _regrouped(counted[0], Cells.of(domain, spikes), _parts(name, allocation))
     cells = Cells.of(domain, spikes)
-    (exact,) = table.counts({name: cells}, [(name,)])
     sigma = allocation.histogram[name]
-    noisy, event = discrete_gaussian(exact, sigma=sigma, noise=noise, l2_sensitivity=allocation.max_records)
+    noisy, event = discrete_gaussian(
+        counted[0].histogram(cells.size), sigma=sigma, noise=noise, l2_sensitivity=allocation.max_records
+    )
     events.append(event)
     counts = noisy.astype(np.float64)
     variance = np.full(len(counts), float(sigma) ** 2)
@@ -129,20 +145,34 @@ def _measure(
         variance[own] = share * variance[own]
     parts: tuple[PartCounts, ...] = ()
     if name in allocation.parts:
-        parts, event = _count_parts(table, name, cells, allocation, noise)
+        parts, event = _count_parts(counted[1:], name, allocation, noise)
         events.append(event)
     return OneWay(cells=cells, counts=counts, variance=variance, parts=parts), events
 
 
+def _parts(name: str, allocation: Allocation) -> tuple[Part, ...]:
+    return allocation.parts[name].parts if name in allocation.parts else ()
+
+
+def _regrouped(counted: ValueCounts, cells: Cells, parts: Sequence[Part]) -> list[ValueCounts]:
+    """Rows of each cell and of each part, from the rows of each domain code."""
+    codes = np.asarray(counted.values, dtype=np.int64)
+    found = []
+    for codec in (cells, *(PartCodec(cells=cells, part=part) for part in parts)):
+        coarse = codec.of_codes(codes)
+        rows = np.zeros(codec.size + 1, dtype=np.int64)
+        np.add.at(rows, coarse, counted.counts)  # -1 is the last entry, that of missing
+        rows[-1] += counted.missing
+        found.append(ValueCounts(values=np.arange(codec.size), counts=rows[:-1], missing=int(rows[-1])))
+    return found
+
+
 def _count_parts(
-    table: CountTable, name: str, cells: Cells, allocation: Allocation, noise: NoiseSource
+    counted: Sequence[ValueCounts], name: str, allocation: Allocation, noise: NoiseSource
 ) -> tuple[tuple[PartCounts, ...], Event]:
     """Noisy parts of the rows in intervals, and the event of all of them."""
     settings = allocation.parts[name]
-    exact = []
-    for part in settings.parts:
-        (counts,) = table.counts({name: PartCodec(cells=cells, part=part)}, [(name,)])
-        exact.append(counts[:-1])
+    exact = [own.histogram(SIZES[part])[:-1] for own, part in zip(counted, settings.parts, strict=True)]
     noisy, event = discrete_gaussian(
         np.concatenate(exact),
         sigma=settings.sigma,
@@ -157,11 +187,9 @@ def _count_parts(
 
 
 def _find_spikes(
-    table: CountTable, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
+    observed: ValueCounts, settings: SpikeNoise, allocation: Allocation, noise: NoiseSource
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], Event]:
     """Domain codes with many rows, ascending, at most `MAX_SPIKES`; their noisy counts; the event."""
-    settings: SpikeNoise = allocation.spikes[name]
-    observed = table.value_counts(name, domain)
     keys, noisy, event = partition_selection(
         observed.values,
         observed.counts,

@@ -48,8 +48,11 @@ class PartCodec:
 
     def encode(self, values: pa.ChunkedArray) -> NDArray[np.int64]:
         """Outcome of each row, shape (rows,), int64."""
+        return self.of_codes(self.cells.domain.encode(values))
+
+    def of_codes(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Outcome of each domain code, shape (rows,), int64."""
         domain = self.cells.domain
-        codes = domain.encode(values)
         cells = self.cells.of_codes(codes)
         counted = (cells >= 0) & (cells < self.cells.intervals)
         if not isinstance(domain, GridDomain):
