@@ -43,6 +43,7 @@ from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.records.record_fit import CHAINS, FEWEST, MANY, MOST, MOST_OF_MANY, SHARPEST
 
 Clique = tuple[str, ...]
+Reads = Literal["values", "histograms", "codes"]
 MORE_GROUPS = 8
 """Groups of neighbours beyond the number asked for, where noise is all there is to merge by."""
 FEWEST_SIGMAS = 4
@@ -79,19 +80,21 @@ class Ask:
         events: of the plan, that pay for it.
         growth: power of the number of columns that the number of histograms grows with.
         chosen: how many of `cliques` are asked for at most, where released numbers choose; None for all.
-        apart: whether each is a question of its own, before the next is known.
+        apart: whether each is of one column by itself.
+        together: questions that stand apart and have the same word are asked in one go (`CountTable.value_counts_of`).
         kept: whether all answers are in memory at the same time.
         coding: which set of codes; questions of one set share one relation of codes. None if it is asked for once.
     """
 
     step: str
-    reads: Literal["values", "histograms", "codes"]
+    reads: Reads
     cliques: Sequence[Clique]
     sizes: Mapping[str, int]
     events: tuple[Event, ...]
     growth: int = 1
     chosen: int | None = None
     apart: bool = False
+    together: str | None = None
     kept: bool = False
     coding: str | None = None
 
@@ -220,24 +223,30 @@ class Asking:
             asked.setdefault(question, {}).setdefault(name, []).extend(self._take(DERIVATION[question], 1))
         for question, spent in asked.items():
             sizes = {name: self._size(question, name) for name in spent}
-            self._alone(DERIVATION[question], sizes, spent, "values" if question == "categories" else "histograms")
+            reads: Reads = "values" if question == "categories" else "histograms"
+            self._alone(DERIVATION[question], sizes, spent, "derive domains", reads)
 
     def _oneways(self) -> None:
-        """Spikes, counts and parts: the events of a column are together in the plan, and each kind is a step here."""
+        """All columns in one go: the domain's codes where spikes may be, else cells and parts; the events of a column
+        are together in the plan, and each kind is a step here.
+        """
         settings = self._plan.settings
         spikes: dict[str, list[Event]] = {}
         counts: dict[str, list[Event]] = {}
         parts: dict[Part, dict[str, list[Event]]] = {}
         for name in settings.histogram:
-            if name in settings.spikes:
-                spikes[name] = self._take("find spikes", 1)
+            own = settings.parts[name].parts if name in settings.parts else ()
+            if name in settings.spikes:  # counts and parts follow from the domain's codes
+                spikes[name] = self._take("find spikes and count columns", 3 if own else 2)
+                continue
             counts[name] = self._take("count columns", 1)
-            for at, part in enumerate(settings.parts[name].parts if name in settings.parts else ()):
+            for at, part in enumerate(own):
                 parts.setdefault(part, {})[name] = [] if at else self._take(PARTS[part], 1)  # one event for all parts
-        self._alone("find spikes", {name: self.cells[name] for name in spikes}, spikes, "values")
-        self._alone("count columns", self.cells, counts)
+        together = "count columns"
+        self._alone("find spikes and count columns", {n: self.cells[n] for n in spikes}, spikes, together, "values")
+        self._alone("count columns", {name: self.cells[name] for name in counts}, counts, together)
         for part, spent in parts.items():
-            self._alone(PARTS[part], dict.fromkeys(spent, SIZES[part]), spent)
+            self._alone(PARTS[part], dict.fromkeys(spent, SIZES[part]), spent, together)
 
     def _size(self, question: Question, name: str) -> int:
         if question == "bounds":
@@ -258,11 +267,13 @@ class Asking:
         step: str,
         sizes: Mapping[str, int],
         spent: Mapping[str, Sequence[Event]],
-        reads: Literal["values", "histograms"] = "histograms",
+        together: str,
+        reads: Reads = "histograms",
     ) -> None:
         if sizes:
             events = [event for of_column in spent.values() for event in of_column]
-            self._ask(step, tuple((name,) for name in sizes), sizes, events, reads=reads, apart=True)
+            cliques = tuple((name,) for name in sizes)
+            self._ask(step, cliques, sizes, events, reads=reads, apart=True, together=together)
 
     def _ask(
         self,
@@ -271,10 +282,11 @@ class Asking:
         sizes: Mapping[str, int],
         events: Sequence[Event],
         *,
-        reads: Literal["values", "histograms", "codes"] = "histograms",
+        reads: Reads = "histograms",
         growth: int = 1,
         chosen: int | None = None,
         apart: bool = False,
+        together: str | None = None,
         kept: bool = False,
         coding: str | None = None,
     ) -> None:
@@ -288,6 +300,7 @@ class Asking:
                 growth=growth,
                 chosen=chosen,
                 apart=apart,
+                together=together,
                 kept=kept,
                 coding=coding,
             )

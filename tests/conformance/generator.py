@@ -34,6 +34,7 @@ from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.progress import silent
 from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
+from dpsynth.schema.domain import CategoryDomain, GridDomain
 from dpsynth.sgd.poisson import PoissonSampler, threshold
 from dpsynth.tabular import GENERATORS, SavedModel, generator
 from dpsynth.tabular.asks import Asks, Declares
@@ -77,7 +78,9 @@ class Overheard(CountsOnly):
         def value_counts_of(asked):
             for column, codec in asked:
                 whole = codec is None or isinstance(codec, (CategoryDomain, GridDomain))
-                self.calls.append(("values", {}, [(column,)]) if whole else ("single", {column: codec.size}, [(column,)]))
+                self.calls.append(
+                    ("values", {}, [(column,)]) if whole else ("single", {column: codec.size}, [(column,)])
+                )
             self.scans += 1
             return own_values(asked)
 
@@ -96,9 +99,11 @@ class Overheard(CountsOnly):
         assert sum(kind == "values" for kind, _, _ in self.calls) == sum(ask.histograms for ask in values)
         counted = [(sizes, cliques) for kind, sizes, cliques in self.calls if kind == "histograms"]
         said = [ask for ask in declared.asks if ask.reads == "histograms"]
-        assert len(counted) == sum(len(ask.cliques) if ask.apart else 1 for ask in said)
-        joint = [(sizes, cliques) for sizes, cliques in counted if len(cliques) > 1 or len(cliques[0]) > 1]
-        for ask, (sizes, cliques) in zip([ask for ask in said if not ask.apart], joint, strict=True):
+        singles = [(sizes, cliques) for kind, sizes, cliques in self.calls if kind == "single"]
+        assert len(counted) == sum(not ask.apart for ask in said)
+        assert len(singles) == sum(len(ask.cliques) for ask in said if ask.apart)
+        assert self.scans == len({ask.together for ask in declared.asks if ask.apart})
+        for ask, (sizes, cliques) in zip([ask for ask in said if not ask.apart], counted, strict=True):
             assert {tuple(sorted(clique)) for clique in cliques} <= {
                 *(tuple(sorted(clique)) for clique in ask.cliques),
                 *((name,) for name in ask.sizes),
@@ -108,9 +113,8 @@ class Overheard(CountsOnly):
             cells = _cells(sizes, cliques)
             assert cells <= ask.cells
             assert ask.chosen is not None or ask.cells <= loose * cells, (ask.step, ask.cells / cells)
-        alone = [(sizes, cliques) for sizes, cliques in counted if len(cliques) == 1 and len(cliques[0]) == 1]
         most = sum(ask.cells for ask in said if ask.apart)
-        assert sum(_cells(*call) for call in alone) <= most <= loose * sum(_cells(*call) for call in alone)
+        assert sum(_cells(*call) for call in singles) <= most <= loose * sum(_cells(*call) for call in singles)
 
 
 def _cells(sizes, cliques):

@@ -135,10 +135,9 @@ class EngineTable:
                 values = pa.chunked_array([array_of(codes, pa.int64(), missing=codes == codec.size)])
             missing = missing_of(values)
             present, own = _ascending(values.filter(pc.is_valid(values)), counts[~missing])
+            absent = int(counts[missing].sum())
             found.append(
-                ValueCounts(
-                    values=present if codec is None else values_of(present), counts=own, missing=int(counts[missing].sum())
-                )
+                ValueCounts(values=present if codec is None else values_of(present), counts=own, missing=absent)
             )
         return found
 

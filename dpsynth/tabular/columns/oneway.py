@@ -112,7 +112,8 @@ def row_total(oneways: Mapping[str, OneWay]) -> float:
 
 def _asked(name: str, domain: Domain, allocation: Allocation) -> tuple[Codec, ...]:
     """What is counted of a column: its domain's codes where spikes may be, from which all else follows; or its cells,
-    and their parts."""
+    and their parts.
+    """
     if name in allocation.spikes:  # also where a derived grid turned out narrow: as planned
         return (domain,)
     cells = Cells.of(domain, NO_SPIKES)
@@ -158,7 +159,8 @@ def _regrouped(counted: ValueCounts, cells: Cells, parts: Sequence[Part]) -> lis
     """Rows of each cell and of each part, from the rows of each domain code."""
     codes = np.asarray(counted.values, dtype=np.int64)
     found = []
-    for codec in (cells, *(PartCodec(cells=cells, part=part) for part in parts)):
+    asked: list[Cells | PartCodec] = [cells, *(PartCodec(cells=cells, part=part) for part in parts)]
+    for codec in asked:
         coarse = codec.of_codes(codes)
         rows = np.zeros(codec.size + 1, dtype=np.int64)
         np.add.at(rows, coarse, counted.counts)  # -1 is the last entry, that of missing
