@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from dpsynth.data.engines import ENGINES
 from dpsynth.data.engines.counting import MOST_COLUMNS, batches
@@ -55,6 +55,7 @@ class Manner:
     Attributes:
         name: of the engine, or `memory`.
         batch: most histograms of a statement; 0 in memory, where there are none.
+        singles: most single columns of a statement.
         copies: whether the source is read once, into a copy, when it is opened.
         columnar: whether a statement reads only the columns that it names.
         row_bytes: what a row costs beside its cells.
@@ -67,6 +68,7 @@ class Manner:
     copies: bool
     columnar: bool = True
     row_bytes: int = 0
+    singles: int = 1
     most_columns: int | None = None
     shuffles: bool = False
 
@@ -88,20 +90,18 @@ class Manner:
         return Batched(number=number, columns=number * min(columns, MOST_COLUMNS), widest=min(chosen, self.batch))
 
 
-def _batch(name: str) -> int:
+def _manner(name: EngineName, *, copies: bool, **other: Any) -> Manner:
     module, attribute = ENGINES[name].split(":")
-    most: int = getattr(import_module(module), attribute).batch
-    return most
+    engine = getattr(import_module(module), attribute)
+    return Manner(name=name, batch=engine.batch, singles=engine.singles, copies=copies, **other)
 
 
 MANNERS: Mapping[EngineName, Manner] = MappingProxyType(
     {
         "memory": Manner(name="memory", batch=0, copies=False),
-        "duckdb": Manner(name="duckdb", batch=_batch("duckdb"), copies=False),
-        "postgresql": Manner(
-            name="postgresql", batch=_batch("postgresql"), copies=True, columnar=False, row_bytes=28, most_columns=1600
-        ),
-        "spark": Manner(name="spark", batch=_batch("spark"), copies=True, shuffles=True),
+        "duckdb": _manner("duckdb", copies=False),
+        "postgresql": _manner("postgresql", copies=True, columnar=False, row_bytes=28, most_columns=1600),
+        "spark": _manner("spark", copies=True, shuffles=True),
     }
 )
 

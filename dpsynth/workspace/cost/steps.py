@@ -100,6 +100,7 @@ class Setting:
         rows: that are fitted, about: a public estimate.
         of: the relation that the fit reads, `source` or `copy`.
         coded: sets of codes that are written already.
+        asked: of what is asked in one go, how many single columns were counted before.
     """
 
     manner: Manner
@@ -108,6 +109,7 @@ class Setting:
     rows: int
     of: str
     coded: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
 
     def raw_bytes(self, names: Sequence[str]) -> int:
         """Bytes of these columns in a row."""
@@ -161,8 +163,12 @@ def _in_memory(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
 
 
 def _alone(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
-    """A statement each, from the raw cells."""
-    number, coded = len(ask.cliques), ask.reads == "histograms"
+    """Single columns from the raw cells, as many in a statement as the engine counts in one, with others of one go."""
+    singles, coded = len(ask.cliques), ask.reads == "histograms"
+    before = setting.asked.get(ask.together or ask.step, 0)
+    setting.asked[ask.together or ask.step] = before + singles
+    most = setting.manner.singles
+    number = -(-(before + singles) // most) - -(-before // most)
     here = 2 * COUNT_BYTES * _largest(ask)
     note = None
     if not coded:  # the distinct values themselves: as many as there are
@@ -174,7 +180,7 @@ def _alone(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
         statements=number,
         uploads=sum(uploads(setting.schema.columns[name]) for clique in ask.cliques for name in clique) if coded else 0,
         **scans(setting.of, number),
-        read=sum(setting.raw_read(clique) for clique in ask.cliques),
+        read=sum(map(setting.raw_read, ask.cliques)) if setting.manner.columnar else number * setting.raw_read(()),
         here=here,
         shuffles=number if setting.manner.shuffles else 0,
         note=note,
