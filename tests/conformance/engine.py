@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from accounting.event import PoissonSampled
 from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.core.noise import unsafe_SeededNoise
 from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.engines import keyed, rows
 from dpsynth.data.engines.protocol import UnsupportedByEngine
@@ -32,12 +36,13 @@ from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.derive import _MagnitudeCodec, _PlacesCodec, _YearCodec
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 from dpsynth.tabular import generator
+from dpsynth.tabular.autoregressive import Autoregressive
 from dpsynth.tabular.columns.binning import bin_cells
 from dpsynth.tabular.columns.cells import Cells
 from dpsynth.tabular.columns.merging import CoarseCodec
 from dpsynth.tabular.columns.oneway import OneWay
 from dpsynth.tabular.columns.part_queries import PartCodec
-from tests.conformance.tables import MIXED, OPEN, RECORD, mixed_table, open_table
+from tests.conformance.tables import MIXED, OPEN, RECORD, USER, mixed_table, open_table
 
 TEXTS = (
     "",
@@ -202,6 +207,48 @@ def people_table() -> Table:
     )
 
 
+def seeded(plan):
+    """The plan of a run with seeded noise: training draws its own otherwise."""
+
+    def marked(event):
+        if isinstance(event, PoissonSampled):
+            event = replace(event, event=marked(event.event))
+        return replace(event, noise="seeded")
+
+    return replace(plan, tree=replace(plan.tree, events=tuple(marked(event) for event in plan.tree.events)))
+
+
+def by_first_row(numbers):
+    _, first, number = np.unique(numbers, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number]
+
+
+class InOneOrder:
+    """A table in memory whose rows come out as codes in the order that engines give: units by identity, then codes."""
+
+    def __init__(self, table, extra=None):
+        self._table, self._extra = table, extra
+        self.columns, self.types, self.decimals = table.columns, table.types, table.decimals
+        joined = table if extra is None else table.concat(extra)
+        self.counts, self.value_counts = joined.counts, joined.value_counts
+
+    def select(self, columns):
+        return InOneOrder(self._table.select(columns), None if self._extra is None else self._extra.select(columns))
+
+    def concat(self, other):
+        return InOneOrder(self._table, other)
+
+    def codes(self, codecs, unit=None):
+        table = self._table
+        if unit is not None:
+            table = table.take(pc.sort_indices(table.column(unit)).to_numpy())  # nulls last
+        codes, units = table.codes(codecs, unit)
+        known = [] if unit is None else [np.minimum(units, pc.count_distinct(table.column(unit)).as_py())]
+        order = np.lexsort([*codes.T[::-1], *known]) if codes.size else slice(None)
+        table = table.take(np.arange(len(codes))[order])
+        return (table if self._extra is None else table.concat(self._extra)).codes(codecs, unit)
+
+
 class Unpushable:
     """A codec that only this process can run."""
 
@@ -359,6 +406,10 @@ class EngineConformance:
         engine = load(memory.to_arrow())
         mine = rows.sampled(memory, identity, about=150, key=bytes(range(32)))
         assert rows.sampled(engine, identity, about=150, key=bytes(range(32))).to_arrow().equals(mine.to_arrow())
+        coins = [
+            keyed.digest(str(w), keyed.keys_of(bytes(range(32)), "targets")) for w in mine.column(identity).to_pylist()
+        ]
+        assert coins == sorted(coins)
         taken, whole = mine.value_counts(identity), memory.value_counts(identity)
         sizes = dict(zip(whole.values.to_pylist(), whole.counts, strict=True))
         assert all(sizes[who] == n for who, n in zip(taken.values.to_pylist(), taken.counts, strict=True))
@@ -412,6 +463,89 @@ class EngineConformance:
         assert "600" not in repr(engine)
         with pytest.raises(TypeError, match="private"):
             len(engine)
+
+    @pytest.mark.parametrize("unit", [None, "name", "number", "gap"])
+    @pytest.mark.parametrize("some", [True, False], ids=["codes", "units-only"])
+    def test_rows_come_out_as_codes_in_one_order(self, load, unit, some):
+        memory = people_table()
+        codecs = {
+            "amount": GridDomain(kind="float", low=0, high=300, scale=Fraction(1, 100)),
+            "flag": CategoryDomain(values=(False, True)),
+            "name": CategoryDomain(values=("a1", "é5"), other=True, groups=("a",)),
+            "seen": GridDomain(kind="datetime", low=438_000, high=438_400, scale=Fraction(3600)),
+        }
+        if not some:
+            codecs = {}
+        engine = load(memory.to_arrow())
+        extra = Table(memory.to_arrow().slice(0, 40))
+        stranger = Table.from_arrow(
+            pa.table(
+                {
+                    **{name: [None] * 5 for name in ("row", "amount", "seen", "flag")},
+                    "name": ["?", None, "?", "!", None],
+                    "number": [10**6, None, 10**6, -(10**6), None],
+                    "gap": ["?", None, "?", "x", None],
+                }
+            )
+            .select(memory.columns)
+            .cast(memory.to_arrow().schema)
+        )
+        for added in (None, extra, extra.concat(stranger), stranger):
+            mine, units = InOneOrder(memory, added).codes(codecs, unit)
+            codes, numbers = (engine if added is None else engine.concat(added)).codes(codecs, unit)
+            assert codes.dtype == mine.dtype and np.array_equal(codes, mine)
+            assert (numbers is None) == (unit is None)
+            if numbers is not None:
+                assert np.array_equal(by_first_row(numbers), by_first_row(units))
+                assert unit == "gap" or np.array_equal(numbers, units)
+                assert set(numbers.tolist()) == set(range(int(numbers.max()) + 1))
+
+    def test_small_integers_leave_the_engine_and_no_cell_or_identity(self, load, monkeypatch):
+        engine = load(people_table().to_arrow())
+        left = []
+        stream, fetch = engine.engine.stream, engine.engine.fetch
+        monkeypatch.setattr(
+            engine.engine, "stream", lambda query, rows: (left.append(b) or b for b in stream(query, rows))
+        )
+        monkeypatch.setattr(engine.engine, "fetch", lambda query: left.append(fetch(query)) or left[-1])
+        engine.codes({"name": CategoryDomain(values=("a1", "é5"), other=True)}, "name")
+        engine.codes({"flag": CategoryDomain(values=(False, True))}, "number")
+        assert left
+        for batch in left:
+            for column in batch.columns:
+                assert pa.types.is_integer(column.type)
+                assert set(column.to_pylist()) <= set(range(401))
+
+    def test_no_rows_are_codes_too(self, load):
+        engine = load(people_table().to_arrow().slice(0, 0))
+        for unit in (None, "name", "number"):
+            codes, units = engine.codes({"flag": CategoryDomain(values=(False, True))}, unit)
+            assert codes.shape == (0, 1)
+            assert units is None if unit is None else units.shape == (0,)
+
+    def test_codes_of_what_is_not_there_or_names_nobody_are_refused(self, load):
+        engine = load(people_table().to_arrow())
+        with pytest.raises(DataError, match="neither text nor integer"):
+            engine.codes({}, "amount")
+        with pytest.raises(DataError, match="no column 'who'"):
+            engine.codes({}, "who")
+        with pytest.raises(UnsupportedByEngine, match="Unpushable"):
+            engine.codes({"gap": Unpushable()}, "name")
+
+    @pytest.mark.parametrize("unit", [RECORD, USER], ids=["record", "user"])
+    def test_a_model_trained_on_rows_is_the_same_for_the_same_noise(self, load, unit):
+        memory = mixed_table(600, seed=4)
+        if unit is USER:
+            people = pa.array([f"u{at * 7 % 200}" for at in range(600)], pa.string())
+            memory = Table(memory.to_arrow().append_column("person", people))
+        made = Autoregressive(steps=8, codes=8)
+        plan = seeded(made.plan(MIXED, unit, epsilon="4", delta="1e-6"))
+        outcomes = []
+        for table in (InOneOrder(memory), load(memory.to_arrow())):
+            fitted = fit_model(table, MIXED, made, plan, noise=unsafe_SeededNoise(5), canaries=20)
+            assert fitted.canaries.included.any()
+            outcomes.append((fitted.model.events, encode_parquet(fitted.model.sample(200, np.random.default_rng(5)))))
+        assert outcomes[0] == outcomes[1]
 
     @pytest.mark.parametrize(("of", "make"), [(MIXED, mixed_table), (OPEN, open_table)], ids=["declared", "derived"])
     def test_the_same_noise_gives_the_same_release(self, load, of, make):

@@ -27,7 +27,8 @@ from dpsynth.data.arrow_numpy import array_of, literal, missing_of, values_of
 from dpsynth.data.arrow_types import ARROW_OF
 from dpsynth.data.engines.counting import histograms, single_columns
 from dpsynth.data.engines.encoding import encoded, relation_of
-from dpsynth.data.engines.protocol import Engine, Field, UnsupportedByEngine
+from dpsynth.data.engines.protocol import Engine, Field
+from dpsynth.data.engines.row_codes import row_codes
 from dpsynth.data.recipe import Kind
 from dpsynth.data.table import Asked, Codec, Table, ValueCounts
 from dpsynth.data.warning import listed
@@ -166,19 +167,14 @@ class EngineTable:
             self._drop(uploads)
 
     def codes(
-        self,
-        codecs: Mapping[str, Codec],  # noqa: ARG002 - as `CountTable` has it
-        unit: str | None = None,  # noqa: ARG002
+        self, codecs: Mapping[str, Codec], unit: str | None = None
     ) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64] | None]:
-        """All rows as codes, for models that are trained on rows (private): see `Table.codes`.
+        """All rows as codes, for models that are trained on rows (private): see `Table.codes` and `row_codes`.
 
-        Raises:
-            UnsupportedByEngine: no key orders the rows, so two engines would give two orders.
+        Rows are sorted by unit number and codes, so that every engine gives one array. That order costs no privacy: the
+        models draw units by independent coins of one probability (Poisson sampling), whatever numbers they bear.
         """
-        raise UnsupportedByEngine(
-            f"The rows of {self._engine.name} have no key that puts them in one order on every engine.",
-            "Use a generator that only counts, or load the table into memory.",
-        )
+        return row_codes(self, codecs, unit)
 
     def _codes_query(self, codecs: Mapping[str, Codec], aliases: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
         asked = [(aliases[name], name, self._fields[name], codec) for name, codec in codecs.items()]

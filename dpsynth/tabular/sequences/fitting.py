@@ -20,6 +20,8 @@ from dpsynth.core.errors import ParameterError, SchemaError
 from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
 from dpsynth.core.replayed_noise import ReplayedNoise
+from dpsynth.data.engines.protocol import UnsupportedByEngine
+from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import CountTable
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
@@ -92,6 +94,11 @@ def fit_people(
         checkpoints: where to resume training from, and to save to.
         every: steps between checkpoints; 0 for none.
     """
+    if isinstance(table, EngineTable):
+        raise UnsupportedByEngine(
+            "Rows that come out of an engine have no order within a person, and a model of people needs one.",
+            "Load the table into memory, or use a generator of rows.",
+        )
     head = measure_columns(
         table, schema, domains, plan, generator, codes=codes, noise=noise, progress=progress, spent=spent
     )

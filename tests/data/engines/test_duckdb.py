@@ -62,8 +62,6 @@ def test_columns_and_rows_that_no_table_has_are_refused(cell):
     engine = DuckDB(threads=1)
     with pytest.raises(UnsupportedByEngine, match="'odd' holds"):
         engine.table(f"(SELECT {cell} AS odd)")
-    with pytest.raises(UnsupportedByEngine, match=r"rows of duckdb"):
-        engine.table("(SELECT 1 AS x)").codes({})
     engine.close()
 
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import dpsynth.sgd.training as training_module
@@ -18,6 +19,7 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ModelError, ParameterError, SchemaError
 from dpsynth.core.noise import SystemNoise, unsafe_SeededNoise
 from dpsynth.core.replayed_noise import ReplayedNoise
+from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.table import Table
 from dpsynth.pipeline import fit_model
 from dpsynth.schema.checks import prepare
@@ -48,6 +50,19 @@ def model():
 
 def rows_of(table):
     return table.to_pandas().groupby("who", sort=False)
+
+
+def test_rows_of_an_engine_which_have_no_order_are_refused_before_anything_is_measured(tmp_path):
+    pytest.importorskip("duckdb")
+    from dpsynth.data.engines.duckdb import DuckDB
+
+    pq.write_table(panel(50).to_arrow(), tmp_path / "rows.parquet")
+    engine, made = DuckDB(threads=1), Autoregressive(steps=2)
+    table = engine.parquet([tmp_path / "rows.parquet"])
+    plan = made.plan(PANEL, FOUR, epsilon="8", delta="1e-6")
+    with pytest.raises(UnsupportedByEngine, match="no order within a person"):
+        made.fit(table, PANEL, {}, plan, noise=SystemNoise())
+    engine.close()
 
 
 @pytest.mark.parametrize("people", [1, 40, 600])
