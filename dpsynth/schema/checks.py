@@ -5,7 +5,7 @@
     too few rows            no attack could show anything, so no release could pass
     copies of one row       the same
     direct identifiers      mail addresses, telephone and social security numbers that would be modelled
-    free text               prose: no generator of tables can say anything about it (`free_text`)
+    free text               prose: no generator of tables can say anything about it (`dpsynth.data.free_text`)
     identifier-like text    an open set of categories in which every cell is another one (not numbers or dates
                             that were read as text: the reader has warned of those)
     a target of one class   no utility can be measured
@@ -14,7 +14,7 @@
     outside the domain      cells outside a closed public domain without `other`, missing ones where `nullable: false`
 
 The refusals read exact private data, and so does the warning of broken constraints. They are for the operator: nothing
-of them is released, and they are no part of the guarantee (see `dpsynth.data.inspect`). No message holds a cell or the
+of them is released, and they are no part of the guarantee (see `dpsynth.data.facts`). No message holds a cell or the
 number of rows.
 
 >>> MIN_ROWS
@@ -26,25 +26,22 @@ Not guaranteed: that accepted data are suited; the attacks and the quality repor
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dpsynth.core.errors import DataError, SchemaError
 from dpsynth.data.arrow_numpy import literals
-from dpsynth.data.inspect import distinct_values, heaviest_row, inspect
+from dpsynth.data.facts import Asked, ColumnFacts, Facts, facts_of
+from dpsynth.data.inspect import inspect
 from dpsynth.data.options import ColumnOptions, ColumnType, ReadOptions
 from dpsynth.data.read import DEFAULTS, conformed, read
 from dpsynth.data.table import CountTable, Table
 from dpsynth.data.warning import DataWarning, listed, shown
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.draft import draft, with_roles
-from dpsynth.schema.free_text import is_free_text
 from dpsynth.schema.model import ColumnSpec, Schema
-from dpsynth.schema.violations import violations
+from dpsynth.schema.violations import Breach
 
 if TYPE_CHECKING:
     from dpsynth.data.engines.warehouse import EngineTable
@@ -52,15 +49,9 @@ if TYPE_CHECKING:
 AnyTable = TypeVar("AnyTable", bound=CountTable)
 MIN_ROWS = 100
 MOST_ONE_ROW = 0.95
-MOST_CONTACTS = 0.5
 MANY_BROKEN = 0.05
 """Share of rows that may break a declared constraint without a warning."""
 MISREAD = frozenset({"mixed_numbers", "decimal_comma", "mixed_dates"})
-CONTACTS: Mapping[str, str] = {
-    "e-mail addresses": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
-    "telephone numbers": r"^(?:\+|00)[0-9][0-9 ()/.-]{6,}[0-9]$",
-    "social security numbers": r"^[0-9]{3}-[0-9]{2}-[0-9]{4}$",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,51 +122,59 @@ def prepare(
     """
     if schema is not None:
         options = replace(options, columns={**options.columns, **column_options(schema)})
-    if not isinstance(source, (str, os.PathLike, Table)):
-        return _prepare_in_engine(source, schema, target=target, unit=unit, order=order)
-    table = conformed(source, options) if isinstance(source, Table) else read(source, options=options)
+    table: Table | EngineTable
+    if isinstance(source, (str, os.PathLike)):
+        table = read(source, options=options)
+    elif isinstance(source, Table):
+        table = conformed(source, options)
+    else:
+        table = source
     if schema is None:
         schema = draft(table, target=target, unit=unit, order=order)
     else:
         check_columns(table, schema)
         schema = with_roles(schema, target=target, unit=unit, order=order)
+    heard = () if not isinstance(table, Table) else table.warnings
     table = table.select([n for n in table.columns if not schema.columns[n].drop])
-    check_domains(table, schema)
-    unfit = unfit_columns(table, schema)
+    if not isinstance(table, Table):
+        _require_types(table, schema)
+    facts = facts_of(table, asked(table, schema))
+    check_domains(facts, schema)
+    unfit = unfit_columns(facts, schema, misread=[str(w.column) for w in heard if w.code in MISREAD])
     if unfit and not to_edit:
         raise unfit[0][1]
-    heaviest = heaviest_row(table)
-    check_fit_for_synthesis(table, schema, heaviest)
-    names = set(table.columns)
-    heard = [w for w in table.warnings if w.column is None or w.column in names]
-    return Prepared(
+    check_fit_for_synthesis(facts, schema)
+    return Prepared(  # type: ignore[return-value]  # the table that came, in memory or in an engine
         table=table,
         schema=schema,
         warnings=(
-            *heard,
+            *(w for w in heard if w.column is None or w.column in facts.columns),
             *as_warnings(unfit),
-            *inspect(table, target=schema.target, unit=schema.unit, heaviest=heaviest),
-            *broken_constraints(table, schema),
+            *inspect(facts, table.types, target=schema.target, unit=schema.unit),
+            *broken_constraints(facts, schema),
         ),
     )
 
 
-def _prepare_in_engine(
-    table: EngineTable, schema: Schema | None, *, target: str | None, unit: str | None, order: str | None
-) -> Prepared[EngineTable]:
-    from dpsynth.data.engines.facts import facts_of
+def asked(table: CountTable, schema: Schema) -> Asked:
+    """What the checks want to know of a table whose columns the schema speaks of."""
+    closed = {}
+    for name in table.columns:
+        spec = schema.columns[name]
+        domain = known_domain(spec) if spec.modelled and spec.kind == "categorical" and not spec.other else None
+        if isinstance(domain, CategoryDomain):
+            closed[name] = literals(domain.values, domain.arrow_type)
+    return Asked(
+        open=frozenset(n for n in table.columns if _is_open(schema.columns[n])),
+        closed=closed,
+        target=schema.target,
+        conditions=tuple(Breach(rule, schema.columns) for rule in schema.constraints),
+    )
 
-    if schema is None:
-        schema = draft(table, target=target, unit=unit, order=order)
-    else:
-        check_columns(table, schema)
-        schema = with_roles(schema, target=target, unit=unit, order=order)
-        _require_types(table, schema)
-    table = table.select([n for n in table.columns if not schema.columns[n].drop])
-    facts = facts_of(table)
-    _require_no_gaps(schema, [n for n in table.columns if facts.missing(n)])
-    _require_rows(schema, facts.rows, [n for n in table.columns if facts.missing(n)])
-    return Prepared(table=table, schema=schema, warnings=())
+
+def _is_open(spec: ColumnSpec) -> bool:
+    """Open sets of categories only: a declared domain is public, and numbers pass a mechanism."""
+    return spec.modelled and spec.kind == "categorical" and spec.values is None
 
 
 def _require_types(table: EngineTable, schema: Schema) -> None:
@@ -194,14 +193,13 @@ def _require_types(table: EngineTable, schema: Schema) -> None:
             )
 
 
-def broken_constraints(table: Table, schema: Schema) -> tuple[DataWarning, ...]:
+def broken_constraints(facts: Facts, schema: Schema) -> tuple[DataWarning, ...]:
     """A warning for each constraint that more than `MANY_BROKEN` of the rows break: it, or the data, may be wrong.
 
     For the operator only, and no part of the guarantee: it is an exact answer about private rows, free and recorded
     nowhere, and whoever writes the schema chooses the question. Hence the coarse threshold: whether one person's row is
     there does not show unless the share stands at the threshold itself.
     """
-    rows = table.to_arrow()
     return tuple(
         DataWarning(
             code="constraint_broken",
@@ -209,8 +207,8 @@ def broken_constraints(table: Table, schema: Schema) -> tuple[DataWarning, ...]:
             message=f"Many rows break constraint {number} ({constraint.kind}) on {listed(constraint.columns)}; "
             "a sample obeys all the same. Correct the rows, or the constraint if it does not hold.",
         )
-        for number, constraint in enumerate(schema.constraints, start=1)
-        if violations(constraint, rows, schema.columns).sum() > MANY_BROKEN * rows.num_rows
+        for number, (constraint, broken) in enumerate(zip(schema.constraints, facts.met, strict=True), start=1)
+        if broken > MANY_BROKEN * facts.rows
     )
 
 
@@ -246,20 +244,18 @@ def check_columns(table: CountTable, schema: Schema) -> None:
         raise SchemaError(f"The table has no column {listed(absent)}.", "Correct the name in the schema.")
 
 
-def check_domains(table: Table, schema: Schema) -> None:
+def check_domains(facts: Facts, schema: Schema) -> None:
     """No cell outside a closed domain; `other: true` lets them in. The message has no count and no value.
 
     Nor a missing cell in a column that is not nullable.
     """
-    _require_no_gaps(schema, [n for n in table.columns if table.column(n).null_count])
-    outside = []
-    for name in table.columns:
-        domain = known_domain(schema.columns[name]) if schema.columns[name].modelled else None
-        if not isinstance(domain, CategoryDomain) or schema.columns[name].other:
-            continue
-        known = literals(domain.values, domain.arrow_type)
-        if not pc.all(pc.is_in(pc.unique(table.column(name)).drop_null(), value_set=known)).as_py():
-            outside.append(name)
+    gaps = [n for n in facts.holed if not schema.columns[n].nullable]
+    if gaps:
+        raise SchemaError(
+            f"Column {listed(gaps)} has missing cells, and its schema says `nullable: false`.",
+            "Leave that line out, or fill the cells.",
+        )
+    outside = [name for name, column in facts.columns.items() if column.outside]
     if outside:
         raise SchemaError(
             f"Column {listed(outside)} holds values outside its declared domain.",
@@ -267,57 +263,48 @@ def check_domains(table: Table, schema: Schema) -> None:
         )
 
 
-def _require_no_gaps(schema: Schema, holed: list[str]) -> None:
-    gaps = [n for n in holed if not schema.columns[n].nullable]
-    if gaps:
-        raise SchemaError(
-            f"Column {listed(gaps)} has missing cells, and its schema says `nullable: false`.",
-            "Leave that line out, or fill the cells.",
+def check_fit_for_synthesis(facts: Facts, schema: Schema) -> None:
+    """Refuse what no release could be made from; see the module's list."""
+    if facts.rows < MIN_ROWS:
+        raise DataError(
+            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
+            "Collect more data; there is no setting for this.",
         )
-
-
-def check_fit_for_synthesis(table: Table, schema: Schema, heaviest: tuple[int, int]) -> None:
-    """Refuse what no release could be made from; see the module's list. `heaviest`: of `heaviest_row`."""
-    _require_rows(schema, table.unsafe_num_rows, [n for n in table.columns if table.column(n).null_count])
-    times, rows = heaviest
-    if times >= MOST_ONE_ROW * rows:
+    if schema.unit is not None and schema.unit in facts.holed:
+        raise DataError(
+            f"The unit column {shown(schema.unit)} has missing cells, so their rows belong to nobody.",
+            "Remove those rows or give each a unit of its own.",
+        )
+    if schema.order is not None and schema.order in facts.holed:
+        raise DataError(
+            f"The order column {shown(schema.order)} has missing cells, so their rows have no place among a person's.",
+            "Remove those rows, or order by another column.",
+        )
+    if facts.copies >= MOST_ONE_ROW * facts.rows:
         raise DataError(
             "Nearly all rows are identical copies of one row, so attacks on a release would mean nothing.",
             "Check the export; if copies belong to persons, give the table a column that names them.",
         )
-    if schema.target is not None and distinct_values(table.column(schema.target))[0] < 2:
+    if schema.target is not None and not facts.columns[schema.target].several:
         raise SchemaError(
             f"The target {shown(schema.target)} has one class, so no utility can be measured.",
             "Choose another target, or give the column another role.",
         )
 
 
-def _require_rows(schema: Schema, rows: int, holed: list[str]) -> None:
-    if rows < MIN_ROWS:
-        raise DataError(
-            f"The table has fewer than {MIN_ROWS} rows (records): no attack could show anything on a release.",
-            "Collect more data; there is no setting for this.",
-        )
-    if schema.unit in holed:
-        raise DataError(
-            f"The unit column {shown(str(schema.unit))} has missing cells, so their rows belong to nobody.",
-            "Remove those rows or give each a unit of its own.",
-        )
-    if schema.order in holed:
-        raise DataError(
-            f"The order column {shown(str(schema.order))} has missing cells, so their rows have no place among a"
-            " person's.",
-            "Remove those rows, or order by another column.",
-        )
+def unfit_columns(facts: Facts, schema: Schema, *, misread: Collection[str] = ()) -> list[tuple[str, SchemaError]]:
+    """The columns that must not be modelled (identifiers, contacts, free text), each with the refusal.
 
-
-def unfit_columns(table: Table, schema: Schema) -> list[tuple[str, SchemaError]]:
-    """The columns that must not be modelled (identifiers, contacts, free text), each with the refusal."""
+    Args:
+        facts: about the table.
+        schema: what is public.
+        misread: columns of text that the reader took for numbers or dates gone wrong, and has warned of.
+    """
     found = []
-    for name in table.columns:
-        if schema.columns[name].modelled:
+    for name, column in facts.columns.items():
+        if _is_open(schema.columns[name]):
             try:
-                _refuse_identifier(name, table, schema.columns[name])
+                _refuse_identifier(name, column, misread=name in misread)
             except SchemaError as refusal:
                 found.append((name, refusal))
     return found
@@ -331,28 +318,19 @@ def as_warnings(unfit: list[tuple[str, SchemaError]]) -> tuple[DataWarning, ...]
     )
 
 
-def _refuse_identifier(name: str, table: Table, spec: ColumnSpec) -> None:
-    """Open sets of categories only: a declared domain is public, and numbers pass a mechanism."""
-    if spec.kind != "categorical" or spec.values is not None:
-        return
-    column = table.column(name)
+def _refuse_identifier(name: str, column: ColumnFacts, *, misread: bool) -> None:
     remedy = "Set `drop: true` or `role: identifier` for it in the schema."
-    if pa.types.is_string(column.type):
-        present = column.drop_null()
-        for what, pattern in CONTACTS.items():
-            share = pc.mean(pc.match_substring_regex(present, pattern).cast(pa.int8())).as_py()
-            if share is not None and share >= MOST_CONTACTS:
-                raise SchemaError(f"Column {shown(name)} holds {what}, which identify persons directly.", remedy)
-    if any(w.column == name and w.code in MISREAD for w in table.warnings):
+    for what in column.contacts:
+        raise SchemaError(f"Column {shown(name)} holds {what}, which identify persons directly.", remedy)
+    if misread:
         return
-    if pa.types.is_string(column.type) and is_free_text(column):
+    if column.free_text:
         raise SchemaError(
             f"Column {shown(name)} holds free text: long cells of many words that hardly ever repeat. Generators of "
             "tables model text as categories, so nothing of it would be left.",
             "Set `drop: true` for it in the schema, or `kind: text` and use `dpsynth text synthesize`.",
         )
-    distinct, cells = distinct_values(column)
-    if cells >= MIN_ROWS and distinct == cells:
+    if column.present >= MIN_ROWS and column.unique:
         raise SchemaError(
             f"Column {shown(name)} holds another value in every row: it looks like an identifier.", remedy
         )

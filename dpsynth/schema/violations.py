@@ -17,9 +17,10 @@ Not guaranteed: exactness beyond 2^53 where an integer is compared with or added
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dpsynth.data.arrow_numpy import literals, missing_of, values_of
+from dpsynth.data.table import Table
 from dpsynth.schema.constraints import (
     Cell,
     Constraint,
@@ -41,7 +43,29 @@ from dpsynth.schema.constraints import (
 )
 from dpsynth.schema.model import ColumnSpec, Schema, as_bound
 
+if TYPE_CHECKING:
+    from dpsynth.data.engines.warehouse import EngineTable
+
 Mask = NDArray[np.bool_]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """That a row breaks a constraint: a `dpsynth.data.facts.Condition`."""
+
+    constraint: Constraint
+    specs: Mapping[str, ColumnSpec]
+
+    def met(self, table: Table) -> int:
+        """How many rows of a table in memory break it."""
+        return int(violations(self.constraint, table.to_arrow(), self.specs).sum())
+
+    def met_sql(self, table: EngineTable) -> str:
+        """SQL of that number."""
+        from dpsynth.schema.violations_sql import broken_sql
+
+        return broken_sql(self.constraint, table, self.specs)
 
 
 def broken(schema: Schema, table: pa.Table) -> Mask:
@@ -80,7 +104,7 @@ def violations(constraint: Constraint, table: pa.Table, specs: Mapping[str, Colu
             return _among(table, specs, names, rows)
         case Range(column=name):
             numbers = _numbers(table[name])
-            low, high = (_number(specs[name], end) for end in (constraint.min, constraint.max))
+            low, high = (number_of(specs[name], end) for end in (constraint.min, constraint.max))
             outside = np.zeros(table.num_rows, dtype=bool) if low is None else numbers < low
             if high is not None:
                 outside |= numbers > high
@@ -186,10 +210,10 @@ def storable(column: pa.ChunkedArray, spec: ColumnSpec, cells: Sequence[Cell]) -
         return [(cell, cell) for cell in cells if type(cell) is kind]
     if spec.kind == "boolean":
         return [(cell, cell) for cell in cells]
-    return [(cell, _number(spec, cell)) for cell in cells]
+    return [(cell, number_of(spec, cell)) for cell in cells]
 
 
-def _number(spec: ColumnSpec, cell: Cell) -> Any:
+def number_of(spec: ColumnSpec, cell: Cell) -> Any:
     """A declared number, date (days) or datetime (microseconds), rounded to the column's decimals; None stays None."""
     if cell is None:
         return None

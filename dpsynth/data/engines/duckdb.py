@@ -148,6 +148,22 @@ class DuckDB:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
         return f"CAST('0x' || {digits} AS BIGINT)"
 
+    def literal(self, text: str) -> str:
+        """SQL: a constant text."""
+        return "'" + text.replace("'", "''") + "'"
+
+    def matches(self, cell: str, pattern: str) -> str:
+        """SQL: whether an expression of text matches a pattern somewhere."""
+        return f"regexp_matches({cell}, {self.literal(pattern)})"
+
+    def composed(self, cell: str) -> str:
+        """SQL: an expression of text in Unicode's form NFC."""
+        return f"nfc_normalize({cell})"
+
+    def bucketed(self, relation: str, cells: Sequence[str], buckets: int) -> str:
+        """SQL after FROM: a relation, and in `bucket` a number that equal rows share."""
+        return f'(SELECT *, hash({", ".join(cells)}) % {buckets} AS "bucket" FROM "{relation}") AS "t"'  # noqa: S608 - our own names
+
     def close(self) -> None:
         """Leave nothing behind."""
         self.connection.close()

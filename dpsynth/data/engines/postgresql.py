@@ -16,7 +16,7 @@ Not guaranteed: trailing blanks of char(n), which mean nothing to PostgreSQL and
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, final
 
@@ -150,6 +150,23 @@ class PostgreSQL:
     def whole(self, digits: str) -> str:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
         return f"CAST(CAST('x' || {digits} AS bit(60)) AS bigint)"
+
+    def literal(self, text: str) -> str:
+        """SQL: a constant text; NULL if it holds NUL, which no cell there can."""
+        return "NULL" if "\0" in text else "'" + text.replace("'", "''") + "'"
+
+    def matches(self, cell: str, pattern: str) -> str:
+        """SQL: whether an expression of text matches a pattern somewhere."""
+        return f'({cell} COLLATE "C" ~ {self.literal(pattern)})'
+
+    def composed(self, cell: str) -> str:
+        """SQL: an expression of text in Unicode's form NFC."""
+        return f"normalize({cell}, NFC)"
+
+    def bucketed(self, relation: str, cells: Sequence[str], buckets: int) -> str:
+        """SQL after FROM: a relation, and in `bucket` a number that equal rows share; OFFSET: it is made once."""
+        bucket = f"hash_record_extended(ROW({', '.join(cells)}), 0) & {buckets - 1}"
+        return f'(SELECT *, {bucket} AS "bucket" FROM "{relation}" OFFSET 0) AS "t"'  # noqa: S608 - our own names
 
     def close(self) -> None:
         """Close the connection; the server drops its temporary tables."""

@@ -12,7 +12,7 @@ Not guaranteed: that an engine can do all of it; what it cannot is refused with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
@@ -97,6 +97,24 @@ class Engine(Protocol):
 
     def whole(self, digits: str) -> str:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
+
+    def literal(self, text: str) -> str:
+        """SQL: a constant text; one that the engine cannot hold is NULL, since no cell there is equal to it."""
+
+    def matches(self, cell: str, pattern: str) -> str:
+        """SQL: whether an expression of text matches a pattern of `dpsynth.data.patterns` somewhere."""
+
+    def composed(self, cell: str) -> str | None:
+        """SQL: an expression of text in Unicode's form NFC; None if the engine has no such function."""
+
+    def bucketed(self, relation: str, cells: Sequence[str], buckets: int) -> str:
+        """SQL after FROM: a relation, and in `bucket` a number below `buckets` (a power of two) that equal rows share.
+
+        Args:
+            relation: its name.
+            cells: expressions of its columns, by which rows are equal.
+            buckets: at most 64.
+        """
 
     def close(self) -> None:
         """Leave nothing behind in the engine."""

@@ -163,6 +163,23 @@ class Spark:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
         return f"CAST(conv({digits}, 16, 10) AS DECIMAL(19, 0))"
 
+    def literal(self, text: str) -> str:
+        """SQL: a constant text."""
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    def matches(self, cell: str, pattern: str) -> str:
+        r"""SQL: whether an expression of text matches a pattern somewhere; Java's end of the text is `\z`."""
+        return f"({cell} RLIKE {self.literal(pattern.replace('$', chr(92) + 'z'))})"
+
+    def composed(self, cell: str) -> None:
+        """Spark has no such function."""
+        del cell
+
+    def bucketed(self, relation: str, cells: Sequence[str], buckets: int) -> str:
+        """SQL after FROM: a relation, and in `bucket` a number that equal rows share."""
+        bucket = f"xxhash64({', '.join(cells)}) & {buckets - 1}"
+        return f'(SELECT *, {bucket} AS "bucket" FROM "{relation}") AS "t"'  # noqa: S608 - our own names
+
     def close(self) -> None:
         """Forget all that was kept; the session stays, since others of this process may use it."""
         for relation in tuple(self._kept):

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from dpsynth.core.errors import SchemaError
+from dpsynth.data.free_text import is_free_text
 from dpsynth.data.read import read
 from dpsynth.data.table import Table
 from dpsynth.schema.checks import prepare
-from dpsynth.schema.free_text import is_free_text
 from dpsynth.schema.model import Schema
 
 SHARED = Path(os.environ.get("DPSYNTH_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data"
