@@ -228,9 +228,10 @@ class InOneOrder:
 
     def __init__(self, table, extra=None):
         self._table, self._extra = table, extra
-        self.columns, self.types, self.decimals = table.columns, table.types, table.decimals
-        joined = table if extra is None else table.concat(extra)
-        self.counts, self.value_counts = joined.counts, joined.value_counts
+        self._joined = table if extra is None else table.concat(extra)
+
+    def __getattr__(self, name):
+        return getattr(self._joined, name)
 
     def select(self, columns):
         return InOneOrder(self._table.select(columns), None if self._extra is None else self._extra.select(columns))
