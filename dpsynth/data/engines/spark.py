@@ -1,22 +1,22 @@
 """Spark: a table of a catalogue, or Parquet files, on any cluster that PySpark reaches (`spark://…`, `local[2]`).
 
-The raw cells are read once and persisted, in memory and on the executors' disks; codes likewise. The session is ANSI (a
-number that does not fit is an error, never a NULL), speaks UTC, tells names apart by case, and logs nothing, since logs
-hold cells.
+The raw cells are read once and copied (`spark_moment`); a cache in memory stands above the copy, and codes are cached
+likewise, so what an executor takes with it is computed again from the same rows. A session of ours is ANSI (a number
+that does not fit is an error, never a NULL), speaks UTC, tells names apart by case, encrypts what it writes to local
+disks, and logs nothing, since logs hold cells.
 
     engine = Spark("local[2]")
     table = engine.table("warehouse.claims")
 
-Not guaranteed: that a source which changes under the run gives the same rows again when an executor is lost and its
-part is read anew; whoever resumes compares digests. A session of this process that runs already is used as it is, with
-these settings set on it. Nanoseconds in Parquet are refused by Spark.
+Not guaranteed: a run without a folder when all executors that hold a part are lost at once; it ends with `EngineLost`.
+Where this process runs Spark already, its context is used as it is, with a session of our own. Nanoseconds in Parquet
+are refused by Spark.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, final
@@ -24,12 +24,26 @@ from typing import Any, ClassVar, final
 import pyarrow as pa
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.engines import spark_moment
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import EngineLost, Field
+from dpsynth.data.engines.protocol import Field
+from dpsynth.data.engines.spark_refusal import refused, silence
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import listed
 
+STARTED: Mapping[str, str] = MappingProxyType(
+    {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.eventLog.enabled": "false",
+        "spark.log.level": "OFF",
+        "spark.executor.syncLogLevel.enabled": "true",
+        "spark.io.encryption.enabled": "true",
+        "spark.storage.replication.proactive": "true",
+    }
+)
+"""Settings of a session that is started here."""
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "spark.sql.ansi.enabled": "true",
@@ -38,8 +52,10 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "spark.sql.codegen.wholeStage": "false",  # a tree of comparisons in one method is more than the JVM compiles
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+        "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     }
 )
+"""Settings of our session."""
 
 
 @final
@@ -48,7 +64,9 @@ class Spark:
 
     Args:
         master: where the cluster is.
-        options: more of Spark's settings, for a session that is started now.
+        options: more of Spark's settings, for a context that is started now.
+        folder: a private folder that all executors reach (`hdfs://…`, `s3a://…`), for a copy of the rows that survives
+            any executor. It is not encrypted here, and emptied by `close`. None: copies on the executors' own disks.
     """
 
     name: ClassVar[str] = "spark"
@@ -56,30 +74,42 @@ class Spark:
     batch: ClassVar[int] = 32
     singles: ClassVar[int] = 1
 
-    def __init__(self, master: str, options: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, master: str, options: Mapping[str, str] = MappingProxyType({}), *, folder: str | None = None
+    ) -> None:
         import ibis
         from pyspark.sql import SparkSession
 
         _ = ibis.pyspark  # loads what ibis' compiler for Spark needs
+        silence()
         self._numbers = itertools.count()
         self._kept: dict[str, Any] = {}
-        with _refused("start a session"):
-            builder = SparkSession.builder.master(master).appName("dpsynth").config("spark.ui.enabled", "false")
-            for setting, value in options.items():
+        self._copies: dict[str, Any] = {}
+        self._folder: str | None = None
+        with refused("start a session", None):
+            builder = SparkSession.builder.master(master).appName("dpsynth")
+            for setting, value in {**STARTED, **options}.items():
                 builder = builder.config(setting, value)
-            self.session: Any = builder.getOrCreate()
+            started = builder.getOrCreate()
+            if started.sparkContext._jsc.sc().isStopped():  # by the cluster, while this process was kept
+                started.stop()
+                started = builder.getOrCreate()
+            self.session: Any = started.newSession()
             self.session.sparkContext.setLogLevel("OFF")
             for setting, value in SETTINGS.items():
                 self.session.conf.set(setting, value)
+            if folder is not None:
+                self.session.sparkContext.setCheckpointDir(folder)
+                self._folder = self.session.sparkContext._jsc.sc().getCheckpointDir().get()
 
     def parquet(self, files: Sequence[Path]) -> EngineTable:
         """The rows of Parquet files."""
-        with _refused("read the files"):
+        with self._refused("read the files"):
             return self.frame(self.session.read.parquet(*(str(path) for path in files)))
 
     def table(self, name: str) -> EngineTable:
         """The rows of a table of the catalogue, `database.table`."""
-        with _refused("read the table"):
+        with self._refused("read the table"):
             return self.frame(self.session.table(name))
 
     def frame(self, frame: Any) -> EngineTable:
@@ -89,59 +119,77 @@ class Spark:
             DataError: a column of a type that no table has, a number beyond 64 bits or not finite.
         """
         source = self._name()
-        frame.createOrReplaceTempView(source)
-        fields, cells = {}, []
-        for at, column in enumerate(frame.schema.fields):
-            dtype = dtype_of("spark", column.name, column.dataType.simpleString())
-            kind, decimals = kind_of(column.name, dtype)
-            fields[column.name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
-            cells.append(f'{_raw(_quoted(column.name), kind)} AS "c{at}"')
-        raw = self.store(f'SELECT {", ".join(cells)} FROM "{source}"')  # noqa: S608 - quoted names
+        with self._refused("read the table"):
+            frame.createGlobalTempView(source)  # the frame may be of another session
+            described = frame.schema.fields
+        try:
+            fields, cells = {}, []
+            for at, column in enumerate(described):
+                dtype = dtype_of("spark", column.name, column.dataType.simpleString())
+                kind, decimals = kind_of(column.name, dtype)
+                fields[column.name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+                cells.append(f'{_raw(_quoted(column.name), kind)} AS "c{at}"')
+            query = f'SELECT {", ".join(cells)} FROM global_temp."{source}"'  # noqa: S608 - quoted names
+            with self._refused("read the table"):
+                copy = spark_moment.copied(self.session, query, reliably=self._folder is not None)
+        finally:
+            with self._refused("read the table"):
+                self.session.catalog.dropGlobalTempView(source)
+        raw = self._keep(copy)
+        self._copies[raw] = copy
         self._require_finite(raw, fields)
         return EngineTable(self, raw, fields)
 
     def store(self, query: str) -> str:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
-        from pyspark import StorageLevel
-
-        name = self._name()
-        with _refused("run a query"):
-            frame = self.session.sql(query).persist(StorageLevel.MEMORY_AND_DISK)
-            frame.count()
-            frame.createOrReplaceTempView(name)
-        self._kept[name] = frame
-        return name
+        with self._refused("run a query"):
+            frame = self.session.sql(query)
+        return self._keep(frame)
 
     def view(self, query: str) -> str:
         """A name for a query that is run each time it is asked."""
         name = self._name()
-        with _refused("run a query"):
+        with self._refused("run a query"):
             self.session.sql(query).createOrReplaceTempView(name)
         return name
 
     def upload(self, rows: pa.Table) -> str:
         """A small public table inside the engine; its name."""
         name = self._name()
-        with _refused("upload a public table"):
+        with self._refused("upload a public table"):
             self.session.createDataFrame(rows).createOrReplaceTempView(name)
         return name
 
     def drop(self, relation: str) -> None:
         """Forget what `store` or `upload` kept."""
-        kept = self._kept.pop(relation, None)
-        with _refused("forget a table"):
+        kept, copy = self._kept.pop(relation, None), self._copies.pop(relation, None)
+        with self._refused("forget a table"):
             if kept is not None:
                 kept.unpersist()
+            if copy is not None:
+                spark_moment.forget(copy)
             self.session.catalog.dropTempView(relation)
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query."""
-        with _refused("run a query"):
+        with self._refused("run a query"):
             return self.session.sql(query).toArrow()
 
     def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows of a query, about so many at a time; Spark hands them over together."""
-        yield from self.fetch(query).to_batches(max_chunksize=rows)
+        """The rows of a query, so many at a time at most; one part of the answer is in this process' Java at once."""
+        from pyspark.core.rdd import RDD
+        from pyspark.serializers import NoOpSerializer
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        with self._refused("run a query"):
+            self.session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(rows))
+            frame = self.session.sql(query)
+            schema = to_arrow_schema(frame.schema, timezone="UTC")
+            parts: Any = RDD(frame._jdf.toArrowBatchRdd().toJavaRDD(), self.session.sparkContext, NoOpSerializer())
+            for message in parts.toLocalIterator():
+                batch = pa.ipc.read_record_batch(pa.py_buffer(message), schema)
+                if batch.num_rows:
+                    yield batch
 
     def nearest(self, number: Any) -> Any:
         """Ibis: a double rounded to the nearest whole double, half to even."""
@@ -184,6 +232,25 @@ class Spark:
         """Forget all that was kept; the session stays, since others of this process may use it."""
         for relation in tuple(self._kept):
             self.drop(relation)
+        if self._folder is not None:
+            with self._refused("empty the folder"):
+                place = self.session._jvm.org.apache.hadoop.fs.Path(self._folder)
+                place.getFileSystem(self.session._jsc.hadoopConfiguration()).delete(place, True)
+
+    def _keep(self, frame: Any) -> str:
+        """Cache a frame whose rows do not change; its name."""
+        from pyspark import StorageLevel
+
+        name = self._name()
+        with self._refused("run a query"):
+            frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+            frame.count()
+            frame.createOrReplaceTempView(name)
+        self._kept[name] = frame
+        return name
+
+    def _refused(self, what: str) -> Any:
+        return refused(what, self.session)
 
     def _name(self) -> str:
         return f"dpsynth_{id(self)}_{next(self._numbers)}"
@@ -217,28 +284,3 @@ def _raw(cell: str, kind: str) -> str:
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
-
-
-LOST = ("Lost", "stopped SparkContext", "cancelled because SparkContext", "FetchFailed", "No space left", "OutOfMemory")
-"""What Spark says when part of a cluster went away; looked for, never shown."""
-
-
-@contextmanager
-def _refused(what: str) -> Iterator[None]:
-    """Spark's refusals without its words, which hold cells and plans."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (PySparkException, Py4JError, ConnectionError) as error:
-        if not isinstance(error, PySparkException) or any(words in str(error) for words in LOST):
-            raise EngineLost(
-                f"Spark was lost or gave up when asked to {what} ({type(error).__name__}); its own words are left out,"
-                " since they may hold cells.",
-                "Check that the cluster, its executors and their disks are there.",
-            ) from None
-        raise DataError(
-            f"Spark refused to {what} ({type(error).__name__}); its own words are left out, since they may hold cells.",
-            "Check the cluster, the table's name and permissions, and that numbers fit 64 bits.",
-        ) from None
