@@ -409,9 +409,10 @@ def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str |
     Raises:
         DataError, SchemaError: as `datasets.drafted`, or the file is gone or changed.
     """
-    table = workspace.load(record)
-    try:
-        return drafted(table, target=target, unit=record.unit.column)
-    finally:
-        if isinstance(table, EngineTable):
-            table.engine.close()
+    if record.place is not None:
+        from dpsynth.data.engines.described import described
+        from dpsynth.workspace.registering import session_of
+
+        return drafted(described(session_of(workspace, record)), target=target, unit=record.unit.column)
+    found = workspace.load(record)
+    return drafted(found, target=target, unit=record.unit.column)

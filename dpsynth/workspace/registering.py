@@ -75,7 +75,7 @@ def registered(ws: Workspace, data: str | Path, table: str | None) -> DatasetRec
 def load(ws: Workspace, record: DatasetRecord) -> Path | Table | EngineTable:
     """See `Workspace.load`."""
     if record.place is not None:
-        return record.place.open(ws._sessions.get(record.commitment))
+        return record.place.open(session_of(ws, record))
     if record.commitment in ws._tables:
         return ws._tables[record.commitment]
     if record.path is None:
@@ -92,6 +92,11 @@ def load(ws: Workspace, record: DatasetRecord) -> Path | Table | EngineTable:
             "Restore the registered content; changed data is another data set and needs its own budget.",
         )
     return path
+
+
+def session_of(ws: Workspace, record: DatasetRecord) -> SourceURL:
+    """What connects to a place: as this process was given it, else as it is remembered, without a password."""
+    return ws._sessions.get(record.commitment) or places.place_of(record).source
 
 
 def _of_place(

@@ -12,7 +12,9 @@ from dpsynth.cli.commands.options import (
     Delta,
     Epsilon,
     MaxPerUnit,
+    RowKey,
     SchemaFile,
+    TableName,
     UnitColumn,
     WorkspaceDir,
 )
@@ -33,7 +35,8 @@ def plan(
     ],
     epsilon: Epsilon,
     delta: Delta = "1e-6",
-    table: Annotated[str | None, typer.Option("--table", help="schema.table of a server or catalogue")] = None,
+    table: TableName = None,
+    row_key: RowKey = None,
     generator: Annotated[
         str, typer.Option("--generator", "-g", help="auto (by the schema), gibbs, aim, mst or independent")
     ] = "auto",
@@ -61,6 +64,7 @@ def plan(
         epsilon=epsilon,
         delta=delta,
         table=table,
+        row_key=row_key,
         schema=schema,
         target=target,
         unit=unit_of(unit, max_per_unit),

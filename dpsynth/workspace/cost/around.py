@@ -5,23 +5,31 @@ Not guaranteed: what a source that is a view does by itself each time that it is
 
 from __future__ import annotations
 
+from collections import Counter
+
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Asks
 from dpsynth.workspace.cost.manners import RAW_BYTES, Manner
-from dpsynth.workspace.cost.steps import Step, scans
+from dpsynth.workspace.cost.steps import Relation, Step, scans
+from dpsynth.workspace.private import TARGETS
 from dpsynth.workspace.sealed_size import most_rows
 
 DRAWN_BYTES = 20
 """Of a cell of a draft at the peak of drawing and sealing: `sealed_size`."""
-TARGET_ROWS = 20_000
-"""Rows of each part that attacks and quality read, about."""
 TARGET_BYTES = 3
 """Times the bytes of the rows that a sample of targets may hold at most: `data.engines.rows.MOST`."""
+IDENTITY_BYTES = 16
+"""Of what tells rows or people apart; supposed, since it may be text."""
 
 
 def row_bytes(schema: Schema) -> int:
     """Raw bytes of a row: every column that is not dropped."""
     return sum(RAW_BYTES[spec.kind] for spec in schema.columns.values() if not spec.drop)
+
+
+def fitted_from(manner: Manner, *, by_unit: bool) -> Relation:
+    """What a fit reads: the bounded rows of units are a copy, and rows of a split are found anew in each scan."""
+    return "copy" if manner.copies or by_unit else "source"
 
 
 def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) -> list[Step]:
@@ -40,7 +48,7 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
         return [*held, *([Step(name="bound rows of a unit", here=size)] if by_unit else [])]
     finite = any(spec.kind == "float" and not spec.drop for spec in schema.columns.values())
     floats = rows * sum(RAW_BYTES["float"] for spec in schema.columns.values() if spec.kind == "float")
-    of = "copy" if manner.copies else "source"
+    of: Relation = "copy" if manner.copies else "source"
     opened = Step(
         name="open: copy raw cells" if manner.copies else "open",
         statements=manner.copies + finite,
@@ -50,19 +58,24 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
         written=kept if manner.copies else 0,
         note="columns by name and type; numbers that are not finite are refused",
     )
-    unit = rows * 16  # the identity alone
-    check = Step(name="check", statements=1, **scans(of, 1), read=kept)
-    split = Step(name="split", statements=2 if by_unit else 4, **scans(of, 2 if by_unit else 4),
-                 read=(1 if by_unit else 3) * unit + kept, written=kept,
-                 note="by keyed hashes of the unit" if by_unit else "by keyed hashes of the row key")  # fmt: skip
-    steps = [opened, check, split]
+    unit = rows * (IDENTITY_BYTES if manner.columnar else kept // rows)
+    named = 1 if by_unit else 3
+    steps = [
+        opened,
+        Step(name="check", statements=1, **scans(of, 1), read=kept),
+        Step(name="digest the rows", statements=1, **scans(of, 1), read=kept, note="to resume on equal rows only"),
+        Step(name="split", statements=named, **scans(of, named), read=named * unit,
+             note=f"by keyed hashes of {'the unit' if by_unit else 'the row key'}, computed in each scan"),
+    ]  # fmt: skip
     if by_unit:
-        steps.append(Step(name="bound rows of a unit", statements=2, copy=2, read=unit + kept, written=kept,
+        steps.append(Step(name="bound rows of a unit", statements=2, **scans(of, 2), read=unit + kept, written=kept,
                           shuffles=int(manner.shuffles), note="rows are ordered within each unit"))  # fmt: skip
     return steps
 
 
-def steps_after(manner: Manner, schema: Schema, asks: Asks | None, rows: int, drawn: int | None) -> list[Step]:
+def steps_after(
+    manner: Manner, schema: Schema, asks: Asks | None, rows: int, drawn: int | None, *, by_unit: bool
+) -> list[Step]:
     """The model, targets for attacks and quality, and the rows that are drawn.
 
     Args:
@@ -71,6 +84,7 @@ def steps_after(manner: Manner, schema: Schema, asks: Asks | None, rows: int, dr
         asks: what the generator says; None if it says nothing.
         rows: of the whole table, about.
         drawn: synthetic rows; None for as many as there are.
+        by_unit: whether a unit is more than a row.
     """
     steps = []
     if asks is not None and asks.holds:
@@ -78,10 +92,12 @@ def steps_after(manner: Manner, schema: Schema, asks: Asks | None, rows: int, dr
         growth = 2 if any("all pairs" in name for name, _ in asks.holds) else 1
         steps.append(Step(name="fit the model", here=sum(size for _, size in asks.holds), growth=growth, note=what))
     if manner.name != "memory":
-        held = TARGET_BYTES * TARGET_ROWS * row_bytes(schema)
-        each = rows * (row_bytes(schema) + 2 * 16)
-        steps.append(Step(name="sample targets", statements=6, copy=6, read=each, here=2 * held,
-                          note=f"about {TARGET_ROWS:,} rows of each part, for attacks and quality"))  # fmt: skip
+        held = TARGET_BYTES * TARGETS * row_bytes(schema)
+        bounded = fitted_from(manner, by_unit=by_unit)
+        each = rows * (row_bytes(schema) + 2 * IDENTITY_BYTES)
+        of = Counter({"copy" if manner.copies else "source": 3}) + Counter({bounded: 3})  # holdout, then train
+        steps.append(Step(name="draw targets", statements=6, source=of["source"], copy=of["copy"], read=each,
+                          here=2 * held, note=f"about {TARGETS:,} rows of each part, for attacks"))  # fmt: skip
     columns = max(len(schema.modelled), 1)
     made = min(rows if drawn is None else drawn, most_rows(columns))
     note = None if drawn is not None or made >= rows else f"a sealed draft holds {made:,} rows of {columns} columns"

@@ -127,7 +127,7 @@ def _memory(manner: Manner, schema: Schema, asks: Asks | None, steps: Sequence[S
     table = rows * row_bytes(schema) if manner.name == "memory" else 0
     of_table = f" beside a table of {size(table)}" if table else ""
     advice = COARSER
-    if asks is not None and peak.name in ("find spikes", "find categories", "read the file"):
+    if asks is not None and peak.name in ("find spikes and count columns", "find categories", "read the file"):
         advice = "Let an engine hold the rows." if table else DECLARE
     elif peak.growth == 2:
         advice = BLOCKS

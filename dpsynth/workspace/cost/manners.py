@@ -65,10 +65,10 @@ class Manner:
 
     name: EngineName
     batch: int
+    singles: int
     copies: bool
     columnar: bool = True
     row_bytes: int = 0
-    singles: int = 1
     most_columns: int | None = None
     shuffles: bool = False
 
@@ -90,15 +90,15 @@ class Manner:
         return Batched(number=number, columns=number * min(columns, MOST_COLUMNS), widest=min(chosen, self.batch))
 
 
-def _manner(name: EngineName, *, copies: bool, **other: Any) -> Manner:
+def _manner(name: EngineName, *, copies: bool, **more: Any) -> Manner:
     module, attribute = ENGINES[name].split(":")
     engine = getattr(import_module(module), attribute)
-    return Manner(name=name, batch=engine.batch, singles=engine.singles, copies=copies, **other)
+    return Manner(name=name, batch=engine.batch, singles=engine.singles, copies=copies, **more)
 
 
 MANNERS: Mapping[EngineName, Manner] = MappingProxyType(
     {
-        "memory": Manner(name="memory", batch=0, copies=False),
+        "memory": Manner(name="memory", batch=0, singles=0, copies=False),
         "duckdb": _manner("duckdb", copies=False),
         "postgresql": _manner("postgresql", copies=True, columnar=False, row_bytes=28, most_columns=1600),
         "spark": _manner("spark", copies=True, shuffles=True),

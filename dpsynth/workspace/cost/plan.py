@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, Any, final
 
 from accounting.decimals import decimal_text
 from accounting.relation import PrivacyUnit
-from dpsynth.core.errors import ParameterError
-from dpsynth.tabular.asks import Asks, Declares
-from dpsynth.workspace.cost.around import steps_after, steps_before
+from dpsynth.core.errors import ParameterError, SchemaError
+from dpsynth.data.warning import shown
+from dpsynth.tabular.asks import Ask, Asks, Declares
+from dpsynth.workspace.cost.around import IDENTITY_BYTES, fitted_from, steps_after, steps_before
 from dpsynth.workspace.cost.estimate import Estimate, estimated
 from dpsynth.workspace.cost.limits import Limit, limits, memory_of_this_machine
 from dpsynth.workspace.cost.manners import MANNERS, EngineName
 from dpsynth.workspace.cost.steps import Setting, Step, step_of
+from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.private import HOLDOUT_SHARE
 from dpsynth.workspace.sealed_size import check_rows
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 MILLION = 1_000_000
 MOST_ROWS = 10**13
+NOTHING = "nothing (the schema says it all)"
 UNKNOWN = "this generator does not say what it asks"
 
 
@@ -148,12 +151,13 @@ class CostPlan:
 
 
 def plan_cost(
-    source: str | Path,
+    source: str | Path | DatasetRecord,
     generator: Generator | str = "auto",
     *,
     epsilon: Any,
     delta: Any,
     table: str | None = None,
+    row_key: str | None = None,
     schema: Schema | str | Path | None = None,
     target: str | None = None,
     unit: PrivacyUnit | None = None,
@@ -169,6 +173,7 @@ def plan_cost(
         epsilon: what it may cost, add/remove one `unit`.
         delta: likewise.
         table: of a server or catalogue.
+        row_key: of rows in an engine: a column that is another for each record; it is not modelled.
         schema: what is public, or the file that says it; default the registered one, else names and types.
         target: the column that models will predict.
         unit: whose data one step of the relation adds or removes; a registered data set has its own.
@@ -185,7 +190,7 @@ def plan_cost(
     for name, value in (("rows", rows), ("draw", draw)):
         if value is not None and not 1 <= value <= MOST_ROWS:
             raise ParameterError(f"Expected {name}={value} between 1 and {MOST_ROWS:,}.", "Give a public estimate.")
-    found = _source(source, table, schema, target, unit, workspace)
+    found = _source(source, table, row_key, schema, target, unit, workspace)
     check_rows(draw, len(found.schema.modelled))
     made = generator_named(generator) if isinstance(generator, str) else generator
     plan = made.plan(found.schema, found.unit, epsilon=epsilon, delta=delta)
@@ -205,50 +210,74 @@ class _Source:
 
 
 def _source(
-    source: str | Path,
+    data: str | Path | DatasetRecord,
     table: str | None,
+    row_key: str | None,
     schema: Schema | str | Path | None,
     target: str | None,
     unit: PrivacyUnit | None,
     workspace: Workspace | None,
 ) -> _Source:
-    from dpsynth.data.engines.urls import is_engine, parse
+    from dpsynth.data.engines.described import described
     from dpsynth.schema.draft import draft, with_roles
     from dpsynth.schema.model import Schema
+    from dpsynth.workspace.places import located, stays
     from dpsynth.workspace.planning import public_schema
+    from dpsynth.workspace.registering import session_of
 
-    given, place = str(source), None
-    record = None if workspace is None else workspace.registered(given)
+    record = None if workspace is None else workspace.registered(data, table=table)
     own = record.unit if record is not None else unit or PrivacyUnit()
-    if record is None and is_engine(given):
-        place = parse(given, table=table)
-    elif table is not None:
-        raise ParameterError("Only a server or a catalogue has tables to name.", "Leave --table out.")
-    engine: EngineName = "memory" if place is None else place.kind
-    shown = given if place is None else place.place
+    session = None
+    if record is not None and workspace is not None:
+        session = None if record.place is None else session_of(workspace, record)
+        row_key = row_key if record.place is None else record.place.row_key
+        schema = schema if schema is not None else record.schema
+    elif not isinstance(data, DatasetRecord) and stays(data, table):
+        session = located(data, table)
+    if row_key is not None and session is None:
+        raise ParameterError("A row key tells rows apart that stay in an engine.", "Leave it out.")
     if isinstance(schema, str | Path):
         schema = Schema.from_yaml(Path(schema))
+    read = NOTHING if schema is not None else "names and types of the columns"
     if schema is not None:
-        known, read = with_roles(schema, target=target, unit=own.column), "nothing (the schema says it all)"
-    elif place is not None:
-        from dpsynth.data.engines.described import described
-
-        known = draft(described(place), target=target, unit=own.column)
-        read = "names and types of the columns"
+        known = with_roles(schema, target=target, unit=own.column)
+    elif session is not None:
+        known = draft(described(session), target=target, unit=own.column)
     else:
-        known, read = public_schema(workspace, record, given, None, target, own)
-    return _Source(shown=shown, engine=engine, schema=known, unit=own, read=read)
+        known, read = public_schema(workspace, record, str(data), None, target, own)
+    if row_key is not None:
+        if row_key not in known.columns:
+            raise SchemaError(f"The row key {shown(row_key)} is not a column of the table.", "Correct --row-key.")
+        known = known.with_columns(**{row_key: {"role": "identifier"}})
+    name = data.name if isinstance(data, DatasetRecord) else str(data)
+    return _Source(
+        shown=name if session is None else session.place,
+        engine="memory" if session is None else session.kind,
+        schema=known,
+        unit=own,
+        read=read,
+    )
 
 
 def _costed(found: _Source, generator: Generator, plan: Plan, rows: int | None, draw: int | None) -> CostPlan:
     manner, schema, whole = MANNERS[found.engine], found.schema, rows or MILLION
     fitted = max(round(whole * (1 - HOLDOUT_SHARE)), 1)
     asks: Asks | None = generator.asks(schema, plan, rows=fitted) if isinstance(generator, Declares) else None
-    setting = Setting(manner=manner, schema=schema, tree=plan.tree, rows=fitted, of="copy")
+    by_unit = found.unit.column is not None
+    of = fitted_from(manner, by_unit=by_unit)
+    setting = Setting(
+        manner=manner,
+        schema=schema,
+        tree=plan.tree,
+        rows=fitted,
+        of=of,
+        beside=0 if by_unit else IDENTITY_BYTES,
+        goes=_goes(asks),
+    )
     steps = [
-        *steps_before(manner, schema, whole, by_unit=found.unit.column is not None),
+        *steps_before(manner, schema, whole, by_unit=by_unit),
         *_asked(asks, setting),
-        *steps_after(manner, schema, asks, whole, draw),
+        *steps_after(manner, schema, asks, whole, draw, by_unit=by_unit),
     ]
     time = None
     if asks is not None:
@@ -278,6 +307,15 @@ def _costed(found: _Source, generator: Generator, plan: Plan, rows: int | None, 
         time=time,
         read=found.read,
     )
+
+
+def _goes(asks: Asks | None) -> dict[str, list[Ask]]:
+    """Questions by the word that says which are asked in one go."""
+    found: dict[str, list[Ask]] = {}
+    for ask in () if asks is None else asks.asks:
+        if ask.together is not None:
+            found.setdefault(ask.together, []).append(ask)
+    return found
 
 
 def _asked(asks: Asks | None, setting: Setting) -> Sequence[Step]:

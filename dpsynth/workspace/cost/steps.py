@@ -10,19 +10,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, final
+from typing import Any, Literal, final
 
 from accounting.decimals import decimal_text
 from accounting.errors import UnsupportedEventError
 from accounting.event import Event, EventTree
 from accounting.lifetime import total_atoms_up, total_rho_up
+from dpsynth.schema.domain import known_domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Ask
 from dpsynth.workspace.cost.manners import RAW_BYTES, Batched, Manner, code_bytes, uploads
 
+Relation = Literal["source", "copy"]
 COUNT_BYTES = 8
 ANSWER_BYTES = 10
 """Of a code in an answer, as it comes and as numbers."""
+VALUE_BYTES = 48
+"""Of a distinct value in an answer beside itself: which column it is of, its count, both again as numbers."""
 
 
 @final
@@ -83,7 +87,7 @@ class Step:
         }
 
 
-def scans(of: str, number: int) -> dict[str, Any]:
+def scans(of: Relation, number: int) -> dict[str, Any]:
     """So many scans of `source` or `copy`, for a `Step`."""
     return {of: number}
 
@@ -98,18 +102,22 @@ class Setting:
         schema: public facts.
         tree: planned events.
         rows: that are fitted, about: a public estimate.
-        of: the relation that the fit reads, `source` or `copy`.
+        of: the relation that the fit reads.
+        beside: bytes of a row that each statement reads beside its columns, to know which rows are trained on.
+        goes: word -> questions that are asked in one go (`Ask.together`).
+        gone: words that were asked already.
         coded: sets of codes that are written already.
-        asked: of what is asked in one go, how many single columns were counted before.
     """
 
     manner: Manner
     schema: Schema
     tree: EventTree
     rows: int
-    of: str
+    of: Relation
+    beside: int = 0
+    goes: Mapping[str, Sequence[Ask]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     coded: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
 
     def raw_bytes(self, names: Sequence[str]) -> int:
         """Bytes of these columns in a row."""
@@ -118,8 +126,17 @@ class Setting:
     def raw_read(self, names: Sequence[str]) -> int:
         """Bytes that a statement about these columns of the raw cells reads."""
         if self.manner.columnar:
-            return self.rows * self.raw_bytes(names)
+            return self.rows * (self.raw_bytes(names) + self.beside)
         return self.rows * (self.raw_bytes(tuple(self.schema.columns)) + self.manner.row_bytes)
+
+    def distinct(self, name: str) -> int:
+        """Most distinct values of a column: every row has one of its own, or each that its domain has occurs."""
+        domain = known_domain(self.schema.columns[name])
+        return self.rows if domain is None else min(self.rows, domain.size)
+
+    def value_bytes(self, name: str) -> int:
+        """Bytes of a distinct value and its count in an answer: raw text, or a code."""
+        return VALUE_BYTES + RAW_BYTES[self.schema.columns[name].kind]
 
     def price(self, events: Sequence[Event]) -> dict[str, Any]:
         """Rho, delta and number of events."""
@@ -154,7 +171,7 @@ def step_of(ask: Ask, setting: Setting) -> Step:
 
 def _in_memory(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
     """Each histogram is a pass over codes that stay in memory: one or two bytes a cell."""
-    cells = common["cells"] if ask.kept else _largest(ask)
+    cells = common["cells"] if ask.kept else _largest(ask) if ask.reads == "histograms" else 0
     fresh = [name for name in ask.sizes if ask.sizes is not setting.coded.get(ask.coding or "")]
     if ask.coding is not None:
         setting.coded[ask.coding] = ask.sizes
@@ -163,24 +180,26 @@ def _in_memory(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
 
 
 def _alone(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
-    """Single columns from the raw cells, as many in a statement as the engine counts in one, with others of one go."""
-    singles, coded = len(ask.cliques), ask.reads == "histograms"
-    before = setting.asked.get(ask.together or ask.step, 0)
-    setting.asked[ask.together or ask.step] = before + singles
-    most = setting.manner.singles
-    number = -(-(before + singles) // most) - -(-before // most)
-    here = 2 * COUNT_BYTES * _largest(ask)
-    note = None
-    if not coded:  # the distinct values themselves: as many as there are
-        most = max(RAW_BYTES[setting.schema.columns[name].kind] for clique in ask.cliques for name in clique)
-        here = setting.rows * (most + COUNT_BYTES)
-        note = "memory if every row had a value of its own"
+    """Single columns from the raw cells: all that are asked in one go share its statements, which the first one has."""
+    specs = setting.schema.columns
+    names = [name for clique in ask.cliques for name in clique]
+    number, read = 0, 0
+    if ask.together not in setting.gone:
+        together = setting.goes.get(ask.together or "", (ask,))
+        setting.gone.add(ask.together or ask.step)
+        asked = [name for one in together for clique in one.cliques for name in clique]
+        number = -(-len(asked) // setting.manner.singles)
+        read = setting.raw_read(tuple(dict.fromkeys(asked))) + (number - 1) * setting.raw_read(())
+    here, note = 2 * COUNT_BYTES * ask.cells, None if number else "in the same scans"
+    if ask.reads == "values":  # the distinct values themselves, and what each says of others in the same answer
+        here = sum(setting.distinct(name) * setting.value_bytes(name) for name in names)
+        note = "memory if as many values occur as can"
     return Step(
         **common,
         statements=number,
-        uploads=sum(uploads(setting.schema.columns[name]) for clique in ask.cliques for name in clique) if coded else 0,
+        uploads=sum(uploads(specs[name]) for name in names) if ask.reads == "histograms" else 0,
         **scans(setting.of, number),
-        read=sum(map(setting.raw_read, ask.cliques)) if setting.manner.columnar else number * setting.raw_read(()),
+        read=read,
         here=here,
         shuffles=number if setting.manner.shuffles else 0,
         note=note,
