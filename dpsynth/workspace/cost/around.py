@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from dpsynth.data.engines.facts import MOST_OUTPUTS
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Asks
 from dpsynth.workspace.cost.manners import RAW_BYTES, Manner
@@ -18,6 +19,7 @@ DRAWN_BYTES = 20
 """Of a cell of a draft at the peak of drawing and sealing: `sealed_size`."""
 TARGET_BYTES = 3
 """Times the bytes of the rows that a sample of targets may hold at most: `data.engines.rows.MOST`."""
+NUMBERS, TEXTS = ("integer", "float"), ("categorical", "text")
 IDENTITY_BYTES = 16
 """Of what tells rows or people apart; supposed, since it may be text."""
 
@@ -62,7 +64,7 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
     named = 1 if by_unit else 3
     steps = [
         opened,
-        Step(name="check", statements=1, **scans(of, 1), read=kept),
+        _checks(schema, of, kept),
         Step(name="digest the rows", statements=1, **scans(of, 1), read=kept, note="to resume on equal rows only"),
         Step(name="split", statements=named, **scans(of, named), read=named * unit,
              note=f"by keyed hashes of {'the unit' if by_unit else 'the row key'}, computed in each scan"),
@@ -71,6 +73,25 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
         steps.append(Step(name="bound rows of a unit", statements=2, **scans(of, 2), read=unit + kept, written=kept,
                           shuffles=int(manner.shuffles), note="rows are ordered within each unit"))  # fmt: skip
     return steps
+
+
+def _checks(schema: Schema, of: Relation, kept: int) -> Step:
+    """At most, by `data.engines.facts`: a look at the first rows, which are kept for a moment, and three scans."""
+    specs = [spec for spec in schema.columns.values() if not spec.drop]
+    numbers, texts = (sum(spec.kind in kinds for spec in specs) for kinds in (NUMBERS, TEXTS))
+    look = -(-(1 + 2 * numbers + len(specs)) // MOST_OUTPUTS)
+    first = -(-(4 + len(schema.constraints) + 2 * len(specs)) // MOST_OUTPUTS)
+    second = -(-(5 * numbers + texts) // MOST_OUTPUTS) if numbers or texts else 0
+    number = {"source": 0, "copy": look}
+    number[of] += 1 + first + second + 1
+    return Step(
+        name="check",
+        statements=1 + look + first + second + 1,
+        source=number["source"],
+        copy=number["copy"],
+        read=(first + second + 1) * kept,
+        note="the last two scans only where the first leaves a question",
+    )
 
 
 def steps_after(

@@ -97,7 +97,10 @@ def test_a_run_asks_no_more_of_the_engine_than_was_said_and_hardly_less(tmp_path
         if step not in of_fit and step.name not in ("fit the model", "draw rows"):
             happened = sent[step.name]
             for what in ("statements", "uploads", "source", "copy", "codes"):
-                assert happened[what] == getattr(step, what), (step.name, what)
+                if step.name == "check":  # its last scans are for what the first leaves open
+                    assert happened[what] <= getattr(step, what) <= happened[what] + 2, (step.name, what)
+                else:
+                    assert happened[what] == getattr(step, what), (step.name, what)
     assert set(sent) <= {*AROUND, "fit"}
     for what in ("statements", "uploads", "source", "copy", "codes"):
         said = sum(getattr(step, what) for step in of_fit)
