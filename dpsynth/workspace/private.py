@@ -26,12 +26,10 @@ package does so.
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
-
-import pyarrow.parquet as pq
 
 from accounting.ledger.entry import Kind
 from accounting.ledger.errors import CapabilityRefused
@@ -42,7 +40,6 @@ from dpsynth.data.engines.keyed import bounded as bounded_in_engine
 from dpsynth.data.engines.version import version_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
-from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.workspace.bounding import bounded
@@ -56,6 +53,7 @@ from dpsynth.workspace.places import (
     with_row_key,
 )
 from dpsynth.workspace.split import Split, split
+from dpsynth.workspace.targets import TARGETS, keep, kept
 from dpsynth.workspace.time import check_parts, later_rows
 
 if TYPE_CHECKING:
@@ -67,8 +65,6 @@ if TYPE_CHECKING:
     from dpsynth.workspace.workspace import Workspace
 
 HOLDOUT_SHARE = 0.3
-TARGETS = 20_000
-"""Rows of an engine's table that are drawn from each part; attacks and quality look at these."""
 
 
 @final
@@ -210,12 +206,11 @@ class PrivateRows:
             parts, commitment=self.commitment, unit=self.unit, ledger=self.ledger, order=None, identity=self.identity
         )
 
-    def to_keep(self, ledger: Ledger, budget_id: str, reservation_id: str, vault: Vault, run_id: str) -> None:
-        """Seal the parts with a draft that was paid for, as its rows are; `sealed_source` opens them again."""
-        parts = self.to_compare(ledger, budget_id, reservation_id)
-        for name, part in (("train", parts.train), ("holdout", parts.holdout), ("later", parts.later)):
-            if part is not None:
-                vault.seal(f"{run_id}-real-{name}", encode_parquet(part.to_arrow()), {"kind": "targets"})
+    def to_keep(
+        self, ledger: Ledger, budget_id: str, reservation_id: str, vault: Vault, run_id: str, columns: Sequence[str]
+    ) -> None:
+        """Seal these columns with a draft that was paid for, as its rows are; `sealed_source` opens them again."""
+        keep(vault, run_id, self.to_compare(ledger, budget_id, reservation_id), columns, self.unit.column)
 
     def close(self) -> None:
         """Leave the engine, if rows are in one."""
@@ -342,12 +337,7 @@ def sealed_source(workspace: Workspace, record: DatasetRecord, run_id: str, sche
     Raises:
         SealError: they are missing or were altered.
     """
-
-    def part(name: str) -> Table:
-        sealed = workspace.vault.open(f"{run_id}-real-{name}")
-        return Table.from_arrow(pq.read_table(io.BytesIO(sealed)))
-
-    parts = Split(train=part("train"), holdout=part("holdout"), later=None if record.time is None else part("later"))
+    parts = kept(workspace.vault, run_id, later=record.time is not None)
     return Checked(schema=schema, rows=_behind_doors(workspace, record, parts, None, None), warnings=())
 
 

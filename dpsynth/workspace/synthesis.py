@@ -151,7 +151,9 @@ def synthesize(
         ledger.commit(reservation.id, model.events, facts=facts | chosen_by)
         kept.destroy()
         if targets is not None:
-            targets.to_keep(ledger, reservation.budget_id, reservation.id, workspace.vault, run_id)
+            time = () if record.time is None else (record.time.column,)
+            columns = tuple(dict.fromkeys((*source.schema.modelled, *time)))
+            targets.to_keep(ledger, reservation.budget_id, reservation.id, workspace.vault, run_id, columns)
         seed = os.urandom(32)
         drawn = rows or min(max(model.rows, 1), most_rows(len(source.schema.modelled)))
         if rows is None and drawn < model.rows:

@@ -36,6 +36,7 @@ def people(rows: int = 1500, seed: int = 0) -> pa.Table:
             "id": pa.array(np.arange(rows)),
             "sex": pa.array(rng.choice(["f", "m"], rows)),
             "age": pa.array(rng.integers(0, 90, rows)),
+            "weight": pa.array(np.arange(rows) + 0.5),  # another one for each person, as `id`
             "day": pa.array((np.datetime64("2024-01-01") + rng.integers(0, 366, rows)).astype("datetime64[D]")),
         }
     )
@@ -83,9 +84,10 @@ def test_attacks_and_quality_read_what_was_sealed_when_the_table_is_gone(ws: Wor
     shutil.rmtree(place)
     again = Workspace.open(ws.layout.root).draft(draft.name)
     parts = again._source.parts
-    seen = {name: set(part.column("id").to_pylist()) for name, part in (("in", parts.train), ("out", parts.holdout))}
-    assert not seen["in"] & seen["out"]
-    assert seen["in"] | seen["out"] == set(range(rows.num_rows))  # no more rows than targets: all of them
+    seen, held = (set(part.column("weight").to_pylist()) for part in (parts.train, parts.holdout))
+    assert not seen & held
+    assert seen | held == set(rows["weight"].to_pylist())  # no more rows than targets: all of them
+    assert "id" not in parts.train.columns  # a key of rows serves no attack
     assert again.attack().verdict in ("pass", "inconclusive", "fail")
     assert again.evaluate() is not None
     again.gate()
@@ -99,18 +101,23 @@ def test_the_later_part_is_cut_as_in_memory(ws: Workspace, tmp_path: Path) -> No
     late = rows.filter(pa.compute.greater_equal(rows["day"], pa.scalar(date(2024, 10, 1))))
     parts = draft._source.parts
     assert parts.later is not None
-    assert set(parts.later.column("id").to_pylist()) == set(late["id"].to_pylist())
+    assert set(parts.later.column("weight").to_pylist()) == set(late["weight"].to_pylist())
     for part in (parts.train, parts.holdout):
-        assert not set(part.column("id").to_pylist()) & set(late["id"].to_pylist())
+        assert not set(part.column("weight").to_pylist()) & set(late["weight"].to_pylist())
 
 
 def test_a_person_keeps_no_more_rows_than_the_bound(ws: Workspace, tmp_path: Path) -> None:
-    rows = people().append_column("who", pa.array(np.arange(1500) % 300))
+    rows = people().append_column("who", pa.array([f"patient {at % 300}" for at in range(1500)]))
     record = paid(ws, folder_of(tmp_path, rows), row_key=None, unit="who", max_per_unit=2)
     draft = ws.synthesize(record, "mst", epsilon=2, delta="1e-6", target="sex")
     parts = draft._source.parts
     assert max(pd.Series(parts.train.column("who").to_pylist()).value_counts()) == 2
     assert not set(parts.train.column("who").to_pylist()) & set(parts.holdout.column("who").to_pylist())
+    assert not set(parts.train.column("who").to_pylist()) & set(rows["who"].to_pylist())  # numbers in their place
+    together = {who: set() for who in parts.train.column("who").to_pylist()}
+    for who, weight in zip(*(parts.train.column(name).to_pylist() for name in ("who", "weight")), strict=True):
+        together[who].add(int(weight) % 300)
+    assert {len(people) for people in together.values()} == {1}  # one number, one person
 
 
 def test_a_release_from_a_server_verifies_and_names_no_secret(
@@ -177,7 +184,8 @@ def test_what_reads_rows_is_refused_before_anything_is_reserved(ws: Workspace, t
 
 def test_a_key_that_the_schema_models_is_refused(ws: Workspace, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(
-        "columns: {id: {kind: integer}, sex: {kind: categorical}, age: {kind: integer}, day: {kind: date}}\n"
+        "columns: {id: {kind: integer}, sex: {kind: categorical}, age: {kind: integer}, "
+        "weight: {kind: float}, day: {kind: date}}\n"
     )
     record = paid(ws, folder_of(tmp_path, people()), schema=tmp_path / "s.yaml")
     with pytest.raises(SchemaError, match="role: identifier"):
@@ -217,7 +225,7 @@ class Door:
         return self.rows.to_draw(self.ledger, budget or self.budget, run.id, key=bytes(32))
 
     def keep(self, drawn: PrivateRows, run: Any) -> None:
-        drawn.to_keep(self.ledger, self.budget, run.id, self.ws.vault, "claims-0001")
+        drawn.to_keep(self.ledger, self.budget, run.id, self.ws.vault, "claims-0001", ("sex", "age"))
 
 
 @pytest.fixture

@@ -1,0 +1,74 @@
+"""Sealed targets: the rows of a table in an engine that attacks and quality look at.
+
+Of each part a sample of whole units is drawn while the table is as it was fitted, and encrypted with the draft under
+the vault, so that a table that changes, or a server that is away, leaves the draft what it was. What attacks need is
+kept and nothing else: the columns that are modelled and the one of time. Row keys are left out, and people's identifiers are
+replaced by numbers, which say who belongs together and no more.
+
+Not guaranteed: that the rows are few in a small table; a table with fewer rows than `TARGETS` is kept whole. They stay
+as long as the draft's folder does.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dpsynth.data.table import Table
+from dpsynth.release.formats import encode_parquet
+from dpsynth.workspace.split import Split
+
+if TYPE_CHECKING:
+    from dpsynth.release.seal import Vault
+
+TARGETS = 20_000
+"""Rows that are drawn from each part, about."""
+
+
+def keep(vault: Vault, run_id: str, parts: Split[Table], columns: Sequence[str], unit: str | None) -> None:
+    """Encrypt the parts.
+
+    Args:
+        vault: of the workspace.
+        run_id: of the run that fitted.
+        parts: rows that were drawn.
+        columns: that are kept as they are.
+        unit: the column that names people, if any; numbers take its place.
+    """
+    named = [(name, part) for name, part in _parts(parts) if part is not None]
+    people = None if unit is None else _numbers([part.column(unit) for _, part in named])
+    for at, (name, part) in enumerate(named):
+        rows = part.select(tuple(column for column in columns if column != unit)).to_arrow()
+        if people is not None and unit is not None:
+            rows = rows.append_column(unit, people[at])
+        vault.seal(f"{run_id}-real-{name}", encode_parquet(rows), {"kind": "targets"})
+
+
+def kept(vault: Vault, run_id: str, *, later: bool) -> Split[Table]:
+    """What `keep` encrypted.
+
+    Raises:
+        SealError: it is missing or was altered.
+    """
+
+    def part(name: str) -> Table:
+        return Table.from_arrow(pq.read_table(io.BytesIO(vault.open(f"{run_id}-real-{name}"))))
+
+    return Split(train=part("train"), holdout=part("holdout"), later=part("later") if later else None)
+
+
+def _parts(parts: Split[Table]) -> tuple[tuple[str, Table | None], ...]:
+    return ("train", parts.train), ("holdout", parts.holdout), ("later", parts.later)
+
+
+def _numbers(columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
+    """Each column with a number in place of each identifier, the same one in all, as the column's own type."""
+    together = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    number = pc.dictionary_encode(together.combine_chunks()).indices.cast(together.type)
+    starts = [sum(len(column) for column in columns[:at]) for at in range(len(columns))]
+    return [pa.chunked_array([number.slice(start, len(column))]) for start, column in zip(starts, columns, strict=True)]
