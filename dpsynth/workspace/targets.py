@@ -2,8 +2,8 @@
 
 Of each part a sample of whole units is drawn while the table is as it was fitted, and encrypted with the draft under
 the vault, so that a table that changes, or a server that is away, leaves the draft what it was. What attacks need is
-kept and nothing else: the columns that are modelled and the one of time. Row keys are left out, and people's identifiers are
-replaced by numbers, which say who belongs together and no more.
+kept and nothing else: the columns that are modelled and the one of time. Row keys are left out, and people's
+identifiers are replaced by numbers, which say who belongs together and no more.
 
 Not guaranteed: that the rows are few in a small table; a table with fewer rows than `TARGETS` is kept whole. They stay
 as long as the draft's folder does.
