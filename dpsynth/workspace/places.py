@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from dpsynth.workspace.datasets import DatasetRecord
 
 KEPT = frozenset(
-    {"user", "dbname", "host", "port", "sslmode", "sslrootcert", "service", "connect_timeout", "target_session_attrs"}
+    {"user", "host", "port", "sslmode", "sslrootcert", "connect_timeout", "target_session_attrs"}
 )
 """Parameters of a URL that hold no secret and are needed to connect again."""
 
@@ -98,8 +98,7 @@ def stays(source: object, table: str | None) -> bool:
 
 def located(source: str | Path, table: str | None) -> SourceURL:
     """Where an argument points; holds its credentials, for this process alone."""
-    found = parse(str(source), table=table)
-    return found if found.pattern is None else replace(found, pattern=found.place)
+    return parse(str(source), table=table)
 
 
 @contextmanager

@@ -6,13 +6,16 @@ r"""From what a person types to where the rows are, without a credential in it.
 
 `place` is what may be shown, logged and committed to: engine, host, port, database, schema and table, or the absolute
 path; never an account, a password or a parameter of the URL. A budget belongs to a place, so a new version of a table
-has no new budget. The URL as typed is held only until the engine is open, and no `repr` shows it.
+has no new budget. One place has one name: links are followed, a table without a schema is PostgreSQL's `public`, and
+what would lead elsewhere than host, port and database of the URL (`?host=`, `PGHOSTADDR`) is refused. The URL as typed
+is held only until the engine is open, and no `repr` shows it.
 
 >>> source = parse("postgresql://ann:hunter2@db.example/claims?sslmode=require", table="health.visits")
 >>> source.place, "hunter2" in repr(source)
 ('postgresql://db.example:5432/claims/health.visits', False)
 
-Not guaranteed: that two names of one host are one place; a person who grants a budget twice does so knowingly.
+Not guaranteed: that two names of one host are one place (but for names of this very machine), nor that a view is the
+table below it; a person who grants a budget twice does so knowingly.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.engines.protocol import Engine
@@ -34,6 +37,10 @@ AnyEngine = TypeVar("AnyEngine", bound=Engine)
 Kind = Literal["duckdb", "postgresql", "spark"]
 POSTGRESQL = ("postgresql", "postgres")
 PORT = 5432
+SCHEMA = "public"
+LEADING = ("host", "hostaddr", "port", "dbname", "service", "servicefile")
+"""Parameters of a URL that libpq prefers to its host, port and database."""
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?")
 _WILD = re.compile(r"[*?\[]")
 
@@ -92,6 +99,7 @@ class SourceURL:
 
             schema, _, name = (self.table or "").rpartition(".")
             with _closed_unless_made(PostgreSQL(self.connection, **options)) as postgresql:
+                _require_place(postgresql.connection, self)
                 return postgresql.table(name, schema or None)
         from dpsynth.data.engines.spark import Spark
 
@@ -114,7 +122,9 @@ def is_engine(source: str) -> bool:
     scheme = source.partition("://")[0]
     if "://" in source:
         return scheme in (*POSTGRESQL, "spark")
-    return bool(_LOCAL.fullmatch(source) or _WILD.search(source)) or Path(source).is_dir()
+    if _LOCAL.fullmatch(source) or _WILD.search(source):
+        return not Path(source).is_file()  # a file's name may hold a bracket
+    return Path(source).expanduser().is_dir()
 
 
 def parse(source: str, *, table: str | None = None) -> SourceURL:
@@ -129,12 +139,12 @@ def parse(source: str, *, table: str | None = None) -> SourceURL:
             message repeats the argument, which may hold a password.
     """
     if _LOCAL.fullmatch(source) or source.startswith("spark://"):
-        return SourceURL(kind="spark", place=f"{_spark_place(source)}/{_named(table)}", table=table, connection=source)
+        place = f"{_spark_place(source)}/{_in_catalogue(_named(table))}"
+        return SourceURL(kind="spark", place=place, table=table, connection=source)
     scheme, separator, _ = source.partition("://")
     if separator and scheme in POSTGRESQL:
-        host, port, database = _server(source)
-        place = f"postgresql://{host}:{port}/{database}/{_named(table)}"
-        return SourceURL(kind="postgresql", place=place, table=table, connection=source)
+        server, qualified = _server(source), _qualified(_named(table))
+        return SourceURL(kind="postgresql", place=f"{server}/{qualified}", table=qualified, connection=source)
     if separator:
         raise ParameterError(
             f"Sources of the scheme {shown(scheme)} are not read."
@@ -144,7 +154,8 @@ def parse(source: str, *, table: str | None = None) -> SourceURL:
         )
     if table is not None:
         raise ParameterError("Files have no table to name.", "Leave --table out.")
-    return SourceURL(kind="duckdb", place=str(Path(source).absolute()), pattern=source)
+    whole = _whole_path(source)
+    return SourceURL(kind="duckdb", place=whole, pattern=whole)
 
 
 def without_credentials(text: str) -> str:
@@ -157,21 +168,71 @@ def without_credentials(text: str) -> str:
     return re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", bare)
 
 
-def _server(source: str) -> tuple[str, int, str]:
+def _server(source: str) -> str:
+    """Host, port and database of a URL, as a place names them."""
     try:
         parts = urlsplit(source)
-        host, port = parts.hostname, parts.port or PORT
+        host, port = parts.hostname, parts.port
+        said = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
         raise ParameterError("The URL of the server cannot be read.", "Quote special characters as %xx.") from None
     database = unquote(parts.path.strip("/"))
-    if host is None:
-        found = re.search(r"(?:^|&)host=([^&]+)", parts.query)
-        host = None if found is None else unquote(found[1])
+    if host is None:  # a socket's folder can only be a parameter
+        host = said.pop("host", None)
+        port = port or (int(said["port"]) if said.get("port", "").isdigit() else None)
+        said.pop("port", None)
     if not host or not database or "/" in database:
         raise ParameterError(
             "The URL names no host, or no database.", "Write postgresql://host/database; name the table by --table."
         )
-    return host, port, database
+    elsewhere = [name for name in LEADING if name in said]
+    if elsewhere or "," in host:
+        raise ParameterError(
+            f"The URL's parameter '{elsewhere[0]}' leads elsewhere than its host, port and database."
+            if elsewhere
+            else "The URL names several hosts, and a budget belongs to one place.",
+            "Write postgresql://host:port/database, without it: a budget belongs to that place.",
+        )
+    return _server_place(host, port or PORT, database)
+
+
+def _server_place(host: str, port: int | str, database: str) -> str:
+    known = host.lower().rstrip(".") if not host.startswith("/") else host
+    return f"postgresql://{'localhost' if known in HERE else known}:{port}/{database}"
+
+
+def _require_place(connection: Any, source: SourceURL) -> None:
+    """What libpq connected to is the place: its environment may say something else than the URL."""
+    found = {option.keyword.decode(): (option.val or b"").decode() for option in connection.pgconn.info}
+    server = _server_place(found["host"], found["port"], found["dbname"])
+    if found["hostaddr"] or f"{server}/{source.table}" != source.place:
+        raise ParameterError(
+            "The connection led elsewhere than the URL says: PGHOSTADDR, PGPORT or a service is set.",
+            "Unset it, and write host, port and database into the URL: a budget belongs to that place.",
+        )
+
+
+def _qualified(table: str) -> str:
+    """A table with its schema: the same one whatever the account's search path."""
+    if table.count(".") > 1:
+        raise ParameterError("A table of PostgreSQL is schema.table.", "The database stands in the URL.")
+    return table if "." in table else f"{SCHEMA}.{table}"
+
+
+def _in_catalogue(table: str) -> str:
+    """A table of Spark's own catalogue by its whole name; catalogues may not tell names apart by case."""
+    name = table.lower().removeprefix("spark_catalog.")
+    return name if "." in name else f"default.{name}"
+
+
+def _whole_path(source: str) -> str:
+    """An absolute path without links and `..`, so that one folder has one name; wildcards as they are."""
+    path = Path(source).expanduser().absolute()
+    wild = next((at for at, part in enumerate(path.parts) if _WILD.search(part)), len(path.parts))
+    fixed, rest = Path(*path.parts[:wild]), path.parts[wild:]
+    if ".." in rest:
+        raise ParameterError("A pattern goes down only: it has `..` behind a wildcard.", "Name the folder itself.")
+    return str(fixed.resolve().joinpath(*rest))
 
 
 def _spark_place(source: str) -> str:
