@@ -36,6 +36,7 @@ from dpsynth.cli.commands import (
     workspace,
 )
 from dpsynth.cli.exit_codes import exit_code
+from dpsynth.cli.typed_secrets import WARNING, Typed
 from dpsynth.core.errors import DpsynthError
 
 HELP = """Private tables in, synthetic tables out: with a budget, an attack report and a signature.
@@ -105,36 +106,41 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Run one command in this process; returns the exit code and never raises."""
     as_json = "--json" in arguments
+    typed = Typed.of(arguments)
+    if typed:
+        print(f"warning: {WARNING}", file=sys.stderr)  # noqa: T201
     try:
         left = app(arguments, standalone_mode=False)
     except TyperException as wrong:
-        return _usage(wrong, as_json=as_json)
+        return _usage(wrong, typed, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        return _report(DpsynthError("Interrupted before anything was reserved or written."), as_json=as_json, code=130)
+        stopped = DpsynthError("Interrupted before anything was reserved or written.")
+        return _report(stopped, typed, as_json=as_json, code=130)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing is left to say
         return 1
     except Exception as error:  # noqa: BLE001 - the boundary: every error leaves as a sentence and a code
-        return _report(error, as_json=as_json)
+        return _report(error, typed, as_json=as_json)
     return left if isinstance(left, int) else 0
 
 
-def _usage(error: TyperException, *, as_json: bool) -> int:
+def _usage(error: TyperException, typed: Typed, *, as_json: bool) -> int:
     """A command line that cannot be understood, as typer shows it, and as JSON if asked for; exit code 2."""
     import json
 
     show = getattr(error, "show", None)
-    if show is not None:
+    if show is not None and not typed:
         show()
     else:
-        print(f"error: {error.format_message()}", file=sys.stderr)  # noqa: T201
+        print(f"error: {typed.without(error.format_message())}", file=sys.stderr)  # noqa: T201
     if as_json:
-        told = {"type": "UsageError", "message": error.format_message(), "remedy": "See: dpsynth COMMAND --help"}
+        message = typed.without(error.format_message())
+        told = {"type": "UsageError", "message": message, "remedy": "See: dpsynth COMMAND --help"}
         print(json.dumps({"error": told}))  # noqa: T201
     return error.exit_code
 
 
-def _report(error: Exception, *, as_json: bool, code: int | None = None) -> int:
+def _report(error: Exception, typed: Typed, *, as_json: bool, code: int | None = None) -> int:
     """Print an error for a person or a machine; returns its exit code, or `code`."""
     import json
 
@@ -150,10 +156,11 @@ def _report(error: Exception, *, as_json: bool, code: int | None = None) -> int:
             "Nothing was released. Run again with DPSYNTH_DEBUG=1 to see where, and report it without the data.",
         )
     if as_json:
-        print(json.dumps({"error": {**known.to_json(), "type": type(error).__name__}}))  # noqa: T201
-    print(f"error: {printable(known.message, 1500)}", file=sys.stderr)  # noqa: T201
+        facts = known.to_json() | {"type": type(error).__name__}
+        print(json.dumps({"error": {name: typed.without(text) for name, text in facts.items()}}))  # noqa: T201
+    print(f"error: {printable(typed.without(known.message), 1500)}", file=sys.stderr)  # noqa: T201
     if known.remedy:
-        print(f"  -> {printable(known.remedy, 1500)}", file=sys.stderr)  # noqa: T201
+        print(f"  -> {printable(typed.without(known.remedy), 1500)}", file=sys.stderr)  # noqa: T201
     return exit_code(error) if code is None else code
 
 

@@ -24,6 +24,7 @@ from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from accounting.ledger.errors import KeyRefused
 from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import BudgetRefused, ParameterError
+from dpsynth.workspace.overlaps import refuse_overlap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +124,8 @@ def create(
             above = _share_of(ledger, record, purpose, parent)
         elif parent is not None:
             above = _named(workspace, ledger, parent)
+        else:
+            refuse_overlap(workspace, ledger, record)
         if above is not None and conversion_delta is None and filter_ is None:
             conversion_delta = _in_proportion(above, parse_delta(str(delta)))
         made = ledger.create_budget(

@@ -5,11 +5,12 @@ grows by a row is the same data set, with what is left of the same budget. The p
 the registry without a password and without parameters that could hold one; later commands find a password where the
 engine's own tools look for it (`~/.pgpass`, `PGPASSWORD`).
 
->>> without_secrets("postgresql://ann:pw@db.example/claims?sslmode=require&password=x")
-'postgresql://ann@db.example/claims?sslmode=require'
+>>> from accounting.relation import PrivacyUnit
+>>> kept(located("postgresql://ann:pw@db.example/claims", "visits"), "id", PrivacyUnit()).source.connection
+'postgresql://ann@db.example/claims'
 
-Not guaranteed: that two names of one host, or a file and the folder that it lies in, are one place; whoever grants a
-budget twice does so knowingly, or names the first as `parent`.
+Not guaranteed: that two names of one host are one place, or a view and its table; whoever grants a budget twice does so
+knowingly, or names the first as `parent`. Files that lie in two places are found (`overlaps`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dpsynth.core.errors import DataError, ParameterError, SchemaError
+from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.data.engines.keyed import require_key, split
 from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.engines.urls import SourceURL, is_engine, parse
@@ -33,13 +34,9 @@ from dpsynth.workspace.time import cut_in_engine
 if TYPE_CHECKING:
     from accounting.relation import PrivacyUnit
     from dpsynth.data.engines.warehouse import EngineTable
+    from dpsynth.data.table import CountTable
     from dpsynth.schema.model import Schema
     from dpsynth.workspace.datasets import DatasetRecord
-
-KEPT = frozenset(
-    {"user", "host", "port", "sslmode", "sslrootcert", "connect_timeout", "target_session_attrs"}
-)
-"""Parameters of a URL that hold no secret and are needed to connect again."""
 
 
 @final
@@ -123,17 +120,6 @@ def kept(source: SourceURL, row_key: str | None, unit: PrivacyUnit) -> Place:
     return place
 
 
-def without_secrets(url: str) -> str:
-    """A URL with account and known parameters, without a password."""
-    if not url.startswith("postgres"):
-        head, at, rest = url.rpartition("@")
-        return f"{head.partition('://')[0]}://{rest}" if at else url.partition("?")[0]
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    asked = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name in KEPT])
-    return urlunsplit((parts.scheme, user + parts.netloc.rpartition("@")[2], parts.path, asked, ""))
-
-
 def no_identity() -> ParameterError:
     """Nothing tells two records apart."""
     return ParameterError(
@@ -144,7 +130,7 @@ def no_identity() -> ParameterError:
     )
 
 
-def check_columns(table: EngineTable, place: Place, unit: PrivacyUnit) -> None:
+def check_columns(table: CountTable, place: Place, unit: PrivacyUnit) -> None:
     """Refuse a unit or a row key that the table has not, before a budget hangs on it."""
     for option, name in (("--unit", unit.column), ("--row-key", place.row_key)):
         if name is not None and name not in table.columns:

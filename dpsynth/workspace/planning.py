@@ -32,6 +32,7 @@ from accounting.ledger.composition import Composition, FilterName
 from accounting.ledger.errors import BudgetRefused
 from accounting.ledger.quotes import Quote, best_order, quote
 from accounting.relation import PrivacyUnit
+from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.workspace.budgets import budget_of
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ def outlook(
     data: str,
     generator: Generator,
     *,
+    table: str | None = None,
     epsilon: str,
     delta: str,
     runs: int,
@@ -227,8 +229,9 @@ def outlook(
 
     Args:
         workspace: where to look for a budget; None plans a new one.
-        data: a file, or the name of a registered data set.
+        data: a file, rows in an engine, or the name of a registered data set.
         generator: of the run.
+        table: of a URL: `schema.table`.
         epsilon: what one run may cost, add/remove one `unit`.
         delta: likewise.
         runs: how many such runs are meant.
@@ -246,10 +249,10 @@ def outlook(
         BudgetRefused: no such share, or a filter with numbers that it does not take.
         SchemaError, DataError: the schema does not suit.
     """
-    record = None if workspace is None else workspace.registered(data)
+    record = None if workspace is None else workspace.registered(data, table=table)
     if record is not None:
         unit = record.unit
-    known, read = public_schema(workspace, record, data, schema, target, unit)
+    known, read = public_schema(workspace, record, data, schema, target, unit, table=table)
     plan = generator.plan(known, unit, epsilon=epsilon, delta=delta)
     paying = _paying(workspace, record, purpose)
     if paying is None:
@@ -262,7 +265,7 @@ def outlook(
     made = _compositions(plan, granted, runs, filter_, order, conversion_delta)
     each = parse_delta(delta)
     return Outlook(
-        data=data,
+        data=without_secrets(data) if record is None or record.place is None else record.name,
         plan=plan,
         runs=runs,
         granted=granted,
@@ -303,11 +306,15 @@ def public_schema(
     schema: Path | None,
     target: str | None,
     unit: PrivacyUnit,
+    *,
+    table: str | None = None,
 ) -> tuple[Schema, str]:
     """What is public about the columns, and what was read to know it: a file of a schema, else names and types."""
+    from dpsynth.data.engines.described import described
     from dpsynth.schema.draft import with_roles
     from dpsynth.schema.model import Schema
     from dpsynth.workspace.datasets import drafted
+    from dpsynth.workspace.places import located, stays
     from dpsynth.workspace.private import drafted_schema
 
     declared = schema if schema is not None or record is None else record.schema
@@ -315,7 +322,8 @@ def public_schema(
         known = Schema.from_yaml(Path(declared))
         return with_roles(known, target=target, unit=unit.column), "nothing (the schema file says it all)"
     if workspace is None or record is None:
-        return drafted(Path(data), target=target, unit=unit.column), "names and types of the columns"
+        source = described(located(data, table)) if stays(data, table) else Path(data)
+        return drafted(source, target=target, unit=unit.column), "names and types of the columns"
     return drafted_schema(workspace, record, target=target), "names and types of the columns"
 
 

@@ -7,13 +7,14 @@ A file and a table in memory are known by their content, a table in an engine by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.data.engines.described import described
+from dpsynth.data.engines.urls import fixed_part
 from dpsynth.data.source import fingerprint
 from dpsynth.workspace import lineage, places
 from dpsynth.workspace.datasets import DatasetRecord, as_table, check_declared, table_bytes, unit_of
@@ -65,7 +66,10 @@ def registered(ws: Workspace, data: str | Path, table: str | None) -> DatasetRec
     """The record of a name, of a file's content or of a place; None if content or place is not registered."""
     if places.stays(data, table):
         session = places.located(data, table)
-        return ws.registry.by_commitment(_remembered(ws, session))
+        found = ws.registry.by_commitment(_remembered(ws, session))
+        if found is None and table is None:  # a folder of this name that nobody registered; ./name means the folder
+            return next((record for record in ws.registry if record.name == str(data)), None)
+        return found
     path = Path(data)
     if not _there(path):
         return ws.registry.get(str(data))
@@ -103,7 +107,7 @@ def _of_place(
     ws: Workspace, session: SourceURL, name: str | None, row_key: str | None, unit: PrivacyUnit
 ) -> DatasetRecord:
     place = places.kept(session, row_key, unit)
-    called = name or (session.table or Path(session.place.rstrip("*./")).name).rpartition(".")[2]
+    called = name or (session.table or "").rpartition(".")[2] or fixed_part(session.place).name or "files"
     return DatasetRecord(name=called, commitment=_remembered(ws, session), unit=unit, place=place)
 
 
@@ -127,10 +131,9 @@ def _check(ws: Workspace, record: DatasetRecord) -> None:
         source = Path(record.path) if record.path is not None else ws._tables[record.commitment]
         check_declared(source, record.unit.column, record.schema, record.time)
         return
-    table = record.place.open(ws._sessions[record.commitment])
-    with closing(table.engine):
-        places.check_columns(table, record.place, record.unit)
-        check_declared(table, record.unit.column, record.schema, record.time)
+    named = described(session_of(ws, record))
+    places.check_columns(named, record.place, record.unit)
+    check_declared(named, record.unit.column, record.schema, record.time)
 
 
 def _remembered(ws: Workspace, session: SourceURL) -> str:

@@ -27,9 +27,10 @@ from accounting.ledger import Ledger, Signer
 from accounting.ledger.errors import KeyRefused
 from dpsynth.core.errors import WorkspaceError
 from dpsynth.core.progress import Progress, silent
+from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
-from dpsynth.workspace import budgets, places
+from dpsynth.workspace import budgets
 from dpsynth.workspace.budgets import Node
 from dpsynth.workspace.datasets import DatasetRecord, Registry
 from dpsynth.workspace.layout import Layout, find
@@ -158,7 +159,7 @@ class Workspace:
         """
         known = self.registered(data, table=table)
         if known is None:
-            raise budgets.no_budget(places.without_secrets(str(data)), table=table)
+            raise budgets.no_budget(without_secrets(str(data)), table=table)
         if isinstance(data, DatasetRecord) or known.place is not None or not Path(data).exists():
             return known
         if known.path is not None and not Path(known.path).exists():

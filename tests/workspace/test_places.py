@@ -19,8 +19,8 @@ from accounting import EventTree, NeighboringRelation, PrivacyUnit, PureDP
 from accounting.ledger.errors import CapabilityRefused
 from dpsynth import verify
 from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError
+from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.places import without_secrets
 from dpsynth.workspace.private import PrivateRows, open_source
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")

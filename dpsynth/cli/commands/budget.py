@@ -72,6 +72,7 @@ def create(
     """Grant a data set its privacy budget, or take a share of it: all releases together may spend no more."""
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
+    from dpsynth.workspace.overlaps import doubts
 
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
@@ -82,6 +83,9 @@ def create(
             data, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit, schema=schema,
             parents=parents or (), real_anchor=real_anchor,
         )  # fmt: skip
+    if purpose is None and parent is None:
+        for doubt in doubts(ws, record):
+            terminal.warn(doubt)
     balance = ws.create_budget(
         record,
         epsilon=epsilon,

@@ -16,8 +16,10 @@ from dpsynth.cli.commands.options import (
     Epsilon,
     FilterOrder,
     MaxPerUnit,
+    RowKey,
     SchemaFile,
     SharePurpose,
+    TableName,
     UnitColumn,
     WorkspaceDir,
     to_copy,
@@ -32,7 +34,13 @@ DIGITS = 5
 
 
 def plan(
-    data: Annotated[str, typer.Argument(help="a CSV or Parquet file, or the name of a registered data set")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="a CSV or Parquet file; rows in an engine (see: dpsynth synthesize --help); or the name of a "
+            "registered data set"
+        ),
+    ],
     epsilon: Epsilon,
     delta: Delta = "1e-6",
     generator: Annotated[
@@ -47,6 +55,8 @@ def plan(
     purpose: SharePurpose = None,
     schema: SchemaFile = None,
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
+    table: TableName = None,
+    row_key: RowKey = None,
     unit: UnitColumn = None,
     max_per_unit: MaxPerUnit = 1,
     workspace: WorkspaceDir = None,
@@ -63,6 +73,7 @@ def plan(
         given_workspace(workspace),
         data,
         generator_named(generator),
+        table=table,
         epsilon=epsilon,
         delta=delta,
         runs=runs,
@@ -78,6 +89,8 @@ def plan(
     )
     _show(terminal, found)
     again: list[str | Path] = [] if schema is None else ["--schema", schema]
+    again += [] if table is None else ["--table", table]
+    again += [] if row_key is None else ["--row-key", row_key]
     again += [] if unit is None else ["--unit", unit, "--max-per-unit", str(max_per_unit)]
     advice = _advice(terminal, found, again, purpose, epsilon, workspace)
     terminal.result({**found.to_json(), "advice": advice})

@@ -10,15 +10,15 @@ Not guaranteed: that the rows can be read; opening also copies or looks at them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 
 import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import ARROW_OF
 from dpsynth.data.engines.types import dtype_of, kind_of
-from dpsynth.data.engines.urls import SourceURL
+from dpsynth.data.engines.urls import SourceURL, server
 from dpsynth.data.table import Table
-from dpsynth.data.warning import shown
 
 
 def described(source: SourceURL) -> Table:
@@ -55,22 +55,9 @@ def _of_files(source: SourceURL) -> list[tuple[str, str]]:
 
 
 def _of_server(source: SourceURL) -> list[tuple[str, str]]:
-    from dpsynth.data.engines.postgresql import PostgreSQL
-
     schema, _, name = (source.table or "").rpartition(".")
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name) if part)
-    literal = "'" + quoted.replace("'", "''") + "'"
-    engine = PostgreSQL(source.connection)
-    try:
-        rows = engine.fetch(
-            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"  # noqa: S608 - quoted above
-            f" WHERE attrelid = to_regclass({literal}) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-        ).to_pylist()
-    finally:
-        engine.close()
-    if not rows:
-        raise DataError(f"There is no table {shown(name)} that this account may see.", "Check name and schema.")
-    return [(row["attname"], row["format_type"]) for row in rows]
+    with closing(server(source)) as engine:
+        return engine.described(name, schema or None)
 
 
 def _of_catalogue(source: SourceURL) -> list[tuple[str, str]]:

@@ -59,31 +59,49 @@ class PostgreSQL:
             DataError: no such table, no permission, a column of a type that no table has, a number beyond 64 bits or
                 not finite.
         """
-        source = _quoted(name) if schema is None else f"{_quoted(schema)}.{_quoted(name)}"
-        with _refused("read the table's columns"):
-            described = self.connection.execute(
-                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-                " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-                (source,),
-            ).fetchall()
-        if not described:
-            raise DataError(f"There is no table {shown(name)} that this account may see.", "Check name and schema.")
+        source = _named(name, schema)
         fields, cells = {}, []
-        for at, (column, words) in enumerate(described):
+        for at, (column, words) in enumerate(self.described(name, schema)):
             dtype = dtype_of(self.dialect, column, words)
             kind, decimals = kind_of(column, dtype)
             fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
             cells.append(f'{_raw(_quoted(column), kind)} AS "c{at}"')
-        raw = self.store(f"SELECT {', '.join(cells)} FROM {source}")  # noqa: S608 - quoted names
+        raw = self._kept(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
         self._require_finite(raw, fields)
         return EngineTable(self, raw, fields)
 
+    def described(self, name: str, schema: str | None = None) -> list[tuple[str, str]]:
+        """Names and types of a table's columns, which this account may read and copy; no row is read.
+
+        Raises:
+            DataError: no such table, or no permission.
+        """
+        source, grants = _named(name, schema), self._grants(name, schema)
+        with _refused("read the table's columns", grants):
+            found: list[tuple[str, str]] = self.connection.execute(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+                " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                (source,),
+            ).fetchall()
+        if not found:
+            raise DataError(
+                f"There is no table {shown(name)}{'' if schema is None else f' in schema {shown(schema)}'} that this "
+                "account may see.",
+                "Check --table schema.table; capitals count.",
+            )
+        with _refused("read the table's columns", grants):
+            may = self.connection.execute(
+                "SELECT (has_table_privilege(to_regclass(%s), 'SELECT') OR has_any_column_privilege("
+                "to_regclass(%s), 'SELECT')) AND has_database_privilege(current_database(), 'TEMPORARY')",
+                (source, source),
+            ).fetchone()[0]
+        if not may:
+            raise _not_permitted(grants)
+        return found
+
     def store(self, query: str) -> str:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
-        name = self._name()
-        self._execute(f'CREATE TEMP TABLE "{name}" AS {query}')
-        self._execute(f'ANALYZE "{name}"')
-        return name
+        return self._kept(query, None)
 
     def view(self, query: str) -> str:
         """A name for a query that is run each time it is asked."""
@@ -175,8 +193,20 @@ class PostgreSQL:
     def _name(self) -> str:
         return f"dpsynth_{next(self._numbers)}"
 
-    def _execute(self, statement: str) -> None:
-        with _refused("run a statement"):
+    def _grants(self, name: str, schema: str | None) -> str:
+        """What an account needs, as the owner types it."""
+        use = "" if schema is None else f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO account; "
+        temporary = f"GRANT TEMPORARY ON DATABASE {_quoted(self.connection.info.dbname)} TO account"
+        return f"{use}GRANT SELECT ON {_named(name, schema)} TO account; {temporary}"
+
+    def _kept(self, query: str, grants: str | None) -> str:
+        name = self._name()
+        self._execute(f'CREATE TEMP TABLE "{name}" AS {query}', grants)
+        self._execute(f'ANALYZE "{name}"')
+        return name
+
+    def _execute(self, statement: str, grants: str | None = None) -> None:
+        with _refused("run a statement", grants):
             self.connection.execute(statement)
 
     def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
@@ -227,6 +257,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+NOT_PERMITTED = "42501"
 LOST = ("08", "40", "53", "55", "57", "58")
 """Classes of SQLSTATE that say nothing about rows: connection, rollback, resources, locks, an operator, the system."""
 
@@ -239,8 +270,19 @@ def _is_loss(error: Any) -> bool:
     return str(error.sqlstate)[:2] in LOST
 
 
+def _named(name: str, schema: str | None) -> str:
+    return _quoted(name) if schema is None else f"{_quoted(schema)}.{_quoted(name)}"
+
+
+def _not_permitted(grants: str) -> DataError:
+    return DataError(
+        "The account may not read the table, or may not make a temporary one in its database.",
+        f"The owner grants what lacks: {grants}.",
+    )
+
+
 @contextmanager
-def _refused(what: str) -> Iterator[None]:
+def _refused(what: str, grants: str | None = None) -> Iterator[None]:
     """PostgreSQL's refusals without its words, which hold cells, hosts and accounts."""
     import psycopg
 
@@ -254,6 +296,8 @@ def _refused(what: str) -> Iterator[None]:
                 " left out, since they may hold cells or credentials.",
                 "Check server, network, account, disk and time limits.",
             ) from None
+        if error.sqlstate == NOT_PERMITTED and grants is not None:
+            raise _not_permitted(grants) from None
         raise DataError(
             f"PostgreSQL refused to {what} ({type(error).__name__}{code}); its own words are left out, since they may"
             " hold cells or credentials.",

@@ -25,13 +25,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.engines.protocol import Engine
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import shown
+
+if TYPE_CHECKING:
+    from dpsynth.data.engines.postgresql import PostgreSQL
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 Kind = Literal["duckdb", "postgresql", "spark"]
@@ -74,8 +77,8 @@ class SourceURL:
         if pattern.is_dir():
             found = sorted(pattern.rglob("*.parquet"))
         elif _WILD.search(str(pattern)):
-            fixed = next(at for at, part in enumerate(pattern.parts) if _WILD.search(part))
-            found = sorted(Path(*pattern.parts[:fixed]).glob(str(Path(*pattern.parts[fixed:]))))
+            fixed = fixed_part(str(pattern))
+            found = sorted(fixed.glob(str(pattern.relative_to(fixed))))
         else:
             found = [pattern] if pattern.is_file() else []
         if not found:
@@ -95,16 +98,27 @@ class SourceURL:
             with _closed_unless_made(DuckDB(**options)) as duckdb:
                 return duckdb.parquet(files)
         if self.kind == "postgresql":
-            from dpsynth.data.engines.postgresql import PostgreSQL
-
             schema, _, name = (self.table or "").rpartition(".")
-            with _closed_unless_made(PostgreSQL(self.connection, **options)) as postgresql:
-                _require_place(postgresql.connection, self)
+            with _closed_unless_made(server(self, **options)) as postgresql:
                 return postgresql.table(name, schema or None)
         from dpsynth.data.engines.spark import Spark
 
         with _closed_unless_made(Spark(self.connection, **options)) as spark:
             return spark.table(self.table or "")
+
+
+def server(source: SourceURL, **options: Any) -> PostgreSQL:
+    """A connection to the server of a source, which is where its place says.
+
+    Raises:
+        DataError: the server refuses, or is away.
+        ParameterError: libpq's environment leads elsewhere.
+    """
+    from dpsynth.data.engines.postgresql import PostgreSQL
+
+    with _closed_unless_made(PostgreSQL(source.connection, **options)) as made:
+        _require_place(made.connection, source)
+        return made
 
 
 @contextmanager
@@ -225,11 +239,18 @@ def _in_catalogue(table: str) -> str:
     return name if "." in name else f"default.{name}"
 
 
+def fixed_part(pattern: str) -> Path:
+    """The folder (or file) above the first wildcard of a path."""
+    parts = Path(pattern).parts
+    wild = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts))
+    return Path(*parts[:wild])
+
+
 def _whole_path(source: str) -> str:
     """An absolute path without links and `..`, so that one folder has one name; wildcards as they are."""
     path = Path(source).expanduser().absolute()
-    wild = next((at for at, part in enumerate(path.parts) if _WILD.search(part)), len(path.parts))
-    fixed, rest = Path(*path.parts[:wild]), path.parts[wild:]
+    fixed = fixed_part(str(path))
+    rest = path.parts[len(fixed.parts) :]
     if ".." in rest:
         raise ParameterError("A pattern goes down only: it has `..` behind a wildcard.", "Name the folder itself.")
     return str(fixed.resolve().joinpath(*rest))

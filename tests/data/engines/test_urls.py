@@ -19,7 +19,12 @@ SECRET = "hunter2-Zq"
     [
         (f"postgresql://ann:{SECRET}@h/db", "t", "postgresql", "postgresql://h:5432/db/public.t"),
         (f"postgres://ann:{SECRET}@h:99/db?password={SECRET}", "s.t", "postgresql", "postgresql://h:99/db/s.t"),
-        (f"postgresql:///db?host=/run/pg&password={SECRET}", "t", "postgresql", "postgresql:///run/pg:5432/db/public.t"),
+        (
+            f"postgresql:///db?host=/run/pg&password={SECRET}",
+            "t",
+            "postgresql",
+            "postgresql:///run/pg:5432/db/public.t",
+        ),
         (f"spark://ann:{SECRET}@h:7077", "w.t", "spark", "spark://h:7077/w.t"),
         ("local[2]", "w.t", "spark", "spark://local/w.t"),
         ("/data/x/*.parquet", None, "duckdb", "/data/x/*.parquet"),

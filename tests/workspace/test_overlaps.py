@@ -1,0 +1,95 @@
+"""Rows that have two names have one budget: files in folders, patterns, links; and one warning about hosts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dpsynth.core.errors import BudgetRefused
+from dpsynth.workspace import Workspace
+from dpsynth.workspace.overlaps import doubts
+
+pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    for at, place in enumerate(("claims", "claims/2024", "other")):
+        (tmp_path / place).mkdir()
+        pq.write_table(pa.table({"id": range(at * 10, at * 10 + 10), "x": range(10)}), tmp_path / place / "a.parquet")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "soft.parquet").symlink_to(tmp_path / "claims" / "a.parquet")
+    (tmp_path / "hard").mkdir()
+    os.link(tmp_path / "claims" / "a.parquet", tmp_path / "hard" / "a.parquet")
+    return Workspace.init(tmp_path / "vault")
+
+
+def grant(ws: Workspace, place: str, parent: str | None = None) -> str:
+    at = ws.layout.root.parent / place
+    record = ws.register(at, row_key=None if at.suffix == ".parquet" and "*" not in place else "id")
+    ws.create_budget(record, epsilon=1, delta="1e-6", parent=parent)
+    return record.name
+
+
+NAMES = ("claims/a.parquet", "claims/*.parquet", "claims/**/*.parquet", "claims/2024", "links", "hard", "c*/a.parquet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_second_name_of_rows_gets_no_budget_of_its_own_in_either_order(ws: Workspace, name: str) -> None:
+    first = grant(ws, "claims")
+    with pytest.raises(BudgetRefused, match="hold the same files"):
+        grant(ws, name)
+    grant(ws, name, parent=first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nor_does_the_folder_once_a_part_of_it_has_one(ws: Workspace, name: str) -> None:
+    first = grant(ws, name)
+    with pytest.raises(BudgetRefused, match=f"--parent {first}"):
+        grant(ws, "claims")
+    grant(ws, "claims", parent=first)
+
+
+def test_what_a_child_spends_its_parent_spends(ws: Workspace) -> None:
+    first = grant(ws, "claims")
+    child = grant(ws, "claims/2024", parent=first)
+    ws.synthesize(child, "independent", epsilon="0.5", delta="1e-7", canaries=0)
+    assert ws.balance(first).epsilon.spent == ws.balance(child).epsilon.spent > 0
+
+
+def test_other_files_have_budgets_of_their_own(ws: Workspace) -> None:
+    grant(ws, "claims/2024")
+    grant(ws, "claims/*.parquet")
+    grant(ws, "other")
+
+
+def test_files_that_come_later_lie_in_the_folder_already(ws: Workspace) -> None:
+    """A pattern without a file of the folder yet, that will have one: the folder holds whatever is put into it."""
+    grant(ws, "claims")
+    new = ws.layout.root.parent / "claims" / "2026"
+    new.mkdir()
+    pq.write_table(pa.table({"id": [99], "x": [1]}), new / "b.parquet")
+    with pytest.raises(BudgetRefused, match="hold the same files"):
+        grant(ws, "claims/2026/*.parquet")
+
+
+def test_a_table_of_that_name_on_another_host_is_warned_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dpsynth.data.table import Table
+    from dpsynth.workspace import registering
+
+    rows = Table.from_arrow(pa.table({"id": [1], "x": [2]}))
+    monkeypatch.setattr(registering, "described", lambda source: rows)  # no server: names alone are compared
+    first = ws.register("postgresql://db/claims", table="health.visits", row_key="id")
+    ws.create_budget(first, epsilon=1, delta="1e-6")
+    alias, other = (
+        ws.register(url, table=table, row_key="id")
+        for url, table in (("postgresql://db.example/claims", "health.visits"), ("postgresql://db/claims", "visits"))
+    )
+    assert len(doubts(ws, alias)) == 1
+    assert first.name in doubts(ws, alias)[0]
+    assert doubts(ws, other) == ()
+    assert doubts(ws, first) == ()
