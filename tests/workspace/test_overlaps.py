@@ -20,7 +20,8 @@ pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[en
 def ws(tmp_path: Path) -> Workspace:
     for at, place in enumerate(("claims", "claims/2024", "other")):
         (tmp_path / place).mkdir()
-        pq.write_table(pa.table({"id": range(at * 10, at * 10 + 10), "x": range(10)}), tmp_path / place / "a.parquet")
+        rows = pa.table({"id": range(at * 300, at * 300 + 300), "x": [row % 3 for row in range(300)]})
+        pq.write_table(rows, tmp_path / place / "a.parquet")
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "soft.parquet").symlink_to(tmp_path / "claims" / "a.parquet")
     (tmp_path / "hard").mkdir()
