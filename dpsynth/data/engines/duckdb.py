@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -71,9 +71,18 @@ class DuckDB:
                 )
 
     def parquet(self, files: Sequence[Path]) -> EngineTable:
-        """The rows of Parquet files, which are read where they lie each time that they are asked for."""
+        """The rows of Parquet files, which are read where they lie each time that they are asked for.
+
+        Only columns whose footers do not name finite ends are searched for numbers that are not finite.
+        """
         names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-        return self.table(f"read_parquet([{names}], union_by_name = true)")
+        ends = [f"TRY_CAST(COALESCE(stats_{end}_value, stats_{end}) AS DOUBLE)" for end in ("min", "max")]
+        finite = " AND ".join(f"COALESCE(isfinite({end}), false)" for end in ends)
+        answer = self.fetch(
+            f'SELECT path_in_schema AS "name" FROM parquet_metadata([{names}]) GROUP BY path_in_schema'  # noqa: S608
+            f" HAVING BOOL_AND(({finite}) OR COALESCE(stats_null_count = num_values, false))"
+        )
+        return self._read(f"read_parquet([{names}], union_by_name = true)", set(answer.column(0).to_pylist()))
 
     def table(self, source: str) -> EngineTable:
         """A table of whatever stands after FROM, which is trusted SQL.
@@ -81,16 +90,22 @@ class DuckDB:
         Raises:
             DataError: a column of a type that no table has; a number beyond 64 bits, or not finite.
         """
+        return self._read(source)
+
+    def _read(self, source: str, finite: Set[str] = frozenset()) -> EngineTable:
+        """A table; columns that are known to be finite are not searched for numbers that are not."""
         view = self.view(f"SELECT * FROM {source}")  # noqa: S608 - trusted by contract
         described = self.fetch(f'SELECT column_name, column_type FROM (DESCRIBE "{view}")')  # noqa: S608 - our own name
-        fields, cells = {}, []
+        fields, cells, doubtful = {}, [], {}
         for at, row in enumerate(described.to_pylist()):
             name, dtype = row["column_name"], dtype_of(self.dialect, row["column_name"], row["column_type"])
             kind, decimals = kind_of(name, dtype)
             fields[name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
             cells.append(f'{_raw(_quoted(name), kind, dtype)} AS "c{at}"')
+            if kind == "float" and not dtype.is_decimal() and name not in finite:
+                doubtful[name] = f"c{at}"
         raw = self.view(f'SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608 - our own names
-        self._require_finite(raw, fields)
+        self._require_finite(raw, doubtful)
         return EngineTable(self, raw, fields)
 
     def store(self, query: str) -> str:
@@ -176,8 +191,7 @@ class DuckDB:
         with _refused():
             self.connection.execute(statement)
 
-    def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
-        floats = {name: field.cell for name, field in fields.items() if field.kind == "float"}
+    def _require_finite(self, relation: str, floats: Mapping[str, str]) -> None:
         if not floats:
             return
         asked = ", ".join(f'COALESCE(BOOL_OR(isinf("{cell}")), false)' for cell in floats.values())

@@ -43,6 +43,9 @@ RAW: Mapping[Kind, str] = {
 """Kind -> ibis type of its raw cells."""
 FEW = 8
 """Look-ups of up to so many values are comparisons, of more a join."""
+JOINS, NOT_MANY = 16, 64
+"""Beyond so many joins in a statement, look-ups of up to so many values are comparisons too: DuckDB planned 98 joins for
+10 CPU s, whatever the rows; comparisons were a tenth slower on ten million rows of Adult."""
 HIGHEST = 2**63
 
 
@@ -103,11 +106,12 @@ def encoded(
     rows, uploads = relation, []
     joined: dict[str, list[str]] = {}
     recipes = [None if codec is None else recipe_of(name, codec) for _, name, _, codec in asked]
+    few = FEW if sum(len(_mappings(own, FEW)) for own in recipes if isinstance(own, Lookup)) <= JOINS else NOT_MANY
     for recipe, (alias, name, where, codec) in zip(recipes, asked, strict=True):
         joined[alias] = []
         if codec is None or not isinstance(recipe, Lookup):
             continue
-        for at, (cut, keys, codes) in enumerate(_mappings(recipe)):
+        for at, (cut, keys, codes) in enumerate(_mappings(recipe, few)):
             key, code = f"k{at}_{alias}", f"v{at}_{alias}"
             last = np.array(_last(codes, codec.size), dtype=np.int64)
             public = engine.upload(pa.table({key: keys, code: array_of(last, pa.int64())}))
@@ -283,9 +287,9 @@ def _floor(tick: Any, unit: int, ticks: Ticks, engine: Engine) -> Any:
     return engine.quotient(tick + lift * unit, unit) - lift
 
 
-def _mappings(recipe: Lookup) -> list[tuple[int | None, pa.Array, NDArray[np.int64]]]:
-    """(None or length of the prefix, keys, codes) of each join; none where comparisons do."""
-    if (len(recipe.values) <= FEW and not recipe.prefixes) or recipe.kind == "boolean":
+def _mappings(recipe: Lookup, few: int) -> list[tuple[int | None, pa.Array, NDArray[np.int64]]]:
+    """(None or length of the prefix, keys, codes) of each join; none where comparisons do, as of few values."""
+    if (len(recipe.values) <= few and not recipe.prefixes) or recipe.kind == "boolean":
         return []
     kind = pa.string() if recipe.kind == "string" else pa.int64()
     found: list[tuple[int | None, pa.Array, NDArray[np.int64]]] = [
