@@ -44,8 +44,8 @@ RAW: Mapping[Kind, str] = {
 FEW = 8
 """Look-ups of up to so many values are comparisons, of more a join."""
 JOINS, NOT_MANY = 16, 64
-"""Beyond so many joins in a statement, look-ups of up to so many values are comparisons too: DuckDB planned 98 joins for
-10 CPU s, whatever the rows; comparisons were a tenth slower on ten million rows of Adult."""
+"""Beyond so many joins in a statement, look-ups of up to so many values are comparisons too: DuckDB planned 98 joins
+for 10 CPU s, whatever the rows; comparisons were a tenth slower on ten million rows of Adult."""
 HIGHEST = 2**63
 
 

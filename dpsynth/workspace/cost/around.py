@@ -53,12 +53,13 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
     of: Relation = "copy" if manner.copies else "source"
     opened = Step(
         name="open: copy raw cells" if manner.copies else "open",
-        statements=manner.copies + finite,
-        source=1 if manner.copies else int(finite),
+        statements=1 + int(finite and manner.copies),
+        source=int(manner.copies),
         copy=int(finite and manner.copies),
-        read=(kept if manner.copies else 0) + floats,
+        read=kept + floats if manner.copies else 0,
         written=kept if manner.copies else 0,
-        note="columns by name and type; numbers that are not finite are refused",
+        note="columns by name and type; numbers that are not finite are refused"
+        + ("" if manner.copies else ": by footers, and one more scan where these do not say"),
     )
     unit = rows * (IDENTITY_BYTES if manner.columnar else kept // rows)
     named = 1 if by_unit else 3
