@@ -26,6 +26,7 @@ from dpsynth.data.warning import shown
 
 YES = frozenset({"true", "t", "yes", "y", "1"})
 NO = frozenset({"false", "f", "no", "n", "0"})
+WORDS = {"boolean": "true/false, yes/no or 1/0", "integer": "an integer", "float": "a finite number"}
 WHOLE = r"^[+-]?[0-9]+(?:\.0*)?$"
 LOOSE_FLOAT = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
@@ -43,19 +44,19 @@ def convert_declared(cells: Distinct, kind: str, layout: str | None, decimal: st
         return cells.texts()
     if kind == "boolean":
         yes, no = cells.among(YES), cells.among(NO)
-        _require(cells, yes | no, "true/false, yes/no or 1/0")
+        _require(cells, yes | no, WORDS["boolean"])
         return cells.spread(array_of(yes, pa.bool_()))
     if kind == "integer":
-        _require(cells, cells.matches(WHOLE), "an integer")
+        _require(cells, cells.matches(WHOLE), WORDS["integer"])
         return cells.rewritten(r"^\+|\.0*$", "").integers()
     if kind == "float":
         point = cells if decimal == "." else cells.rewritten(",", ".")
-        _require(cells, point.matches(LOOSE_FLOAT) & ~point.overflowed(), "a finite number")
+        _require(cells, point.matches(LOOSE_FLOAT) & ~point.overflowed(), WORDS["float"])
         return point.rewritten(r"^\+", "").floats()
     days = kind == "date"
     parsed = by_format(cells.values, layout, days=days) if layout else (dates if days else datetimes)(cells.values)
     mixed = cells.any(parsed.zoned) and not cells.all(parsed.zoned)
-    _require(cells, parsed.valid & ~(parsed.zoned if mixed else np.zeros_like(parsed.zoned)), _what(kind, layout))
+    _require(cells, parsed.valid & ~(parsed.zoned if mixed else np.zeros_like(parsed.zoned)), what_of(kind, layout))
     return cells.spread(array_of(parsed.whole, ARROW_OF[kind]))
 
 
@@ -81,31 +82,42 @@ def conform(name: str, column: pa.ChunkedArray, options: ColumnOptions) -> pa.Ch
             values = values_of(column)
             if ((values == 0) | (values == 1)).all():
                 return pa.chunked_array([array_of(values, pa.bool_(), missing=missing_of(column))])
-        if want in ("string", "integer", "float", "date", "datetime") and (have, want) not in _SENSELESS:
+        if want in ("string", "integer", "float", "date", "datetime") and (have, want) not in SENSELESS:
             return column.cast(ARROW_OF[want], safe=(have, want) != ("integer", "float"))
     except pa.ArrowInvalid:
         pass
-    raise DataError(
-        f"Column {shown(name)} is {have} in the file, and not all of it can be read as {want}.",
-        "Correct the kind in the schema, or convert the column first.",
-    )
+    raise unreadable(name, have, want)
 
 
-_SENSELESS = frozenset(
+SENSELESS = frozenset(
     {(a, b) for a in ("integer", "float", "boolean") for b in ("date", "datetime")}
     | {(a, b) for a in ("date", "datetime") for b in ("integer", "float")}
 )
 
 
-def _what(kind: str, layout: str | None) -> str:
+def what_of(kind: str, layout: str | None) -> str:
+    """What cells of a declared date or datetime are."""
     rule = "of the declared format" if layout else "in ISO 8601, on the calendar, all with or all without an offset"
     return f"a {kind} {rule}"
+
+
+def unreadable(name: str, have: str, want: str | None) -> DataError:
+    """The refusal of a column that has a type and cannot be converted whole."""
+    return DataError(
+        f"Column {shown(name)} is {have} in the file, and not all of it can be read as {want}.",
+        "Correct the kind in the schema, or convert the column first.",
+    )
+
+
+def not_of(name: str, cells: int, what: str, where: str = "") -> DataError:
+    """The refusal of a column of text of which some cells are not what was declared."""
+    return DataError(
+        f"Column {shown(name)} holds {cells} cells that are not {what}{where}.",
+        "Correct them, declare the words that mean missing, or change the kind in the schema.",
+    )
 
 
 def _require(cells: Distinct, fits: Mask, what: str) -> None:
     odd = cells.present & ~fits
     if cells.any(odd):
-        raise DataError(
-            f"Column {shown(cells.name)} holds {cells.count(odd)} cells that are not {what}{cells.first_line(odd)}.",
-            "Correct them, declare the words that mean missing, or change the kind in the schema.",
-        )
+        raise not_of(cells.name, cells.count(odd), what, cells.first_line(odd))

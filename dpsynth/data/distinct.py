@@ -36,6 +36,14 @@ def no_lines(row: int) -> None:
     del row
 
 
+def beyond_64_bits(name: str) -> DataError:
+    """The refusal of a column of digits."""
+    return DataError(
+        f"Column {shown(name)} holds integers beyond 64 bits; they would wrap around.",
+        "Declare it categorical in the schema if it is a code, or float if it may be rounded.",
+    )
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Distinct:
@@ -127,10 +135,7 @@ class Distinct:
         try:
             return self.spread(held.cast(pa.int64()))
         except pa.ArrowInvalid:
-            raise DataError(
-                f"Column {shown(self.name)} holds integers beyond 64 bits; they would wrap around.",
-                "Declare it categorical in the schema if it is a code, or float if it may be rounded.",
-            ) from None
+            raise beyond_64_bits(self.name) from None
 
     def floats(self) -> pa.ChunkedArray:
         """Cells as float64. Every present text is a number."""

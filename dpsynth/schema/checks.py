@@ -26,7 +26,7 @@ Not guaranteed: that accepted data are suited; the attacks and the quality repor
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
@@ -44,6 +44,7 @@ from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.schema.violations import Breach
 
 if TYPE_CHECKING:
+    from dpsynth.data.engines.declared import Doubt
     from dpsynth.data.engines.warehouse import EngineTable
 
 AnyTable = TypeVar("AnyTable", bound=CountTable)
@@ -123,12 +124,15 @@ def prepare(
     if schema is not None:
         options = replace(options, columns={**options.columns, **column_options(schema)})
     table: Table | EngineTable
+    doubts: Sequence[Doubt] = ()
     if isinstance(source, (str, os.PathLike)):
         table = read(source, options=options)
     elif isinstance(source, Table):
         table = conformed(source, options)
     else:
-        table = source
+        from dpsynth.data.engines.declared import conformed as conformed_there
+
+        table, doubts = conformed_there(source, options)
     if schema is None:
         schema = draft(table, target=target, unit=unit, order=order)
     else:
@@ -136,9 +140,10 @@ def prepare(
         schema = with_roles(schema, target=target, unit=unit, order=order)
     heard = () if not isinstance(table, Table) else table.warnings
     table = table.select([n for n in table.columns if not schema.columns[n].drop])
-    if not isinstance(table, Table):
-        _require_types(table, schema)
-    facts = facts_of(table, asked(table, schema))
+    facts = facts_of(table, asked(table, schema, doubts))
+    for doubt, cells in zip(doubts, facts.met[len(schema.constraints) :], strict=True):
+        if cells:
+            raise doubt.refusal(cells)
     check_domains(facts, schema)
     unfit = unfit_columns(facts, schema, misread=[str(w.column) for w in heard if w.code in MISREAD])
     if unfit and not to_edit:
@@ -156,8 +161,14 @@ def prepare(
     )
 
 
-def asked(table: CountTable, schema: Schema) -> Asked:
-    """What the checks want to know of a table whose columns the schema speaks of."""
+def asked(table: CountTable, schema: Schema, doubts: Sequence[Doubt] = ()) -> Asked:
+    """What the checks want to know of a table whose columns the schema speaks of.
+
+    Args:
+        table: columns and types are used.
+        schema: what is public.
+        doubts: of an engine's conversions, whose rows are counted after those that break constraints.
+    """
     closed = {}
     for name in table.columns:
         spec = schema.columns[name]
@@ -168,29 +179,13 @@ def asked(table: CountTable, schema: Schema) -> Asked:
         open=frozenset(n for n in table.columns if _is_open(schema.columns[n])),
         closed=closed,
         target=schema.target,
-        conditions=tuple(Breach(rule, schema.columns) for rule in schema.constraints),
+        conditions=(*(Breach(rule, schema.columns) for rule in schema.constraints), *doubts),
     )
 
 
 def _is_open(spec: ColumnSpec) -> bool:
     """Open sets of categories only: a declared domain is public, and numbers pass a mechanism."""
     return spec.modelled and spec.kind == "categorical" and spec.values is None
-
-
-def _require_types(table: EngineTable, schema: Schema) -> None:
-    """The engine's types are those that are declared; nothing is converted there."""
-    from dpsynth.data.engines.protocol import UnsupportedByEngine
-
-    for name, options in column_options(schema).items():
-        have, want = table.types[name], options.type
-        if want == "category":
-            want = "integer" if have == "integer" else "string"
-        if want != have or options.missing or options.format:
-            raise UnsupportedByEngine(
-                f"Column {shown(name)} is {have} in the engine and declared {schema.columns[name].kind}, or with words "
-                "for missing or a format, and nothing is converted there.",
-                "Correct the schema, or cast the column in a view.",
-            )
 
 
 def broken_constraints(facts: Facts, schema: Schema) -> tuple[DataWarning, ...]:
@@ -207,7 +202,7 @@ def broken_constraints(facts: Facts, schema: Schema) -> tuple[DataWarning, ...]:
             message=f"Many rows break constraint {number} ({constraint.kind}) on {listed(constraint.columns)}; "
             "a sample obeys all the same. Correct the rows, or the constraint if it does not hold.",
         )
-        for number, (constraint, broken) in enumerate(zip(schema.constraints, facts.met, strict=True), start=1)
+        for number, (constraint, broken) in enumerate(zip(schema.constraints, facts.met, strict=False), start=1)
         if broken > MANY_BROKEN * facts.rows
     )
 

@@ -148,4 +148,4 @@ def _literal(table: EngineTable, value: Any) -> str:
         return table.engine.literal(value)
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    return f"({value:.17e})" if isinstance(value, float) else f"({value})"
+    return f"({value:.17e})" if isinstance(value, float) else f"CAST({value} AS BIGINT)"

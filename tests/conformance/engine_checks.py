@@ -11,11 +11,13 @@ import pyarrow as pa
 import pytest
 
 from dpsynth.core.errors import DataError, SchemaError
+from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.facts import Asked, Facts, facts_of
 from dpsynth.data.table import Table
 from dpsynth.schema.checks import asked, prepare
 from dpsynth.schema.draft import draft
 from dpsynth.schema.model import Schema
+from tests.conformance.engine import described
 
 ROWS = 240
 STRINGS = (
@@ -316,6 +318,166 @@ RULED = {
 }
 
 
+BLANKS = "".join(chr(c) for c in range(0x110000) if chr(c).isspace())
+TEXT, WHOLE, REAL, TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+DAY, MOMENT = pa.date32(), pa.timestamp("us")
+CONVERTED: dict[str, tuple[list, pa.DataType, dict]] = {
+    "empty text is missing": (["", "a", None, " "], TEXT, {"kind": "categorical"}),
+    "words for missing": (
+        ["N/A", "a", "?", "n/a", "'", "\\"],
+        TEXT,
+        {"kind": "categorical", "missing": ["N/A", "'", "\\"]},
+    ),
+    "integers as text": ([0, -5, 2**63 - 1, -(2**63), 10**15, None], WHOLE, {"kind": "categorical", "hierarchy": [1]}),
+    "integers of a list of texts": ([1, 2, 3, None], WHOLE, {"kind": "categorical", "values": ["1", "2", "3"]}),
+    "integers outside a list of texts": ([1, 2, 3, None], WHOLE, {"kind": "categorical", "values": ["1", "2", "03"]}),
+    "truth values as text": ([True, False, None], TRUTH, {"kind": "categorical"}),
+    "truth values as integers": ([True, False, None], TRUTH, {"kind": "integer"}),
+    "truth values as numbers": ([True, False, None], TRUTH, {"kind": "float"}),
+    "integers as numbers": ([0, 2**53 + 1, 2**63 - 1, -(2**63), None], WHOLE, {"kind": "float"}),
+    "integers as truth values": ([0, 1, None], WHOLE, {"kind": "boolean"}),
+    "other integers as truth values": ([0, 1, 2], WHOLE, {"kind": "boolean"}),
+    "integers as dates": ([0, 1, None], WHOLE, {"kind": "date"}),
+    "whole numbers as integers": ([0.0, -0.0, 2.0**53, -(2.0**63), None, 1e15], REAL, {"kind": "integer"}),
+    "whole numbers as categories": ([0.0, 1.0, None], REAL, {"kind": "categorical", "values": [0, 1]}),
+    "other numbers as integers": ([0.0, 0.5], REAL, {"kind": "integer"}),
+    "large numbers as integers": ([0.0, 2.0**63], REAL, {"kind": "integer"}),
+    "numbers as truth values": ([0.0, 1.0], REAL, {"kind": "boolean"}),
+    "numbers as dates": ([0.0, 1.0], REAL, {"kind": "datetime"}),
+    "dates as times": ([date(1, 1, 1), date(9999, 12, 31), date(1969, 12, 31), None], DAY, {"kind": "datetime"}),
+    "dates as integers": ([date(2024, 1, 1), None], DAY, {"kind": "integer"}),
+    "missing as dates": ([None], WHOLE, {"kind": "date"}),
+    "text as integers": (
+        [
+            "1",
+            "-5",
+            "+7",
+            "007",
+            "-007",
+            "12.",
+            "12.000",
+            "-0",
+            "",
+            "0" * 30 + "5",
+            str(2**63 - 1),
+            str(-(2**63)),
+            "+0",
+        ],
+        TEXT,
+        {"kind": "integer"},
+    ),
+    "other text as integers": (["1", "1.5", "x", "1e3", " 1"], TEXT, {"kind": "integer"}),
+    "text with a line feed as integers": (["1", "1\n"], TEXT, {"kind": "integer"}),
+    "text with missing as integers": (["1", "N/A", "-"], TEXT, {"kind": "integer", "missing": ["N/A", "-"]}),
+    "text beyond 64 bits": (["1", str(2**63)], TEXT, {"kind": "integer"}),
+    "text below 64 bits": (["1", str(-(2**63) - 1)], TEXT, {"kind": "integer"}),
+    "text of many digits": (["1", "9" * 40], TEXT, {"kind": "integer"}),
+    "text as numbers": (
+        [
+            "1",
+            "-1.5",
+            "+1.5",
+            ".5",
+            "5.",
+            "1e5",
+            "1E-05",
+            "-0",
+            "0.1",
+            "0.30000000000000004",
+            "123456789.123456789",
+            "",
+            "1e99",
+        ],
+        TEXT,
+        {"kind": "float"},
+    ),
+    "other text as numbers": (["1", "1,5", "inf", "nan", "1_0", "0x1", "1d"], TEXT, {"kind": "float"}),
+    "text as truth values": (
+        ["true", "False", "YES", "n", "1", "0", " t ", "\u00a0y\u3000", "\tno\x1f", "", None],
+        TEXT,
+        {"kind": "boolean"},
+    ),
+    "text between blanks as truth values": ([f"{c}y{c}" for c in BLANKS], TEXT, {"kind": "boolean"}),
+    "text between no blanks": (["y", "\u200by"], TEXT, {"kind": "boolean"}),
+    "other text as truth values": (["true", "wahr", "yess", "2"], TEXT, {"kind": "boolean"}),
+    "text as dates": (
+        ["2024-01-05", "0001-01-01", "9999-12-31", "2000-02-29", "1969-12-31", "", "2024-02-29"],
+        TEXT,
+        {"kind": "date"},
+    ),
+    "no dates": (
+        [
+            "2023-02-29",
+            "1900-02-29",
+            "2024-04-31",
+            "2024-13-01",
+            "2024-00-01",
+            "2024-01-00",
+            "0000-01-01",
+            "0000-02-29",
+            "2024-1-5",
+            "05.01.2024",
+            "2024-01-05 ",
+            "2024-01-05\n",
+            "24-01-05",
+            "2024-01-05 10:00",
+            "2024-01-05",
+        ],
+        TEXT,
+        {"kind": "date"},
+    ),
+    "text as times": (
+        [
+            "2024-01-05 10:30",
+            "2024-01-05T10:30:01",
+            "1969-12-31 23:59:59.999999",
+            "0001-01-01 00:00:00.1",
+            "2024-02-29T00:00",
+        ],
+        TEXT,
+        {"kind": "datetime"},
+    ),
+    "no times": (
+        [
+            "2024-01-05 24:00",
+            "2024-01-05 10:60",
+            "2024-01-05 10:30:60",
+            "2024-01-05",
+            "2024-01-05  10:30",
+            "2024-01-05 10:30:01.1234567",
+            "2023-02-29 10:30",
+            "2024-01-05 10:30\n",
+            "2024-01-05 10:30",
+        ],
+        TEXT,
+        {"kind": "datetime"},
+    ),
+    "prose": (["seen today", "", "seen on Monday"], TEXT, {"kind": "text"}),
+}
+NOT_CONVERTED: dict[str, tuple[list, pa.DataType, dict]] = {
+    "numbers as text": ([0.1, 1e300], REAL, {"kind": "categorical", "hierarchy": [1]}),
+    "dates as text": ([date(2024, 1, 5)], DAY, {"kind": "categorical"}),
+    "times as text": ([datetime(2024, 1, 5)], MOMENT, {"kind": "categorical"}),
+    "times as dates": ([datetime(2024, 1, 5)], MOMENT, {"kind": "date"}),
+    "a declared format": (["05.01.2024"], TEXT, {"kind": "date", "format": "%d.%m.%Y"}),
+    "offsets": (["2024-01-05T10:30:00+01:00"], TEXT, {"kind": "datetime"}),
+    "very long numbers": (["1e999"], TEXT, {"kind": "float"}),
+    "very small numbers": (["1e-999"], TEXT, {"kind": "float"}),
+}
+
+
+def converted(cells: list, kind: pa.DataType, spec: dict) -> tuple[pa.Table, Schema]:
+    """A table of these cells, enough of them, and the schema that declares their kind."""
+    column = pa.array((cells * ROWS)[:ROWS], kind)
+    other = {"kind": "integer", "role": "identifier"}
+    table = pa.table({"x": column, "row": pa.array([at % 50 for at in range(ROWS)], pa.int64())})
+    return table, Schema.from_dict(
+        {"columns": {"x": spec, "row": other}}
+        if spec["kind"] != "text"
+        else {"columns": {"x": spec, "row": {"kind": "integer"}}}
+    )
+
+
 def outcome(table, schema=None, **roles):
     """What `prepare` says: the refusal, or schema, warnings, and names and types of the table."""
     try:
@@ -378,6 +540,24 @@ class ChecksConformance:
         mine, theirs = (facts_of(table, asked(memory, of)).met for table in (memory, engine))
         assert theirs == mine
         assert 0 < theirs[0] < ROWS
+
+    @pytest.mark.parametrize("name", CONVERTED)
+    def test_a_declared_kind_gives_the_same_cells_or_the_same_refusal(self, load, name):
+        rows, of = converted(*CONVERTED[name])
+        memory, engine = Table.from_arrow(rows), load(rows)
+        mine, theirs = outcome(memory, of), outcome(engine, of)
+        assert theirs == mine
+        if len(mine) == 3 and not isinstance(mine[1], str):
+            (first, second) = (prepare(table, of).table.value_counts("x") for table in (memory, engine))
+            assert described(second) == described(first)
+
+    @pytest.mark.parametrize("name", NOT_CONVERTED)
+    def test_what_engines_would_convert_in_ways_of_their_own_is_refused(self, load, name):
+        rows, of = converted(*NOT_CONVERTED[name])
+        with pytest.raises(
+            UnsupportedByEngine, match=r"'x' is .* and declared .* ways of their own.*cast the column in a view"
+        ):
+            prepare(load(rows), of)
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -27,6 +27,7 @@ from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed
 
 EXACT_DIGITS = 15
@@ -162,6 +163,12 @@ class DuckDB:
     def whole(self, digits: str) -> str:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
         return f"CAST('0x' || {digits} AS BIGINT)"
+
+    def parsed(self, cell: str, kind: Kind) -> str:
+        """SQL: a raw cell of an expression of text (or number) that is one in ISO."""
+        words = {"integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP"}
+        typed = f"CAST({cell} AS {words[kind]})"
+        return _raw(typed, kind, None) if kind in ("date", "datetime") else typed
 
     def literal(self, text: str) -> str:
         """SQL: a constant text."""

@@ -27,6 +27,7 @@ from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed, shown
 
 
@@ -168,6 +169,12 @@ class PostgreSQL:
     def whole(self, digits: str) -> str:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
         return f"CAST(CAST('x' || {digits} AS bit(60)) AS bigint)"
+
+    def parsed(self, cell: str, kind: Kind) -> str:
+        """SQL: a raw cell of an expression of text (or number) that is one in ISO."""
+        words = {"integer": "bigint", "float": "double precision", "date": "date", "datetime": "timestamp"}
+        typed = f"CAST({cell} AS {words[kind]})"
+        return _raw(typed, kind) if kind in ("date", "datetime") else typed
 
     def literal(self, text: str) -> str:
         """SQL: a constant text; NULL if it holds NUL, which no cell there can."""

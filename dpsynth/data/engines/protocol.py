@@ -98,6 +98,9 @@ class Engine(Protocol):
     def whole(self, digits: str) -> str:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
 
+    def parsed(self, cell: str, kind: Kind) -> str:
+        """SQL: a raw cell that is a number, date or time, of an expression of text (or number) that is one in ISO."""
+
     def literal(self, text: str) -> str:
         """SQL: a constant text; one that the engine cannot hold is NULL, since no cell there is equal to it."""
 

@@ -30,6 +30,7 @@ from dpsynth.data.engines.protocol import Field
 from dpsynth.data.engines.spark_refusal import refused, silence
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed
 
 STARTED: Mapping[str, str] = MappingProxyType(
@@ -210,6 +211,12 @@ class Spark:
     def whole(self, digits: str) -> str:
         """SQL: fifteen hexadecimal digits, an expression of text, as a whole number whose sums do not overflow."""
         return f"CAST(conv({digits}, 16, 10) AS DECIMAL(19, 0))"
+
+    def parsed(self, cell: str, kind: Kind) -> str:
+        """SQL: a raw cell of an expression of text (or number) that is one in ISO."""
+        words = {"integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP"}
+        typed = f"CAST({cell} AS {words[kind]})"
+        return _raw(typed, kind) if kind in ("date", "datetime") else typed
 
     def literal(self, text: str) -> str:
         """SQL: a constant text."""
