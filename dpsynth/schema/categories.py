@@ -25,6 +25,7 @@ Not guaranteed: that a code held by few rows keeps a prefix; a rare prefix becom
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, final
@@ -38,6 +39,7 @@ from accounting.event import Event, PartitionSelection
 from dpsynth.core.noise import NoiseSource
 from dpsynth.data.arrow_numpy import array_of, values_of
 from dpsynth.data.table import ValueCounts
+from dpsynth.mechanisms.measured import once
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import CategoryDomain, open_domain
 from dpsynth.schema.model import ColumnSpec
@@ -75,31 +77,37 @@ def selection_event(allotment: DeriveNoise) -> PartitionSelection:
 
 
 def derive_categories(
-    observed: ValueCounts, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    counted: Callable[[], ValueCounts], name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[CategoryDomain, list[Event]]:
     """The domain of an open categorical column, and one event for each of its `selection_levels`.
 
     Args:
-        observed: the column's values in the private rows, at most `allotment.max_records` of each unit.
+        counted: gives the column's values in the private rows, at most `allotment.max_records` of each unit.
+        name: the column.
         spec: public facts; its prefix lengths.
         allotment: noise and threshold of each level.
         noise: uniform words.
     """
-    values = observed.values if isinstance(observed.values, pa.Array) else pa.array(observed.values)
-    if not pa.types.is_string(values.type) and (spec.hierarchy or not pa.types.is_integer(values.type)):
-        values = values.cast(pa.string())
-    chosen, event = _select(observed.counts, allotment, noise)
-    events: list[Event] = [event]
-    groups: list[str] = []
-    rest, left = _without(values, observed.counts, chosen)
-    for length in reversed(spec.hierarchy):
-        prefixes, counts, key_of = _prefixes(rest, left, length)
-        found, event = _select(counts, allotment, noise)
-        events.append(event)
-        groups += _sorted(prefixes.take(array_of(found, pa.int64())))
-        covered = np.append(np.isin(np.arange(len(counts)), found), False)[key_of]
-        rest, left = _without(rest, left, np.flatnonzero(covered))
-    keys = _sorted(values.take(array_of(chosen, pa.int64())))
+
+    def measure() -> tuple[list[Any], list[str], list[Event]]:
+        observed = counted()
+        values = observed.values if isinstance(observed.values, pa.Array) else pa.array(observed.values)
+        if not pa.types.is_string(values.type) and (spec.hierarchy or not pa.types.is_integer(values.type)):
+            values = values.cast(pa.string())
+        chosen, event = _select(observed.counts, allotment, noise)
+        events: list[Event] = [event]
+        groups: list[str] = []
+        rest, left = _without(values, observed.counts, chosen)
+        for length in reversed(spec.hierarchy):
+            prefixes, counts, key_of = _prefixes(rest, left, length)
+            found, event = _select(counts, allotment, noise)
+            events.append(event)
+            groups += _sorted(prefixes.take(array_of(found, pa.int64())))
+            covered = np.append(np.isin(np.arange(len(counts)), found), False)[key_of]
+            rest, left = _without(rest, left, np.flatnonzero(covered))
+        return _sorted(values.take(array_of(chosen, pa.int64()))), groups, events
+
+    keys, groups, events = once(noise, f"categories of {name}", measure)
     return open_domain(tuple(keys), tuple(groups), spec.hierarchy), events
 
 

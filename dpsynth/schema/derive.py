@@ -23,7 +23,7 @@ that a category held by few rows is found; it becomes "other".
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -39,10 +39,12 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.arrow_numpy import missing_of, values_of
+from dpsynth.data.lazy_counts import LazyCounts
 from dpsynth.data.recipe import DAY_MICROSECONDS, Places, Steps, thresholds
-from dpsynth.data.table import Codec, CountTable, ValueCounts
+from dpsynth.data.table import Codec, CountTable
 from dpsynth.mechanisms.bounds import BINS, FINEST, bin_edges, occupied_magnitudes, occupied_range, signed_log2_bin
 from dpsynth.mechanisms.decimals import PLACE_BINS, decimal_places, occupied_places
+from dpsynth.mechanisms.measured import once
 from dpsynth.schema.categories import DeriveNoise, derive_categories, selection_event, selection_levels
 from dpsynth.schema.domain import EPOCH, Domain, grid, known_domain, scale_of
 from dpsynth.schema.model import EXACT_FLOAT_TICKS, ColumnSpec, Schema
@@ -102,14 +104,12 @@ def derive(
     events: list[Event] = []
     unknown, done = unknown_columns(schema), 0
     plan_derive(schema, allotment)
-    asked = [(name, ask) for name in unknown for ask in _asked(schema.columns[name])]
-    counted = iter(table.value_counts_of(asked)) if asked else iter(())
+    counted = LazyCounts(table, {name: _asked(schema.columns[name]) for name in unknown})
     for name in schema.modelled:
         spec = schema.columns[name]
         domain = known_domain(spec)
         if domain is None and allotment is not None:
-            answers = [next(counted) for _ in _asked(spec)]
-            domain, spent = _derive_column(answers, spec, allotment, noise)
+            domain, spent = _derive_column(counted, name, spec, allotment, noise)
             events.extend(spent)
             done += 1
             progress("derive domains", done, len(unknown))
@@ -144,23 +144,27 @@ def _asked(spec: ColumnSpec) -> tuple[Codec | None, ...]:
 
 
 def _derive_column(
-    counted: Sequence[ValueCounts], spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    counted: LazyCounts, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Domain, list[Event]]:
     """The domain, from the answers to `_asked`."""
     questions, events = _questions(spec), list[Event]()
     if "categories" in questions:
-        return derive_categories(counted[0], spec, allotment, noise)
+        return derive_categories(lambda: counted.of(name)[0], name, spec, allotment, noise)
     low: Any = spec.min
     high: Any = spec.max
     places: int | None = None
     if "bounds" in questions:
-        low, high, event = _bounds(counted[0], spec, allotment, noise)
+        low, high, event = _bounds(counted, name, spec, allotment, noise)
         events.append(event)
     if "places" in questions:
-        counts = counted[-1].histogram(PLACE_BINS)
-        places, event = occupied_places(
-            counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
-        )
+
+        def measure() -> tuple[int | None, Event]:
+            counts = counted.of(name)[-1].histogram(PLACE_BINS)
+            return occupied_places(
+                counts[:-1], sigma=allotment.sigma, noise=noise, l2_sensitivity=allotment.max_records
+            )
+
+        places, event = once(noise, f"decimal places of {name}", measure)
         events.append(event)
     return grid(spec, low, high, places), events
 
@@ -172,16 +176,19 @@ def _bounds_codec(spec: ColumnSpec) -> _YearCodec | _MagnitudeCodec:
 
 
 def _bounds(
-    counted: ValueCounts, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
+    counted: LazyCounts, name: str, spec: ColumnSpec, allotment: DeriveNoise, noise: NoiseSource
 ) -> tuple[Any, Any, Event]:
     scale: dict[str, Any] = {"sigma": allotment.sigma, "noise": noise, "l2_sensitivity": allotment.max_records}
     codec = _bounds_codec(spec)
-    counts = counted.histogram(codec.size)
-    if isinstance(codec, _YearCodec):
-        (first, last), event = occupied_range(counts[:-1], prior=_YEAR_PRIOR, **scale)
-    else:
+
+    def measure() -> tuple[tuple[int, int], Event]:
+        counts = counted.of(name)[0].histogram(codec.size)
+        if isinstance(codec, _YearCodec):
+            return occupied_range(counts[:-1], prior=_YEAR_PRIOR, **scale)
         finest = 1.0 if spec.kind == "integer" else FINEST if spec.precision is None else 10.0**-spec.precision
-        (first, last), event = occupied_magnitudes(counts[:-1], finest=finest, **scale)
+        return occupied_magnitudes(counts[:-1], finest=finest, **scale)
+
+    (first, last), event = once(noise, f"bounds of {name}", measure)
     return codec.edges(first, spec)[0], codec.edges(last, spec)[1], event
 
 

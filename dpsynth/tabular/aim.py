@@ -23,9 +23,10 @@ Not guaranteed: dependence that needs three columns at once; convergence, beyond
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache, partial
 from typing import ClassVar, final
 
 import numpy as np
@@ -38,6 +39,7 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import CountTable
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.mechanisms.exponential import exponential
+from dpsynth.mechanisms.measured import once
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.aim_budget import AdaptiveBudget
@@ -122,11 +124,14 @@ class AIM:
             return opened.model(self.name, head, plan, head.events)
         event = ZCDPFilter(rho=settings.adaptive, noise=noise.kind)
         weights = {pair: TARGET_WORTH if schema.target in pair else 1 for pair in fit.pairs}
-        exact = {
-            (left, right): counts[: fit.shapes[left], : fit.shapes[right]]
-            for (left, right), counts in zip(fit.pairs, table.counts(head.binnings, fit.pairs), strict=True)
-        }
-        rounds = _Rounds(exact, weights, fit, event, settings.max_records, noise)
+
+        def exact() -> dict[Pair, NDArray[np.int64]]:
+            return {
+                (left, right): counts[: fit.shapes[left], : fit.shapes[right]]
+                for (left, right), counts in zip(fit.pairs, table.counts(head.binnings, fit.pairs), strict=True)
+            }
+
+        rounds = _Rounds(cache(exact), weights, fit, event, settings.max_records, noise)
         rounds.run(progress)
         fit.run(LATER, _distances(fit), "fit records")
         return opened.model(self.name, head, plan, (*head.events, event), admitted=rounds.admitted)
@@ -137,7 +142,7 @@ class _Rounds:
     """Choose, measure, fit, anneal.
 
     Args:
-        exact: pair -> exact table; read by the two mechanisms and by nothing else.
+        exact: gives pair -> exact table; asked by the two mechanisms and by nothing else, once something is new.
         weights: pair -> public positive integer.
         fit: released numbers, and what they predict.
         event: bound of the filter.
@@ -147,7 +152,7 @@ class _Rounds:
 
     def __init__(
         self,
-        exact: Mapping[Pair, NDArray[np.int64]],
+        exact: Callable[[], Mapping[Pair, NDArray[np.int64]]],
         weights: Mapping[Pair, int],
         fit: RecordFit,
         event: ZCDPFilter,
@@ -157,7 +162,7 @@ class _Rounds:
         self._exact, self._weights, self._fit = exact, weights, fit
         self._max_records, self._noise = max_records, noise
         steps = STEPS_PER_COLUMN * len(fit.shapes)
-        batch = min(math.ceil(steps / MOST_FITS), len(exact))
+        batch = min(math.ceil(steps / MOST_FITS), len(weights))
         self._budget = AdaptiveBudget(event, steps=max(steps, batch), batch=batch, max_records=max_records)
 
     @property
@@ -184,28 +189,36 @@ class _Rounds:
         sigma = float(self._budget.sigma)
         spread = 2 * self._max_records * max(self._weights.values())
         coefficient = self._budget.coefficient(spread)
-        scores = {
-            pair: self._weights[pair]
-            * (int(np.abs(table - expected[pair]).sum()) - round(measurement_error(expected[pair], sigma)))
-            for pair, table in self._exact.items()
-        }
+
+        @cache
+        def scores() -> dict[Pair, int]:
+            return {
+                pair: self._weights[pair]
+                * (int(np.abs(table - expected[pair]).sum()) - round(measurement_error(expected[pair], sigma)))
+                for pair, table in self._exact().items()
+            }
+
+        def choice(left: list[Pair]) -> int:
+            worth = [scores()[pair] for pair in left]
+            return exponential(worth, coefficient=coefficient, score_range=spread, noise=self._noise)[0]
+
         chosen: list[Pair] = []
         for _ in range(count):
-            left = [pair for pair in scores if pair not in chosen]
+            left = [pair for pair in self._weights if pair not in chosen]
             self._budget.admit_choice(coefficient, spread)
-            at, _ = exponential(
-                [scores[pair] for pair in left], coefficient=coefficient, score_range=spread, noise=self._noise
-            )
+            at = once(self._noise, f"choose at {coefficient}, without {chosen}", partial(choice, left))
             chosen.append(left[at])
         return chosen
 
     def measure(self, pair: Pair, sigma: Decimal) -> Vector:
         """The pair's table with noise."""
         self._budget.admit_table(sigma)
-        noisy, _ = discrete_gaussian(
-            self._exact[pair], sigma=sigma, noise=self._noise, l2_sensitivity=self._max_records
-        )
-        return noisy.astype(np.float64)
+
+        def measure() -> NDArray[np.int64]:
+            table = self._exact()[pair]
+            return discrete_gaussian(table, sigma=sigma, noise=self._noise, l2_sensitivity=self._max_records)[0]
+
+        return once(self._noise, f"measure {pair} at {sigma}", measure).astype(np.float64)
 
 
 def _distances(fit: RecordFit) -> dict[Pair, float]:

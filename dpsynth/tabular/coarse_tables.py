@@ -16,9 +16,9 @@ import numpy as np
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.data.table import CountTable
-from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.tabular.allocation import TableNoise
 from dpsynth.tabular.columns.merging import CoarseCodec
+from dpsynth.tabular.histograms import noisy_histograms
 from dpsynth.tabular.records.residuals import Marginal
 from dpsynth.tabular.selection import Clique
 
@@ -46,22 +46,25 @@ def measured_coarse(
     order = {name: at for at, name in enumerate(codecs)}
     used = {name: codecs[name] for clique in slots for name in clique}
     maps = {name: codec.map(shapes[name]) for name, codec in used.items()}
-    exact = {
-        clique: counts[tuple(slice(int(maps[name].max()) + 1) for name in clique)]
-        for clique, counts in zip(slots, table.counts(used, tuple(slots)), strict=True)
-    }
-    stacked = np.concatenate([np.tile(exact[clique].ravel(), taken) for clique, taken in slots.items()])
-    noisy, event = discrete_gaussian(
-        stacked, sigma=planned.sigma, noise=noise, l2_sensitivity=max_records, count=planned.count
+    cliques = tuple(slots)
+    noisy, event = noisy_histograms(
+        table,
+        used,
+        cliques,
+        name="measure merged codes",
+        sigma=planned.sigma,
+        max_records=max_records,
+        noise=noise,
+        times=tuple(slots.values()),
+        asked=lambda at, exact: exact[tuple(slice(int(maps[name].max()) + 1) for name in cliques[at])],
     )
-    ends = np.cumsum([exact[clique].size * taken for clique, taken in slots.items()])
     marginals = [
         Marginal(
             columns=tuple(order[name] for name in clique),
-            table=part.reshape(slots[clique], *exact[clique].shape).mean(axis=0),
+            table=counts.astype(np.float64).mean(axis=0),
             sigma=float(planned.sigma) / math.sqrt(slots[clique]),
             maps=tuple(maps[name] for name in clique),
         )
-        for clique, part in zip(slots, np.split(noisy.astype(np.float64), ends[:-1]), strict=True)
+        for clique, counts in zip(cliques, noisy, strict=True)
     ]
     return marginals, event

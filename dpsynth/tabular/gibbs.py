@@ -42,7 +42,6 @@ from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import CountTable, Table
-from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
@@ -52,6 +51,7 @@ from dpsynth.tabular.columns.merging import CODES
 from dpsynth.tabular.forests.tree import Pair, Vector, spanning_tree
 from dpsynth.tabular.halves import measured_halves
 from dpsynth.tabular.head import measure_columns
+from dpsynth.tabular.histograms import noisy_histograms
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.records.public_prior import public_rows
@@ -266,18 +266,26 @@ def _scores(
     progress: Progress,
 ) -> tuple[dict[Pair, float], Event]:
     """Distance of every pair from what the model expects, in rows: noisy, then as far as it is to be believed."""
-    scores = np.zeros(len(expected), dtype=np.int64)
-    for at, (predicted, exact) in enumerate(
-        zip(expected.values(), table.counts(binnings, tuple(expected)), strict=True)
-    ):
+    pairs = tuple(expected)
+
+    def distance(at: int, exact: NDArray[np.int64]) -> int:
+        predicted = expected[pairs[at]]
         rows, columns = predicted.shape
-        scores[at] = np.abs(exact[:rows, :columns] - predicted).sum()
-        progress("score pairs", at + 1, len(expected))
-    noisy, event = discrete_gaussian(
-        scores, sigma=scales.score_sigma, noise=noise, l2_sensitivity=max_records, count=scales.scores
+        progress("score pairs", at + 1, len(pairs))
+        return int(np.abs(exact[:rows, :columns] - predicted).sum())
+
+    noisy, event = noisy_histograms(
+        table,
+        binnings,
+        pairs,
+        name="score pairs",
+        sigma=scales.score_sigma,
+        max_records=max_records,
+        noise=noise,
+        asked=distance,
     )
-    believed = posterior_means(noisy.astype(np.float64), float(scales.score_sigma))
-    return dict(zip(expected, believed.tolist(), strict=True)), event
+    believed = posterior_means(np.array(noisy, dtype=np.float64), float(scales.score_sigma))
+    return dict(zip(pairs, believed.tolist(), strict=True)), event
 
 
 def _tables(
@@ -291,16 +299,18 @@ def _tables(
     progress: Progress,
 ) -> tuple[dict[Clique, Vector], Event]:
     """Noisy tables of the chosen cliques, each the mean of as many as it has slots, and the event of all of them."""
-    exact = {
-        clique: counts[tuple(slice(shapes[name]) for name in clique)]
-        for clique, counts in zip(slots, table.counts(binnings, tuple(slots)), strict=True)
-    }
-    stacked = np.concatenate([np.tile(exact[clique].ravel(), taken) for clique, taken in slots.items()])
-    noisy, event = discrete_gaussian(
-        stacked, sigma=scales.pair_sigma, noise=noise, l2_sensitivity=max_records, count=scales.pairs
+    cliques = tuple(slots)
+    noisy, event = noisy_histograms(
+        table,
+        binnings,
+        cliques,
+        name="measure tables",
+        sigma=scales.pair_sigma,
+        max_records=max_records,
+        noise=noise,
+        times=tuple(slots.values()),
+        asked=lambda at, exact: exact[tuple(slice(shapes[name]) for name in cliques[at])],
     )
-    ends = np.cumsum([exact[clique].size * taken for clique, taken in slots.items()])
-    parts = zip(slots, np.split(noisy.astype(np.float64), ends[:-1]), strict=True)
-    tables = {clique: part.reshape(slots[clique], *exact[clique].shape).mean(axis=0) for clique, part in parts}
+    tables = {clique: counts.astype(np.float64).mean(axis=0) for clique, counts in zip(cliques, noisy, strict=True)}
     progress("measure tables", scales.pairs, scales.pairs)
     return tables, event

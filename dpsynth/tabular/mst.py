@@ -26,13 +26,13 @@ from decimal import Decimal
 from typing import ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accounting.event import Event, EventTree
 from accounting.relation import NeighboringRelation, PrivacyUnit
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
 from dpsynth.data.table import CountTable
-from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.schema.domain import Domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.allocation import Round, RoundShares, Shares
@@ -42,6 +42,7 @@ from dpsynth.tabular.constraints.enforced import Enforced
 from dpsynth.tabular.forests.forest_model import ForestModel
 from dpsynth.tabular.forests.tree import Pair, Vector, fit_forest, project, spanning_tree
 from dpsynth.tabular.head import measure_columns
+from dpsynth.tabular.histograms import noisy_histograms
 from dpsynth.tabular.planning import calibrated_plan
 from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.selection import measurement_error, predicted_table
@@ -134,18 +135,23 @@ def _scores(
     """Noisy distance of every pair from what the 1-ways predict, in rows."""
     shares = _proportions(binnings, total)
     pairs = list(itertools.combinations(binnings, 2))
-    scores = np.zeros(len(pairs), dtype=np.int64)
-    for at, ((left, right), exact) in enumerate(zip(pairs, table.counts(binnings, pairs), strict=True)):
-        scores[at] = np.abs(exact - predicted_table(shares[left], shares[right], total)).sum()
+
+    def distance(at: int, exact: NDArray[np.int64]) -> int:
+        left, right = pairs[at]
         progress("score pairs", at + 1, len(pairs))
-    noisy, event = discrete_gaussian(
-        scores,
+        return int(np.abs(exact - predicted_table(shares[left], shares[right], total)).sum())
+
+    noisy, event = noisy_histograms(
+        table,
+        binnings,
+        pairs,
+        name="score pairs",
         sigma=scales.score_sigma,
+        max_records=max_records,
         noise=noise,
-        l2_sensitivity=max_records,
-        count=len(pairs),
+        asked=distance,
     )
-    return dict(zip(pairs, noisy.tolist(), strict=True)), event
+    return {pair: int(score) for pair, score in zip(pairs, noisy, strict=True)}, event
 
 
 def _gains(
@@ -169,18 +175,11 @@ def _pair_tables(
     progress: Progress,
 ) -> tuple[dict[Pair, Vector], Event]:
     """Noisy tables of the edges, and the event of all of them."""
-    exact = list(table.counts(binnings, edges))
-    noisy, event = discrete_gaussian(
-        np.concatenate([counts.ravel() for counts in exact]),
-        sigma=scales.pair_sigma,
-        noise=noise,
-        l2_sensitivity=max_records,
-        count=len(edges),
+    noisy, event = noisy_histograms(
+        table, binnings, edges, name="measure pairs", sigma=scales.pair_sigma, max_records=max_records, noise=noise
     )
-    parts = np.split(noisy.astype(np.float64), np.cumsum([counts.size for counts in exact])[:-1])
     progress("measure pairs", len(edges), len(edges))
-    shaped = (part.reshape(counts.shape) for part, counts in zip(parts, exact, strict=True))
-    return dict(zip(edges, shaped, strict=True)), event
+    return {pair: counts.astype(np.float64) for pair, counts in zip(edges, noisy, strict=True)}, event
 
 
 def _proportions(binnings: Mapping[str, Binning], total: float) -> dict[str, Vector]:

@@ -1,14 +1,16 @@
 """Runs that were interrupted go on under the reservation they began with, and nothing is spent twice.
 
-While a generator that trains is fitted, the workspace keeps one sealed file for its reservation: the token, a key of
-noise, what was asked for, and the last state of training. It is encrypted under the vault (AES-256-GCM, the
-reservation and the data's commitment as associated data) and replaced as a whole. Going on means:
+While a generator that counts or trains is fitted, the workspace keeps one sealed file for its reservation: the token, a
+key of noise, what was asked for, and the last state of training; and one for each measurement
+(`sealed_measurements`). They are encrypted under the vault (AES-256-GCM, the reservation and the data's commitment as
+associated data). Going on means:
 
-- the reservation is still open, its token is the one in the file, data, plan and request are the same;
-- what was measured before training is measured again on the same rows with the same words (`ReplayedNoise`), so it
-  comes out the same: the parameters of the state and the codes under them belong together, and one release was made;
-- the steps that were kept are not taken again, the others are, with fresh samples and fresh noise; of those that ran
-  after the last state nothing was kept.
+- the reservation is still open, its token is the one in the file; data, plan and request are the same, and so are the
+  rows of an engine (their version is part of the request);
+- what was measured is read, and what was not is measured on the same rows with the words that were meant for it
+  (`ReplayedNoise`, which says why one event is spent): one release was made;
+- the steps of training that were kept are not taken again, the others are, with fresh samples and fresh noise; of those
+  that ran after the last state nothing was kept.
 
 So each event of the plan happened once in what is released. The file is destroyed once the run is committed or aborted;
 a reservation that a person closed opens nothing, and its file goes at the data's next run, as does one of a process
@@ -37,6 +39,7 @@ from accounting.ledger.records import Status
 from dpsynth.core.errors import SealError, WorkspaceError
 from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.release.documents import digest
+from dpsynth.workspace.sealed_measurements import LIMIT, SealedMeasurements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,8 +47,6 @@ if TYPE_CHECKING:
     from dpsynth.pipeline import AnyGenerator, AnyPlan
     from dpsynth.sgd.checkpoint import Checkpoints
     from dpsynth.workspace.workspace import Workspace
-
-LIMIT = 2**31 - 64
 
 
 @runtime_checkable
@@ -55,6 +56,11 @@ class Resumable(Protocol):
     @property
     def checkpoints(self) -> Checkpoints | None:
         """Where the state of training is kept."""
+
+
+def goes_on(generator: AnyGenerator, plan: AnyPlan) -> bool:
+    """Whether an interrupted fit can go on: one that only counts, and one that keeps the state of its training."""
+    return isinstance(generator, Resumable) or not plan.reads_rows
 
 
 def request(
@@ -80,6 +86,7 @@ class SealedRun:
     def __init__(self, folder: Path, secret: bytes, reservation_id: str, commitment: str) -> None:
         self._path = folder / f"{reservation_id}.sealed"
         self._cipher, self._bound = AESGCM(secret), f"dpsynth.interrupted/1 {reservation_id} {commitment}".encode()
+        self._measured = SealedMeasurements(folder / f"{reservation_id}.measured", self._cipher, self._bound)
         self._facts: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -101,6 +108,7 @@ class SealedRun:
             "noise": os.urandom(32).hex(),
         }
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._measured.begin()
         self._write(b"")
 
     def opened(self, run: ReservationRecord, plan: AnyPlan, asked: str) -> Reservation | None:
@@ -120,8 +128,8 @@ class SealedRun:
 
     @property
     def noise(self) -> ReplayedNoise:
-        """Words of everything that comes before training, from the first."""
-        return ReplayedNoise(bytes.fromhex(self._facts["noise"]))
+        """Words of everything that comes before training, from the first, and what was measured with them."""
+        return ReplayedNoise(bytes.fromhex(self._facts["noise"]), self._measured)
 
     def load(self) -> bytes | None:
         """The last state of training."""
@@ -152,6 +160,7 @@ class SealedRun:
     def destroy(self) -> None:
         """The run was committed or aborted: neither key nor state is needed any more."""
         self._path.unlink(missing_ok=True)
+        self._measured.destroy()
 
     def _read(self) -> bytes:
         raw = self._path.read_bytes()
@@ -202,7 +211,7 @@ def forget_closed(workspace: Workspace, runs: Iterable[ReservationRecord], commi
 def nothing_to_resume() -> WorkspaceError:
     """There is no such run."""
     return WorkspaceError(
-        "No interrupted run of this very request can go on: it was closed, asked for something else, or used a "
-        "generator that keeps no state.",
+        "No interrupted run of this very request can go on: it was closed, asked for something else, used a "
+        "generator that keeps no state, or the engine's rows are others now.",
         "Ask for what was asked for then, or run anew; `dpsynth ledger show` lists what is still open.",
     )

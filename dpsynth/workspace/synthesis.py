@@ -49,7 +49,15 @@ from dpsynth.text.protocol import Writer
 from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
 from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.interrupted import Resumable, SealedRun, forget_closed, nothing_to_resume, request, waiting
+from dpsynth.workspace.interrupted import (
+    Resumable,
+    SealedRun,
+    forget_closed,
+    goes_on,
+    nothing_to_resume,
+    request,
+    waiting,
+)
 from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, PrivateRows, open_source
@@ -124,7 +132,7 @@ def synthesize(
             except LedgerExceeded as short:
                 raise BudgetExceeded(short, record.name) from None
             kept = SealedRun.of(workspace, reservation.id, record.commitment)
-            if isinstance(made_by, Resumable):
+            if goes_on(made_by, plan):
                 kept.begin(reservation, asked)
         else:
             kept, reservation, run = found
@@ -133,7 +141,7 @@ def synthesize(
             fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress, kept, read_before)
             targets = _targets(workspace, ledger, reservation, source)
         except KeyboardInterrupt:
-            raise Interrupted(reservation, resumable=isinstance(made_by, Resumable)) from None
+            raise Interrupted(reservation, resumable=goes_on(made_by, plan)) from None
         except SourceError as failed:  # an interface of somebody else's: what was paid for is kept until it answers
             again = f"Mend it and ask for the same with --resume; the reservation {reservation.id} stands until then."
             raise SourceError(failed.message, again) from failed
@@ -206,9 +214,11 @@ def _fit(
         capability = ledger.check_token(reservation.id, reservation.token)
         train = source.rows.to_fit(ledger, capability, plan.tree, bound_key=key)
     noise: NoiseSource = SystemNoise()
+    if goes_on(generator, plan):
+        noise = kept.noise
     if isinstance(generator, Resumable):
         settled: Any = generator  # a dataclass, as every generator is
-        generator, noise = replace(settled, checkpoints=kept), kept.noise
+        generator = replace(settled, checkpoints=kept)
     return fit_model(train, source.schema, generator, plan, noise=noise, canaries=canaries, progress=progress)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import dpsynth.tabular.histograms as histograms_module
 import dpsynth.tabular.mst as mst_module
 from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import unsafe_SeededNoise
@@ -88,7 +89,7 @@ def test_scores_of_neighbouring_tables_differ_by_at_most_the_rows_of_the_unit(mo
         seen.append(values.copy())
         return discrete_gaussian(values, **options)
 
-    monkeypatch.setattr(mst_module, "discrete_gaussian", spy)
+    monkeypatch.setattr(histograms_module, "discrete_gaussian", spy)
     for extra in range(30):
         codes = np.random.default_rng(extra).integers(0, 4, 5)
         unit = Table.from_arrow(pa.table({name: [int(c)] * records for name, c in zip("abcde", codes, strict=True)}))

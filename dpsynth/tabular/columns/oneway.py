@@ -12,8 +12,9 @@ add/remove. No row count is read; the total comes from the noisy histograms. The
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -22,8 +23,10 @@ from numpy.typing import NDArray
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.core.progress import Progress, silent
+from dpsynth.data.lazy_counts import LazyCounts
 from dpsynth.data.table import Codec, CountTable, ValueCounts
 from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
+from dpsynth.mechanisms.measured import once
 from dpsynth.mechanisms.partition_selection import partition_selection
 from dpsynth.schema.domain import Domain
 from dpsynth.tabular.allocation import Allocation, SpikeNoise
@@ -90,11 +93,9 @@ def measure_oneways(
     """
     oneways: dict[str, OneWay] = {}
     events: list[Event] = []
-    asked = [(name, codec) for name, domain in domains.items() for codec in _asked(name, domain, allocation)]
-    counted = iter(table.value_counts_of(asked))
+    counted = LazyCounts(table, {name: _asked(name, domain, allocation) for name, domain in domains.items()})
     for name, domain in domains.items():
-        answers = [next(counted) for _ in _asked(name, domain, allocation)]
-        oneways[name], spent = _measure(answers, name, domain, allocation, noise)
+        oneways[name], spent = _measure(counted, name, domain, allocation, noise)
         events.extend(spent)
         progress("count columns", len(oneways), len(domains))
     return oneways, tuple(events)
@@ -121,20 +122,27 @@ def _asked(name: str, domain: Domain, allocation: Allocation) -> tuple[Codec, ..
 
 
 def _measure(
-    counted: Sequence[ValueCounts], name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
+    counted: LazyCounts, name: str, domain: Domain, allocation: Allocation, noise: NoiseSource
 ) -> tuple[OneWay, list[Event]]:
     """The column's release, from the answers to `_asked`."""
     events: list[Event] = []
     spikes, spike_counts = NO_SPIKES, np.zeros(0)
     if name in allocation.spikes:
-        spikes, spike_counts, event = _find_spikes(counted[0], allocation.spikes[name], allocation, noise)
+        spikes, spike_counts, event = _find_spikes(counted, name, allocation, noise)
         events.append(event)
-        counted = _regrouped(counted[0], Cells.of(domain, spikes), _parts(name, allocation))
     cells = Cells.of(domain, spikes)
     sigma = allocation.histogram[name]
-    noisy, event = discrete_gaussian(
-        counted[0].histogram(cells.size), sigma=sigma, noise=noise, l2_sensitivity=allocation.max_records
-    )
+
+    @cache
+    def exact() -> Sequence[ValueCounts]:
+        found = counted.of(name)
+        return _regrouped(found[0], cells, _parts(name, allocation)) if name in allocation.spikes else found
+
+    def measure() -> tuple[NDArray[np.int64], Event]:
+        histogram = exact()[0].histogram(cells.size)
+        return discrete_gaussian(histogram, sigma=sigma, noise=noise, l2_sensitivity=allocation.max_records)
+
+    noisy, event = once(noise, f"rows of {name}", measure)
     events.append(event)
     counts = noisy.astype(np.float64)
     variance = np.full(len(counts), float(sigma) ** 2)
@@ -146,7 +154,7 @@ def _measure(
         variance[own] = share * variance[own]
     parts: tuple[PartCounts, ...] = ()
     if name in allocation.parts:
-        parts, event = _count_parts(counted[1:], name, allocation, noise)
+        parts, event = _count_parts(lambda: exact()[1:], name, allocation, noise)
         events.append(event)
     return OneWay(cells=cells, counts=counts, variance=variance, parts=parts), events
 
@@ -170,36 +178,47 @@ def _regrouped(counted: ValueCounts, cells: Cells, parts: Sequence[Part]) -> lis
 
 
 def _count_parts(
-    counted: Sequence[ValueCounts], name: str, allocation: Allocation, noise: NoiseSource
+    counted: Callable[[], Sequence[ValueCounts]], name: str, allocation: Allocation, noise: NoiseSource
 ) -> tuple[tuple[PartCounts, ...], Event]:
     """Noisy parts of the rows in intervals, and the event of all of them."""
     settings = allocation.parts[name]
-    exact = [own.histogram(SIZES[part])[:-1] for own, part in zip(counted, settings.parts, strict=True)]
-    noisy, event = discrete_gaussian(
-        np.concatenate(exact),
-        sigma=settings.sigma,
-        noise=noise,
-        l2_sensitivity=allocation.max_records,
-        count=len(exact),
-    )
-    ends = np.cumsum([len(counts) for counts in exact])[:-1]
+
+    def measure() -> tuple[NDArray[np.int64], Event]:
+        exact = [own.histogram(SIZES[part])[:-1] for own, part in zip(counted(), settings.parts, strict=True)]
+        return discrete_gaussian(
+            np.concatenate(exact),
+            sigma=settings.sigma,
+            noise=noise,
+            l2_sensitivity=allocation.max_records,
+            count=len(exact),
+        )
+
+    noisy, event = once(noise, f"parts of {name}", measure)
+    ends = np.cumsum([SIZES[part] for part in settings.parts])[:-1]
     released = zip(settings.parts, np.split(noisy.astype(np.float64), ends), strict=True)
     sigma = float(settings.sigma)
     return tuple(PartCounts(part=part, counts=counts, sigma=sigma) for part, counts in released), event
 
 
 def _find_spikes(
-    observed: ValueCounts, settings: SpikeNoise, allocation: Allocation, noise: NoiseSource
+    counted: LazyCounts, name: str, allocation: Allocation, noise: NoiseSource
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], Event]:
     """Domain codes with many rows, ascending, at most `MAX_SPIKES`; their noisy counts; the event."""
-    keys, noisy, event = partition_selection(
-        observed.values,
-        observed.counts,
-        sigma=settings.sigma,
-        threshold=settings.threshold,
-        noise=noise,
-        l2_sensitivity=allocation.max_records,
-        max_keys=allocation.max_records,
-    )
+    settings: SpikeNoise = allocation.spikes[name]
+
+    def measure() -> tuple[NDArray[np.int64], NDArray[np.int64], Event]:
+        observed = counted.of(name)[0]
+        keys, noisy, event = partition_selection(
+            observed.values,
+            observed.counts,
+            sigma=settings.sigma,
+            threshold=settings.threshold,
+            noise=noise,
+            l2_sensitivity=allocation.max_records,
+            max_keys=allocation.max_records,
+        )
+        return np.array(keys, dtype=np.int64), noisy, event
+
+    found, noisy, event = once(noise, f"spikes of {name}", measure)
     kept = np.sort(np.argsort(-noisy, kind="stable")[:MAX_SPIKES])
-    return np.array(keys, dtype=np.int64)[kept], noisy[kept].astype(np.float64), event
+    return found[kept], noisy[kept].astype(np.float64), event

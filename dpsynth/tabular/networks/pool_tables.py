@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from accounting.event import Event
 from dpsynth.core.noise import NoiseSource
 from dpsynth.data.table import CountTable
-from dpsynth.mechanisms.discrete_gaussian import discrete_gaussian
 from dpsynth.tabular.allocation import TableNoise
 from dpsynth.tabular.columns.binning import Binning
 from dpsynth.tabular.finishing.raking import RakedTable
 from dpsynth.tabular.finishing.shrinking import shrunk
 from dpsynth.tabular.forests.tree import combine
+from dpsynth.tabular.histograms import noisy_histograms
 from dpsynth.tabular.selection import Clique, assign_slots
 
 Codes = NDArray[np.unsignedinteger[Any]]
@@ -82,21 +82,19 @@ def measured_pairs(
     Sensitivity k each, add/remove one unit.
     """
     cliques = [(order[left], order[right]) for left, right in slots]
-    exact = [
-        counts[: sizes[left], : sizes[right]]
-        for (left, right), counts in zip(slots, table.counts(binnings, cliques), strict=True)
-    ]
-    taken = list(slots.values())
-    noisy, event = discrete_gaussian(
-        np.concatenate([np.tile(counts.ravel(), own) for counts, own in zip(exact, taken, strict=True)]),
+    pairs = tuple(slots)
+    noisy, event = noisy_histograms(
+        table,
+        binnings,
+        cliques,
+        name="measure pairs",
         sigma=scales.sigma,
+        max_records=max_records,
         noise=noise,
-        l2_sensitivity=max_records,
-        count=sum(taken),  # what is drawn, not what was planned: `fit_model` compares the two
+        times=tuple(slots.values()),
+        asked=lambda at, exact: exact[: sizes[pairs[at][0]], : sizes[pairs[at][1]]],
     )
-    ends = np.cumsum([counts.size * own for counts, own in zip(exact, taken, strict=True)])
-    parts = zip(slots, np.split(noisy.astype(np.float64), ends[:-1]), exact, strict=True)
-    return {pair: part.reshape(slots[pair], *counts.shape).mean(axis=0) for pair, part, counts in parts}, event
+    return {pair: counts.astype(np.float64).mean(axis=0) for pair, counts in zip(pairs, noisy, strict=True)}, event
 
 
 def targets(
