@@ -162,7 +162,7 @@ def test_of_two_processes_that_go_on_one_commits_and_no_key_of_noise_is_left(ws:
 
 def test_the_state_is_sealed_to_its_reservation_and_holds_no_plain_text(ws: Workspace) -> None:
     stopped(ws, 7)
-    (path,) = (ws.layout.root / "interrupted").iterdir()
+    (path,) = (ws.layout.root / "interrupted").glob("*.sealed")
     content = path.read_bytes()
     assert b"token" not in content and b"array/" not in content and path.stat().st_mode & 0o077 == 0
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
