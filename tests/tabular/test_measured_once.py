@@ -1,4 +1,4 @@
-"""A fit that was interrupted reads what it had measured: one draw of each mechanism, and the release of an undisturbed run."""
+"""A fit that was interrupted reads what it had measured: one draw of each mechanism, and the same release."""
 
 from __future__ import annotations
 
