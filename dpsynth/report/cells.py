@@ -25,6 +25,7 @@ from dpsynth.quality.report import QualityReport
 from dpsynth.report.audit import AuditModel, assemble_audit
 from dpsynth.report.cell_documents import LEDGER, RECORD, SCHEMA, document_of, schema_view
 from dpsynth.report.comparison import assemble_comparison
+from dpsynth.report.costs import PLAN, cost_view
 from dpsynth.report.html import comparison_charts, environment
 from dpsynth.report.model import provenance
 from dpsynth.report.spending import budget_view
@@ -48,6 +49,7 @@ CELLS: Final[tuple[str, ...]] = (  # classes that people meet in a notebook, by 
     "dpsynth.release.gate:Decision",
     "dpsynth.release.verification:VerificationReport",
     "dpsynth.schema.model:Schema",
+    "dpsynth.workspace.cost.plan:CostPlan",
 )
 _SCHEMAS: Final[Mapping[str, str]] = {
     "dpsynth.decision/1": "decision",
@@ -60,6 +62,7 @@ _SCHEMAS: Final[Mapping[str, str]] = {
     SCHEMA: "schema",
     LEDGER: "ledger",
     RECORD: "facts",
+    PLAN: "plan",
 }
 _WRAPPED: Final = {"dpsynth.attack/1", "dpsynth.quality_of_draft/1"}  # a report and the draft it is bound to
 
@@ -176,6 +179,7 @@ _VIEWS: Final[Mapping[str, Any]] = {
     "ledger": _ledger,
     "release": _release,
     "verification": _verification,
+    "plan": cost_view,
 }
 
 

@@ -77,7 +77,7 @@ def plan(
 
 
 def _show(terminal: Terminal, found: CostPlan) -> None:
-    from dpsynth.workspace.cost.limits import duration, size
+    from dpsynth.core.amounts import duration, size
     from dpsynth.workspace.cost.plan import MILLION
 
     guarantee, engine = found.plan.guarantee, found.engine != "memory"
@@ -102,11 +102,12 @@ def _show(terminal: Terminal, found: CostPlan) -> None:
     if not found.known:
         terminal.say(f"{found.plan.generator} does not say what it asks: its questions are unknown.")
     if found.worst:
-        terminal.say(f"Domains of {len(found.worst)} columns are open: figures are the worst that may come.")
-    if found.time is not None:
-        far = f", for {found.time.beyond:,.0f} times as many rows" if found.time.beyond > 1 else ""
-        terminal.say(f"Counting: about {duration(found.time.seconds)} of CPU time, by what was measured{far} on")
-        terminal.say(f"  {found.time.measured}")
+        terminal.say(f"Open domains: {len(found.worst)}; their figures are the worst that may come.")
+    if (time := found.time) is not None:
+        far = f", for {time.beyond:,.0f} times as many rows" if time.beyond > 1 else ""
+        about = f"about {duration(time.seconds)} of CPU time{time.elsewhere(found.engine)}"
+        terminal.say(f"Counting: {about}, by what was measured{far} on")
+        terminal.say(f"  {time.measured}")
     first = [limit for limit in found.limits if limit.part >= COMFORTABLE][:SHOWN_LIMITS] or found.limits[:1]
     terminal.say("What breaks first:" if first[0].part >= 1 else "Nothing breaks; nearest to its limit:", style="bold")
     for limit in first:
@@ -120,7 +121,7 @@ SCANNED = {"source": "source", "copy": "engine's own copy", "codes": "codes"}
 
 
 def _row(step: Step, rho: float, *, engine: bool) -> list[str]:
-    from dpsynth.workspace.cost.limits import size
+    from dpsynth.core.amounts import size
 
     def number(value: int | None) -> str:
         return "unknown" if value is None else f"{value:,}" if value else ""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from dpsynth.core.amounts import DAY, duration, size
 from dpsynth.data.table import MAX_CELLS
 from dpsynth.workspace.cost.around import row_bytes
 from dpsynth.workspace.cost.steps import Step
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from dpsynth.workspace.cost.estimate import Estimate
     from dpsynth.workspace.cost.manners import Manner
 
-DAY = 86_400.0
 SEEN = 0.01
 """Part of the rows that a dependence should move at most before scores show it."""
 DECLARE = "Declare values and bounds in the schema: what is public costs no question and bounds every table."
@@ -94,7 +94,7 @@ def limits(
             Limit(
                 name="time",
                 part=time.seconds / DAY,
-                says=f"about {duration(time.seconds)} of CPU time to count, most of it "
+                says=f"about {duration(time.seconds)} of CPU time to count{time.elsewhere(manner.name)}, most of it "
                 f"{'pairs of columns' if joint else 'single columns'}, against a day of one core",
                 advice=BLOCKS if joint else DECLARE,
             )
@@ -139,28 +139,3 @@ def _memory(manner: Manner, schema: Schema, asks: Asks | None, steps: Sequence[S
         says=f"'{peak.name}' may need {size(peak.here)}{of_table}; this machine has {size(memory)}",
         advice=advice,
     )
-
-
-def size(count: float) -> str:
-    """Bytes in words.
-
-    >>> size(3 * 2**30), size(700)
-    ('3 GiB', '700 B')
-    """
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024:
-            return f"{count:.3g} {unit}"
-        count /= 1024
-    return f"{count:,.3g} PiB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(50), duration(7200), duration(2_592_000)
-    ('50 s', '2 h', '30 days')
-    """
-    for unit, length in (("days", DAY), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * length or (unit != "days" and seconds >= length):
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"

@@ -62,7 +62,7 @@ class CostPlan:
         steps: in time order.
         worst: columns whose sizes are bounds of any domain, since the schema leaves theirs open.
         limits: costs beside what they may be, worst first.
-        time: CPU time of counting; None where nothing was measured.
+        time: CPU time of counting in an engine; None in memory.
         read: what was read of the data.
     """
 
@@ -122,6 +122,12 @@ class CostPlan:
             for step in self.steps
         ]
         return pd.DataFrame(rows).set_index("step")
+
+    def _repr_html_(self) -> str:
+        """The plan as a cell of a notebook."""
+        from dpsynth.report.cells import cell
+
+        return cell(self)
 
     def to_json(self) -> dict[str, Any]:
         """The object of `plan --json`; amounts of privacy as decimal strings."""
@@ -232,7 +238,7 @@ def _source(
         session = None if record.place is None else session_of(workspace, record)
         row_key = row_key if record.place is None else record.place.row_key
         schema = schema if schema is not None else record.schema
-    elif not isinstance(data, DatasetRecord) and stays(data, table):
+    elif not isinstance(data, DatasetRecord) and (stays(data, table) or str(data).endswith("/")):
         session = located(data, table)
     if row_key is not None and session is None:
         raise ParameterError("A row key tells rows apart that stay in an engine.", "Leave it out.")
@@ -280,7 +286,7 @@ def _costed(found: _Source, generator: Generator, plan: Plan, rows: int | None, 
         *steps_after(manner, schema, asks, whole, draw, by_unit=by_unit),
     ]
     time = None
-    if asks is not None:
+    if asks is not None and manner.name != "memory":
         counted = [ask for ask in asks.asks if ask.reads == "histograms"]
         joint = sum(ask.histograms for ask in counted if not ask.apart)
         singles = sum(ask.histograms for ask in asks.asks) - joint
