@@ -1,11 +1,13 @@
 """What counting in an engine costs: seconds and memory over rows, on Adult replicated with jitter, and the exponent.
 
-    OMP_NUM_THREADS=1 python benchmarks/engines.py ADULT.csv[.gz] [--rows 1000000 10000000] [--threads 2] [--folder DIR]
+    OMP_NUM_THREADS=1 python benchmarks/engines.py ADULT.csv[.gz] [--rows 1000000 10000000 100000000] [--threads 2]
+        [--memory 3GiB] [--folder DIR] [--json FILE]
 
 For each size, Parquet files are written once (rows drawn from Adult with replacement; age, fnlwgt and hours moved by a
 few units, gains and losses by a few where they are not zero). A fresh process then opens them with DuckDB, fits MST at
-epsilon 1 through `fit_model` (`fit`). Then, with the codes of that fit: `singles` are 15 histograms from the raw cells,
-and `pairs` writes the codes once and counts 105 histograms of them. Exponents are least squares in logarithms.
+epsilon 1 through `fit_model` (`fit`). Then, with the codes of that fit: `singles` are 15 histograms from the raw cells
+in one scan, `codes` writes the codes and counts 15 histograms of them, and `pairs` counts 105. Exponents are least
+squares in logarithms, of CPU seconds, and what is left of each size; the load of the machine is printed beside them.
 """
 
 from __future__ import annotations
@@ -36,16 +38,16 @@ from dpsynth.tabular.mst import MST
 
 BLOCK = 1_000_000
 JITTERED = {"age": 3, "fnlwgt": 500, "capital_gain": 50, "capital_loss": 20, "hours_per_week": 3}
-STEPS = ("fit", "singles", "pairs")
+STEPS = ("fit", "singles", "codes", "pairs")
 
 
 def main() -> int:
     """Write, run each size in a process of its own, print a line each and the exponents."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("adult", type=Path)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000, 100_000_000])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", default="2500MiB", help="DuckDB's own limit")
+    parser.add_argument("--memory", default="3GiB", help="DuckDB's own limit")
     parser.add_argument("--folder", type=Path, help="keep the files here")
     parser.add_argument("--json", type=Path, dest="json_file")
     parser.add_argument("--one", type=Path, help="run on this folder in this process")
@@ -65,8 +67,10 @@ def main() -> int:
             found.append({"rows": rows, **json.loads(done.stdout)})
             print(found[-1], flush=True)
     for step in STEPS:
-        slope = np.polyfit([math.log(c["rows"]) for c in found], [math.log(c[f"{step}_cpu_s"]) for c in found], 1)[0]
-        print(f"{step}: rows^{slope:.2f}")
+        rows, seconds = (np.log([case[what] for case in found]) for what in ("rows", f"{step}_cpu_s"))
+        slope, level = np.polyfit(rows, seconds, 1)
+        left = ", ".join(f"{100 * (math.exp(rest) - 1):+.0f} %" for rest in seconds - level - slope * rows)
+        print(f"{step}: rows^{slope:.2f} (left: {left})")
     if arguments.json_file:
         arguments.json_file.write_text(json.dumps(found, indent=1), "utf-8")
     return 0
@@ -112,10 +116,13 @@ def measured(folder: Path, schema: Schema, threads: int, memory: str) -> dict[st
     fresh = engine.parquet(sorted(folder.glob("*.parquet")))
     pairs = list(itertools.combinations(binnings, 2))
     with timed(found, "singles"):
+        fresh.value_counts_of(list(binnings.items()))
+    with timed(found, "codes"):
         list(fresh.counts(binnings, [(name,) for name in binnings]))
     with timed(found, "pairs"):
         list(fresh.counts(binnings, pairs))
     engine.close()
+    found["load"] = os.getloadavg()[0]
     found["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return found
 

@@ -1,18 +1,22 @@
 """DuckDB: files where they lie, larger than memory, on as many threads as are given.
 
-Rows of ours live in temporary tables that spill to a private folder, encrypted with a key that only this process has,
-and deleted with it. No extension is loaded or fetched.
+Rows of ours live in temporary tables. What memory does not hold spills to a folder of this account alone, which `close`
+deletes. No extension is loaded or fetched.
 
 >>> engine = DuckDB(threads=1)
 >>> engine.table("(VALUES ('f'), ('m'), ('f'), (NULL)) people(sex)").value_counts("sex").counts.tolist()
 [2, 1]
 
-Not guaranteed: a share of memory smaller than a few hundred MiB; DuckDB needs some for each thread.
+Not guaranteed: a share of memory smaller than a few hundred MiB; DuckDB needs some for each thread. Nor secrecy of what
+spills from whoever reads the disk: it is encrypted with a key of this process, but DuckDB draws such keys with a
+generator that it does not call secure itself unless an extension brings one, and a process that is killed leaves the
+files. Keep temporary files on an encrypted disk.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -31,6 +35,10 @@ from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed
 
 EXACT_DIGITS = 15
+SHARE, LEAST = 0.4, 512 << 20
+"""Of the memory there is, at least so many bytes: answers, the model and this process need some too. Beyond it codes go
+to the private folder."""
+CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @final
@@ -39,7 +47,7 @@ class DuckDB:
 
     Args:
         threads: how many; all cores if None.
-        memory_limit: as DuckDB writes it, "2GiB"; four fifths of the machine's if None.
+        memory_limit: as DuckDB writes it, "2GiB"; `SHARE` of the machine's (or of its container's) if None.
         folder: where rows may spill; a private folder in the temporary folder if None.
     """
 
@@ -58,12 +66,13 @@ class DuckDB:
         self.connection: Any = duckdb.connect()
         settings: dict[str, Any] = {
             "temp_directory": str(self._folder),
+            "force_mbedtls_unsafe": True,  # else the first row that spills is an error, for want of a secure generator
             "temp_file_encryption": True,
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "threads": threads,
-            "memory_limit": memory_limit,
+            "memory_limit": memory_limit or f"{max(int(SHARE * memory()), LEAST) >> 20}MiB",
         }
         for setting, value in settings.items():
             if value is not None:
@@ -209,6 +218,15 @@ class DuckDB:
                 f"Column {listed(odd)} holds numbers that are not finite; no bound can hold them.",
                 "Replace them by missing cells or by a public bound.",
             )
+
+
+def memory() -> int:
+    """Bytes of memory of this machine, or of the container that it is."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for file in CONTAINER:
+        if file.exists() and (text := file.read_text("ascii").strip()).isdigit():
+            found = min(found, int(text))
+    return found
 
 
 def _raw(cell: str, kind: str, dtype: Any) -> str:

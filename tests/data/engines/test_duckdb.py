@@ -72,3 +72,21 @@ def test_a_table_without_rows_counts_nothing():
     (found,) = table.counts({"x": GridDomain(kind="integer", low=0, high=2)}, [("x",)])
     assert found.tolist() == [0, 0, 0, 0]
     engine.close()
+
+
+def test_memory_is_a_share_of_the_container_and_codes_beyond_it_go_to_the_private_folder(tmp_path, monkeypatch):
+    small = tmp_path / "memory.max"
+    small.write_text(f"{4 << 30}\n", "ascii")
+    monkeypatch.setattr("dpsynth.data.engines.duckdb.CONTAINER", (small,))
+    engine = DuckDB(threads=1)
+    limit = engine.fetch("SELECT current_setting('memory_limit') AS x").column(0)[0].as_py()
+    assert limit == "1.5 GiB"  # 0.4 of 4 GiB, as DuckDB rounds it
+    engine.close()
+    small.write_text("max\n", "ascii")
+    tight = DuckDB(threads=1, folder=tmp_path, memory_limit="60MiB")
+    kept = tight.store("SELECT hash(i) AS x, hash(i + 1) AS y FROM range(6000000) t(i)")
+    spilled = sum(file.stat().st_size for file in tmp_path.rglob("*.tmp"))
+    assert spilled > 20 << 20
+    assert tight.fetch(f'SELECT COUNT(*) AS n FROM "{kept}" WHERE x = hash(77)').column(0)[0].as_py() == 1
+    tight.close()
+    assert not list(tmp_path.rglob("*.tmp"))
