@@ -20,6 +20,7 @@ _LAZY = {
     "DEFAULT_LIMITS": "attacks.limits",
     "Limit": "attacks.limits",
     "GeneratorAudit": "attacks.generators.auditing",
+    "Released": "attacks.released",
     "Roles": "attacks.protocol",
     "SUITES": "attacks.suite",
     "TextCanaries": "attacks.text.canaries",

@@ -1,6 +1,7 @@
 """The suite on anybody's synthetic data: three tables in, one report out.
 
 >>> import numpy as np
+>>> import pandas as pd
 >>> rng = np.random.default_rng(0)
 >>> people = pd.DataFrame(rng.integers(0, 50, size=(900, 6)), columns=list("abcdef"))
 >>> audit(people[:600], people[:600], people[600:], suite="quick").verdict      # a release of the training rows
@@ -14,20 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
 from attacks.canary import Canaries
 from attacks.limits import Limit
 from attacks.protocol import Attack, QueryAttack, Roles
+from attacks.released import Rows
 from attacks.report import AttackReport
 from attacks.suite import Progress, Suite, run, silent
 
 
 def audit(
-    real: pd.DataFrame,
-    synthetic: pd.DataFrame,
-    holdout: pd.DataFrame,
+    real: Rows,
+    synthetic: Rows,
+    holdout: Rows,
     *,
+    targets: int | None = None,
     sensitive: Sequence[str] = (),
     quasi_identifiers: Sequence[str] = (),
     unit: str | None = None,
@@ -44,6 +45,7 @@ def audit(
         real: rows that the synthesizer was trained on.
         synthetic: its output.
         holdout: real rows that it never saw.
+        targets: most rows of either that are attacked, drawn at random; see `attacks.run`, as for tables as Parquet.
         sensitive: columns whose values an intruder wants to learn.
         quasi_identifiers: columns that others know of a person and that identify only together.
         unit: column that says whose row it is, if one person has several.
@@ -62,6 +64,7 @@ def audit(
         release=synthetic,
         members=real,
         nonmembers=holdout,
+        targets=targets,
         roles=Roles(sensitive=tuple(sensitive), quasi_identifiers=tuple(quasi_identifiers), unit=unit),
         canaries=canaries,
         limits=limits,

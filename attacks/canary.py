@@ -27,16 +27,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from attacks.beside import code
 from attacks.controls import LADDER, PositiveControl
 from attacks.dp_audit.one_run import OneRunBound, one_run_bound
 from attacks.dp_audit.one_run_fdp import OneRunGaussianBound, one_run_gaussian_bound
-from attacks.encoding import Encoded, encode
+from attacks.encoding import Encoded
 from attacks.errors import AttackInputError
 from attacks.evidence import MIN_GROUP
 from attacks.inputs import align
 from attacks.limits import Limit
 from attacks.neighbours import nearest
+from attacks.passes import nearest_of
 from attacks.protocol import Endpoint
+from attacks.released import Released, Rows
 from attacks.statistics import Effect, FloatArray, auc_delong
 from attacks.verdict import FAMILY_ALPHA, Measurement
 
@@ -120,7 +123,7 @@ def _column_sampler(domain: PublicDomain) -> Sampler:
 
 
 def attack_canaries(
-    canaries: Canaries, release: pd.DataFrame, *, limit: Limit, family: int, trials: int, rng: np.random.Generator
+    canaries: Canaries, release: Rows, *, limit: Limit, family: int, trials: int, rng: np.random.Generator
 ) -> CanaryEvidence:
     """Scores the canaries against the release and measures both controls.
 
@@ -145,10 +148,11 @@ def attack_canaries(
             positive=None,
         )
         return CanaryEvidence(measurement=nothing, bound=None, gaussian=None, seconds=time.perf_counter() - start)
-    frames = align({"canary": canaries.rows, "release": release}, columns_of="canary")
-    encoded, _ = encode(frames, scale_on="canary")
-    rows, synthetic = encoded["canary"], encoded["release"]
-    distance = nearest(rows.points, synthetic.points)[0][:, 0]
+    source = Released.of(release)
+    frames = align({"canary": canaries.rows, "release": source.head(source.columns)}, columns_of="canary")
+    coded = code({"canary": frames["canary"]}, source, scale_on="canary", rng=rng)
+    rows = coded.frames["canary"]
+    distance = nearest_of(rows, coded.blocks)[0]
     strict = FAMILY_ALPHA / family
     effect = _auc(-distance, coins)
     positive = _planted_canaries(rows, coins, distance, limit, strict, trials, rng) if effect is not None else None

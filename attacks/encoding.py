@@ -1,13 +1,15 @@
 """Rows of mixed type as points and as identities.
 
 An attack asks two things of two rows: are they equal in every column, and if not, how far apart are they? `ids` answer
-the first exactly, by jointly factorized codes. `points` answer the second: squared Euclidean distance is the sum over
-columns of 1 for two different categories (or for missing against present), and of the squared difference of numbers
-measured in units of the column's central 90 % range. Beyond one such unit the scale turns logarithmic, so a censoring
-code of 99,999 stays an outlier without drowning every other column.
+the first: sums of 64-bit hashes of the cells, so that equal rows have equal ids in whatever block they stand, and two
+others share one by a chance of about 5e-20 a pair. `points` answer the second: squared Euclidean
+distance is the sum over columns of 1 for two different categories (or for missing against present), and of the squared
+difference of numbers measured in units of the column's central 90 % range. Beyond one such unit the scale turns
+logarithmic, so a censoring code of 99,999 stays an outlier without drowning every other column.
 
 The scale comes from the real holdout alone: neither the training rows nor the release can bend it. It is the same for
-a column and for its negation or any affine image, and for any relabelling of categories.
+a column and for its negation or any affine image, and for any relabelling of categories. A `Coding` is made once from
+the real tables (and the texts of the release); it then encodes a release block by block, each block by itself.
 
 >>> import pandas as pd
 >>> real = pd.DataFrame({"age": [20, 30, 40, 50], "city": list("aabb")})
@@ -20,7 +22,8 @@ Not guaranteed: columns with more than 64 categories get random codes, whose dis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,22 +34,32 @@ from attacks.errors import AttackInputError
 
 ONE_HOT_MAX = 64
 _CODE_SEED = 20_231  # the random codes of wide categorical columns carry no secret
+_MISSING = np.uint64(0x7FF8000000000001)  # of a number; no number that is there has these bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Encoded:
-    """One table: `ids` int64 (n,), `points` float32 (n, d), `codes` int32 (n, c) with -1 for missing."""
+    """One table: `ids` uint64 (n,), `points` float32 (n, d), `codes` int32 (n, c) with -1 for missing.
 
-    ids: NDArray[np.int64]
+    `ids` are sums over columns of `cells` uint64 (n, c), hashes of the values. `codes` of numbers that no real row has
+    stand for all values between two neighbouring ones of the holdout, which have the same rank.
+    """
+
+    ids: NDArray[np.uint64]
     points: NDArray[np.float32]
     codes: NDArray[np.int32]
+    cells: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.intp]) -> Encoded:
         """The given rows, in the given order."""
-        return Encoded(ids=self.ids[rows], points=self.points[rows], codes=self.codes[rows])
+        return Encoded(ids=self.ids[rows], points=self.points[rows], codes=self.codes[rows], cells=self.cells[rows])
+
+    def ids_without(self, column: int) -> NDArray[np.uint64]:
+        """What equal rows have in common if this column does not count."""
+        return np.asarray(self.ids - self.cells[:, column])
 
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
@@ -55,6 +68,7 @@ def joined(first: Encoded, second: Encoded) -> Encoded:
         ids=np.concatenate([first.ids, second.ids]),
         points=np.concatenate([first.points, second.points]),
         codes=np.concatenate([first.codes, second.codes]),
+        cells=np.concatenate([first.cells, second.cells]),
     )
 
 
@@ -90,7 +104,8 @@ def kind_of(series: pd.Series) -> str:
 def numbers_of(series: pd.Series) -> NDArray[np.float64]:
     """A column of numbers, booleans or times as float64, missing as NaN."""
     if kind_of(series) == "time":
-        return np.asarray(np.where(series.isna(), np.nan, series.astype("int64").to_numpy(dtype=np.float64)))
+        ticks = series.dt.as_unit("ns").astype("int64").to_numpy(dtype=np.float64)
+        return np.asarray(np.where(series.isna(), np.nan, ticks))
     return np.asarray(pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
@@ -122,6 +137,103 @@ def _category_points(codes: NDArray[np.int32], count: int) -> NDArray[np.float32
     return table[codes] * np.float32(np.sqrt(0.5))  # code -1 (missing) is the last row: a category of its own
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Number:
+    """A column of numbers: sorted values that are known, sorted distinct values of the holdout, and its scale."""
+
+    name: str
+    known: NDArray[np.float64]
+    holdout: NDArray[np.float64]
+    centre: float
+    width: float
+
+    def codes(self, part: pd.Series) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
+        values = numbers_of(part) + 0.0  # one zero
+        missing = np.isnan(values)
+        place = np.searchsorted(self.known, values)
+        there = place < len(self.known)
+        there[there] = self.known[place[there]] == values[there]
+        code = np.where(there, place, len(self.known) + np.searchsorted(self.holdout, values)).astype(np.int32)
+        bits = np.where(missing, _MISSING, values.view(np.uint64))
+        return np.where(missing, -1, code), _numeric_points(values, self.centre, self.width), mixed(bits, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Category:
+    """A column of categories, in order of appearance."""
+
+    name: str
+    levels: pd.Index
+
+    def codes(self, part: pd.Series) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
+        if isinstance(part.dtype, pd.CategoricalDtype):
+            places = np.append(self.levels.get_indexer(part.cat.categories.astype(object)), -1)
+            code = places[part.cat.codes.to_numpy()].astype(np.int32)
+        else:
+            code = self.levels.get_indexer(pd.Index(part.astype(object))).astype(np.int32)
+        code[part.isna().to_numpy()] = -1
+        return code, _category_points(code, len(self.levels)), mixed(code.astype(np.int64).view(np.uint64), self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Coding:
+    """How cells become codes, points and hashes; the same for every table and every block of one."""
+
+    columns: tuple[_Number | _Category, ...]
+    layout: Layout
+
+    @classmethod
+    def of(
+        cls, frames: Mapping[str, pd.DataFrame], *, scale_on: str, texts: Sequence[Sequence[pd.Series]] | None = None
+    ) -> Coding:
+        """The coding of aligned tables.
+
+        Args:
+            frames: tables by name; numbers of all of them get codes of their own.
+            scale_on: name of the table whose ranges set the scale of numeric columns.
+            texts: for each column the texts, in order of appearance, of a release whose sample is the last table.
+
+        Raises:
+            AttackInputError: a column holds lists or other values that cannot be compared.
+        """
+        columns: list[_Number | _Category] = []
+        ranks: list[NDArray[np.float64] | None] = []
+        dims, at = [], 0
+        for number, name in enumerate(frames[scale_on].columns):
+            parts = [frame[name] for frame in frames.values()]
+            if texts is not None:  # a sample's texts are in another order than those of the whole
+                parts = [*parts[:-1], *texts[number], parts[-1]]
+            column = _column(str(name), parts, frames[scale_on][name])
+            columns.append(column)
+            if isinstance(column, _Number):
+                values = numbers_of(frames[scale_on][name])
+                between = np.append(column.holdout, np.inf)
+                ranks.append(np.append(_midranks(values, column.known), _shares_below(values, between)))
+                width = 2
+            else:
+                ranks.append(None)
+                width = len(column.levels) + 1 if len(column.levels) <= ONE_HOT_MAX else ONE_HOT_MAX
+            dims.append(slice(at, at + width))
+            at += width
+        layout = Layout(
+            columns=tuple(column.name for column in columns),
+            numeric=tuple(isinstance(column, _Number) for column in columns),
+            dims=tuple(dims),
+            ranks=tuple(ranks),
+        )
+        return cls(columns=tuple(columns), layout=layout)
+
+    def encode(self, frame: pd.DataFrame) -> Encoded:
+        """A table, or a block of one, with the columns of this coding."""
+        rows = len(frame)
+        codes = np.empty((rows, len(self.columns)), dtype=np.int32)
+        points = np.empty((rows, self.layout.dims[-1].stop), dtype=np.float32)
+        cells = np.empty((rows, len(self.columns)), dtype=np.uint64)
+        for at, (column, dims) in enumerate(zip(self.columns, self.layout.dims, strict=True)):
+            codes[:, at], points[:, dims], cells[:, at] = column.codes(frame.iloc[:, at])
+        return Encoded(ids=cells.sum(axis=1, dtype=np.uint64), points=points, codes=codes, cells=cells)
+
+
 def encode(frames: Mapping[str, pd.DataFrame], *, scale_on: str) -> tuple[dict[str, Encoded], Layout]:
     """Encodes aligned tables (same columns, compatible types) together.
 
@@ -132,49 +244,42 @@ def encode(frames: Mapping[str, pd.DataFrame], *, scale_on: str) -> tuple[dict[s
     Raises:
         AttackInputError: a column holds lists or other values that cannot be compared.
     """
-    names, sizes = list(frames), [len(f) for f in frames.values()]
-    columns = tuple(str(c) for c in frames[names[0]].columns)
-    start = names.index(scale_on)
-    scale_rows = slice(sum(sizes[:start]), sum(sizes[: start + 1]))
-    codes, points, numeric, dims, at = [], [], [], [], 0
-    ranks: list[NDArray[np.float64] | None] = []
-    for column in columns:
-        parts = [frames[name][column] for name in names]
-        kinds = {kind_of(part) for part in parts} - {"missing"}
-        is_number = bool(kinds) and kinds <= {"number", "boolean", "time"} and kinds != {"boolean"}
-        if is_number:
-            values = np.concatenate([numbers_of(part) for part in parts])
-            code, levels = pd.factorize(values, use_na_sentinel=True)
-            block = _numeric_points(values, *_unit_range(values[scale_rows]))
-            ranks.append(_midranks(values[scale_rows], levels))
-        else:
-            code, levels = _factorize_text(column, parts)
-            block = _category_points(code.astype(np.int32), len(levels))
-            ranks.append(None)
-        codes.append(code.astype(np.int32))
-        points.append(block)
-        numeric.append(is_number)
-        dims.append(slice(at, at + block.shape[1]))
-        at += block.shape[1]
-    code_matrix, point_matrix = np.stack(codes, axis=1), np.concatenate(points, axis=1)
-    ids, encoded, row = _row_ids(code_matrix), {}, 0
-    for name, size in zip(names, sizes, strict=True):
-        part = slice(row, row + size)
-        encoded[name] = Encoded(ids=ids[part], points=point_matrix[part], codes=code_matrix[part])
-        row += size
-    return encoded, Layout(columns=columns, numeric=tuple(numeric), dims=tuple(dims), ranks=tuple(ranks))
+    coding = Coding.of(frames, scale_on=scale_on)
+    return {name: coding.encode(frame) for name, frame in frames.items()}, coding.layout
 
 
-def _factorize_text(column: str, parts: list[pd.Series]) -> tuple[NDArray[np.intp], pd.Index]:
-    joined = pd.concat([part.astype(object) for part in parts], ignore_index=True)
-    try:
-        codes, levels = pd.factorize(joined, use_na_sentinel=True)
-    except TypeError as error:
-        raise AttackInputError(
-            f"Column {column!r} holds lists, dictionaries or other values that cannot be compared.",
-            "Turn it into text or numbers, or drop it from all tables.",
-        ) from error
-    return codes, pd.Index(levels)
+def _column(name: str, parts: Sequence[pd.Series], scale: pd.Series) -> _Number | _Category:
+    kinds = {kind_of(part) for part in parts} - {"missing"}
+    if not kinds or not kinds <= {"number", "boolean", "time"} or kinds == {"boolean"}:
+        return _Category(name=name, levels=_levels(name, parts))
+    values = [numbers_of(part) + 0.0 for part in (*parts, scale)]
+    known = [np.unique(part[~np.isnan(part)]) for part in values]
+    centre, width = _unit_range(values[-1])
+    return _Number(name=name, known=np.unique(np.concatenate(known)), holdout=known[-1], centre=centre, width=width)
+
+
+def _levels(column: str, parts: Iterable[pd.Series]) -> pd.Index:
+    """Distinct values in order of appearance."""
+    known = pd.Index([], dtype=object)
+    for part in parts:
+        try:
+            values = pd.Index(pd.Series(part.unique()).dropna().astype(object))
+            known = known.append(values[~values.isin(known)])
+        except TypeError as error:
+            raise AttackInputError(
+                f"Column {column!r} holds lists, dictionaries or other values that cannot be compared.",
+                "Turn it into text or numbers, or drop it from all tables.",
+            ) from error
+    return known
+
+
+def mixed(bits: NDArray[np.uint64], column: str) -> NDArray[np.uint64]:
+    """A hash of each cell (splitmix64), other for every column."""
+    salt = zlib.crc32(column.encode("utf-8", "surrogatepass")) * 0x9E3779B97F4A7C15 % 2**64
+    x = bits + np.uint64(salt)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 def _midranks(reference: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,10 +291,9 @@ def _midranks(reference: NDArray[np.float64], levels: NDArray[np.float64]) -> ND
     return np.asarray((low + np.searchsorted(ordered, levels, side="right")) / (2.0 * len(ordered)))
 
 
-def _row_ids(codes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The same number for equal rows: columns are folded in one after the other, so no hash can collide."""
-    ids = np.zeros(len(codes), dtype=np.int64)
-    for column in codes.T:
-        levels = int(column.max(initial=-1)) + 2
-        ids = pd.factorize(ids * levels + (column.astype(np.int64) + 1))[0].astype(np.int64)
-    return ids
+def _shares_below(reference: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of reference values below each value; one half where there are none."""
+    ordered = np.sort(reference[~np.isnan(reference)])
+    if len(ordered) == 0:
+        return np.full(len(values), 0.5)
+    return np.asarray(np.searchsorted(ordered, values, side="left") / float(len(ordered)))

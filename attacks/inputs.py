@@ -61,7 +61,7 @@ def align(frames: Mapping[str, pd.DataFrame], *, columns_of: str) -> dict[str, p
             )
     aligned = {name: frame[columns].reset_index(drop=True) for name, frame in frames.items()}
     for column in columns:
-        _check_types(str(column), {name: frame[column] for name, frame in aligned.items()})
+        check_types(str(column), {name: frame[column] for name, frame in aligned.items()})
     return aligned
 
 
@@ -70,7 +70,8 @@ def _names(columns: list[str]) -> str:
     return shown if len(columns) <= 5 else f"{shown} and {len(columns) - 5} more"
 
 
-def _check_types(column: str, parts: Mapping[str, pd.Series]) -> None:
+def check_types(column: str, parts: Mapping[str, pd.Series]) -> None:
+    """Raises AttackInputError if parts of a column cannot be compared, or hold infinite numbers."""
     kinds = {name: kind_of(part) for name, part in parts.items()}
     present = set(kinds.values()) - {"missing"}
     if len(present) > 1 and not any(present <= pair for pair in _COMPATIBLE):
@@ -111,7 +112,7 @@ class Identified(Protocol):
     """Rows of which equal ones have equal `ids`."""
 
     @property
-    def ids(self) -> NDArray[np.int64]:
+    def ids(self) -> NDArray[np.integer]:
         """One number a row."""
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ Not guaranteed: a view hides labels from code that plays by the protocol; it is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from attacks.encoding import Encoded, Layout, joined
 from attacks.neighbours import nearest
+from attacks.passes import Distinct, Passes, distinct, matched, nearest_of
 from attacks.statistics import FloatArray
 
 Access = Literal["no_box", "black_box", "white_box"]
@@ -129,7 +130,10 @@ class AttackView:
     """All that a no-box attack sees of one fold.
 
     Attributes:
-        release: the synthetic rows.
+        release: the synthetic rows, or the sample of them that attacks which learn may hold (`attacks.released`).
+        passes: all of them, block by block; None if `release` is all.
+        everyone: the targets of all folds, so that a pass can answer for all of them; None for these alone.
+        place: where the targets stand among everyone.
         planted: rows added to the release by a positive control, else None; part of the release for the attack.
         targets: people to attack, members and nonmembers in random order.
         reference: real rows of the same population, in training or not, disjoint from the targets.
@@ -145,6 +149,9 @@ class AttackView:
     layout: Layout
     roles: Roles
     planted: Encoded | None = None
+    passes: Passes | None = None
+    everyone: Encoded | None = None
+    place: NDArray[np.intp] | None = None
     cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     shared: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -154,9 +161,37 @@ class AttackView:
             self.cache[key] = build()
         return self.cache[key]
 
+    def blocks(self) -> Iterable[Encoded]:
+        """All rows of the release without what is planted."""
+        return (self.release,) if self.passes is None else self.passes
+
     def rows(self) -> Encoded:
-        """The release with what a positive control has planted in it."""
-        return self.release if self.planted is None else joined(self.release, self.planted)
+        """The release, or its sample, with what a positive control has planted in it."""
+        return self.release if self.planted is None else joined(self.release, self.thinned(self.planted))
+
+    def thinned(self, planted: Encoded) -> Encoded:
+        """As many planted rows as a sample of the release would hold of them; they come in random order."""
+        if self.passes is None:
+            return planted
+        return planted.take(np.arange(round(len(self.release) / len(self.passes) * len(planted))))
+
+    def told(self, key: Any, ask: Callable[[Encoded], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+        """What a pass over the release says of each target, asked once for the targets of all folds."""
+        if self.everyone is None:
+            found: tuple[NDArray[Any], ...] = self.cached(("pass", key), lambda: ask(self.targets))
+            return found
+        slot = ("pass", key)
+        if slot not in self.shared:
+            self.shared[slot] = ask(self.everyone)
+        return tuple(part[self.place] for part in self.shared[slot])
+
+    def distinct(self, most: int) -> Distinct:
+        """Some distinct rows of the release, and how many there are."""
+        slot = ("distinct", most)
+        if slot not in self.shared:
+            self.shared[slot] = distinct(self.blocks(), most)
+        found: Distinct = self.shared[slot]
+        return found
 
     def once(self, key: Any, build: Any) -> Any:
         """`build()` once for a release with what is planted in it: folds share what depends on these rows alone."""
@@ -172,16 +207,17 @@ class AttackView:
 
     def with_release(self, release: Encoded) -> AttackView:
         """The same targets against another release (negative control)."""
-        return replace(self, release=release, planted=None, cache={}, shared={})
+        alone: dict[str, Any] = {"passes": None, "everyone": None, "place": None}
+        return replace(self, release=release, planted=None, cache={}, shared={}, **alone)
 
     def without_targets(self) -> AttackView:
         """The same release without a target to look at."""
         nobody = np.zeros(0, dtype=np.intp)
-        return replace(self, targets=self.targets.take(nobody), isolation=self.isolation[nobody])
+        return replace(self, targets=self.targets.take(nobody), isolation=self.isolation[nobody], place=nobody)
 
     def matches(self) -> NDArray[np.bool_]:
         """Whether each target stands in the release, equal in every column."""
-        hit: NDArray[np.bool_] = self.cached("matches", lambda: np.isin(self.targets.ids, self.release.ids))
+        hit: NDArray[np.bool_] = self.told("matches", lambda people: (matched(people, self.blocks()),))[0]
         return hit if self.planted is None else hit | np.isin(self.targets.ids, self.planted.ids)
 
     def isolation_in_release(self) -> FloatArray:
@@ -201,22 +237,22 @@ class AttackView:
 
     def isolation_among_release(self, points: NDArray[np.float32]) -> FloatArray:
         """Mean distance of each point to the five nearest of some distinct release rows that differ from it."""
-        found = nearest(points, self.cached("distinct", self._some_distinct), k=NEIGHBOURS + 1)[0]
+        found = nearest(points, self.distinct(DENSITY_ROWS).rows.points, k=NEIGHBOURS + 1)[0]
         own = found[:, :1] == 0.0
         kept = np.where(own, found[:, 1:], found[:, :-1])
         return np.asarray(np.where(np.isfinite(kept), kept, 0.0).mean(axis=1))
 
-    def _some_distinct(self) -> NDArray[np.float32]:
-        """Points of distinct release rows, thinned evenly to what a density needs."""
-        first = np.unique(self.release.ids, return_index=True)[1]
-        return self.release.points[first[:: -(-len(first) // DENSITY_ROWS)]]
-
     def release_distance(self) -> FloatArray:
         """Distance of each target to the nearest row of the release."""
-        base: FloatArray = self.cached("distance", lambda: nearest(self.targets.points, self.release.points)[0][:, 0])
+        return self.distance_in(None)
+
+    def distance_in(self, dims: NDArray[np.intp] | None) -> FloatArray:
+        """The same over some dimensions of the points; None for all."""
+        key = None if dims is None else tuple(dims.tolist())
+        found: FloatArray = self.told(key, lambda people: nearest_of(people, self.blocks(), dims))[0]
         if self.planted is None:
-            return base
-        return np.minimum(base, nearest(self.targets.points, self.planted.points)[0][:, 0])
+            return found
+        return np.minimum(found, nearest_of(self.targets, (self.planted,), dims)[0])
 
 
 class Attack(Protocol):

@@ -120,6 +120,29 @@ class NotApplicable(_Strict):
     reason: str
 
 
+class SamplingRecord(_Strict):
+    """What was not looked at whole: people drawn at random from more, and a release that was read in blocks.
+
+    Powers (`detectable`) are those of the sample.
+
+    Attributes:
+        release_rows: rows of the release.
+        learned_rows: of these, how many attacks that learn held; all others went through all rows.
+        targets: most members and most nonmembers that were drawn; None if nobody was left out.
+    """
+
+    release_rows: int = Field(ge=0)
+    learned_rows: int = Field(ge=0)
+    targets: int | None = Field(default=None, ge=2)
+
+    def __str__(self) -> str:
+        drawn = "all people" if self.targets is None else f"at most {self.targets:,} members and as many others, drawn"
+        return (
+            f"{drawn}; {self.release_rows:,} released rows, of which attacks that learn saw {self.learned_rows:,}; "
+            "what is detectable is what this sample detects"
+        )
+
+
 class AttackReport(_Strict):
     """All endpoints of a suite; `verdict` is the worst."""
 
@@ -130,6 +153,7 @@ class AttackReport(_Strict):
     epsilon_lower_bound: EpsilonLowerBound | None = None
     not_applicable: tuple[NotApplicable, ...] = ()
     figures: tuple[FigureRecord, ...] = ()
+    sampling: SamplingRecord | None = None
 
     @model_validator(mode="after")
     def _verdict_is_the_worst(self) -> Self:
@@ -147,8 +171,9 @@ class AttackReport(_Strict):
         return tuple(sorted(self.attacks, key=lambda row: (_RANK[row.verdict], nearness(row))))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, ready for `json.dumps`."""
-        return {"schema": SCHEMA, **self.model_dump(mode="json")}
+        """Plain data, ready for `json.dumps`; `sampling` is there if something was sampled."""
+        left_out = {"sampling"} if self.sampling is None else set()
+        return {"schema": SCHEMA, **self.model_dump(mode="json", exclude=left_out)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> AttackReport:
@@ -183,6 +208,7 @@ class AttackReport(_Strict):
             f"  told         {item.attack:<28} {item.name:<31} {item.members:>7.4f} holdout {item.nonmembers:.4f}"
             for item in self.figures
         ]
+        lines += [] if self.sampling is None else [f"  sampled      {self.sampling}"]
         lines += [f"  not run      {item.name:<28} {item.reason}" for item in self.not_applicable]
         return "\n".join(lines)
 
@@ -195,6 +221,7 @@ class AttackReport(_Strict):
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         head = "".join(f'<th scope="col">{h}</th>' for h in heads)
         caption = f"Attacks: {self.verdict} (suite {self.suite}; internal: exact figures of real rows)"
+        caption += "" if self.sampling is None else f"; sampled: {self.sampling}"
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -213,6 +240,7 @@ def together(table: AttackReport, text: AttackReport) -> AttackReport:
         epsilon_lower_bound=text.epsilon_lower_bound,
         not_applicable=absent,
         figures=table.figures + text.figures,
+        sampling=table.sampling,
     )
 
 

@@ -27,6 +27,7 @@ from attacks.report import (
     NegativeKind,
     NotApplicable,
     PositiveControlRecord,
+    SamplingRecord,
 )
 from attacks.verdict import FAMILY_ALPHA, Decision, Measurement, decide, worst
 
@@ -66,6 +67,7 @@ def compose(
     told: Sequence[Reading] = (),
     *,
     family: int | None = None,
+    sampling: SamplingRecord | None = None,
 ) -> AttackReport:
     """Decides all endpoints as one family and writes the report.
 
@@ -120,6 +122,7 @@ def compose(
         epsilon_lower_bound=epsilon,
         not_applicable=tuple(absent),
         figures=tuple(FigureRecord(**asdict(reading)) for reading in told),
+        sampling=sampling,
     )
 
 

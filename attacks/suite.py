@@ -33,8 +33,10 @@ from attacks.evidence import Reading, denominators, look, measure, readings, wan
 from attacks.limits import Limit, Limits, resolve_limits
 from attacks.population import Population, prepare
 from attacks.protocol import EXPOSED, Attack, Endpoint, QueryAttack, Roles, Stratum
-from attacks.report import AttackReport, NotApplicable
+from attacks.released import Released, Rows
+from attacks.report import AttackReport, NotApplicable, SamplingRecord
 from attacks.rows import Asked, compose
+from attacks.sampling import TARGETS, sampled
 from attacks.statistics import Effect
 from attacks.verdict import FAMILY_ALPHA, Measurement
 
@@ -128,9 +130,10 @@ def build(suite: Suite, roles: Roles, columns: int) -> tuple[list[Attack | Query
 def run(
     suite: str | Suite | Sequence[Attack | QueryAttack] = "standard",
     *,
-    release: pd.DataFrame,
-    members: pd.DataFrame | None,
-    nonmembers: pd.DataFrame | None,
+    release: Rows,
+    members: Rows | None,
+    nonmembers: Rows | None,
+    targets: int | None = None,
     roles: Roles | None = None,
     canaries: Canaries | None = None,
     limits: str | Mapping[str, Limit | float] | None = None,
@@ -143,10 +146,13 @@ def run(
     Args:
         suite: `quick`, `standard`, `full`, a `Suite`, or attacks of your own. Without trials no leak is planted: a
             leak fails all the same, and nothing can pass.
-        release: synthetic rows.
-        members: rows that the generator was trained on (canaries not among them). None if there are too few to compare:
-            every endpoint on real rows is then asked, and inconclusive.
+        release: synthetic rows: a frame, Parquet (a path, a pattern, a list of paths, a pyarrow dataset), or a
+            `Released` with settings of its own. What does not fit in memory is gone through in blocks.
+        members: rows that the generator was trained on (canaries not among them), as a frame or Parquet. None if there
+            are too few to compare: every endpoint on real rows is then asked, and inconclusive.
         nonmembers: real rows of the same population that it never saw, split off at random; None likewise.
+        targets: most members, and most nonmembers, that are drawn at random before anything is looked at; None for
+            everybody in a frame, and 20,000 of a file.
         roles: roles of columns; attribute inference runs for each sensitive one.
         canaries: if some were planted.
         limits: tier `public` (default) or `restricted`, or limits by id.
@@ -163,7 +169,8 @@ def run(
     """
     roles = roles or Roles()
     bars = resolve_limits(limits)
-    settings, attacks, absent = _resolve(suite, roles, sum(column != roles.unit for column in release))
+    source = Released.of(release)
+    settings, attacks, absent = _resolve(suite, roles, sum(column != roles.unit for column in source.columns))
     endpoints = [(attack, tuple(e for e in attack.endpoints(roles) if settings.asks(e))) for attack in attacks]
     family = sum(len(asked) for _, asked in endpoints) + (canaries is not None)
     for limit_id in [e.limit_id for _, asked in endpoints for e in asked] + ["canary.auc"] * (canaries is not None):
@@ -173,10 +180,14 @@ def run(
     people = None
     if members is not None and nonmembers is not None:
         rng = _rng(seed, "population")
+        drawn = [
+            sampled(rows, targets, unit=roles.unit, rng=_rng(seed, name), name=name)
+            for name, rows in (("members", members), ("nonmembers", nonmembers))
+        ]
         people = prepare(
-            release=release,
-            members=members,
-            nonmembers=nonmembers,
+            release=source,
+            members=drawn[0],
+            nonmembers=drawn[1],
             roles=roles,
             rng=rng,
             strata=[name for name in EXPOSED if any(e.stratum == name for _, asked in endpoints for e in asked)],
@@ -199,7 +210,7 @@ def run(
     else:
         trace = attack_canaries(
             canaries,
-            release,
+            source,
             limit=bars["canary.auc"],
             family=family,
             trials=settings.trials,
@@ -208,7 +219,18 @@ def run(
     if not endpoints:
         progress("attacks", 1, 1, "canary")
     name = suite if isinstance(suite, str) else "custom"
-    return compose(name, seed, rows, trace, absent, told)
+    return compose(name, seed, rows, trace, absent, told, sampling=_sampling(source, members, nonmembers, targets))
+
+
+def _sampling(
+    source: Released, members: Rows | None, nonmembers: Rows | None, targets: int | None
+) -> SamplingRecord | None:
+    """What the report says of samples; None if everything was looked at whole."""
+    files = any(rows is not None and not isinstance(rows, pd.DataFrame) for rows in (members, nonmembers))
+    most = TARGETS if targets is None and files else targets
+    if source.whole and most is None:
+        return None
+    return SamplingRecord(release_rows=source.rows, learned_rows=min(source.rows, source.sample), targets=most)
 
 
 def _resolve(

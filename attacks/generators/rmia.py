@@ -186,7 +186,7 @@ class _People:
 
     cohorts: tuple[Cohort, ...]
     rows: tuple[NDArray[np.intp], ...]
-    ids: NDArray[np.int64]
+    ids: NDArray[np.uint64]
     members: int
 
     @classmethod

@@ -20,7 +20,7 @@ Not guaranteed: another learner might read more. One nearest neighbour is the sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from attacks.encoding import Encoded, Layout
 from attacks.neighbours import nearest
+from attacks.passes import nearest_of, votes
 from attacks.protocol import EXPOSED, AttackView, Endpoint, Roles, Stratum, ThreatModel
 from attacks.statistics import FloatArray
 
@@ -38,21 +39,13 @@ COMMON_SHARE = 0.05
 EXTREME_SHARE = 0.10
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """Distinct combinations of the known columns and the value that goes with each."""
-
-    points: NDArray[np.float32]
-    guesses: NDArray[np.int32]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeInference:
     """Guesses `column` from all the others."""
 
     column: str
     name: str
-    version: str = "2"
+    version: str = "3"
     threat: ThreatModel = THREAT
     max_targets: int | None = 4_000
 
@@ -86,14 +79,11 @@ class AttributeInference:
             nothing = np.zeros(len(known))
             return {"success": nothing, "ease": nothing, "scarce": nothing}
 
-        def look_up(rows: Encoded) -> tuple[FloatArray, NDArray[np.int32]]:
-            key = _distinct(rows, dims, at, layout)
-            distance, row = nearest(known, key.points)
-            return distance[:, 0], key.guesses[row[:, 0]]
-
-        distance, guess = view.cached(("attribute", self.column), lambda: look_up(view.release))
+        distance, guess = view.told(
+            ("attribute", self.column), lambda people: read_off(people, view.blocks(), dims, at, layout)
+        )
         if view.planted is not None:
-            other, planted_guess = look_up(view.planted)
+            other, planted_guess = read_off(view.targets, (view.planted,), dims, at, layout)
             guess = np.where(other < distance, planted_guess, guess)
         truth, ranks = view.targets.codes[:, at], layout.ranks[at]
         return {"success": _right(guess, truth, ranks), "ease": self.ease(view), "scarce": scarce(view, self.column)}
@@ -135,25 +125,30 @@ def scarce(view: AttackView, column: str) -> FloatArray:
     return np.asarray(codes == values[common][counts[common].argmin()], dtype=np.float64)
 
 
-def _distinct(rows: Encoded, dims: NDArray[np.intp], at: int, layout: Layout) -> _Key:
-    """Groups rows by the known columns; the guess is the most frequent category or the median number.
+def read_off(
+    targets: Encoded, blocks: Iterable[Encoded], dims: NDArray[np.intp], at: int, layout: Layout
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Distance of each target to the nearest row, and the secret that is read there.
 
-    Of two numbers in the middle it is the one nearer to the middle of the column, which negation does not change.
+    Rows that equal the nearest one in all known columns vote: the most frequent category, or the median number. Of two
+    numbers in the middle it is the one nearer to the middle of the column, which negation does not change.
     """
-    known = np.delete(rows.codes, at, axis=1)
-    _, first, group = np.unique(known, axis=0, return_index=True, return_inverse=True)
-    group, secret, ranks = group.ravel(), rows.codes[:, at], layout.ranks[at]
-    if ranks is not None:
-        order = np.lexsort((np.where(secret < 0, 2.0, ranks[secret]), group))
-        sizes = np.bincount(group)
-        start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        low, high = (secret[order[start + place]] for place in ((sizes - 1) // 2, sizes // 2))
-        off = [np.where(side < 0, 1.0, np.abs(ranks[side] - 0.5)) for side in (low, high)]
-        return _Key(rows.points[first][:, dims], np.where(off[1] < off[0] - 1e-12, high, low))
-    pairs, counts = np.unique(np.stack([group, secret], axis=1), axis=0, return_counts=True)
-    order = np.lexsort((counts, pairs[:, 0]))
-    last = np.searchsorted(pairs[order, 0], np.arange(len(first)), side="right") - 1
-    return _Key(rows.points[first][:, dims], pairs[order[last], 1].astype(np.int32))
+    distance, ids = nearest_of(targets, blocks, dims, without=at)
+    wanted, mine = np.unique(ids, return_inverse=True)
+    key, secret, count = votes(wanted, blocks, at)
+    ranks = layout.ranks[at]
+    if ranks is None:
+        order = np.lexsort((count, key))
+        last = np.searchsorted(key[order], np.arange(len(wanted)), side="right") - 1
+        return distance, secret[order[last]][mine]
+    order = np.lexsort((np.where(secret < 0, 2.0, ranks[secret]), key))
+    ends, sizes = np.cumsum(count[order]), np.bincount(key, weights=count).astype(np.int64)
+    start = np.cumsum(sizes) - sizes
+    low, high = (
+        secret[order[np.searchsorted(ends, start + place, side="right")]] for place in ((sizes - 1) // 2, sizes // 2)
+    )
+    off = [np.where(side < 0, 1.0, np.abs(ranks[side] - 0.5)) for side in (low, high)]
+    return distance, np.where(off[1] < off[0] - 1e-12, high, low)[mine]
 
 
 def _right(guess: NDArray[np.int32], truth: NDArray[np.int32], ranks: FloatArray | None) -> FloatArray:

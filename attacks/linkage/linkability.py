@@ -40,7 +40,6 @@ from attacks.statistics import FloatArray
 
 THREAT = ThreatModel(access="no_box", knowledge="two parts of records, not which belong together; reference rows")
 ROUNDING = 1e-5
-Distances = tuple[FloatArray, FloatArray, FloatArray]
 
 
 def gap(joint: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
@@ -86,18 +85,14 @@ class Linkability:
 
     def score(self, view: AttackView, _rng: np.random.Generator, /) -> dict[str, FloatArray]:
         """`linked`: how much nearer to a link the release brings the parts than the population; `plain`: 0 or 1."""
-        dims = sides(view.layout, view.roles)
+        first, second = sides(view.layout, view.roles)
+        both = np.concatenate([first, second]) if set(first).isdisjoint(second) else first
+        parts = (both, first, second)
 
-        def distances(rows: Encoded) -> Distances:
-            first, second = (nearest(view.targets.points[:, d], rows.points[:, d])[0][:, 0] for d in dims)
-            both = np.concatenate(dims) if set(dims[0]).isdisjoint(dims[1]) else dims[0]
-            joint = nearest(view.targets.points[:, both], rows.points[:, both])[0][:, 0]
-            return joint, first, second
+        def alike(rows: Encoded) -> tuple[FloatArray, ...]:
+            return tuple(nearest(view.targets.points[:, d], rows.points[:, d])[0][:, 0] for d in parts)
 
-        population: FloatArray = view.cached("gap in reference", lambda: gap(*distances(view.reference)))
-        found: Distances = view.cached("parts in release", lambda: distances(view.release))
-        if view.planted is not None:
-            near = distances(view.planted)
-            found = (np.minimum(found[0], near[0]), np.minimum(found[1], near[1]), np.minimum(found[2], near[2]))
+        population: FloatArray = view.cached("gap in reference", lambda: gap(*alike(view.reference)))
+        found = [view.distance_in(d) for d in parts]
         apart = gap(*found)
         return {"linked": calibrated(population, apart), "plain": (apart == 0.0).astype(np.float64)}

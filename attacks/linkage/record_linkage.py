@@ -78,7 +78,7 @@ class RecordLinkage:
 
         agreeing, size = view.cached("record linkage", base)
         if view.planted is not None:
-            new = _distinct(view.planted)
+            new = _distinct(view.thinned(view.planted))
             new = new.take(np.flatnonzero(~np.isin(new.ids, view.release.ids)))
             more = _agreement(targets, new, known, layout)
             agreeing, size = agreeing + more[0], size + more[1]

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks.encoding import Encoded, Layout, joined
+from attacks.passes import Distinct
 from attacks.predicates import Predicates, Sorted, comparable, conjunctions, single_columns
 from attacks.protocol import AttackView, Endpoint, Figure, Queries, Roles, ThreatModel
 from attacks.statistics import FloatArray
@@ -59,7 +60,7 @@ class SinglingOut:
     """Excess of members over holdout rows singled out, per predicate made from the release."""
 
     name: str = "singling_out"
-    version: str = "1"
+    version: str = "2"
     threat: ThreatModel = THREAT
     max_targets: int | None = None
     most: int = MAX_PREDICATES
@@ -99,17 +100,16 @@ class SinglingOut:
 
 
 def _pool(view: AttackView) -> tuple[Encoded, FloatArray]:
-    """Distinct rows of the release, thinned evenly to at most `MAX_POOL` of its own, with their isolation in it."""
+    """Distinct rows of the release, at most `MAX_POOL` of its own, with their isolation in it."""
 
-    def base() -> tuple[Encoded, FloatArray, float]:
-        first = np.unique(view.release.ids, return_index=True)[1]
-        rows = view.release.take(first[:: -(-len(first) // MAX_POOL)])
-        return rows, view.isolation_among_release(rows.points), len(rows) / len(first)
+    def base() -> tuple[Distinct, FloatArray]:
+        found = view.distinct(MAX_POOL)
+        return found, view.isolation_among_release(found.rows.points)
 
-    rows, isolation, share = view.cached("pool of predicates", base)
+    pool, isolation = view.cached("pool of predicates", base)
     if view.planted is None:
-        return rows, isolation
+        return pool.rows, isolation
     first = np.unique(view.planted.ids, return_index=True)[1]
-    new = first[~np.isin(view.planted.ids[first], view.release.ids)]
-    planted = view.planted.take(new[: round(share * len(new))])
-    return joined(rows, planted), np.concatenate([isolation, view.isolation_among_release(planted.points)])
+    new = first[~np.isin(view.planted.ids[first], pool.rows.ids)]
+    planted = view.planted.take(new[: round(pool.share * len(new))])
+    return joined(pool.rows, planted), np.concatenate([isolation, view.isolation_among_release(planted.points)])

@@ -85,10 +85,7 @@ def _closeness(view: AttackView, part: int, dims: NDArray[np.intp]) -> FloatArra
         return np.asarray(nearest(targets, view.reference.points[:, dims], k=k)[0].mean(axis=1))
 
     known: FloatArray = view.cached(("crowd", part), crowd)
-    found: FloatArray = view.cached(("nearest", part), lambda: nearest(targets, view.release.points[:, dims])[0][:, 0])
-    if view.planted is not None:
-        found = np.minimum(found, nearest(targets, view.planted.points[:, dims])[0][:, 0])
-    return calibrated(known, found)
+    return calibrated(known, view.distance_in(dims))
 
 
 def dims_of(layout: Layout, columns: Sequence[int]) -> NDArray[np.intp]:

@@ -33,7 +33,7 @@ class Verbatim:
     """Exact-match excess of members over nonmembers."""
 
     name: str = "verbatim"
-    version: str = "2"
+    version: str = "3"
     threat: ThreatModel = THREAT
     max_targets: int | None = None
 
