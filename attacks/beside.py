@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from attacks.encoding import Coding, Encoded, kind_of
+from attacks.encoding import Coding, Encoded, kind_of, longer
 from attacks.errors import AttackInputError
 from attacks.inputs import check_types
 from attacks.passes import Passes
@@ -88,7 +88,7 @@ def _seen(frames: Mapping[str, pd.DataFrame], release: Released, columns: Sequen
             values = pd.Series(part.unique()).dropna()
             new = values[~values.isin(texts[at])]
             if len(new):
-                texts[at] = texts[at].append(pd.Index(new.astype(object)))
+                texts[at] = longer(texts[at], pd.Index(new, dtype=object))
                 found[at].append(new)
             if len(texts[at]) > MOST_TEXTS:
                 raise AttackInputError(

@@ -170,7 +170,7 @@ class _Category:
             places = np.append(self.levels.get_indexer(part.cat.categories.astype(object)), -1)
             code = places[part.cat.codes.to_numpy()].astype(np.int32)
         else:
-            code = self.levels.get_indexer(pd.Index(part.astype(object))).astype(np.int32)
+            code = self.levels.get_indexer(pd.Index(part, dtype=object)).astype(np.int32)
         code[part.isna().to_numpy()] = -1
         return code, _category_points(code, len(self.levels)), mixed(code.astype(np.int64).view(np.uint64), self.name)
 
@@ -263,14 +263,19 @@ def _levels(column: str, parts: Iterable[pd.Series]) -> pd.Index:
     known = pd.Index([], dtype=object)
     for part in parts:
         try:
-            values = pd.Index(pd.Series(part.unique()).dropna().astype(object))
-            known = known.append(values[~values.isin(known)])
+            values = pd.Index(pd.Series(part.unique()).dropna(), dtype=object)
+            known = longer(known, values[~values.isin(known)])
         except TypeError as error:
             raise AttackInputError(
                 f"Column {column!r} holds lists, dictionaries or other values that cannot be compared.",
                 "Turn it into text or numbers, or drop it from all tables.",
             ) from error
     return known
+
+
+def longer(known: pd.Index, new: pd.Index) -> pd.Index:
+    """Both, as objects whatever they hold."""
+    return pd.Index(np.concatenate([known.to_numpy(dtype=object), new.to_numpy(dtype=object)]), dtype=object)
 
 
 def mixed(bits: NDArray[np.uint64], column: str) -> NDArray[np.uint64]:

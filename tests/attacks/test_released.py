@@ -331,3 +331,25 @@ def test_a_leak_in_the_last_file_alone_is_found(tmp_path):
     source = Released.of(files(release, tmp_path), block=TILE_ROWS, sample=300)
     report = attacks.run("quick", release=source, members=members, nonmembers=holdout)
     assert report.verdict == "fail"
+
+
+def test_truth_values_and_moments_are_read_from_files_as_in_memory(tmp_path):
+    rng = np.random.default_rng(10)
+
+    def some(rows: int) -> pd.DataFrame:
+        days = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, rows), unit="D")
+        flag = pd.Series(rng.random(rows) < 0.5)
+        gaps = pd.array(np.where(rng.random(rows) < 0.2, None, rng.random(rows) < 0.5), dtype="boolean")
+        never = pd.Series([None] * rows, dtype=object)
+        count = pd.array(np.where(rng.random(rows) < 0.1, None, rng.integers(0, 99, rows)), dtype="Int64")
+        return pd.DataFrame({"day": days, "flag": flag, "gaps": gaps, "never": never, "count": count})
+
+    real, release = some(600), some(TILE_ROWS + 500)
+    release.to_parquet(tmp_path / "r.parquet", index=False)
+    rng2 = np.random.default_rng(0)
+    whole = code({"real": real}, Released.of(release), scale_on="real", rng=rng2)
+    passes = code({"real": real}, Released.of(tmp_path, block=TILE_ROWS, sample=10), scale_on="real", rng=rng2)
+    for part in ("ids", "points"):
+        blocked = np.concatenate([getattr(block, part) for block in passes.blocks])
+        assert blocked.tobytes() == getattr(whole.release, part).tobytes(), part
+    assert passes.coding.layout.numeric == (True, False, False, False, True)
