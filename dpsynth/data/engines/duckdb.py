@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -28,7 +29,8 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import EngineLost, Field
+from dpsynth.data.engines.files import FileSource
+from dpsynth.data.engines.protocol import ROW, EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
@@ -39,6 +41,8 @@ SHARE, LEAST = 0.4, 512 << 20
 """Of the memory there is, at least so many bytes: answers, the model and this process need some too. Beyond it codes go
 to the private folder."""
 CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+FILE_ROWS = 40
+"""Bits of a row's identity that say its place in its file; 23 say which file."""
 
 
 @final
@@ -63,6 +67,7 @@ class DuckDB:
 
         self._folder = Path(tempfile.mkdtemp(prefix="dpsynth-duckdb-", dir=folder))
         self._numbers = itertools.count()
+        self._systems: list[str] = []
         self.connection: Any = duckdb.connect()
         settings: dict[str, Any] = {
             "temp_directory": str(self._folder),
@@ -85,14 +90,62 @@ class DuckDB:
 
         Only columns whose footers do not name finite ends are searched for numbers that are not finite.
         """
-        names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+        names = _listed(_literal_path(str(path)) for path in files)
+        return self._read(f"read_parquet([{names}], union_by_name = true)", self._finite(names))
+
+    def files(self, source: FileSource, *, numbered: bool = False) -> EngineTable:
+        """The rows of files, here or in a bucket, with the partitions of their folders as columns.
+
+        Args:
+            source: which files; they are read where they lie each time that they are asked for.
+            numbered: give each row an identity of its own (`ROW`): its file's place in the list, and its place in the
+                file. It holds for one version of the files only (`FileSource.version`).
+
+        Raises:
+            DataError: a column stands in the files and in the folders' names; files of different partitions.
+        """
+        names = _listed(_literal_path(path) for path in self._paths(source))
+        partitions = source.partitions()
+        options = "union_by_name = true, hive_partitioning = false"
+        inside = self.fetch(f"SELECT column_name FROM (DESCRIBE SELECT * FROM read_parquet([{names}], {options}))")  # noqa: S608
+        columns = set(inside.column(0).to_pylist())
+        twice = sorted(columns & {*partitions, *(("file_index", "file_row_number") if numbered else ())})
+        if twice:
+            raise DataError(
+                f"Column {listed(twice)} stands in the files, and is also the name of a partition or of a row's place.",
+                "Rename it in the files.",
+            )
+        chosen = "*"
+        if partitions:
+            kinds = ", ".join(f"{_quoted(name)}: {kind}" for name, kind in partitions.items())
+            options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{kinds}}}"
+            above = [_quoted(name) for name in source.outer_keys() if name not in partitions]
+            chosen = f"* EXCLUDE ({', '.join(above)})" if above else "*"
+        row = f'(CAST(file_index AS BIGINT) << {FILE_ROWS}) + file_row_number AS "{ROW}"'
+        chosen += f", {row}" if numbered else ""
+        found = f"(SELECT {chosen} FROM read_parquet([{names}], {options}))"  # noqa: S608 - names are quoted
+        return self._read(found, self._finite(names))
+
+    def _finite(self, names: str) -> set[str]:
+        """Columns whose footers name finite ends in every file."""
         ends = [f"TRY_CAST(COALESCE(stats_{end}_value, stats_{end}) AS DOUBLE)" for end in ("min", "max")]
         finite = " AND ".join(f"COALESCE(isfinite({end}), false)" for end in ends)
         answer = self.fetch(
             f'SELECT path_in_schema AS "name" FROM parquet_metadata([{names}]) GROUP BY path_in_schema'  # noqa: S608
             f" HAVING BOOL_AND(({finite}) OR COALESCE(stats_null_count = num_values, false))"
         )
-        return self._read(f"read_parquet([{names}], union_by_name = true)", set(answer.column(0).to_pylist()))
+        return set(answer.column(0).to_pylist())
+
+    def _paths(self, source: FileSource) -> list[str]:
+        """Paths as this connection reads them; a bucket's go through its file system in this process."""
+        if source.local:
+            return list(source.paths)
+        from dpsynth.data.engines.buckets import wrapped
+
+        scheme = f"bucket{next(self._numbers)}"
+        self.connection.register_filesystem(wrapped(source.filesystem, scheme))
+        self._systems.append(scheme)
+        return [f"{scheme}://{path}" for path in source.paths]
 
     def table(self, source: str) -> EngineTable:
         """A table of whatever stands after FROM, which is trusted SQL.
@@ -106,17 +159,19 @@ class DuckDB:
         """A table; columns that are known to be finite are not searched for numbers that are not."""
         view = self.view(f"SELECT * FROM {source}")  # noqa: S608 - trusted by contract
         described = self.fetch(f'SELECT column_name, column_type FROM (DESCRIBE "{view}")')  # noqa: S608 - our own name
-        fields, cells, doubtful = {}, [], {}
+        fields: dict[str, Field] = {}
+        hidden: dict[str, Field] = {}
+        cells, doubtful = [], {}
         for at, row in enumerate(described.to_pylist()):
             name, dtype = row["column_name"], dtype_of(self.dialect, row["column_name"], row["column_type"])
             kind, decimals = kind_of(name, dtype)
-            fields[name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+            (hidden if name == ROW else fields)[name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
             cells.append(f'{_raw(_quoted(name), kind, dtype)} AS "c{at}"')
             if kind == "float" and not dtype.is_decimal() and name not in finite:
                 doubtful[name] = f"c{at}"
         raw = self.view(f'SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608 - our own names
         self._require_finite(raw, doubtful)
-        return EngineTable(self, raw, fields)
+        return EngineTable(self, raw, fields, row=hidden.get(ROW))
 
     def store(self, query: str) -> str:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
@@ -197,6 +252,8 @@ class DuckDB:
 
     def close(self) -> None:
         """Leave nothing behind."""
+        while self._systems:
+            self.connection.unregister_filesystem(self._systems.pop())
         self.connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -241,6 +298,15 @@ def _raw(cell: str, kind: str, dtype: Any) -> str:
         return f"epoch_us({cell})"
     words = {"string": "VARCHAR", "integer": "BIGINT", "boolean": "BOOLEAN"}
     return f"CAST({cell} AS {words[kind]})"
+
+
+def _listed(paths: Iterable[str]) -> str:
+    return ", ".join(f"'{path}'" for path in paths)
+
+
+def _literal_path(path: str) -> str:
+    """A path in which nothing is a pattern, between quotes of SQL."""
+    return re.sub(r"([*?\[])", r"[\1]", path).replace("'", "''")
 
 
 def _quoted(name: str) -> str:

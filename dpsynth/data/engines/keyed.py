@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.arrow_numpy import missing_of, values_of
-from dpsynth.data.engines.protocol import Engine, Field
+from dpsynth.data.engines.protocol import ROW, Engine, Field
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
 from dpsynth.data.warning import shown
@@ -121,7 +121,7 @@ def bounded(table: AnyTable, unit: str, max_records: int, key: bytes, *, row_key
     )
     ranked = f'SELECT {cells_of(table)}, {rank_sql} AS "rank" FROM "{table.relation}"'  # noqa: S608 - our own names
     kept = engine.store(f'SELECT {cells_of(table)} FROM ({ranked}) AS "t" WHERE "rank" <= {max_records}')  # noqa: S608
-    return EngineTable(engine, kept, fields)
+    return EngineTable(engine, kept, fields, row=table.row)
 
 
 def require_key(table: EngineTable, column: str) -> None:
@@ -198,6 +198,8 @@ def texts_of(table: Table, column: str) -> tuple[list[str], NDArray[np.int64]]:
 
 def identity_sql(table: EngineTable, column: str) -> str:
     """SQL of an identity, after the checks."""
+    if column == ROW and table.row is not None:
+        return f'"{table.row.cell}"'
     table.select([column])
     if table.types[column] not in ("string", "integer"):
         raise _nobody(column)
@@ -209,8 +211,9 @@ def identity_sql(table: EngineTable, column: str) -> str:
 
 
 def cells_of(table: EngineTable) -> str:
-    """SQL of all columns, under the names that they have in the relation."""
-    return ", ".join(f'"{field.cell}"' for field in table.fields.values())
+    """SQL of all columns, and of the rows' identity, under the names that they have in the relation."""
+    fields = [*table.fields.values(), *([] if table.row is None else [table.row])]
+    return ", ".join(f'"{field.cell}"' for field in fields)
 
 
 def keys_of(key: bytes, purpose: str) -> tuple[str, str]:
@@ -227,7 +230,7 @@ def keys_of(key: bytes, purpose: str) -> tuple[str, str]:
 def _where(table: EngineTable, condition: str) -> EngineTable:
     """The rows that meet a condition, found anew each time: to copy them all would cost more than their digests."""
     query = f'SELECT {cells_of(table)} FROM "{table.relation}" WHERE {condition}'  # noqa: S608 - our own names
-    return EngineTable(table.engine, table.engine.view(query), table.fields)
+    return EngineTable(table.engine, table.engine.view(query), table.fields, row=table.row)
 
 
 def _nobody(column: str) -> DataError:

@@ -30,6 +30,10 @@ class EngineLost(SourceError):
     """The engine went away or gave up (network, cluster, memory, disk, time); the same run can be asked for again."""
 
 
+ROW = "(row of a file)"
+"""What a row of files is called by who asks for its identity: no column, but its file and its place there."""
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:

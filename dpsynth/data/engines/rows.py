@@ -24,6 +24,7 @@ from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.arrow_numpy import array_of, values_of
 from dpsynth.data.arrow_types import ARROW_OF
 from dpsynth.data.engines.keyed import DIGITS, cells_of, digest, digest_sql, identity_sql, keys_of, texts_of
+from dpsynth.data.engines.protocol import ROW
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
 
@@ -41,6 +42,7 @@ def sampled(table: Table | EngineTable, identity: str, *, about: int, key: bytes
     Args:
         table: the private rows; nothing in memory added to them.
         identity: the unit's column, or a column that is another for each record; strings or integers, none missing.
+            `ROW` of files whose rows are numbered.
         about: expected number of rows, at least 100.
         key: 32 secret bytes, one for each data set and part.
 
@@ -73,7 +75,7 @@ def sampled(table: Table | EngineTable, identity: str, *, about: int, key: bytes
     rows_found = _streamed(table, query, MOST * about)
     if rows_found is None:
         raise _clumped(about)
-    return _ordered(rows_found, identity, keys)
+    return _ordered(rows_found, identity, keys).select(table.columns)
 
 
 def everything(table: EngineTable, columns: Sequence[str] | None = None, *, most: int = SMALL) -> Table:
@@ -94,6 +96,7 @@ def everything(table: EngineTable, columns: Sequence[str] | None = None, *, most
             f"The table has more than {most:,} rows, so it is not loaded into memory whole.",
             "Sample it, or work on it where it is.",
         )
+    rows = rows.select(chosen.columns)
     return _sorted(rows if chosen.extra is None else rows.concat(chosen.extra), None)
 
 
@@ -104,16 +107,16 @@ def _limit(about: int, rows: int) -> str | None:
 
 def _streamed(table: EngineTable, query: str, most: int) -> Table | None:
     """The rows of a query, or None as soon as they are too many."""
-    kinds = {field.cell: ARROW_OF[field.kind] for field in table.fields.values()}
+    fields = dict(table.fields) | ({} if table.row is None else {ROW: table.row})
+    kinds = {name: ARROW_OF[field.kind] for name, field in fields.items()}
     batches, held = [], 0
     for batch in table.engine.stream(query, BATCH):
         held += batch.num_rows
         if held > most:
             return None
-        cells = [_canonical(batch.column(cell), kind) for cell, kind in kinds.items()]
-        batches.append(pa.record_batch(cells, names=list(table.columns)))
-    schema = pa.schema(list(zip(table.columns, kinds.values(), strict=True)))
-    return Table(pa.Table.from_batches(batches, schema), decimals=table.decimals)
+        cells = [_canonical(batch.column(fields[name].cell), kind) for name, kind in kinds.items()]
+        batches.append(pa.record_batch(cells, names=list(kinds)))
+    return Table(pa.Table.from_batches(batches, pa.schema(list(kinds.items()))), decimals=table.decimals)
 
 
 def _canonical(raw: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -47,13 +47,19 @@ class EngineTable:
         decimals: name -> decimal places that the engine's own type declares.
     """
 
-    __slots__ = ("_engine", "_extra", "_fields", "_relation", "_stored", "columns", "decimals", "types")
+    __slots__ = ("_engine", "_extra", "_fields", "_relation", "_row", "_stored", "columns", "decimals", "types")
 
     def __init__(
-        self, engine: Engine, relation: str, fields: Mapping[str, Field], *, extra: Table | None = None
+        self,
+        engine: Engine,
+        relation: str,
+        fields: Mapping[str, Field],
+        *,
+        extra: Table | None = None,
+        row: Field | None = None,
     ) -> None:
         """Wrap a relation of raw cells; an engine's `open` makes one."""
-        self._engine, self._relation, self._extra = engine, relation, extra
+        self._engine, self._relation, self._extra, self._row = engine, relation, extra, row
         self._fields: Mapping[str, Field] = MappingProxyType(dict(fields))
         self._stored: list[tuple[Mapping[str, Codec], Mapping[str, str], str]] = []
         self.columns: tuple[str, ...] = tuple(fields)
@@ -76,6 +82,11 @@ class EngineTable:
     def fields(self) -> Mapping[str, Field]:
         """Name -> where the column is in the relation."""
         return self._fields
+
+    @property
+    def row(self) -> Field | None:
+        """Where the identity of a row of files is in the relation (`ROW`): no column, and in no answer."""
+        return self._row
 
     @property
     def extra(self) -> Table | None:
@@ -199,7 +210,7 @@ class EngineTable:
             self._engine.drop(relation)
 
     def _like(self, fields: Mapping[str, Field], extra: Table | None) -> EngineTable:
-        return EngineTable(self._engine, self._relation, fields, extra=extra)
+        return EngineTable(self._engine, self._relation, fields, extra=extra, row=self._row)
 
     def _require(self, names: Sequence[str]) -> None:
         absent = [name for name in names if name not in self.types]
