@@ -1,6 +1,6 @@
 """What it costs to read rows as codes out of DuckDB: seconds and memory over rows, on Adult replicated with jitter.
 
-    OMP_NUM_THREADS=1 python benchmarks/row_codes.py ADULT.csv[.gz] [--rows 1000000 10000000] [--threads 2] [--folder DIR]
+    OMP_NUM_THREADS=1 python benchmarks/row_codes.py ADULT.csv[.gz] [--rows 1000000 10000000] [--folder DIR]
 
 The tables are those of `benchmarks/engines.py`. In a fresh process for each size, 1-ways are fitted at epsilon 1, and
 `codes` reads all rows as codes of that fit, sorted; `units` does so with a column that names each row's unit (fnlwgt).
@@ -18,8 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from accounting.relation import PrivacyUnit
 from engines import schema_of, timed, write
+
+from accounting.relation import PrivacyUnit
 from dpsynth.core.noise import SystemNoise
 from dpsynth.data.read import read
 from dpsynth.pipeline import fit_model

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dpsynth.core.errors import BudgetRefused, ParameterError
-from dpsynth.data.engines.urls import fixed_part
+from dpsynth.core.errors import BudgetRefused, DataError, ParameterError
+from dpsynth.data.engines.files import WILD
 
 if TYPE_CHECKING:
     from accounting.ledger import Ledger
@@ -62,24 +62,29 @@ def _share_files(one: DatasetRecord, other: DatasetRecord) -> bool:
 def _holds(outer: DatasetRecord, inner: DatasetRecord) -> bool:
     """Whether all of a folder is the outer one, and the inner one lies in it: also of files that are not there yet."""
     folder = None if outer.place is None else outer.place.source.pattern
-    if folder is None or str(fixed_part(folder)) != folder:
+    if folder is None or WILD.search(folder):
         return False
     if inner.place is not None:
         pattern = inner.place.source.pattern
-        return pattern is not None and fixed_part(pattern).is_relative_to(folder)
+        return pattern is not None and f"{pattern}/".startswith(f"{folder.rstrip('/')}/")
     inside = inner.path is not None and Path(inner.path).is_relative_to(folder)
     return inside and Path(inner.path or "").suffix == ".parquet"
 
 
-def _inodes(record: DatasetRecord) -> set[tuple[int, int]]:
-    """The files as the file system numbers them; of those that are there."""
+def _inodes(record: DatasetRecord) -> set[Any]:
+    """The files as the file system numbers them, a bucket's by their paths; of those that are there."""
     try:
         if record.place is not None:
-            files = record.place.source.files() if record.place.source.kind == "duckdb" else []
+            if record.place.source.kind != "duckdb":
+                return set()
+            listed = record.place.source.files()
+            if not listed.local:
+                return set(listed.paths)
+            files = [Path(path) for path in listed.paths]
         else:
             files = [] if record.path is None else [Path(record.path)]
         facts = [path.stat() for path in files]
-    except (ParameterError, OSError):  # none is there, or one has just gone
+    except (DataError, ParameterError, OSError):  # none is there, or one has just gone
         return set()
     return {(fact.st_dev, fact.st_ino) for fact in facts}
 

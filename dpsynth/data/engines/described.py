@@ -46,9 +46,8 @@ def _of_files(source: SourceURL) -> list[tuple[str, str]]:
 
     engine = DuckDB(threads=1)
     try:
-        names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in source.files())
-        files = f"read_parquet([{names}], union_by_name = true)"
-        rows = engine.fetch(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {files})").to_pylist()  # noqa: S608
+        query = engine.query_of(source.files())
+        rows = engine.fetch(f"SELECT column_name, column_type FROM (DESCRIBE {query})").to_pylist()  # noqa: S608 - its own
     finally:
         engine.close()
     return [(row["column_name"], row["column_type"]) for row in rows]

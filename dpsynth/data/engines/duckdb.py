@@ -105,6 +105,12 @@ class DuckDB:
             DataError: a column stands in the files and in the folders' names; files of different partitions.
         """
         names = _listed(_literal_path(path) for path in self._paths(source))
+        return self._read(f"({self.query_of(source, names, numbered=numbered)})", self._finite(names))
+
+    def query_of(self, source: FileSource, names: str | None = None, *, numbered: bool = False) -> str:
+        """SQL that reads all columns of files; `names` if they are known to this connection already."""
+        if names is None:
+            names = _listed(_literal_path(path) for path in self._paths(source))
         partitions = source.partitions()
         options = "union_by_name = true, hive_partitioning = false"
         inside = self.fetch(f"SELECT column_name FROM (DESCRIBE SELECT * FROM read_parquet([{names}], {options}))")  # noqa: S608
@@ -123,8 +129,7 @@ class DuckDB:
             chosen = f"* EXCLUDE ({', '.join(above)})" if above else "*"
         row = f'(CAST(file_index AS BIGINT) << {FILE_ROWS}) + file_row_number AS "{ROW}"'
         chosen += f", {row}" if numbered else ""
-        found = f"(SELECT {chosen} FROM read_parquet([{names}], {options}))"  # noqa: S608 - names are quoted
-        return self._read(found, self._finite(names))
+        return f"SELECT {chosen} FROM read_parquet([{names}], {options})"  # noqa: S608 - names are quoted
 
     def _finite(self, names: str) -> set[str]:
         """Columns whose footers name finite ends in every file."""

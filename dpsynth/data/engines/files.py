@@ -2,16 +2,16 @@ r"""Parquet files as one source: a folder or pattern, here or in a bucket, with 
 
     folder/                    every Parquet file below it, but what lies under names that begin with _ or .
     folder/year=*/*.parquet    a pattern: * and ? within a name, ** over folders
-    s3://bucket/prefix/        likewise in a bucket (also gs://), credentials from the environment
+    s3://bucket/prefix/        likewise in a bucket (also gs://); credentials come from the environment
 
 Buckets are read through pyarrow's own file systems, which DuckDB is handed; no extension is fetched. A URL with
 credentials or parameters in it is refused: `AWS_PROFILE`, `AWS_ACCESS_KEY_ID` …, `AWS_REGION`, `AWS_ENDPOINT_URL` and
 Google's default credentials say all of it.
 
-Folders called `key=value` below the fixed part of the pattern are columns (Hive's partitions). What type one has is told
+Folders called `key=value` below the fixed part of the pattern are columns (Hive's partitions). The type of one is told
 from all its values by the rules of our CSV reader: integers without leading zeros, ISO dates, else text.
 
->>> matched("year=*/*.parquet", ["year=1/a.parquet", "year=1/b/c.parquet", "_tmp/year=2/a.parquet", "year=3/a.csv"])
+>>> matched("year=*/*.parquet", ["year=1/a.parquet", "year=1/b/c.parquet", "year=2/_a.parquet", "year=3/a.csv"])
 ['year=1/a.parquet']
 
 `version` says whether these are the files that they were. A row of them is told from others by its file and its place
@@ -25,6 +25,7 @@ own. Google's buckets are listed and read by the same code as Amazon's; no test 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Self, final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.distinct import INTEGER
@@ -240,7 +241,17 @@ def _footer(file: Any, size: int) -> bytes:
 def _bucket_system(scheme: str) -> Any:
     from pyarrow import fs
 
-    return fs.S3FileSystem() if scheme == "s3" else fs.GcsFileSystem()
+    if scheme == "gs":
+        return fs.GcsFileSystem()
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+    if not endpoint.netloc:
+        return fs.S3FileSystem()
+    if endpoint.scheme not in ("http", "https") or "@" in endpoint.netloc or endpoint.query or endpoint.path.strip("/"):
+        raise ParameterError(
+            "AWS_ENDPOINT_URL is more than http(s)://host:port.",
+            "Credentials belong into AWS_PROFILE or AWS_ACCESS_KEY_ID.",
+        )
+    return fs.S3FileSystem(endpoint_override=endpoint.netloc, scheme=endpoint.scheme)
 
 
 @contextmanager

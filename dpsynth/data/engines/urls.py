@@ -3,6 +3,7 @@ r"""From what a person types to where the rows are, without a credential in it.
     postgresql://analyst:secret@host:5432/warehouse   --table health.claims     PostgreSQL
     spark://host:7077, local[2]                       --table warehouse.claims  Spark
     folder/, folder/*.parquet, file.parquet           DuckDB
+    s3://bucket/prefix/*.parquet, gs://…              DuckDB; credentials from the environment or a profile
 
 `place` is what may be shown, logged and committed to: engine, host, port, database, schema and table, or the absolute
 path; never an account, a password or a parameter of the URL. A budget belongs to a place, so a new version of a table
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.engines.files import WILD, FileSource, require_bare
 from dpsynth.data.engines.protocol import Engine
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import shown
@@ -45,7 +47,10 @@ LEADING = ("host", "hostaddr", "port", "dbname", "service", "servicefile")
 """Parameters of a URL that libpq prefers to its host, port and database."""
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?")
-_WILD = re.compile(r"[*?\[]")
+_ELSEWHERE = re.compile(r"[\\/]{2}|[A-Za-z][A-Za-z0-9+.-]*:")
+_CONNECTION = re.compile(r"(?i)\b(password|sslpassword|user|host|dbname|service|key|secret|token)\s*=.*(\s|;|@)")
+ALIASES = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs", "gcs": "gs"}
+"""Schemes of buckets, and the one that each is another word for."""
 
 
 @final
@@ -67,36 +72,34 @@ class SourceURL:
     pattern: str | None = None
     connection: str = field(default="", repr=False, compare=False)
 
-    def files(self) -> list[Path]:
-        """The Parquet files of a folder or glob, in order of their names.
+    def files(self) -> FileSource:
+        """The Parquet files of a folder or pattern, in order of their names.
 
         Raises:
             ParameterError: there are none.
+            DataError: they cannot be listed, or are CSV.
         """
-        pattern = Path(self.pattern or "")
-        if pattern.is_dir():
-            found = sorted(pattern.rglob("*.parquet"))
-        elif _WILD.search(str(pattern)):
-            fixed = fixed_part(str(pattern))
-            found = sorted(fixed.glob(str(pattern.relative_to(fixed))))
-        else:
-            found = [pattern] if pattern.is_file() else []
-        if not found:
-            raise ParameterError(f"There is no Parquet file at {shown(pattern.name)}.", "Check the path or pattern.")
-        return found
+        return FileSource.at(self.pattern or "")
 
-    def open(self, **options: Any) -> EngineTable:
-        """Connect, and make the table; `options` are the engine's own.
+    def open(self, *, numbered: bool = False, **options: Any) -> EngineTable:
+        """Connect, and make the table.
+
+        Args:
+            numbered: give rows of files an identity of their own, see `DuckDB.files`; of files only.
+            options: the engine's own.
 
         Raises:
             DataError: the engine refuses; its own words are left out.
+            ParameterError: rows of a server, which have no numbers, are to be numbered.
         """
         if self.kind == "duckdb":
             from dpsynth.data.engines.duckdb import DuckDB
 
             files = self.files()
             with _closed_unless_made(DuckDB(**options)) as duckdb:
-                return duckdb.parquet(files)
+                return duckdb.files(files, numbered=numbered)
+        if numbered:
+            raise ParameterError("Rows of a server have no place that stays.", "Name a row key, or a unit.")
         if self.kind == "postgresql":
             schema, _, name = (self.table or "").rpartition(".")
             with _closed_unless_made(server(self, **options)) as postgresql:
@@ -135,8 +138,8 @@ def is_engine(source: str) -> bool:
     """Whether an argument names an engine's rows rather than one file to be read into memory."""
     scheme = source.partition("://")[0]
     if "://" in source:
-        return scheme in (*POSTGRESQL, "spark")
-    if _LOCAL.fullmatch(source) or _WILD.search(source):
+        return scheme.lower() in (*POSTGRESQL, *ALIASES, "spark", "file")
+    if _LOCAL.fullmatch(source) or WILD.search(source):
         return not Path(source).is_file()  # a file's name may hold a bracket
     return Path(source).expanduser().is_dir()
 
@@ -155,7 +158,11 @@ def parse(source: str, *, table: str | None = None) -> SourceURL:
     if _LOCAL.fullmatch(source) or source.startswith("spark://"):
         place = f"{_spark_place(source)}/{_in_catalogue(_named(table))}"
         return SourceURL(kind="spark", place=place, table=table, connection=source)
-    scheme, separator, _ = source.partition("://")
+    scheme, separator, rest = source.partition("://")
+    if table is None and separator and scheme.lower() in ALIASES:
+        return _in_bucket(ALIASES[scheme.lower()], rest)
+    if separator and scheme == "file":
+        return parse(_of_file_url(rest), table=table)
     if separator and scheme in POSTGRESQL:
         server, qualified = _server(source), _qualified(_named(table))
         return SourceURL(kind="postgresql", place=f"{server}/{qualified}", table=qualified, connection=source)
@@ -164,12 +171,43 @@ def parse(source: str, *, table: str | None = None) -> SourceURL:
             f"Sources of the scheme {shown(scheme)} are not read."
             if re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme)
             else "The source is no URL that is read.",
-            "Give postgresql://host/database, spark://host:port, local[2], or a path to Parquet files.",
+            "Give postgresql://host/database, spark://host:port, local[2], s3://bucket/prefix, or a path to files.",
         )
+    _require_path(source)
     if table is not None:
         raise ParameterError("Files have no table to name.", "Leave --table out.")
     whole = _whole_path(source)
     return SourceURL(kind="duckdb", place=whole, pattern=whole)
+
+
+def _in_bucket(scheme: str, rest: str) -> SourceURL:
+    """A bucket's place: its name, and the path without empty parts at its ends."""
+    require_bare(f"{scheme}://{rest}")
+    place = f"{scheme}://{rest.strip('/')}"
+    return SourceURL(kind="duckdb", place=place, pattern=place)
+
+
+def _of_file_url(rest: str) -> str:
+    host, slash, path = rest.partition("/")
+    if host.lower() not in ("", "localhost") or "?" in path or "#" in path:
+        raise ParameterError("The file's URL names another computer, or has parameters.", "Write file:///folder.")
+    return unquote(f"{slash}{path}")
+
+
+def _require_path(source: str) -> None:
+    """Refuse what is no path here, but may hold a password: a URL with a slash missing, a connection string, …"""
+    if Path(source).exists():
+        return
+    if _ELSEWHERE.match(source):
+        raise ParameterError(
+            "The source is a path of another computer, of another system, or a URL that is not complete.",
+            "Give a path on this computer, or a whole URL: postgresql://host/database, s3://bucket/prefix.",
+        )
+    if _CONNECTION.search(source):
+        raise ParameterError(
+            "The source looks like a connection string, which may hold a password.",
+            "Write postgresql://host/database, and leave the password to ~/.pgpass or PGPASSWORD.",
+        )
 
 
 def without_credentials(text: str) -> str:
@@ -178,8 +216,11 @@ def without_credentials(text: str) -> str:
     >>> without_credentials("cannot open postgresql://ann:pw@host/db?password=x now")
     'cannot open postgresql://host/db now'
     """
-    bare = re.sub(r"(\w://)[^/\s]*@", r"\1", text)
-    return re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", bare)
+    bare = re.sub(r"(\w://)\S*@", r"\1", text)
+    bare = re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", bare)
+    return re.sub(
+        r"(?i)\b((?:ssl)?password|passwd|pwd|secret|token)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s;&]+)", r"\1\2…", bare
+    )
 
 
 def _server(source: str) -> str:
@@ -240,9 +281,9 @@ def _in_catalogue(table: str) -> str:
 
 
 def fixed_part(pattern: str) -> Path:
-    """The folder (or file) above the first wildcard of a path."""
+    """The folder (or file) above the first wildcard of a path; of a bucket's URL likewise."""
     parts = Path(pattern).parts
-    wild = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts))
+    wild = next((at for at, part in enumerate(parts) if WILD.search(part)), len(parts))
     return Path(*parts[:wild])
 
 
