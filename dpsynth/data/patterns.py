@@ -33,7 +33,6 @@ FORMULA = rf"^[\t\r ]*[=+@][^{BLANK}]|^[\t\r ]*-[^{BLANK}0-9.][^{BLANK}]|^-[0-9]
 MANY_WORDS = 5
 WORDY = rf"(?:[^{BLANK}]+[{BLANK}]+){{{MANY_WORDS - 1}}}[^{BLANK}]"
 """At least `MANY_WORDS` words."""
-NOT_ASCII = r"[^\x00-\x7f]"
 SURROGATES = range(0xD800, 0xE000)
 ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from dpsynth.data.arrow_types import ARROW_OF
+from dpsynth.data.engines.protocol import counted
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.schema.constraints import (
     Cell,
@@ -36,7 +37,7 @@ def broken_sql(constraint: Constraint, table: EngineTable, specs: Mapping[str, C
     """SQL of the number of rows that break a constraint; stands beside aggregates of the table's relation."""
     if isinstance(constraint, FunctionalDependency):
         return _dependency(constraint, table, specs)
-    return f"COUNT(*) FILTER (WHERE {_condition(constraint, table, specs)})"
+    return counted(_condition(constraint, table, specs))
 
 
 def _condition(constraint: Constraint, table: EngineTable, specs: Mapping[str, ColumnSpec]) -> str:

@@ -20,7 +20,7 @@ from typing import final
 from dpsynth.core.errors import DataError
 from dpsynth.data.declared import LOOSE_FLOAT, NO, SENSELESS, WHOLE, WORDS, YES, not_of, unreadable, what_of
 from dpsynth.data.distinct import beyond_64_bits
-from dpsynth.data.engines.protocol import Engine, Field, UnsupportedByEngine
+from dpsynth.data.engines.protocol import Engine, Field, UnsupportedByEngine, counted
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.options import ColumnOptions, ReadOptions
 from dpsynth.data.recipe import DAY_MICROSECONDS, Kind
@@ -63,7 +63,7 @@ class Doubt:
     def met_sql(self, table: EngineTable) -> str:
         """SQL of the number of such cells."""
         del table
-        return f'COUNT(*) FILTER (WHERE "{self.cell}")'
+        return counted(f'"{self.cell}"')
 
 
 def conformed(table: EngineTable, options: ReadOptions) -> tuple[EngineTable, tuple[Doubt, ...]]:

@@ -247,6 +247,10 @@ class DuckDB:
         """SQL: whether an expression of text matches a pattern somewhere."""
         return f"regexp_matches({cell}, {self.literal(pattern)})"
 
+    def not_ascii(self, cell: str) -> str:
+        """SQL: whether an expression of text has a character beyond ASCII: more bytes than characters."""
+        return f"(STRLEN({cell}) > LENGTH({cell}))"
+
     def composed(self, cell: str) -> str:
         """SQL: an expression of text in Unicode's form NFC."""
         return f"nfc_normalize({cell})"

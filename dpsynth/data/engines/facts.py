@@ -3,9 +3,9 @@
 A look at the first rows disproves what most columns are not (all different, a copy of the target, one far outlier), so
 that the scan of the table does only the dear work that is left; what it finds is exact whichever rows came first:
 
-    look     some thousand rows, kept for a moment     what holds of all rows holds of them
+    look     5,000 rows, kept for a moment             what holds of all rows holds of them
     scan 1   all rows                                  all facts but those below; nearly always the last for numbers
-    scan 2   only if scan 1 leaves columns open        letters beyond ASCII; repeats of long text; quantiles
+    scan 2   only if scan 1 leaves columns open        letters beyond ASCII; words and repeats of long text; quantiles
     scan 3   only if one row may be one in twenty      how often it occurs
 
 Each row is hashed to one of 64 buckets: where no bucket has one row in twenty, no row is one in twenty. One row of
@@ -18,21 +18,30 @@ Not guaranteed: privacy. Every figure is exact, for the operator alone. What an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, final
 
 import pyarrow as pa
 
-from dpsynth.data.engines.protocol import Engine
+from dpsynth.data.engines.protocol import Engine, counted
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.facts import AGE, EXACT_INTEGER, FEW, HEAVY, MOST, OLDEST, TAIL, Asked, ColumnFacts, Facts, is_far
 from dpsynth.data.free_text import LONG
-from dpsynth.data.patterns import CONTACTS, CONTROL, FORMULA, NOT_ASCII, WORDY, invisible, mixed
+from dpsynth.data.patterns import CONTACTS, CONTROL, FORMULA, WORDY, invisible, mixed
 from dpsynth.data.warning import listed
 
-LOOK = 20_000
+LOOK = 5_000
 """Rows of the first look."""
+GUARDS: Mapping[str, str] = MappingProxyType(
+    {
+        "e-mail addresses": "{0} LIKE '%@%'",
+        "telephone numbers": "({0} LIKE '+%' OR {0} LIKE '00%')",
+        "social security numbers": "LENGTH({0}) = 11",
+    }
+)
+"""What a contact must look like before its pattern is worth a search."""
 BUCKETS = 64
 WORD = 30
 """Buckets that one number of an answer speaks of."""
@@ -48,9 +57,9 @@ def engine_facts(table: EngineTable, asked: Asked) -> Facts:
     first = _first(table, asked, look)
     rows = first.number("rows")
     odd = [name for name in table.columns if first.holds(name, "odd")]
-    prose = [name for name in table.columns if first.holds(name, "prose")]
+    long = [name for name in table.columns if first.holds(name, "long")]
     spread = [name for name, kind in table.types.items() if kind in _NUMBERS and not first.holds(name, "bounded")]
-    second = _second(table, odd, prose, spread)
+    second = _second(table, odd, long, spread)
     columns = {
         name: ColumnFacts(
             present=first.number(name, "present"),
@@ -146,9 +155,7 @@ def _first(table: EngineTable, asked: Asked, look: _Scan) -> _Scan:
     engine, scan = table.engine, _Scan()
     scan.ask_number("COUNT(*)", "rows")
     for word in range(-(-BUCKETS // WORD)):
-        held_by = (
-            f'COUNT(*) FILTER (WHERE "bucket" = {at})' for at in range(word * WORD, min(BUCKETS, word * WORD + WORD))
-        )
+        held_by = (counted(f'"bucket" = {at}') for at in range(word * WORD, min(BUCKETS, word * WORD + WORD)))
         scan.ask_number(_packed([f"{HEAVY} * {count} >= COUNT(*)" for count in held_by]), "buckets", str(word))
     for at, condition in enumerate(asked.conditions):
         scan.ask_number(f"COALESCE({condition.met_sql(table)}, 0)", "met", str(at))
@@ -181,32 +188,34 @@ def _questions(engine: Engine, name: str, kind: str, cell: str, asked: Asked) ->
         yield "outside", f"BOOL_OR({cell} NOT IN ({', '.join(words)}))" if words else f"COUNT({cell}) > 0"
     if kind == "string":
         yield "control", f"BOOL_OR({engine.matches(cell, CONTROL)})"
-        yield "formula", f"BOOL_OR({engine.matches(cell, FORMULA)})"
-        yield "odd", f"BOOL_OR({engine.matches(cell, NOT_ASCII)})"
+        yield "formula", f"BOOL_OR(CASE WHEN {cell} < 'A' THEN {engine.matches(cell, FORMULA)} END)"
+        yield "odd", f"BOOL_OR({engine.not_ascii(cell)})"
     if kind == "string" and name in asked.open:
         for what, pattern in CONTACTS.items():
-            yield what, _half(engine.matches(cell, pattern), cell)
-        yield "prose", f"{_half(f'LENGTH({cell}) >= {LONG}', cell)} AND {_half(engine.matches(cell, WORDY), cell)}"
+            guard = GUARDS[what].format(cell)
+            yield what, _half(f"CASE WHEN {guard} THEN {engine.matches(cell, pattern)} END", cell)
+        yield "long", _half(f"LENGTH({cell}) >= {LONG}", cell)
     if kind in _NUMBERS and AGE.search(name):
         yield "aged", f"MIN({cell}) < 0 OR MAX({cell}) > {OLDEST}"
     if kind == "integer":
         yield "beyond", f"MIN({cell}) < {-EXACT_INTEGER} OR MAX({cell}) > {EXACT_INTEGER}"
 
 
-def _second(table: EngineTable, odd: Sequence[str], prose: Sequence[str], spread: Sequence[str]) -> _Scan:
+def _second(table: EngineTable, odd: Sequence[str], long: Sequence[str], spread: Sequence[str]) -> _Scan:
     engine, scan = table.engine, _Scan()
     for name in odd:
         cell = f'"{table.fields[name].cell}"'
         unseen = " OR ".join(engine.matches(cell, pattern) for pattern in (invisible(), mixed()))
-        said = [f"BOOL_OR(CASE WHEN {engine.matches(cell, NOT_ASCII)} THEN {unseen} END)"]
+        said = [f"BOOL_OR(CASE WHEN {engine.not_ascii(cell)} THEN {unseen} END)"]
         composed = engine.composed(cell)
         if composed is not None:
-            only = f"FILTER (WHERE {engine.matches(cell, NOT_ASCII)})"
-            said.append(f"COUNT(DISTINCT {composed}) {only} < COUNT(DISTINCT {cell}) {only}")
+            distinct = (f"COUNT(DISTINCT CASE WHEN {engine.not_ascii(cell)} THEN {of} END)" for of in (composed, cell))
+            said.append(" < ".join(distinct))
         scan.ask(name, "look_alike", " OR ".join(said))
-    for name in prose:
+    for name in long:
         cell = f'"{table.fields[name].cell}"'
-        scan.ask(name, "prose", f"2 * COUNT(DISTINCT {cell}) >= COUNT({cell})")
+        wordy = _half(engine.matches(cell, WORDY), cell)
+        scan.ask(name, "prose", f"{wordy} AND 2 * COUNT(DISTINCT {cell}) >= COUNT({cell})")
     for name in spread:
         cell = table.fields[name].cell
         scan.ask_number(f'MIN("{cell}")', name, "low")
@@ -244,7 +253,7 @@ def _packed(conditions: Sequence[str]) -> str:
 
 
 def _half(condition: str, cell: str) -> str:
-    return f"(COUNT({cell}) > 0 AND 2 * COUNT(*) FILTER (WHERE {condition}) >= COUNT({cell}))"
+    return f"(COUNT({cell}) > 0 AND 2 * {counted(condition)} >= COUNT({cell}))"
 
 
 def _unique(cell: str) -> str:
@@ -290,7 +299,7 @@ def _bounded(cell: str, kind: str, bulk: Bulk) -> str | None:
         low, high = max(low, LEAST_INTEGER), min(high, MOST_INTEGER)
     elif not low > -float("inf") or not high < float("inf"):
         return None
-    shares = (f"COUNT(*) FILTER (WHERE {cell} {sign} {_number(end)})" for sign, end in (("<=", few), (">=", most)))
+    shares = (counted(f"{cell} {sign} {_number(end)}") for sign, end in (("<=", few), (">=", most)))
     at_few, at_most = (f"{round(1 / FEW)} * {share}" for share in shares)
     return (
         f"MIN({cell}) >= {_number(low)} AND MAX({cell}) <= {_number(high)}"

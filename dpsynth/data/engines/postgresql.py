@@ -184,6 +184,10 @@ class PostgreSQL:
         """SQL: whether an expression of text matches a pattern somewhere."""
         return f'({cell} COLLATE "C" ~ {self.literal(pattern)})'
 
+    def not_ascii(self, cell: str) -> str:
+        """SQL: whether an expression of text has a character beyond ASCII: more bytes than characters."""
+        return f"(OCTET_LENGTH({cell}) > LENGTH({cell}))"
+
     def composed(self, cell: str) -> str:
         """SQL: an expression of text in Unicode's form NFC."""
         return f"normalize({cell}, NFC)"

@@ -50,6 +50,11 @@ class Field:
     decimals: int = 0
 
 
+def counted(condition: str) -> str:
+    """SQL of how many rows meet a condition; not by FILTER, for which DuckDB slices all columns that are asked for."""
+    return f"COUNT(CASE WHEN {condition} THEN 1 END)"
+
+
 class Engine(Protocol):
     """A connection to where the rows are."""
 
@@ -110,6 +115,9 @@ class Engine(Protocol):
 
     def matches(self, cell: str, pattern: str) -> str:
         """SQL: whether an expression of text matches a pattern of `dpsynth.data.patterns` somewhere."""
+
+    def not_ascii(self, cell: str) -> str:
+        """SQL: whether an expression of text has a character beyond ASCII."""
 
     def composed(self, cell: str) -> str | None:
         """SQL: an expression of text in Unicode's form NFC; None if the engine has no such function."""

@@ -226,6 +226,10 @@ class Spark:
         r"""SQL: whether an expression of text matches a pattern somewhere; Java's end of the text is `\z`."""
         return f"({cell} RLIKE {self.literal(pattern.replace('$', chr(92) + 'z'))})"
 
+    def not_ascii(self, cell: str) -> str:
+        """SQL: whether an expression of text has a character beyond ASCII: more bytes than characters."""
+        return f"(OCTET_LENGTH({cell}) > LENGTH({cell}))"
+
     def composed(self, cell: str) -> None:
         """Spark has no such function."""
         del cell
