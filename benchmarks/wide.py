@@ -1,6 +1,7 @@
 """What breaks first in a wide table: a plan beside the run that it plans, on DuckDB, and CPU time over columns.
 
     OMP_NUM_THREADS=1 python benchmarks/wide.py [--columns 100 200 400] [--rows 100000] [--generator mst] [--folder DIR]
+    OMP_NUM_THREADS=1 python benchmarks/wide.py --far        plans alone, of a billion rows and 1,000 columns
 
 Half of the columns are categories of ten values, half integers up to 100,000 with a spike at zero; neighbours depend on
 each other. Each size runs in a process of its own: Parquet is written, the fit is planned (`dp.plan_cost`) and run
@@ -24,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dpsynth.core.amounts import duration, size
 from dpsynth.core.noise import SystemNoise
 from dpsynth.pipeline import fit_model
 from dpsynth.schema.model import Schema
@@ -42,8 +44,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the files here")
     parser.add_argument("--json", type=Path, dest="json_file")
+    parser.add_argument("--far", action="store_true", help="print plans of a billion rows and 1,000 columns")
     parser.add_argument("--one", type=int, help="run this width in this process")
     arguments = parser.parse_args()
+    if arguments.far:
+        far()
+        return 0
     if arguments.one:
         print(json.dumps(measured(arguments.folder, arguments.one, arguments)))
         return 0
@@ -73,6 +79,43 @@ def main() -> int:
     return 0
 
 
+def far(columns: int = 1000, rows: int = 10**9) -> None:
+    """A line for each plan: whole, with open domains, of a hundredth of the rows, and in ten blocks that
+    share the budget as equal parts of epsilon.
+    """
+    cluster, files, whole = "spark://cluster:7077", "claims/", (rows, False, 1)
+    cases = [(name, cluster, *whole) for name in ("independent", "mst", "gibbs", "aim")]
+    cases += [("mst", files, *whole), ("mst", files, rows, True, 1), ("mst", files, rows // 100, False, 1)]
+    cases += [("mst", files, rows, False, 10), ("aim", files, rows, False, 10)]
+    for name, place, of, left_open, blocks in cases:
+        found = plan_cost(
+            place,
+            name,
+            table="w.claims" if "://" in place else None,
+            epsilon=1 / blocks,
+            delta=1e-9 / blocks,
+            rows=of,
+            schema=schema_of(columns // blocks, left_open=left_open),
+        )
+        line = {
+            "generator": name,
+            "engine": found.engine,
+            "rows": of,
+            "open": left_open,
+            "blocks": blocks,
+            "statements": blocks * found.total("statements"),
+            "histograms": blocks * found.total("histograms"),
+            "cells": blocks * found.total("cells"),
+            "read": size(blocks * found.total("read")),
+            "written": size(found.total("written")),
+            "shuffles": blocks * found.total("shuffles"),
+            "memory_here": {step.name: size(step.here) for step in sorted(found.steps, key=lambda s: -s.here)[:2]},
+            "cpu": None if found.time is None else duration(blocks * found.time.seconds),
+            "noise": found.noise(),
+        }
+        print(json.dumps(line), flush=True)
+
+
 def write(folder: Path, columns: int, rows: int) -> None:
     """One Parquet file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,12 +132,14 @@ def write(folder: Path, columns: int, rows: int) -> None:
     pq.write_table(pa.table(cells), folder / "part.parquet")
 
 
-def schema_of(columns: int) -> Schema:
-    """Public domains."""
-    kinds = (
+def schema_of(columns: int, *, left_open: bool = False) -> Schema:
+    """Public domains, or kinds alone."""
+    kinds: tuple[dict[str, object], ...] = (
         {"kind": "integer", "min": 0, "max": LARGEST},
         {"kind": "categorical", "values": [f"v{code}" for code in range(VALUES)]},
     )
+    if left_open:
+        kinds = ({"kind": "integer"}, {"kind": "categorical"})
     return Schema.from_dict({"version": 1, "columns": {f"x{at}": kinds[at % 2] for at in range(columns)}})
 
 
