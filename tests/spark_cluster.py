@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,17 +59,21 @@ class Cluster:
         for at in range(WORKERS):
             own = ("--host", "127.0.0.1", "--webui-port", "0", "--work-dir", str(self.folder / f"work-{at}"))
             self._run(f"worker-{at}", "worker.Worker", *own, "--cores", "1", "--memory", "1g", self.url)
+        logs = [self.folder / f"worker-{at}.log" for at in range(WORKERS)]
+        _wait(lambda: all("registered with master" in log.read_text("utf-8", "replace") for log in logs), "the workers")
 
     def executors(self) -> list[int]:
         """Process ids of the executors that run now."""
         ours = {process.pid for process in self._started}
-        shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True)
         lines = [line.split(None, 2) for line in shown.stdout.splitlines()]
         return sorted(int(p) for p, parent, args in lines if int(parent) in ours and "CoarseGrained" in args)
 
-    def ready(self) -> list[int]:
-        """The executors, when there are as many as workers."""
-        _wait(lambda: len(self.executors()) == WORKERS, "the executors")
+    def ready(self, session: Any) -> list[int]:
+        """The executors, when there are as many as workers and a session knows them all."""
+        known = session.sparkContext._jsc.sc().getExecutorMemoryStatus  # with the driver's own
+        _wait(lambda: len(self.executors()) == WORKERS and known().size() == WORKERS + 1, "the executors")
         return self.executors()
 
     def logs(self) -> str:

@@ -27,7 +27,7 @@ from dpsynth.core.errors import DataError
 from dpsynth.data.engines import spark_moment
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import Field
-from dpsynth.data.engines.spark_refusal import refused, silence
+from dpsynth.data.engines.spark_refusal import Watch, refused, silence
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
@@ -39,9 +39,9 @@ STARTED: Mapping[str, str] = MappingProxyType(
         "spark.ui.showConsoleProgress": "false",
         "spark.eventLog.enabled": "false",
         "spark.log.level": "OFF",
-        "spark.executor.syncLogLevel.enabled": "true",
         "spark.io.encryption.enabled": "true",
         "spark.storage.replication.proactive": "true",
+        "spark.storage.cachedPeersTtl": "500",  # ms; with Spark's minute, second copies go to executors that are dead
     }
 )
 """Settings of a session that is started here."""
@@ -68,6 +68,7 @@ class Spark:
         options: more of Spark's settings, for a context that is started now.
         folder: a private folder that all executors reach (`hdfs://…`, `s3a://…`), for a copy of the rows that survives
             any executor. It is not encrypted here, and emptied by `close`. None: copies on the executors' own disks.
+        patience: seconds that a statement waits on a cluster that has lost all its executors.
     """
 
     name: ClassVar[str] = "spark"
@@ -76,7 +77,12 @@ class Spark:
     singles: ClassVar[int] = 1
 
     def __init__(
-        self, master: str, options: Mapping[str, str] = MappingProxyType({}), *, folder: str | None = None
+        self,
+        master: str,
+        options: Mapping[str, str] = MappingProxyType({}),
+        *,
+        folder: str | None = None,
+        patience: float = 300.0,
     ) -> None:
         import ibis
         from pyspark.sql import SparkSession
@@ -96,6 +102,7 @@ class Spark:
                 started.stop()
                 started = builder.getOrCreate()
             self.session: Any = started.newSession()
+            self._watch = Watch(self.session, patience)
             self.session.sparkContext.setLogLevel("OFF")
             for setting, value in SETTINGS.items():
                 self.session.conf.set(setting, value)
@@ -129,7 +136,10 @@ class Spark:
                 dtype = dtype_of("spark", column.name, column.dataType.simpleString())
                 kind, decimals = kind_of(column.name, dtype)
                 fields[column.name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
-                cells.append(f'{_raw(_quoted(column.name), kind)} AS "c{at}"')
+                cell = _raw(_quoted(column.name), kind)
+                cells.append(f'{cell} AS "c{at}"')
+                if dtype.is_decimal() and kind == "integer":
+                    cells.append(f'({_quoted(column.name)} IS NOT NULL AND {cell} IS NULL) AS "o{at}"')
             query = f'SELECT {", ".join(cells)} FROM global_temp."{source}"'  # noqa: S608 - quoted names
             with self._refused("read the table"):
                 copy = spark_moment.copied(self.session, query, reliably=self._folder is not None)
@@ -138,7 +148,7 @@ class Spark:
                 self.session.catalog.dropGlobalTempView(source)
         raw = self._keep(copy)
         self._copies[raw] = copy
-        self._require_finite(raw, fields)
+        self._require_within(raw, fields, set(copy.columns))
         return EngineTable(self, raw, fields)
 
     def store(self, query: str) -> str:
@@ -261,22 +271,24 @@ class Spark:
         return name
 
     def _refused(self, what: str) -> Any:
-        return refused(what, self.session)
+        return refused(what, self.session, self._watch)
 
     def _name(self) -> str:
         return f"dpsynth_{id(self)}_{next(self._numbers)}"
 
-    def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
-        floats = {name: field.cell for name, field in fields.items() if field.kind == "float"}
-        if not floats:
-            return
+    def _require_within(self, relation: str, fields: dict[str, Field], columns: set[str]) -> None:
         ends = "CAST('Infinity' AS DOUBLE), CAST('-Infinity' AS DOUBLE)"
-        asked = ", ".join(f'COALESCE(BOOL_OR("{cell}" IN ({ends})), false) AS "{cell}"' for cell in floats.values())
+        tests = {name: f'"{field.cell}" IN ({ends})' for name, field in fields.items() if field.kind == "float"}
+        tests |= {name: f'"o{at}"' for at, name in enumerate(fields) if f"o{at}" in columns}
+        if not tests:
+            return
+        asked = ", ".join(f'COALESCE(BOOL_OR({test}), false) AS "t{at}"' for at, test in enumerate(tests.values()))
         answer = self.fetch(f'SELECT {asked} FROM "{relation}"')  # noqa: S608 - our own names
-        odd = [name for name, column in zip(floats, answer.columns, strict=True) if column[0].as_py()]
+        odd = [name for name, column in zip(tests, answer.columns, strict=True) if column[0].as_py()]
         if odd:
+            self.drop(relation)
             raise DataError(
-                f"Column {listed(odd)} holds numbers that are not finite; no bound can hold them.",
+                f"Column {listed(odd)} holds numbers that are not finite, or beyond 64 bits; no bound can hold them.",
                 "Replace them by missing cells or by a public bound.",
             )
 
@@ -289,7 +301,9 @@ def _raw(cell: str, kind: str) -> str:
         return f"CAST(unix_date({cell}) AS BIGINT)"
     if kind == "datetime":
         return f"unix_micros(CAST({cell} AS TIMESTAMP))"
-    words = {"string": "STRING", "integer": "BIGINT", "boolean": "BOOLEAN"}
+    if kind == "integer":
+        return f"try_cast({cell} AS BIGINT)"  # an error would tell the executors' logs which cell it was
+    words = {"string": "STRING", "boolean": "BOOLEAN"}
     return f"CAST({cell} AS {words[kind]})"
 
 

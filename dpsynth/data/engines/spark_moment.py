@@ -2,8 +2,8 @@
 
 A cached frame is no copy: what is lost with an executor is computed anew, from the files as they are by then, and
 counts would mix two versions of a table. So the raw cells are copied once and cut off from where they came, by a
-checkpoint on the disks of the executors, twice where there are two of them; or in a folder that every executor reaches.
-A lost part is read from the other copy, or the engine is lost (`EngineLost`): nothing asks the source again.
+checkpoint on the disks of the executors, twice where two are there at that time; or in a folder that every executor
+reaches. A lost part is read from the other copy, or the engine is lost (`EngineLost`): nothing asks the source again.
 
 While the copy is made, parts may be read twice as well. So the files must have the same sizes and times before, when
 Spark lists them, and after; and a source that does not consist of files is read once more and compared by digest.

@@ -46,7 +46,7 @@ SCHEMA = "public"
 LEADING = ("host", "hostaddr", "port", "dbname", "service", "servicefile")
 """Parameters of a URL that libpq prefers to its host, port and database."""
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
-_LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?")
+_LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]")
 _ELSEWHERE = re.compile(r"[\\/]{2}|[A-Za-z][A-Za-z0-9+.-]*:")
 _CONNECTION = re.compile(r"(?i)\b(password|sslpassword|user|host|dbname|service|key|secret|token)\s*=.*(\s|;|@)")
 ALIASES = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs", "gcs": "gs"}

@@ -27,6 +27,7 @@ SECRET = "hunter2-Zq"
         ),
         (f"spark://ann:{SECRET}@h:7077", "w.t", "spark", "spark://h:7077/w.t"),
         ("local[2]", "w.t", "spark", "spark://local/w.t"),
+        ("local-cluster[2,1,1024]", "w.t", "spark", "spark://local/w.t"),
         ("/data/x/*.parquet", None, "duckdb", "/data/x/*.parquet"),
     ],
 )
