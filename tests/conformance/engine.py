@@ -564,7 +564,10 @@ class EngineConformance:
 
     def test_a_version_is_of_the_rows_and_not_of_their_order(self, load):
         rows = self.hostile()
-        version = version_of(load(rows))
+        table = load(rows)
+        if table.engine.content() is not None:
+            return  # files are told apart by their bytes: `tests/data/engines/test_unchanged.py`
+        version = version_of(table)
         assert re.fullmatch("[0-9a-f]{64}", version)
         assert version_of(load(rows.take(np.arange(rows.num_rows)[::-1]))) == version
         cells = [None if cell is None else cell + 1 for cell in rows["small"].to_pylist()]
@@ -581,4 +584,5 @@ class EngineConformance:
 
     def test_a_table_without_rows_has_a_version(self, load):
         empty = pa.table({"x": pa.array([], pa.int64())})
-        assert version_of(load(empty)) == version_of(load(empty))
+        table, again = load(empty), load(empty)
+        assert version_of(table) == version_of(again)

@@ -32,6 +32,7 @@ from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.files import FileSource
 from dpsynth.data.engines.protocol import ROW, EngineLost, Field
 from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.unchanged import UnchangedFiles
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed
@@ -66,7 +67,7 @@ class DuckDB:
         import duckdb
 
         self._folder = Path(tempfile.mkdtemp(prefix="dpsynth-duckdb-", dir=folder))
-        self._numbers = itertools.count()
+        self._numbers, self._files, self._other = itertools.count(), UnchangedFiles(), False
         self._systems: list[str] = []
         self.connection: Any = duckdb.connect()
         settings: dict[str, Any] = {
@@ -89,8 +90,16 @@ class DuckDB:
         """The rows of Parquet files, which are read where they lie each time that they are asked for.
 
         Only columns whose footers do not name finite ends are searched for numbers that are not finite.
+
+        Raises:
+            SourceChanged: now, or at any later statement: a file is another than it was now.
         """
-        names = _listed(_literal_path(str(path)) for path in files)
+        from pyarrow.fs import LocalFileSystem
+
+        paths = [str(path.absolute()) for path in files]
+        listed = FileSource(root="/", names=tuple(p[1:] for p in paths), filesystem=LocalFileSystem(), local=True)
+        self._files.add(listed)
+        names = _listed(_literal_path(path) for path in paths)
         return self._read(f"read_parquet([{names}], union_by_name = true)", self._finite(names))
 
     def files(self, source: FileSource, *, numbered: bool = False) -> EngineTable:
@@ -103,7 +112,9 @@ class DuckDB:
 
         Raises:
             DataError: a column stands in the files and in the folders' names; files of different partitions.
+            SourceChanged: now, or at any later statement: a file is another than it was now.
         """
+        self._files.add(source)
         names = _listed(_literal_path(path) for path in self._paths(source))
         return self._read(f"({self.query_of(source, names, numbered=numbered)})", self._finite(names))
 
@@ -158,6 +169,7 @@ class DuckDB:
         Raises:
             DataError: a column of a type that no table has; a number beyond 64 bits, or not finite.
         """
+        self._other = True
         return self._read(source)
 
     def _read(self, source: str, finite: Set[str] = frozenset()) -> EngineTable:
@@ -193,7 +205,7 @@ class DuckDB:
     def upload(self, rows: pa.Table) -> str:
         """A small public table inside the engine; its name."""
         name = self._name()
-        with _refused():
+        with self._asked():
             self.connection.register(f"{name}_arrow", rows)
             self.connection.execute(f'CREATE TEMP TABLE "{name}" AS SELECT * FROM "{name}_arrow"')  # noqa: S608
             self.connection.unregister(f"{name}_arrow")
@@ -205,12 +217,12 @@ class DuckDB:
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query."""
-        with _refused():
+        with self._asked():
             return self.connection.sql(query).to_arrow_table()
 
     def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
         """The rows of a query, about so many at a time."""
-        with _refused():
+        with self._asked():
             yield from self.connection.sql(query).to_arrow_reader(rows)
 
     def nearest(self, number: Any) -> Any:
@@ -259,6 +271,10 @@ class DuckDB:
         """SQL after FROM: a relation, and in `bucket` a number that equal rows share."""
         return f'(SELECT *, hash({", ".join(cells)}) % {buckets} AS "bucket" FROM "{relation}") AS "t"'  # noqa: S608 - our own names
 
+    def content(self) -> str | None:
+        """Digest of all opened files (private); None if a table was opened that may be more than files."""
+        return None if self._other else self._files.version()
+
     def close(self) -> None:
         """Leave nothing behind."""
         while self._systems:
@@ -269,8 +285,18 @@ class DuckDB:
     def _name(self) -> str:
         return f"dpsynth_{next(self._numbers)}"
 
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """A statement, between two looks at the files; that they changed is said before what came of it."""
+        self._files.check()
+        try:
+            with _refused():
+                yield
+        finally:
+            self._files.check()
+
     def _execute(self, statement: str) -> None:
-        with _refused():
+        with self._asked():
             self.connection.execute(statement)
 
     def _require_finite(self, relation: str, floats: Mapping[str, str]) -> None:

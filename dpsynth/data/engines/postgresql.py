@@ -1,8 +1,10 @@
 """PostgreSQL: a table or view of a server, read once, in one statement.
 
-One statement sees one snapshot, so the copy that it makes (a temporary table of raw cells, on the server, dropped with
-the connection) is the table as it stood at one moment, and later counts cannot see a change. Views whose functions
-are not deterministic are evaluated once. Text is compared by its bytes (COLLATE "C"), whatever the column's collation.
+One statement copies the raw cells into a temporary table on the server, dropped with the connection. It runs in a
+REPEATABLE READ, READ ONLY transaction: it sees one moment, functions in views included, and none of them may write.
+Later counts cannot see a change. A view that is not deterministic (random(), clock_timestamp()) is evaluated once for a
+run; a run that goes on would see other rows, and is refused by their version (`version`). Text is compared by its bytes
+(COLLATE "C"), whatever the column's collation.
 
     engine = PostgreSQL("postgresql://analyst@host/warehouse")
     table = engine.table("claims")
@@ -49,7 +51,7 @@ class PostgreSQL:
 
         self._numbers = itertools.count()
         with _refused("connect"):
-            self.connection: Any = psycopg.connect(url, autocommit=True)
+            self.connection: Any = psycopg.connect(url, autocommit=True, fallback_application_name="dpsynth")
         self._execute("SET TIME ZONE 'UTC'")
         self._execute("SET extra_float_digits = 1")
 
@@ -67,7 +69,7 @@ class PostgreSQL:
             kind, decimals = kind_of(column, dtype)
             fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
             cells.append(f'{_raw(_quoted(column), kind)} AS "c{at}"')
-        raw = self._kept(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
+        raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
         self._require_finite(raw, fields)
         return EngineTable(self, raw, fields)
 
@@ -102,7 +104,10 @@ class PostgreSQL:
 
     def store(self, query: str) -> str:
         """Run a query once and keep its rows inside the engine; the name they are kept under."""
-        return self._kept(query, None)
+        name = self._name()
+        self._execute(f'CREATE TEMP TABLE "{name}" AS {query}')
+        self._execute(f'ANALYZE "{name}"')
+        return name
 
     def view(self, query: str) -> str:
         """A name for a query that is run each time it is asked."""
@@ -197,6 +202,10 @@ class PostgreSQL:
         bucket = f"hash_record_extended(ROW({', '.join(cells)}), 0) & {buckets - 1}"
         return f'(SELECT *, {bucket} AS "bucket" FROM "{relation}" OFFSET 0) AS "t"'  # noqa: S608 - our own names
 
+    def content(self) -> str | None:
+        """Digest of the files that rows are read from each time; None, since the rows are a copy."""
+        return None
+
     def close(self) -> None:
         """Close the connection; the server drops its temporary tables."""
         self.connection.close()
@@ -210,9 +219,13 @@ class PostgreSQL:
         temporary = f"GRANT TEMPORARY ON DATABASE {_quoted(self.connection.info.dbname)} TO account"
         return f"{use}GRANT SELECT ON {_named(name, schema)} TO account; {temporary}"
 
-    def _kept(self, query: str, grants: str | None) -> str:
+    def _copied(self, query: str, grants: str) -> str:
+        """The source's rows at one moment: functions in a view see the same snapshot, and none of them may write."""
         name = self._name()
-        self._execute(f'CREATE TEMP TABLE "{name}" AS {query}', grants)
+        self._execute(f'CREATE TEMP TABLE "{name}" AS {query} WITH NO DATA', grants)
+        with _refused("read the table", grants), self.connection.transaction():
+            self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self.connection.execute(f'INSERT INTO "{name}" {query}')
         self._execute(f'ANALYZE "{name}"')
         return name
 
@@ -269,6 +282,7 @@ def _quoted(name: str) -> str:
 
 
 NOT_PERMITTED = "42501"
+READ_ONLY = "25006"
 LOST = ("08", "40", "53", "55", "57", "58")
 """Classes of SQLSTATE that say nothing about rows: connection, rollback, resources, locks, an operator, the system."""
 
@@ -306,6 +320,11 @@ def _refused(what: str, grants: str | None = None) -> Iterator[None]:
                 f"PostgreSQL was lost or gave up when asked to {what} ({type(error).__name__}{code}); its own words are"
                 " left out, since they may hold cells or credentials.",
                 "Check server, network, account, disk and time limits.",
+            ) from None
+        if error.sqlstate == READ_ONLY:
+            raise DataError(
+                "PostgreSQL only reads here: the table is a view that writes when read, or the server is a replica.",
+                "Name a table or view that only reads, on a server where temporary tables can be made.",
             ) from None
         if error.sqlstate == NOT_PERMITTED and grants is not None:
             raise _not_permitted(grants) from None

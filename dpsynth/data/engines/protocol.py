@@ -30,6 +30,10 @@ class EngineLost(SourceError):
     """The engine went away or gave up (network, cluster, memory, disk, time); the same run can be asked for again."""
 
 
+class SourceChanged(SourceError):
+    """The rows are others than when the run began; it can go on if they are put back, and is closed if they are not."""
+
+
 ROW = "(row of a file)"
 """What a row of files is called by who asks for its identity: no column, but its file and its place there."""
 
@@ -130,6 +134,9 @@ class Engine(Protocol):
             cells: expressions of its columns, by which rows are equal.
             buckets: at most 64.
         """
+
+    def content(self) -> str | None:
+        """Digest of all opened files, if rows are read from files each time (private); None if they are not."""
 
     def close(self) -> None:
         """Leave nothing behind in the engine."""

@@ -249,6 +249,10 @@ class Spark:
         bucket = f"xxhash64({', '.join(cells)}) & {buckets - 1}"
         return f'(SELECT *, {bucket} AS "bucket" FROM "{relation}") AS "t"'  # noqa: S608 - our own names
 
+    def content(self) -> str | None:
+        """Digest of the files that rows are read from each time; None, since the rows are a copy."""
+        return None
+
     def close(self) -> None:
         """Forget all that was kept; the session stays, since others of this process may use it."""
         for relation in tuple(self._kept):
