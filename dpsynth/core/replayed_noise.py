@@ -92,7 +92,7 @@ class ReplayedNoise:
         if (head["name"], head["from"]) != (name, self._drawn):
             raise SealError(
                 "What was measured before the interruption is not what is asked for now, so neither is used.",
-                "Close the reservation with a reason and run anew, on the machine and version that began.",
+                "Run anew; the reservation counts as spent.",
             )
         self._go_to(head["to"])
         return record[4 + length :]

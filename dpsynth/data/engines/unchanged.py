@@ -4,7 +4,6 @@ Size, time of change and (on this machine) place on the disk are looked at befor
 that was read from other files is ever used. What a run that goes on must find again is `FileSource.version`.
 
 >>> import tempfile
->>> from pathlib import Path
 >>> import pyarrow as pa, pyarrow.parquet as pq
 >>> path = Path(tempfile.mkdtemp()) / "a.parquet"
 >>> pq.write_table(pa.table({"x": [1]}), path)
@@ -23,7 +22,7 @@ a run does not read, and a run that goes on is told of.
 from __future__ import annotations
 
 import hashlib
-import os
+from pathlib import Path
 from typing import final
 
 from dpsynth.core.errors import DataError
@@ -93,7 +92,7 @@ def _seen(source: FileSource) -> Seen:
 
 def _on_disk(path: str) -> tuple[int, ...] | None:
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
