@@ -102,7 +102,7 @@ def _convert(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, DataW
     t = pa.types
     note: DataWarning | None = None
     if t.is_dictionary(source):
-        return _convert(name, column.cast(source.value_type))
+        return _convert(name, _decoded(column))
     if t.is_null(source):
         text = f"Column {shown(name)} has no type and no value; it is kept as all missing, or can be dropped."
         note = DataWarning(code="no_values", column=name, message=text)
@@ -127,6 +127,18 @@ def _convert(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, DataW
     if t.is_floating(column.type):
         column = _finite(name, column)
     return column, note
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary column as its values; Arrow has no cast of its own from dictionaries of string views."""
+    kind = column.type.value_type
+    if not pa.types.is_string_view(kind):
+        return column.cast(kind)
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string())).cast(pa.string())
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.string())
 
 
 def _as_microseconds(name: str, what: str) -> DataWarning:

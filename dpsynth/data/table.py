@@ -32,6 +32,7 @@ from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.arrow_numpy import array_of, literal, values_of
 from dpsynth.data.arrow_types import KIND_OF, canonical
 from dpsynth.data.bounding import first_of_each, keep_at_most
+from dpsynth.data.frames import arrow_of
 from dpsynth.data.warning import DataWarning, listed, shown
 
 BLOCK = 1 << 20
@@ -170,6 +171,11 @@ class Table:
                 "Convert it to one type, for example with astype(str).",
             ) from None
         return cls.from_arrow(arrow.rename_columns(names).replace_schema_metadata(None))
+
+    @classmethod
+    def from_frame(cls, frame: Any) -> Self:
+        """A table from what hands over Arrow: a polars DataFrame or LazyFrame, a DuckDB relation, an ibis table, …"""
+        return cls.from_arrow(arrow_of(frame))
 
     def to_arrow(self) -> pa.Table:
         """The rows as Arrow (private)."""

@@ -199,23 +199,27 @@ def drafted(source: Path | CountTable, *, target: str | None, unit: str | None) 
 
 
 def as_table(source: Any) -> Table:
-    """A `Table` from a Table, an Arrow table or a pandas DataFrame.
+    """A `Table` from a Table, or a table of Arrow, pandas, polars, DuckDB or ibis.
 
     Raises:
         ParameterError: anything else.
     """
     import pyarrow as pa
 
+    from dpsynth.data.frames import is_frame
     from dpsynth.data.table import Table
 
     if isinstance(source, Table):
         return source
     if isinstance(source, pa.Table):
         return Table.from_arrow(source)
-    if hasattr(source, "columns") and hasattr(source, "iloc"):
+    if hasattr(source, "iloc") and hasattr(source, "columns"):
         return Table.from_pandas(source)
+    if is_frame(source):
+        return Table.from_frame(source)
     raise ParameterError(
-        f"A {type(source).__name__} is not a table.", "Give a path, dp.read(...), an Arrow table or a DataFrame."
+        f"A {type(source).__name__} is not a table.",
+        "Give a path, dp.read(...), or a table of Arrow, pandas, polars, DuckDB or ibis.",
     )
 
 
