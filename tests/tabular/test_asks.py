@@ -16,6 +16,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.derive import derive
 from dpsynth.tabular import generator
 from dpsynth.tabular.asks import Asking, most_released
+from dpsynth.tabular.columns.oneway import MAX_SPIKES
 from dpsynth.tabular.gibbs import Gibbs
 from tests.conformance.generator import Overheard
 from tests.conformance.tables import MIXED, RECORD, schema
@@ -41,6 +42,21 @@ def test_tables_of_three_columns_and_of_halves_are_said_beforehand(columns, epsi
     asked = Overheard(table)
     domains, _ = derive(table, of, None, noise=unsafe_SeededNoise(0))
     Gibbs().fit(asked, of, domains, plan, noise=unsafe_SeededNoise(1), progress=silent)
+    asked.within(declared, plan)
+
+
+def test_as_many_spikes_as_there_may_be_are_within_what_was_said():
+    rng = np.random.default_rng(4)
+    heavy = rng.choice(90_000, 80, replace=False)
+    values = np.where(rng.random(40_000) < 0.8, rng.choice(heavy, 40_000), rng.integers(0, 90_000, 40_000))
+    table = Table.from_arrow(pa.table({"x": pa.array(values), "y": pa.array(values % 3)}))
+    of = schema(x={"kind": "integer", "min": 0, "max": 90_000}, y={"kind": "integer", "min": 0, "max": 2})
+    plan = generator("mst").plan(of, RECORD, epsilon="10", delta="1e-6")
+    declared = generator("mst").asks(of, plan, rows=40_000)
+    domains, _ = derive(table, of, None, noise=unsafe_SeededNoise(0))
+    asked = Overheard(table)
+    model = generator("mst").fit(asked, of, domains, plan, noise=unsafe_SeededNoise(1), progress=silent)
+    assert len(model.binnings["x"].oneway.cells.spikes) == MAX_SPIKES
     asked.within(declared, plan)
 
 

@@ -125,6 +125,14 @@ def test_statements_of_histograms_that_released_numbers_choose_are_at_most_as_ma
         assert sent.number <= said.number and sent.columns <= said.columns and sent.widest <= said.widest
 
 
+@pytest.mark.parametrize("of", [2, 3])
+@pytest.mark.parametrize("engine", ["duckdb", "spark"])
+def test_histograms_that_share_no_column_fill_statements_worst(engine, of):
+    manner, cliques = MANNERS[engine], [[f"x{of * at + part}" for part in range(of)] for at in range(70)]
+    said, sent = manner.statements_of_some(70, of, 70 * of), manner.statements(cliques)
+    assert said.number == sent.number == -(-70 // (60 // of)), "60 columns a statement"
+
+
 @pytest.mark.parametrize("name", ["mst", "gibbs", "aim", "independent"])
 def test_steps_grow_with_columns_as_they_say(tmp_path, name):
     found = []
