@@ -113,6 +113,8 @@ def measured(folder: Path, schema: Schema, threads: int, memory: str) -> dict[st
     with timed(found, "fit"):
         model = fit_model(table, schema, MST(), plan, noise=SystemNoise()).model
     binnings = model.binnings  # type: ignore[union-attr]
+    engine.close()
+    engine = DuckDB(threads=threads, memory_limit=memory)  # the fit's codes would stay until the engine is closed
     fresh = engine.parquet(sorted(folder.glob("*.parquet")))
     pairs = list(itertools.combinations(binnings, 2))
     with timed(found, "singles"):

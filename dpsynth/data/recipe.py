@@ -144,6 +144,48 @@ class Pushable(Protocol):
         """The map from raw cells to codes."""
 
 
+@runtime_checkable
+class Coarsening(Protocol):
+    """A codec whose codes are those of another, merged: it can be run on that one's codes."""
+
+    @property
+    def size(self) -> int:
+        """Number of codes, missing not counted."""
+
+    @property
+    def fine(self) -> Pushable:
+        """The other codec."""
+
+    @property
+    def merged(self) -> NDArray[np.int64]:
+        """Code of each of its codes, missing not counted."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnCodes:
+    """What a coarsening does to the other's codes, whose missing is the last.
+
+    Attributes:
+        size: number of codes, missing not counted.
+        merged: code of each fine code, int64.
+    """
+
+    size: int
+    merged: NDArray[np.int64]
+
+    def encode(self, values: Any) -> NDArray[np.int64]:
+        """Of fine codes, shape (rows,)."""
+        codes: NDArray[np.int64] = np.append(self.merged, -1)[np.asarray(values)]
+        return codes
+
+    def recipe(self) -> Steps:
+        """A step at every fine code, and one at missing."""
+        codes = np.append(self.merged, -1)
+        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+        return Steps(kind="integer", thresholds=changes, codes=np.append(codes[:1], codes[changes]))
+
+
 def renumbered(recipe: Lookup | Steps, code_of: NDArray[np.int64]) -> Lookup | Steps:
     """The recipe whose codes are `code_of[code]`."""
     table = np.append(code_of, -1)

@@ -29,7 +29,7 @@ from dpsynth.data.engines.counting import histograms, single_columns
 from dpsynth.data.engines.encoding import encoded, relation_of
 from dpsynth.data.engines.protocol import Engine, Field
 from dpsynth.data.engines.row_codes import row_codes
-from dpsynth.data.recipe import Kind
+from dpsynth.data.recipe import Coarsening, Kind, OnCodes
 from dpsynth.data.table import Asked, Codec, Table, ValueCounts
 from dpsynth.data.warning import listed
 
@@ -188,11 +188,20 @@ class EngineTable:
         return row_codes(self, codecs, unit)
 
     def _codes_query(self, codecs: Mapping[str, Codec], aliases: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+        for stored, own, relation in self._stored:
+            merged = {n: OnCodes(size=c.size, merged=c.merged) for n, c in codecs.items() if isinstance(c, Coarsening)}
+            if len(merged) == len(codecs) and all(stored.get(n) is c.fine for n, c in codecs.items()):  # type: ignore[attr-defined]
+                fields = {name: Field(cell=own[name], kind="integer") for name in codecs}
+                finer = [(aliases[name], name, fields[name], merged[name]) for name in codecs]
+                return encoded(self._engine, relation_of(relation, fields.values()), finer)
         asked = [(aliases[name], name, self._fields[name], codec) for name, codec in codecs.items()]
         return encoded(self._engine, relation_of(self._relation, self._fields.values()), asked)
 
     def _codes_relation(self, codecs: Mapping[str, Codec]) -> tuple[str, Mapping[str, str]]:
-        """The relation that holds these codes, written now unless one does already; and the column of each name."""
+        """The relation that holds these codes, written now unless one does already; and the column of each name.
+
+        Merged codes are written from the codes that they merge, where those are kept.
+        """
         for stored, aliases, relation in self._stored:
             if all(stored.get(name) is codec for name, codec in codecs.items()):
                 return relation, aliases

@@ -39,10 +39,13 @@ def written(path, columns: int, nan: bool = False):
     )
     left_open = ({"kind": "categorical"}, {"kind": "categorical"}, {"kind": "integer"}, {"kind": "float"})
     pq.write_table(pa.table({f"x{at}": of_kind[kind]() for at, kind in enumerate(kinds)}), path, row_group_size=1000)
-    return {
-        name: Schema.from_dict({"version": 1, "columns": {f"x{at}": own[kind] for at, kind in enumerate(kinds)}})
-        for name, own in {"declared": declared, "open": left_open}.items()
-    }
+    schemas = {}
+    for name, own in {"declared": declared, "open": left_open, "target": declared}.items():
+        specs = {f"x{at}": dict(own[kind]) for at, kind in enumerate(kinds)}
+        if name == "target":
+            specs["x1"]["role"] = "target"
+        schemas[name] = Schema.from_dict({"version": 1, "columns": specs})
+    return schemas
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,7 @@ def written(path, columns: int, nan: bool = False):
         ("mst", 24, "open", 3),
         ("aim", 8, "open", 3),
         ("gibbs", 8, "declared", 2),
+        ("gibbs", 8, "target", 2),
         pytest.param("mst", 200, "open", 3, marks=pytest.mark.slow),
     ],
 )
@@ -63,7 +67,8 @@ def test_a_fit_reads_its_files_at_most_three_times_however_many_columns(tmp_path
     table = engine.parquet([tmp_path / "wide.parquet"])
     assert engine.rows_read == 0  # footers say that the decimals are finite
     made = generator(name)
-    plan = made.plan(schema, PrivacyUnit(), epsilon="50", delta="1e-6")
+    plan = made.plan(schema, PrivacyUnit(), epsilon="300", delta="1e-6")
+    assert (of == "target") == (plan.settings.triples is not None)
     fit_model(table, schema, made, plan, noise=ReplayedNoise(bytes(32)), canaries=20)
     assert engine.rows_read == most * ROWS
     engine.close()
