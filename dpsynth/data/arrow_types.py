@@ -17,7 +17,7 @@ Not guaranteed: nanoseconds. They are cut to microseconds, with a warning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -78,6 +78,14 @@ def require_flat(schema: pa.Schema) -> None:
         )
 
 
+def too_wide(names: Sequence[str]) -> DataError:
+    """The refusal of columns of integers that 64 bits do not hold."""
+    return DataError(
+        f"Column {listed(names)} holds integers beyond 64 bits; they would wrap around or be rounded.",
+        "Write the column as text if it is a code, or as float if rounding is meant.",
+    )
+
+
 def _canonical_type(kind: pa.DataType) -> pa.DataType | None:
     t = pa.types
     if t.is_dictionary(kind):
@@ -120,10 +128,7 @@ def _convert(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, DataW
     try:
         column = column.cast(target, safe=not t.is_decimal(source))
     except pa.ArrowInvalid:
-        raise DataError(
-            f"Column {shown(name)} holds integers beyond 64 bits; they would wrap around or be rounded.",
-            "Write the column as text if it is a code, or as float if rounding is meant.",
-        ) from None
+        raise too_wide([name]) from None
     if t.is_floating(column.type):
         column = _finite(name, column)
     return column, note

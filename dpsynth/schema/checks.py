@@ -138,7 +138,8 @@ def prepare(
     else:
         check_columns(table, schema)
         schema = with_roles(schema, target=target, unit=unit, order=order)
-    heard = () if not isinstance(table, Table) else table.warnings
+    fields = () if isinstance(table, Table) else table.fields.values()
+    heard = table.warnings if isinstance(table, Table) else tuple(f.warning for f in fields if f.warning is not None)
     table = table.select([n for n in table.columns if not schema.columns[n].drop])
     facts = facts_of(table, asked(table, schema, doubts))
     for doubt, cells in zip(doubts, facts.met[len(schema.constraints) :], strict=True):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from dpsynth.core.errors import DataError
+from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.declared import LOOSE_FLOAT, NO, SENSELESS, WHOLE, WORDS, YES, not_of, unreadable, what_of
 from dpsynth.data.distinct import beyond_64_bits
 from dpsynth.data.engines.protocol import Engine, Field, UnsupportedByEngine, counted
@@ -72,7 +72,10 @@ def conformed(table: EngineTable, options: ReadOptions) -> tuple[EngineTable, tu
     Raises:
         DataError: the declared type makes no sense of the column's.
         UnsupportedByEngine: the conversion is not the engine's to make.
+        ParameterError: rows in memory were added already.
     """
+    if table.extra is not None:
+        raise ParameterError("Rows in memory were added to the engine's before these were checked.", "Check, then add.")
     fields: dict[str, Field] = {}
     cells: list[str] = []
     doubts: list[Doubt] = []
@@ -90,8 +93,10 @@ def conformed(table: EngineTable, options: ReadOptions) -> tuple[EngineTable, tu
             cells.append(f'COALESCE({condition}, false) AS "{doubts[-1].cell}"')
     if cells == [f'"{held.cell}" AS "{held.cell}"' for held in table.fields.values()]:
         return table, ()
+    if table.row is not None:
+        cells.append(f'"{table.row.cell}"')
     view = table.engine.view(f'SELECT {", ".join(cells)} FROM "{table.relation}"')  # noqa: S608 - our own names
-    return EngineTable(table.engine, view, fields), tuple(doubts)
+    return EngineTable(table.engine, view, fields, row=table.row), tuple(doubts)
 
 
 def _conversion(

@@ -19,6 +19,7 @@ import itertools
 import os
 import re
 import shutil
+import string
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -28,10 +29,11 @@ from typing import Any, ClassVar, final
 import pyarrow as pa
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.arrow_types import too_wide
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.files import FileSource
 from dpsynth.data.engines.protocol import ROW, EngineLost, Field
-from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.unchanged import UnchangedFiles
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
@@ -100,6 +102,7 @@ class DuckDB:
         listed = FileSource(root="/", names=tuple(p[1:] for p in paths), filesystem=LocalFileSystem(), local=True)
         self._files.add(listed)
         names = _listed(_literal_path(path) for path in paths)
+        self._require_names(names)
         return self._read(f"read_parquet([{names}], union_by_name = true)", self._finite(names))
 
     def files(self, source: FileSource, *, numbered: bool = False) -> EngineTable:
@@ -116,6 +119,7 @@ class DuckDB:
         """
         self._files.add(source)
         names = _listed(_literal_path(path) for path in self._paths(source))
+        self._require_names(names)
         return self._read(f"({self.query_of(source, names, numbered=numbered)})", self._finite(names))
 
     def query_of(self, source: FileSource, names: str | None = None, *, numbered: bool = False) -> str:
@@ -141,6 +145,33 @@ class DuckDB:
         row = f'(CAST(file_index AS BIGINT) << {FILE_ROWS}) + file_row_number AS "{ROW}"'
         chosen += f", {row}" if numbered else ""
         return f"SELECT {chosen} FROM read_parquet([{names}], {options})"  # noqa: S608 - names are quoted
+
+    def _require_names(self, names: str) -> None:
+        """Refuse files in which two columns have one name, case aside: DuckDB would rename one of them."""
+        columns = f"SELECT file_name, name, COALESCE(num_children, 0) AS inside FROM parquet_schema([{names}])"  # noqa: S608
+        flat = "SELECT file_name FROM s GROUP BY file_name HAVING COUNT(CASE WHEN inside > 0 THEN 1 END) <= 1"
+        alike = f"TRANSLATE(name, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
+        answer = self.fetch(
+            f"WITH s AS ({columns}) SELECT DISTINCT MIN(name) FROM s WHERE inside = 0 AND file_name IN ({flat})"  # noqa: S608
+            f" GROUP BY file_name, {alike} HAVING COUNT(*) > 1"
+        )
+        twice = sorted(answer.column(0).to_pylist())
+        if twice:
+            raise DataError(
+                f"Two columns are called {listed(twice)}, upper and lower case aside.", "Rename one of them."
+            )
+
+    def _require_64_bits(self, relation: str, columns: Sequence[str]) -> None:
+        """Refuse integers that are wider than the type that a table has."""
+        if not columns:
+            return
+        asked = ", ".join(
+            f"COALESCE(BOOL_OR({_quoted(name)} NOT BETWEEN {-(2**63)} AND {2**63 - 1}), false)" for name in columns
+        )
+        answer = self.fetch(f'SELECT {asked} FROM "{relation}"')  # noqa: S608 - quoted names
+        odd = [name for name, column in zip(columns, answer.columns, strict=True) if column[0].as_py()]
+        if odd:
+            raise too_wide(odd)
 
     def _finite(self, names: str) -> set[str]:
         """Columns whose footers name finite ends in every file."""
@@ -178,14 +209,19 @@ class DuckDB:
         described = self.fetch(f'SELECT column_name, column_type FROM (DESCRIBE "{view}")')  # noqa: S608 - our own name
         fields: dict[str, Field] = {}
         hidden: dict[str, Field] = {}
-        cells, doubtful = [], {}
+        cells, doubtful, wide = [], {}, []
         for at, row in enumerate(described.to_pylist()):
             name, dtype = row["column_name"], dtype_of(self.dialect, row["column_name"], row["column_type"])
             kind, decimals = kind_of(name, dtype)
-            (hidden if name == ROW else fields)[name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+            (hidden if name == ROW else fields)[name] = Field(
+                cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(name, dtype)
+            )
             cells.append(f'{_raw(_quoted(name), kind, dtype)} AS "c{at}"')
+            if kind == "integer" and (dtype.is_decimal() or dtype.is_uint64()):
+                wide.append(name)
             if kind == "float" and not dtype.is_decimal() and name not in finite:
                 doubtful[name] = f"c{at}"
+        self._require_64_bits(view, wide)
         raw = self.view(f'SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608 - our own names
         self._require_finite(raw, doubtful)
         return EngineTable(self, raw, fields, row=hidden.get(ROW))

@@ -27,7 +27,7 @@ import pyarrow as pa
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import EngineLost, Field
-from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed, shown
@@ -67,7 +67,7 @@ class PostgreSQL:
         for at, (column, words) in enumerate(self.described(name, schema)):
             dtype = dtype_of(self.dialect, column, words)
             kind, decimals = kind_of(column, dtype)
-            fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+            fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(column, dtype))
             cells.append(f'{_raw(_quoted(column), kind)} AS "c{at}"')
         raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
         self._require_finite(raw, fields)

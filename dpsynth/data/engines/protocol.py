@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError, SourceError
 from dpsynth.data.recipe import Kind
+from dpsynth.data.warning import DataWarning
 
 
 class UnsupportedByEngine(DataError):
@@ -47,11 +48,13 @@ class Field:
         cell: its name there: c0, c1, …
         kind: what it is to a table.
         decimals: decimal places that its type declares, 0 if none.
+        warning: what is to be said of how its type is read, if anything.
     """
 
     cell: str
     kind: Kind
     decimals: int = 0
+    warning: DataWarning | None = None
 
 
 def counted(condition: str) -> str:

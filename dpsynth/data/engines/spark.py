@@ -28,7 +28,7 @@ from dpsynth.data.engines import spark_moment
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import Field
 from dpsynth.data.engines.spark_refusal import Watch, refused, silence
-from dpsynth.data.engines.types import dtype_of, kind_of
+from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed
@@ -135,7 +135,9 @@ class Spark:
             for at, column in enumerate(described):
                 dtype = dtype_of("spark", column.name, column.dataType.simpleString())
                 kind, decimals = kind_of(column.name, dtype)
-                fields[column.name] = Field(cell=f"c{at}", kind=kind, decimals=decimals)
+                fields[column.name] = Field(
+                    cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(column.name, dtype)
+                )
                 cell = _raw(_quoted(column.name), kind)
                 cells.append(f'{cell} AS "c{at}"')
                 if dtype.is_decimal() and kind == "integer":

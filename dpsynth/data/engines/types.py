@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dpsynth.data.arrow_types import EXACT_DIGITS
 from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.recipe import Kind
-from dpsynth.data.warning import shown
+from dpsynth.data.warning import DataWarning, shown
 
 
 def dtype_of(dialect: str, name: str, words: str) -> Any:
@@ -29,7 +30,7 @@ def dtype_of(dialect: str, name: str, words: str) -> Any:
     from ibis.backends.sql.datatypes import get_type_mapper
 
     try:
-        return get_type_mapper(dialect).from_string(words)
+        return get_type_mapper(dialect).from_string(words.strip('"') if words == '"NULL"' else words)
     except (ValueError, TypeError, KeyError, NotImplementedError):
         raise _unknown(name) from None
 
@@ -53,12 +54,26 @@ def kind_of(name: str, dtype: Any) -> tuple[Kind, int]:
         (dtype.is_floating(), "float"),
         (dtype.is_date(), "date"),
         (dtype.is_timestamp(), "datetime"),
-        (dtype.is_string() and not dtype.is_json(), "string"),
+        ((dtype.is_string() and not dtype.is_json()) or dtype.is_null(), "string"),
     )
     for holds, kind in kinds:
         if holds:
             return kind, 0
     raise _unknown(name)
+
+
+def warning_of(name: str, dtype: Any) -> DataWarning | None:
+    """What memory's reader would say of a column of this type."""
+    if dtype.is_null():
+        text = f"Column {shown(name)} has no type and no value; it is kept as all missing, or can be dropped."
+        return DataWarning(code="no_values", column=name, message=text)
+    if dtype.is_timestamp() and dtype.timezone is not None:
+        text = f"Column {shown(name)} has a time zone; its times are read as UTC and written without a zone."
+        return DataWarning(code="read_as_utc", column=name, message=text)
+    if dtype.is_decimal() and (dtype.precision or 0) > EXACT_DIGITS:
+        text = f"Column {shown(name)} has decimals of {dtype.precision} digits; {EXACT_DIGITS} are kept."
+        return DataWarning(code="decimal_digits", column=name, message=text)
+    return None
 
 
 def _unknown(name: str) -> UnsupportedByEngine:
