@@ -143,8 +143,7 @@ def synthesize(
         except KeyboardInterrupt:
             raise Interrupted(reservation, resumable=goes_on(made_by, plan)) from None
         except SourceError as failed:  # an interface of somebody else's: what was paid for is kept until it answers
-            again = f"Mend it and ask for the same with --resume; the reservation {reservation.id} stands until then."
-            raise SourceError(failed.message, again) from failed
+            raise _kept_for_later(failed, reservation, resumable=goes_on(made_by, plan)) from failed
         except BaseException:
             ledger.abort(reservation.id, "the fit failed", data_was_read=True)
             kept.destroy()
@@ -179,6 +178,17 @@ def synthesize(
     write_json(folder / "model.json", {**described, **chosen_by, "pair_sigma": finest})
     write_json(folder / "draft.json", document.to_json())
     return Draft.load(workspace, document.draft)
+
+
+def _kept_for_later(failed: SourceError, reservation: Reservation, *, resumable: bool) -> SourceError:
+    """The same error, with what comes next."""
+    kept = f"the reservation {reservation.id} stands until then"
+    then = (
+        f"Then ask for the same with --resume; {kept}."
+        if resumable
+        else f"This generator cannot go on; close its reservation: dpsynth ledger expire {reservation.id} --reason TEXT"
+    )
+    return type(failed)(failed.message, f"{failed.remedy or 'Mend it.'} {then}")
 
 
 class Interrupted(DpsynthError):

@@ -22,7 +22,7 @@ from tests.data.engines.test_postgresql import write
 from tests.postgresql import Server, running
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
-from dpsynth.data.engines.protocol import EngineLost
+from dpsynth.data.engines.protocol import EngineLost, SourceChanged
 from dpsynth.workspace.places import Place
 
 PASSWORD = "hunter2-secret"
@@ -121,7 +121,7 @@ def crashed(server: Server) -> None:
 def test_a_server_that_goes_away_leaves_a_run_that_goes_on(ws, server, claims, fault, step, same_noise):
     whole = Workspace.open(shutil.copytree(ws.layout.root, ws.layout.root.parent / "undisturbed"))
     undisturbed = whole.synthesize("claims", "mst", **ASKED)
-    with pytest.raises(SourceError, match="--resume") as caught:
+    with pytest.raises(EngineLost, match="--resume") as caught:
         ws.synthesize("claims", "mst", **ASKED, progress=after(step, lambda: fault(server)))
     assert "PostgreSQL was lost or gave up" in str(caught.value)
     stands(ws, claims)
@@ -246,7 +246,7 @@ def test_files_that_change_under_a_run_leave_one_that_goes_on_when_they_are_put_
     def replaced() -> None:
         pq.write_table(people(seed=1), path)
 
-    with pytest.raises(SourceError, match=r"changed under the run.*--resume"):
+    with pytest.raises(SourceChanged, match=r"changed under the run.*Put the files back.*--resume"):
         ws.synthesize("claims", "mst", **ASKED, progress=after("count columns", replaced))
     stands(ws, record)
     with pytest.raises(WorkspaceError, match="rows are others now"):

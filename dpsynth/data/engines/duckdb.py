@@ -323,8 +323,7 @@ class DuckDB:
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
-        """A statement, between two looks at the files; that they changed is said before what came of it."""
-        self._files.check()
+        """A statement, and a look at the files after it; that they changed is said before what came of it."""
         try:
             with _refused():
                 yield

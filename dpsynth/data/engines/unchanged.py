@@ -1,7 +1,7 @@
 """Files that are read each time they are asked for, and must be the same files each time.
 
-Size, time of change and (on this machine) place on the disk are looked at before and after every statement, so no count
-that was read from other files is ever used. What a run that goes on must find again is `FileSource.version`.
+Size, time of change and (on this machine) place on the disk are looked at after every statement, so no count that was
+read from other files is ever used. What a run that goes on must find again is `FileSource.version`.
 
 >>> import tempfile
 >>> import pyarrow as pa, pyarrow.parquet as pq
