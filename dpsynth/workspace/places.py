@@ -9,6 +9,10 @@ engine's own tools look for it (`~/.pgpass`, `PGPASSWORD`).
 >>> kept(located("postgresql://ann:pw@db.example/claims", "visits"), "id", PrivacyUnit()).source.connection
 'postgresql://ann@db.example/claims'
 
+Rows of files need no key: their places tell them apart while the files stay as they are. The key of their split is then
+one for each version of the files, as `workspace.split` asks of positions; with a row key or a unit it is the place's,
+and whoever was held out stays held out.
+
 Not guaranteed: that two names of one host are one place, or a view and its table; whoever grants a budget twice does so
 knowingly, or names the first as `parent`. Files that lie in two places are found (`overlaps`).
 """
@@ -24,8 +28,9 @@ from typing import TYPE_CHECKING, Any, final
 from dpsynth.core.errors import DataError, ParameterError, SchemaError
 from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.data.engines.keyed import require_key, split
-from dpsynth.data.engines.protocol import UnsupportedByEngine
+from dpsynth.data.engines.protocol import ROW, UnsupportedByEngine
 from dpsynth.data.engines.urls import SourceURL, is_engine, parse
+from dpsynth.data.engines.version import version_of
 from dpsynth.data.warning import shown
 from dpsynth.schema.draft import draft
 from dpsynth.workspace.split import Split
@@ -46,7 +51,8 @@ class Place:
 
     Attributes:
         source: engine, place and table; its connection has no password.
-        row_key: a column that is another for each record, which tells rows apart; None if the unit's column does.
+        row_key: a column that is another for each record, which tells rows apart; None if the unit's column does, or
+            their places in files.
     """
 
     source: SourceURL
@@ -60,13 +66,19 @@ class Place:
     def identity(self, unit: PrivacyUnit) -> str:
         """The column whose value decides on which side of the split a row is."""
         found = unit.column or self.row_key
+        if found is None and self.source.kind == "duckdb":
+            return ROW
         if found is None:
             raise no_identity()
         return found
 
-    def open(self, session: SourceURL | None = None) -> EngineTable:
-        """Connect, with what this process was given if it was, and make the table."""
-        return (session or self.source).open()
+    def open(self, session: SourceURL | None = None, *, numbered: bool = False) -> EngineTable:
+        """Connect, with what this process was given if it was, and make the table; see `SourceURL.open`."""
+        return (session or self.source).open(numbered=numbered)
+
+    def version(self, table: EngineTable) -> str:
+        """What an open table holds now (private): of files their footers, of a server's table its cells."""
+        return self.source.files().version() if self.source.kind == "duckdb" else version_of(table)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -168,7 +180,7 @@ def check_counted(table: EngineTable, schema: Schema, identity: str, unit: Priva
                 f"Column {shown(column)} is {what}, which is read row by row, and the rows stay in their engine.",
                 "Leave it out; or export the table to a file and register that.",
             )
-    if unit.column is None:
+    if identity not in (unit.column, ROW):
         require_key(table, identity)
 
 

@@ -37,7 +37,7 @@ from accounting.ledger.ledger import Ledger
 from accounting.ledger.records import Status
 from dpsynth.core.errors import SchemaError
 from dpsynth.data.engines.keyed import bounded as bounded_in_engine
-from dpsynth.data.engines.version import version_of
+from dpsynth.data.engines.protocol import ROW
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
 from dpsynth.schema.checks import prepare
@@ -357,13 +357,15 @@ def _checked(
             f"The schema drops the time column '{record.time.column}', so it cannot be said which rows are later.",
             "Give it `role: identifier` instead of `drop: true`: it is then read and not modelled.",
         )
-    key = workspace.secret(f"split/{record.commitment}")
-    identity = version = None
+    key, identity, version = workspace.secret(f"split/{record.commitment}"), None, None
     parts: Split[Table] | Split[EngineTable]
     if isinstance(found.table, EngineTable):
-        identity = place_of(record).identity(record.unit)
+        place = place_of(record)
+        identity = place.identity(record.unit)
         check_counted(found.table, found.schema, identity, record.unit)
-        version = workspace.vault.commit(version_of(found.table).encode(), purpose="version")
+        version = workspace.vault.commit(place.version(found.table).encode(), purpose="version")
+        if identity == ROW:
+            key = workspace.secret(f"split/{record.commitment}/{version}")
         parts = split_in_engine(found.table, identity, record, holdout_share=HOLDOUT_SHARE, key=key)
     else:
         parts = split(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.engines.described import described
+from dpsynth.data.engines.protocol import ROW
 from dpsynth.data.engines.urls import fixed_part
 from dpsynth.data.source import fingerprint
 from dpsynth.workspace import lineage, places
@@ -79,7 +80,8 @@ def registered(ws: Workspace, data: str | Path, table: str | None) -> DatasetRec
 def load(ws: Workspace, record: DatasetRecord) -> Path | Table | EngineTable:
     """See `Workspace.load`."""
     if record.place is not None:
-        return record.place.open(session_of(ws, record))
+        numbered = record.place.identity(record.unit) == ROW
+        return record.place.open(session_of(ws, record), numbered=numbered)
     if record.commitment in ws._tables:
         return ws._tables[record.commitment]
     if record.path is None:

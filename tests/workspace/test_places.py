@@ -146,7 +146,6 @@ def test_a_release_from_a_server_verifies_and_names_no_secret(
 @pytest.mark.parametrize(
     ("said", "refusal"),
     [
-        ({"row_key": None}, ParameterError),
         ({"row_key": "nobody"}, DataError),
         ({"row_key": None, "unit": "nobody"}, DataError),
         ({"schema": "other.yaml"}, SchemaError),
@@ -162,6 +161,35 @@ def test_what_is_declared_is_held_against_the_columns(
     with pytest.raises(refusal):
         ws.register(str(place), **said)
     assert list(ws.registry) == []
+
+
+def test_rows_of_a_server_need_a_key(ws: Workspace, postgresql: Any) -> None:
+    with pytest.raises(ParameterError, match="row-key"):
+        ws.register(postgresql.url, table="claims")
+
+
+def test_rows_of_files_are_told_apart_by_their_places_under_a_key_of_their_version(
+    ws: Workspace, tmp_path: Path
+) -> None:
+    rows = people().drop_columns(["id"])
+    place = folder_of(tmp_path, rows)
+    (tmp_path / "s.yaml").write_text(  # sex is converted, so that the table is another view
+        "columns: {sex: {kind: categorical, values: [f], missing: [m]}, age: {kind: integer}, "
+        "weight: {kind: float}, day: {kind: date}}\n"
+    )
+    record = paid(ws, place, row_key=None, schema=tmp_path / "s.yaml")
+    sides = []
+    for run in range(3):
+        if run == 2:
+            pq.write_table(people(100, seed=3).drop_columns(["id"]), place / "3.parquet")
+        draft = ws.synthesize(record, "independent", epsilon="0.5", delta="1e-6")
+        parts = draft._source.parts
+        seen, held = (set(part.column("weight").to_pylist()) for part in (parts.train, parts.holdout))
+        assert seen | held == set(rows["weight"].to_pylist())
+        assert 0.2 < len(held) / 1500 < 0.4
+        sides.append(held)
+    assert sides[0] == sides[1]  # one version, one split
+    assert len(sides[0] & sides[2]) < 0.2 * 1500  # another version, fresh coins: 0.09 of the rows are in both
 
 
 def test_a_row_key_of_two_records_is_refused_before_anything_is_reserved(ws: Workspace, tmp_path: Path) -> None:
