@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from accounting.event import EventTree
     from accounting.ledger.capability import ReadCapability
     from accounting.relation import PrivacyUnit
-    from dpsynth.data.table import CountTable
     from dpsynth.release.seal import Vault
     from dpsynth.workspace.workspace import Workspace
 
@@ -180,7 +179,7 @@ class PrivateRows:
         return bounded(self._in_memory().train, self.unit, bound_key, self.order)
 
     def to_draw(self, ledger: Ledger, budget_id: str, reservation_id: str, *, key: bytes) -> PrivateRows:
-        """About `TARGETS` rows of each part of a table in an engine, whole units, behind the same doors.
+        """About `TARGETS` rows of each part of a table in an engine, units within their bound, behind the same doors.
 
         Args:
             ledger: the workspace's.
@@ -196,11 +195,11 @@ class PrivateRows:
         here = ledger.budget(budget_id).commitment == self.commitment
         if not here or not any(run.accessed for run in runs) or not isinstance(self._fitted, EngineTable):
             raise CapabilityRefused("No rows of this data were read for that reservation.", "Fit first.")
-        holdout, later = self._parts.holdout, self._parts.later
+        train, holdout, later = self._fitted, self._parts.holdout, self._parts.later
         parts = Split(
-            train=self._drawn(self._fitted, key),
-            holdout=self._drawn(holdout, key),
-            later=None if later is None else self._drawn(later, key),
+            train=self._drawn(train, key),
+            holdout=self._drawn(self._within_bound(holdout, key), key),
+            later=None if later is None else self._drawn(self._within_bound(later, key), key),
         )
         return PrivateRows(
             parts, commitment=self.commitment, unit=self.unit, ledger=self.ledger, order=None, identity=self.identity
@@ -218,16 +217,17 @@ class PrivateRows:
             self._parts.train.engine.close()
 
     def _bounded(self, bound_key: bytes) -> Table | EngineTable:
-        train = self._parts.train
-        if not isinstance(train, EngineTable):
-            self._fitted = bounded(train, self.unit, bound_key, self.order)
-        elif self.unit.column is None:
-            self._fitted = train
-        else:
-            self._fitted = bounded_in_engine(train, self.unit.column, self.unit.max_records, bound_key)
+        self._fitted = self._within_bound(self._parts.train, bound_key)
         return self._fitted
 
-    def _drawn(self, table: CountTable, key: bytes) -> Table:
+    def _within_bound(self, table: Table | EngineTable, key: bytes) -> Table | EngineTable:
+        if not isinstance(table, EngineTable):
+            return bounded(table, self.unit, key, self.order)
+        if self.unit.column is None:
+            return table
+        return bounded_in_engine(table, self.unit.column, self.unit.max_records, key)
+
+    def _drawn(self, table: Table | EngineTable, key: bytes) -> Table:
         from dpsynth.data.engines.rows import sampled
 
         if not isinstance(table, EngineTable) or self.identity is None:

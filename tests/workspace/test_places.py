@@ -108,6 +108,10 @@ def test_the_later_part_is_cut_as_in_memory(ws: Workspace, tmp_path: Path) -> No
 
 def test_a_person_keeps_no_more_rows_than_the_bound(ws: Workspace, tmp_path: Path) -> None:
     rows = people().append_column("who", pa.array([f"patient {at % 300}" for at in range(1500)]))
+    heavy = people(70_000, seed=2).append_column(
+        "who", pa.array(["patient 1" if at % 2 else "p 2" for at in range(70_000)])
+    )
+    rows = pa.concat_tables([rows, heavy])  # whoever has half the table is no reason to lose the run
     record = paid(ws, folder_of(tmp_path, rows), row_key=None, unit="who", max_per_unit=2)
     draft = ws.synthesize(record, "mst", epsilon=2, delta="1e-6", target="sex")
     parts = draft._source.parts
@@ -117,7 +121,8 @@ def test_a_person_keeps_no_more_rows_than_the_bound(ws: Workspace, tmp_path: Pat
     together = {who: set() for who in parts.train.column("who").to_pylist()}
     for who, weight in zip(*(parts.train.column(name).to_pylist() for name in ("who", "weight")), strict=True):
         together[who].add(int(weight) % 300)
-    assert {len(people) for people in together.values()} == {1}  # one number, one person
+    assert max(len(people) for people in together.values()) <= 2  # one number, one person
+    assert max(pd.Series(parts.holdout.column("who").to_pylist()).value_counts()) <= 2
 
 
 def test_a_release_from_a_server_verifies_and_names_no_secret(
