@@ -21,10 +21,12 @@ table below it; a person who grants a budget twice does so knowingly.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -41,14 +43,16 @@ if TYPE_CHECKING:
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 Kind = Literal["duckdb", "postgresql", "spark"]
 POSTGRESQL = ("postgresql", "postgres")
-PORT = 5432
+PORT, MASTER = 5432, 7077
 SCHEMA = "public"
 LEADING = ("host", "hostaddr", "port", "dbname", "service", "servicefile")
 """Parameters of a URL that libpq prefers to its host, port and database."""
-HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+HERE = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 _LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]")
 _ELSEWHERE = re.compile(r"[\\/]{2}|[A-Za-z][A-Za-z0-9+.-]*:")
-_CONNECTION = re.compile(r"(?i)\b(password|sslpassword|user|host|dbname|service|key|secret|token)\s*=.*(\s|;|@)")
+_CONNECTION = re.compile(
+    r"(?i)\b((ssl)?password|passfile|pwd)\s*=\s*[^/*?]|\b(user|host|dbname|service)\s*=\s*\S+\s+\w+\s*="
+)
 ALIASES = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs", "gcs": "gs"}
 """Schemes of buckets, and the one that each is another word for."""
 
@@ -196,9 +200,10 @@ def _of_file_url(rest: str) -> str:
 
 def _require_path(source: str) -> None:
     """Refuse what is no path here, but may hold a password: a URL with a slash missing, a connection string, …"""
-    if Path(source).exists():
+    fixed = fixed_part(source)
+    if fixed.parts and os.path.exists(fixed):  # noqa: PTH110 - a name too long is no error here
         return
-    if _ELSEWHERE.match(source):
+    if _ELSEWHERE.match(source) or "\0" in source:
         raise ParameterError(
             "The source is a path of another computer, of another system, or a URL that is not complete.",
             "Give a path on this computer, or a whole URL: postgresql://host/database, s3://bucket/prefix.",
@@ -219,7 +224,7 @@ def without_credentials(text: str) -> str:
     bare = re.sub(r"(\w://)\S*@", r"\1", text)
     bare = re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", bare)
     return re.sub(
-        r"(?i)\b((?:ssl)?password|passwd|pwd|secret|token)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s;&]+)", r"\1\2…", bare
+        r"(?i)\b(\w*password|passwd|pwd|\w*secret\w*|\w*token)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s;&]+)", r"\1\2…", bare
     )
 
 
@@ -227,8 +232,10 @@ def _server(source: str) -> str:
     """Host, port and database of a URL, as a place names them."""
     try:
         parts = urlsplit(source)
-        host, port = parts.hostname, parts.port
+        host, port = _host(parts.netloc), parts.port
         said = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if "@" in parts.path or parts.fragment:  # the rest of a password whose / or # stands as it is
+            raise ValueError
     except ValueError:
         raise ParameterError("The URL of the server cannot be read.", "Quote special characters as %xx.") from None
     database = unquote(parts.path.strip("/"))
@@ -252,8 +259,29 @@ def _server(source: str) -> str:
 
 
 def _server_place(host: str, port: int | str, database: str) -> str:
-    known = host.lower().rstrip(".") if not host.startswith("/") else host
-    return f"postgresql://{'localhost' if known in HERE else known}:{port}/{database}"
+    return f"postgresql://{_known_host(host)}:{port}/{database}"
+
+
+def _host(netloc: str) -> str | None:
+    """The host of a URL as libpq decodes it: a socket's folder may be quoted there, and its case counts."""
+    host = netloc.rpartition("@")[2]
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return unquote(host) or None
+
+
+def _known_host(host: str) -> str:
+    """One spelling of a host: a socket's folder without links, an address in its shortest form, a name in ASCII."""
+    if host.startswith("/"):
+        return str(Path(host).resolve())
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        known = host.lower().rstrip(".")
+        with suppress(UnicodeError):
+            known = known.encode("idna").decode()
+        return "localhost" if known in HERE else known
+    address = getattr(address, "ipv4_mapped", None) or address
+    return "localhost" if address.is_loopback else str(address)
 
 
 def _require_place(connection: Any, source: SourceURL) -> None:
@@ -294,13 +322,20 @@ def _whole_path(source: str) -> str:
     rest = path.parts[len(fixed.parts) :]
     if ".." in rest:
         raise ParameterError("A pattern goes down only: it has `..` behind a wildcard.", "Name the folder itself.")
-    return str(fixed.resolve().joinpath(*rest))
+    whole = str(fixed.resolve().joinpath(*rest))
+    return f"/{whole.lstrip('/')}" if whole.startswith("//") else whole  # two slashes are one here
 
 
 def _spark_place(source: str) -> str:
     if source.startswith("local"):
         return "spark://local"
-    return "spark://" + source.removeprefix("spark://").rpartition("@")[2].partition("/")[0].partition("?")[0]
+    masters = source.removeprefix("spark://").rpartition("@")[2].partition("/")[0].partition("?")[0]
+    return "spark://" + ",".join(sorted(_master(master) for master in masters.split(",")))
+
+
+def _master(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    return f"{_known_host(host.strip('[]'))}:{port}" if colon else f"{_known_host(text)}:{MASTER}"
 
 
 def _named(table: str | None) -> str:

@@ -144,3 +144,154 @@ def test_a_port_of_the_environment_leads_nowhere_else(postgresql, monkeypatch):
     monkeypatch.setattr(urls, "PORT", 5433)  # as if libpq had taken another port than the place says
     with pytest.raises(ParameterError, match="led elsewhere"):
         parse(postgresql.url, table="ported").open()
+
+
+QUOTED = SECRET.replace("-", "%2D")
+SOURCES = [
+    f"postgresql://ann:{SECRET}@h/db",
+    f"postgresql://ann:{QUOTED}@h/db",
+    f"postgresql://ann:{SECRET}@h:5432/db?sslmode=require&password={SECRET}",
+    f"postgresql://h/db?user=ann&password={SECRET}",
+    f"postgresql://h/db?sslpassword={SECRET}&sslkey=/k",
+    f"postgresql://h/db?passfile=/home/ann/{SECRET}",
+    f"postgresql://h/db?PASSWORD={QUOTED}",
+    f"postgresql://h/db?options=-c%20role%3D{SECRET}",
+    f"postgresql://ann:{SECRET}@[::1]:5432/db",
+    f"postgresql://ann:{SECRET}@[2001:db8::7]/db",
+    f"postgresql://ann:{SECRET}@%2Frun%2Fpg/db",
+    f"postgresql://ann:{SECRET}@/db?host=/run/pg",
+    f"postgresql:///db?host=/run/pg&service={SECRET}",
+    f"postgresql://ann:1234/{SECRET}@h",
+    f"postgresql://ann:1234/{SECRET}@h/db",
+    f"postgresql://ann:1234#{SECRET}@h/db",
+    f"postgresql://ann:1234?{SECRET}@h/db",
+    f"postgresql://ann:{SECRET}@h1,h2/db",
+    f"postgresql://{SECRET}@h/db",
+    f"POSTGRESQL://ann:{SECRET}@h/db",
+    f"postgresql:/ann:{SECRET}@h/db",
+    f"postgresql:ann:{SECRET}@h/db",
+    f"jdbc:postgresql://h/db?user=ann&password={SECRET}",
+    f"host=h dbname=db user=ann password={SECRET}",
+    f"password='{SECRET}' host=h",
+    f"password={SECRET}",
+    f"spark://ann:{SECRET}@h:7077",
+    f"spark://h:7077?token={SECRET}",
+    f"spark://h:7077/{SECRET}",
+    f"spark://ann:a/{SECRET}@h:7077",
+    f"sc://h:15002/;token={SECRET}",
+    f"s3://AKID:{SECRET}@claims/x",
+    f"s3://AKID:a/{SECRET}@claims/x",
+    f"s3://claims/x?secret_key={SECRET}",
+    f"s3a://claims/x/*.parquet?access_key=A&secret_key={SECRET}",
+    f"s3://claims/x#{SECRET}",
+    f"gs://ann:{SECRET}@claims/x",
+    f"https://claims.s3.amazonaws.com/x?X-Amz-Signature={SECRET}",
+    f"file://ann:{SECRET}@server/share/x.parquet",
+    f"file:///share/x.parquet?password={SECRET}",
+    f"//ann:{SECRET}@server/share/*.parquet",
+    rf"\\ann:{SECRET}@server\share\*.parquet",
+    rf"C:\Users\ann\{SECRET}",
+    f"smb://ann:{SECRET}@server/share",
+    f"{SECRET}://x",
+    f"ftp:{SECRET}",
+    f"x\0{SECRET}",
+]
+
+
+@pytest.mark.parametrize("table", [None, "health.visits"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_form_of_a_credential_is_shown(source, table, caplog):
+    """In the place, the name, the repr, or the words of a refusal."""
+    with caplog.at_level(logging.DEBUG):
+        try:
+            found = parse(source, table=table)
+        except ParameterError as error:
+            assert error.__cause__ is None
+            said = str(error) + repr(error) + str(error.to_json())
+        else:
+            said = " ".join(map(str, (found, found.place, found.pattern, found.table)))
+        is_engine(source)
+    for secret in (SECRET, QUOTED):
+        assert secret not in said
+        assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"postgresql://ann:{SECRET}@h/db",
+        f"postgresql://ann:a/{SECRET}@h/db",
+        f"postgresql://h/db?sslpassword={SECRET}&x=y",
+        f"jdbc:postgresql://h/db?user=ann&password={SECRET}",
+        f"host=h dbname=db password={SECRET} user=ann",
+        f"password = 'a {SECRET}' host=h",
+        f"PGPASSWORD={SECRET} psql",
+        f"s3://AKID:a/{SECRET}@claims/x",
+        f"s3://claims/x?secret_key={SECRET}",
+        f"spark://h:7077?token={SECRET}",
+    ],
+)
+def test_a_message_is_cleaned_of_credentials(message):
+    cleaned = without_credentials(f"cannot open {message} now")
+    assert SECRET not in cleaned
+    assert cleaned.startswith("cannot open ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("postgresql://[2001:DB8:0:0::7]/d", "t"), ("postgresql://[2001:db8::7]:5432/d", "public.t")),
+        (("postgresql://[::ffff:10.0.0.1]/d", "t"), ("postgresql://10.0.0.1/d", "t")),
+        (("postgresql://[::1]/d", "t"), ("postgresql://LOCALHOST/d", "t")),
+        (("postgresql://127.0.0.2/d", "t"), ("postgresql://localhost./d", "t")),
+        (("postgresql://%2Frun%2FPg/d", "t"), ("postgresql:///d?host=/run/Pg/", "t")),
+        (("postgresql://bücher.example/d", "t"), ("postgresql://xn--bcher-kva.example/d", "t")),
+        (("postgresql://h/d%62", "t"), ("postgresql://h/db", "t")),
+        (("postgresql://h:05432/d", "t"), ("postgresql://h:/d", "t")),
+        (("spark://H:7077", "t"), ("spark://h", "default.t")),
+        (("spark://b:7077,a:7077", "t"), ("spark://A,b", "T")),
+        (("local", "w.t"), ("local[*,3]", "spark_catalog.w.t")),
+        (("s3://claims/x/", None), ("S3A://claims/x", None)),
+        (("gcs://claims/x", None), ("gs://claims/x/", None)),
+    ],
+)
+def test_two_spellings_of_one_server_are_one_place(one, other):
+    assert parse(one[0], table=one[1]).place == parse(other[0], table=other[1]).place
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("postgresql://h/d", "postgresql://h/D"),
+        ("postgresql://h/d", "postgresql://h:5433/d"),
+        ("postgresql:///d?host=/run/pg", "postgresql:///d?host=/run/PG"),
+        ("spark://h:7077", "spark://h:7078"),
+    ],
+)
+def test_two_servers_or_databases_are_two_places(one, other):
+    assert parse(one, table="t").place != parse(other, table="t").place
+
+
+def test_two_spellings_of_one_path_are_one_place(tmp_path, monkeypatch):
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    spelled = [
+        "a b",
+        "a b/",
+        "a b//",
+        "./a b/.",
+        f"/{folder}",
+        f"file://{tmp_path}/a%20b",
+        f"file://localhost{tmp_path}/a%20b/",
+    ]
+    assert {parse(source).place for source in spelled} == {str(folder)}
+    assert parse("a b//*.parquet").place == parse(f"file://{tmp_path}/a%20b/./*.parquet").place
+
+
+def test_a_colon_or_an_equals_sign_in_a_folder_s_name_is_no_url(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("part:1", "host=a user=b", "password=x"):
+        (tmp_path / name).mkdir()
+        assert parse(name).place == str(tmp_path / name)
+        assert parse(f"{name}/*.parquet").place == f"{tmp_path / name}/*.parquet"
