@@ -5,7 +5,7 @@ committed. Each is encrypted under the run's key with its number as associated d
 is there before the next question is asked. What is read back is the unbroken beginning; what comes after a gap is
 measured again with the same words.
 
-Two processes that go on at once measure the same; the first to write a number has written it for both.
+Two processes that go on at once measure the same, so it does not matter which of them writes a number last.
 
 Not guaranteed: that the disk forgets what was deleted; the files need the vault's key to be read.
 """
@@ -17,14 +17,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from dpsynth.core.errors import SealError
+from dpsynth.core.errors import SealError, SourceError
 
 LIMIT = 2**31 - 64
 """Bytes of one sealed text."""
@@ -76,23 +75,27 @@ class SealedMeasurements:
 
         Raises:
             SealError: it is larger than one file can hold.
+            SourceError: the disk is full.
         """
         number, self._next = self._next, self._next + 1
-        if not self._folder.exists():
-            return
         if len(record) > LIMIT:
             raise SealError("A measurement is larger than 2 GiB.", "Merge categories or bins.")
         nonce = os.urandom(12)
-        handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".sealing-")
         try:
+            handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".sealing-")
             with os.fdopen(handle, "wb") as file:
                 file.write(nonce + self._cipher.encrypt(nonce, record, self._bound_to(number)))
                 file.flush()
                 os.fsync(handle)
-            with suppress(FileExistsError):
-                os.link(scratch, self._path(number))
-        finally:
-            Path(scratch).unlink(missing_ok=True)
+            Path(scratch).replace(self._path(number))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SourceError(
+                f"The workspace cannot keep a measurement ({error.strerror}), and a run that was interrupted could not "
+                "go on.",
+                "Make room on its disk.",
+            ) from None
 
     def destroy(self) -> None:
         """Forget all of them."""

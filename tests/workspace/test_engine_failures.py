@@ -116,8 +116,10 @@ def crashed(server: Server) -> None:
     server.start()
 
 
-@pytest.mark.parametrize("fault", [terminated, crashed])
-@pytest.mark.parametrize("step", ["derive domains", "count columns", "score pairs"])
+@pytest.mark.parametrize(
+    ("fault", "step"),
+    [(terminated, "derive domains"), (terminated, "score pairs"), (crashed, "count columns")],
+)
 def test_a_server_that_goes_away_leaves_a_run_that_goes_on(ws, server, claims, fault, step, same_noise):
     whole = Workspace.open(shutil.copytree(ws.layout.root, ws.layout.root.parent / "undisturbed"))
     undisturbed = whole.synthesize("claims", "mst", **ASKED)
@@ -333,6 +335,50 @@ def test_a_measurement_that_was_altered_opens_nothing(ws, server, claims):
         with pytest.raises(SealError, match="altered"):
             ws.synthesize("claims", "mst", **ASKED, resume=True)
     kept[0].write_bytes(content)
+
+
+def test_a_disk_that_is_full_leaves_a_run_that_goes_on(ws, server, claims, monkeypatch):
+    def full(handle: int) -> None:
+        if list((ws.layout.root / "interrupted").glob("*.measured/000002")):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dpsynth.workspace.sealed_measurements.os.fsync", full)
+    with pytest.raises(SourceError, match=r"No space left on device.*--resume"):
+        ws.synthesize("claims", "mst", **ASKED)
+    stands(ws, claims)
+    monkeypatch.undo()
+    ws.synthesize("claims", "mst", **ASKED, resume=True)
+    spent_once(ws, claims)
+
+
+@pytest.mark.slow
+def test_what_spills_from_little_memory_onto_a_full_disk_leaves_a_run_that_goes_on(ws, tmp_path, same_noise):
+    from dpsynth.data.engines.duckdb import DuckDB
+
+    place = tmp_path / "claims"
+    place.mkdir()
+    pq.write_table(people(30_000), place / "1.parquet")
+    record = ws.register(str(place), row_key="id")
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    made: list[DuckDB] = []
+
+    def starved() -> None:
+        made[-1].connection.execute("SET max_temp_directory_size = '1MB'")
+        made[-1].connection.execute("SET memory_limit = '500KB'")
+
+    with pytest.MonkeyPatch.context() as patch:
+        begin = DuckDB.__init__
+
+        def known(self: DuckDB, **given: Any) -> None:
+            begin(self, **given)
+            made.append(self)
+
+        patch.setattr(DuckDB, "__init__", known)
+        with pytest.raises(EngineLost, match=r"OutOfMemory.*--resume"):
+            ws.synthesize("claims", "mst", **ASKED, progress=after("count columns", starved))
+    stands(ws, record)
+    ws.synthesize("claims", "mst", **ASKED, resume=True)
+    spent_once(ws, record)
 
 
 def test_a_missing_measurement_is_made_again_with_the_same_words(ws, server, claims, same_noise):
