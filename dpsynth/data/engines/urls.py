@@ -322,8 +322,7 @@ def _whole_path(source: str) -> str:
     rest = path.parts[len(fixed.parts) :]
     if ".." in rest:
         raise ParameterError("A pattern goes down only: it has `..` behind a wildcard.", "Name the folder itself.")
-    whole = str(fixed.resolve().joinpath(*rest))
-    return f"/{whole.lstrip('/')}" if whole.startswith("//") else whole  # two slashes are one here
+    return str(fixed.resolve().joinpath(*rest))
 
 
 def _spark_place(source: str) -> str:

@@ -295,3 +295,9 @@ def test_a_colon_or_an_equals_sign_in_a_folder_s_name_is_no_url(tmp_path, monkey
         (tmp_path / name).mkdir()
         assert parse(name).place == str(tmp_path / name)
         assert parse(f"{name}/*.parquet").place == f"{tmp_path / name}/*.parquet"
+
+
+@pytest.mark.parametrize("source", ["file://server/share/a.parquet", "file:///share/a?x=1", "file:///share/a#b"])
+def test_a_file_of_another_computer_is_refused(source):
+    with pytest.raises(ParameterError, match="another computer"):
+        parse(source)
