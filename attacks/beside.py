@@ -5,10 +5,10 @@ learn, and all others go through it block by block (`attacks.passes`). What is i
 (4 bytes a dimension), the sample, the real tables, and the different texts of each column.
 
 >>> real = pd.DataFrame({"age": [20, 30, 40], "city": list("aab")})
->>> release = Released.of(pd.concat([real] * 9000), block=8192, sample=1000)
+>>> release = Released.of(pd.concat([real] * 100_000), sample=1000)
 >>> found = code({"real": real}, release, scale_on="real", rng=np.random.default_rng(0))
 >>> len(found.release), [len(block) for block in found.blocks]
-(1000, [8192, 8192, 8192, 2424])
+(1000, [262144, 37856])
 
 Not guaranteed: a rank within the sample; ranks are those of the real table that sets the scale.
 """

@@ -152,7 +152,7 @@ def attack_canaries(
     frames = align({"canary": canaries.rows, "release": source.head(source.columns)}, columns_of="canary")
     coded = code({"canary": frames["canary"]}, source, scale_on="canary", rng=rng)
     rows = coded.frames["canary"]
-    distance = nearest_of(rows, coded.blocks)[0]
+    distance = nearest_of(rows, coded.blocks, coded.coding.layout)[0]
     strict = FAMILY_ALPHA / family
     effect = _auc(-distance, coins)
     positive = _planted_canaries(rows, coins, distance, limit, strict, trials, rng) if effect is not None else None

@@ -226,9 +226,9 @@ class Coding:
     def encode(self, frame: pd.DataFrame) -> Encoded:
         """A table, or a block of one, with the columns of this coding."""
         rows = len(frame)
-        codes = np.empty((rows, len(self.columns)), dtype=np.int32)
+        codes = np.empty((rows, len(self.columns)), dtype=np.int32, order="F")
         points = np.empty((rows, self.layout.dims[-1].stop), dtype=np.float32)
-        cells = np.empty((rows, len(self.columns)), dtype=np.uint64)
+        cells = np.empty((rows, len(self.columns)), dtype=np.uint64, order="F")
         for at, (column, dims) in enumerate(zip(self.columns, self.layout.dims, strict=True)):
             codes[:, at], points[:, dims], cells[:, at] = column.codes(frame.iloc[:, at])
         return Encoded(ids=cells.sum(axis=1, dtype=np.uint64), points=points, codes=codes, cells=cells)

@@ -9,9 +9,6 @@ that equal rows have distance exactly 0 and a change of 0.01 is not lost in the 
 >>> float(distances[0, 0])
 1.0
 
-`Search` is told the rows block by block and keeps one winner a query. Tiles have fixed borders, so the winners are the
-same, to the byte, however the rows are cut at multiples of `TILE_ROWS`.
-
 Not guaranteed: among neighbours whose squared distances agree to about 1e-6 of the squared norms, which one is named.
 """
 
@@ -76,43 +73,3 @@ def _tile_winners(Q: NDArray[np.float32], table: NDArray[np.float32], k: int) ->
             keep = np.argpartition(best, k - 1, axis=1)[:, :k]
             best, found = np.take_along_axis(best, keep, axis=1), np.take_along_axis(found, keep, axis=1)
     return found
-
-
-class Search:
-    """The nearest row of each query, for rows that come in blocks; all blocks but the last hold whole tiles.
-
-    Args:
-        queries: shape (q, d).
-
-    Attributes:
-        distances: float64 (q,), infinite before the first row.
-    """
-
-    def __init__(self, queries: NDArray[np.floating]) -> None:
-        self._queries = np.ascontiguousarray(queries, dtype=np.float32)
-        total = max(len(self._queries), 1)
-        self._centre = (self._queries.sum(axis=0, dtype=np.float64) / total).astype(np.float32)
-        ones = np.ones((len(self._queries), 1), dtype=np.float32)
-        self._Q = np.concatenate([self._queries - self._centre, ones], axis=1)
-        self._best = np.full(len(self._queries), np.inf, dtype=np.float32)
-        self.distances = np.full(len(self._queries), np.inf)
-
-    def add(self, rows: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The next rows, shape (n, d): the queries for which one of them is nearer than all before, and which one."""
-        winner = np.full(len(self._queries), -1, dtype=np.intp)
-        R = np.ascontiguousarray(rows, dtype=np.float32) - self._centre
-        table = np.concatenate([-2.0 * R, np.square(R).sum(axis=1, keepdims=True)], axis=1)
-        for at in range(0, len(table), TILE_ROWS):
-            part = table[at : at + TILE_ROWS].T
-            for start in range(0, len(self._Q), TILE_QUERIES):
-                tile = slice(start, start + TILE_QUERIES)
-                scores = self._Q[tile] @ part
-                local = scores.argmin(axis=1)
-                found = np.take_along_axis(scores, local[:, None], axis=1)[:, 0]
-                better = np.flatnonzero(found < self._best[tile])
-                self._best[start + better] = found[better]
-                winner[start + better] = local[better] + at
-        changed = np.flatnonzero(winner >= 0)
-        gap = rows[winner[changed]].astype(np.float64) - self._queries[changed]
-        self.distances[changed] = np.sqrt(np.einsum("qd,qd->q", gap, gap))
-        return changed, winner[changed]

@@ -7,7 +7,7 @@
 
 The sample of `distinct` is the rows with the smallest hashes (Bar-Yossef et al. 2002; Cohen and Kaplan 2007): a
 function of the set of rows, whatever their order, repetitions and blocks; the k-th smallest of them says how many there
-are within 1 / sqrt(k). Everything else is exact: blocks are cut at the borders of the tiles that distances are
+are within 1 / sqrt(k). Everything else is exact: blocks are cut at the borders of the spans that distances are
 computed in, so that the results are the same to the byte as for a table in one piece.
 
 >>> rng = np.random.default_rng(0)
@@ -25,10 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.encoding import Coding, Encoded, joined
+from attacks.encoding import Coding, Encoded, Layout, joined
 from attacks.errors import AttackInputError
-from attacks.neighbours import Search
 from attacks.released import Released
+from attacks.search import Search
 from attacks.statistics import FloatArray
 
 
@@ -72,13 +72,23 @@ def matched(targets: Encoded, blocks: Iterable[Encoded]) -> NDArray[np.bool_]:
 
 
 def nearest_of(
-    targets: Encoded, blocks: Iterable[Encoded], dims: NDArray[np.intp] | None = None, *, without: int | None = None
+    targets: Encoded,
+    blocks: Iterable[Encoded],
+    layout: Layout,
+    dims: NDArray[np.intp] | None = None,
+    *,
+    without: int | None = None,
 ) -> tuple[FloatArray, NDArray[np.uint64]]:
     """Distance of each target to its nearest row over some dimensions, and that row's id without a column."""
-    search = Search(targets.points if dims is None else targets.points[:, dims])
+    chosen = np.arange(layout.dims[-1].stop) if dims is None else dims
+    column = np.repeat(np.arange(len(layout.dims)), [part.stop - part.start for part in layout.dims])[chosen]
+    categories = ~np.array(layout.numeric)[column]
+    kinds = np.unique(column[categories])
+    search = Search(targets.points[:, chosen], categories)
     ids = np.zeros(len(targets), dtype=np.uint64)
     for block in blocks:
-        who, row = search.add(block.points if dims is None else block.points[:, dims])
+        groups = block.cells[:, kinds].sum(axis=1, dtype=np.uint64)
+        who, row = search.add(block.points if dims is None else block.points[:, dims], groups)
         ids[who] = block.ids[row] if without is None else block.ids_without(without)[row]
     return search.distances, ids
 

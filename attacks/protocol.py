@@ -249,10 +249,10 @@ class AttackView:
     def distance_in(self, dims: NDArray[np.intp] | None) -> FloatArray:
         """The same over some dimensions of the points; None for all."""
         key = None if dims is None else tuple(dims.tolist())
-        found: FloatArray = self.told(key, lambda people: nearest_of(people, self.blocks(), dims))[0]
+        found: FloatArray = self.told(key, lambda people: nearest_of(people, self.blocks(), self.layout, dims))[0]
         if self.planted is None:
             return found
-        return np.minimum(found, nearest_of(self.targets, (self.planted,), dims)[0])
+        return np.minimum(found, nearest_of(self.targets, (self.planted,), self.layout, dims)[0])
 
 
 class Attack(Protocol):

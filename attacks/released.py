@@ -4,7 +4,7 @@ An attack never holds a large release. It asks questions that passes over its ro
 what must learn from rows at leisure sees a random sample of `sample` rows. A release of no more rows than that is its
 own sample. Results do not depend on `block`, nor on whether rows come from memory or from files.
 
->>> release = Released.of(pd.DataFrame({"age": [20, 30, 40]}), block=8192)
+>>> release = Released.of(pd.DataFrame({"age": [20, 30, 40]}), block=262_144)
 >>> release.rows, [len(block) for block in release.blocks(("age",))]
 (3, [3])
 
@@ -25,9 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attacks.errors import AttackInputError, AttackParameterError
-from attacks.neighbours import TILE_ROWS
+from attacks.search import SPAN
 
-BLOCK = 8 * TILE_ROWS
+BLOCK = SPAN
 SAMPLE = 200_000
 """Rows of a larger release that learning attacks see."""
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__$")
@@ -42,7 +42,7 @@ class Released:
     Attributes:
         columns: their names.
         rows: how many.
-        block: rows that are in memory at once, a multiple of 8,192.
+        block: rows that are in memory at once, a multiple of 262,144.
         sample: most rows that are held to learn from.
         source: frame or dataset.
     """
@@ -67,13 +67,13 @@ class Released:
 
         Raises:
             AttackInputError: files that cannot be read, or that differ in their columns.
-            AttackParameterError: a block that is no multiple of 8,192 rows, or a sample of no row.
+            AttackParameterError: a block that is no multiple of 262,144 rows, or a sample of no row.
         """
         if isinstance(rows, cls):
             return rows
-        if block < TILE_ROWS or block % TILE_ROWS or sample < 1:
+        if block < SPAN or block % SPAN or sample < 1:
             raise AttackParameterError(
-                f"Expected blocks of a multiple of {TILE_ROWS} rows and a sample of one or more, got {block}, {sample}."
+                f"Expected blocks of a multiple of {SPAN} rows and a sample of one or more, got {block}, {sample}."
             )
         if isinstance(rows, pd.DataFrame):
             source, count = rows.reset_index(drop=True), len(rows)
@@ -188,9 +188,7 @@ def _blocks_of(dataset: Any, columns: list[Hashable], block: int) -> Iterator[An
     import pyarrow as pa
 
     held, rows = [], 0
-    # read ahead little: what is read ahead is in memory besides the block
-    scanner = dataset.scanner(columns=columns, batch_size=block, batch_readahead=1, fragment_readahead=1)
-    for batch in scanner.to_batches():
+    for batch in _batches_of(dataset, columns, block // 4):
         while batch.num_rows:
             part = batch.slice(0, block - rows)
             held.append(part)
@@ -201,6 +199,19 @@ def _blocks_of(dataset: Any, columns: list[Hashable], block: int) -> Iterator[An
                 held, rows = [], 0
     if rows:
         yield pa.Table.from_batches(held)
+
+
+def _batches_of(dataset: Any, columns: list[Hashable], rows: int) -> Iterator[Any]:
+    """Batches in their order. A scanner reads files ahead, which would be in memory besides the block."""
+    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
+
+    for fragment in dataset.get_fragments():
+        if isinstance(fragment, ds.ParquetFileFragment):
+            with fragment.open() as file:
+                yield from pq.ParquetFile(file).iter_batches(rows, columns=columns, use_threads=False)
+        else:
+            yield from fragment.scanner(columns=columns, batch_size=rows).to_batches()
 
 
 def _frame(table: Any) -> pd.DataFrame:

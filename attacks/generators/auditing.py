@@ -36,6 +36,7 @@ import pandas as pd
 
 from attacks.encoding import encode
 from attacks.errors import AttackInputError, AttackParameterError
+from attacks.generators.backends import running_on
 from attacks.generators.bench import Bench, endpoints, plant
 from attacks.generators.coded import Codebook
 from attacks.generators.evidence import ShadowEpsilon, epsilon_of
@@ -134,6 +135,8 @@ def audit_generator(
     folder: str | Path | None = None,
     identity: str | None = None,
     jobs: int | None = None,
+    backend: str | None = None,
+    address: str | None = None,
     limits: str | Mapping[str, Limit | float] | None = None,
     trials: int = TRIALS,
     seed: int = 0,
@@ -152,9 +155,11 @@ def audit_generator(
         each: targets of each kind: isolated, rare, random.
         delta: where epsilon is bounded.
         quasi_identifiers: columns that others know of a person.
-        folder: where fits are kept, to go on where a run was cut off.
+        folder: where fits are kept, encrypted, to go on where a run was cut off; of this request alone.
         identity: what `fit` is, in words; needed with `folder` unless `fit` has an attribute `identity`.
-        jobs: processes; None for what `joblib.parallel_config` says.
+        jobs: processes, or workers to start; None for what `joblib.parallel_config` says, or a cluster has.
+        backend: `loky`, `threading`, `sequential`, `dask` or `ray`; None for what `joblib.parallel_config` says.
+        address: of a running Dask or Ray cluster; None starts one here.
         limits: tier or limits by id.
         trials: plantings a share in the positive control; 0 leaves it out, and then nothing passes.
         seed: of targets, coins, tables and plantings, not of the noise.
@@ -162,8 +167,8 @@ def audit_generator(
 
     Raises:
         AttackInputError: tables that cannot be compared or overlap, too few rows, or a fit that returns no table.
-        AttackParameterError: too small a budget, an unknown limit, a folder without identity, or without the release
-            that the shadows are made from.
+        AttackParameterError: too small a budget, an unknown limit or backend, a folder without identity, without the
+            release that the shadows are made from, or of another request.
     """
     if folder is not None and knowledge == "release" and release is None:
         raise AttackParameterError(
@@ -177,7 +182,9 @@ def audit_generator(
     roles = Roles(quasi_identifiers=tuple(quasi_identifiers))
     worlds, book = _prepare(fit, real, auxiliary, knowledge, release, plan, rows, roles, seed)
     kept = None if folder is None else Path(folder)
-    releases = run_fits(fit, worlds, book, folder=kept, identity=identity, jobs=jobs, progress=progress)
+    with running_on(backend, jobs=jobs, address=address):
+        many = -1 if backend in ("dask", "ray") else jobs  # of a cluster, all that it has
+        releases = run_fits(fit, worlds, book, folder=kept, identity=identity, jobs=many, progress=progress)
     bench = Bench(worlds=worlds, book=book, plan=plan)
     progress("shadow attack", 0, 3, "training and judging")
     judged = bench.judge(releases, worlds.coins)

@@ -1,29 +1,26 @@
-"""Many fits of a generator: over processes, within a budget, and resumed where they were cut off.
+"""Many fits of a generator: over processes or a cluster, within a budget, and resumed where they were cut off.
 
-Work goes through joblib, so `joblib.parallel_config(backend=...)` decides where it runs: processes of this machine by
-default, or a Dask or Ray cluster once its backend is registered. Releases come back coded and small, in rounds; with a
-folder each is written when its round ends, and found there the next time under the digest of tables and procedure.
-
-The folder holds releases of real rows, as many as there are fits: keep it where the real rows are, and delete it.
+Work goes through joblib (`backends`). Fits are numbered, and a number decides table and seed, so the same fits come out
+of one process or many workers. Releases come back coded and small, in rounds; with a folder each is sealed there when
+its round ends (`kept_fits`). A round whose workers died is made again, with the same numbers, up to `TRIES` times.
 
 Not guaranteed: that a name which the caller gives a procedure changes when the procedure does.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pandas as pd
 
-from attacks.errors import AttackInputError, AttackParameterError
+from attacks.errors import AttackInputError
+from attacks.generators.backends import lost_workers
 from attacks.generators.coded import Codebook, Coded
+from attacks.generators.kept_fits import KeptFits
 from attacks.generators.worlds import Worlds, rng_of
 
 Fit = Callable[[pd.DataFrame, int], Any]
@@ -31,6 +28,7 @@ Fit = Callable[[pd.DataFrame, int], Any]
 Progress = Callable[[str, int, int, str], None]
 ROUND = 4
 """Fits a worker between two looks at the clock."""
+TRIES = 3
 
 
 def run_fits(
@@ -58,26 +56,42 @@ def run_fits(
         AttackParameterError: a folder, and no identity.
         AttackInputError: a fit returned something else than its columns, or no row at all.
     """
-    place = None if folder is None else _place(folder, worlds, book, identity or getattr(fit, "identity", None))
-    done = {} if place is None else _kept(place, len(worlds))
+    kept = None
+    if folder is not None:
+        kept = KeptFits.of(folder, worlds, book, identity or getattr(fit, "identity", None))
+    done, broken = ({}, 0) if kept is None else kept.found(len(worlds))
     left = [world for world in range(len(worlds)) if world not in done]
     found, start = len(done), time.perf_counter()
-    progress("shadow fits", found, len(worlds), "found in the folder" if found else "first fits")
-    with joblib.Parallel(n_jobs=jobs) as pool:
-        size = ROUND * joblib.effective_n_jobs(jobs)
-        for at in range(0, len(left), size):
-            batch = left[at : at + size]
-            made = pool(
+    told = "found in the folder" if found else "first fits"
+    progress("shadow fits", found, len(worlds), f"{told}; {broken} damaged, made again" if broken else told)
+    size = ROUND * joblib.effective_n_jobs(jobs)
+    for at in range(0, len(left), size):
+        batch = left[at : at + size]
+        for world, release in zip(batch, _round(fit, worlds, book, batch, jobs), strict=True):
+            done[world] = release
+            if kept is not None:
+                kept.keep(world, release)
+        each = (time.perf_counter() - start) / (at + len(batch))
+        seconds = each * (len(left) - at - len(batch))
+        progress("shadow fits", found + at + len(batch), len(worlds), f"about {_duration(seconds)} left")
+    return [done[world] for world in range(len(worlds))]
+
+
+def _round(fit: Fit, worlds: Worlds, book: Codebook, batch: list[int], jobs: int | None) -> list[Coded]:
+    """The fits of these numbers, in their order, whoever dies meanwhile."""
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            # no memory maps: joblib would write the rows of large tables to a temporary folder
+            made: list[Coded] = joblib.Parallel(n_jobs=jobs, max_nbytes=None)(
                 joblib.delayed(_one)(fit, worlds.table(world), _seed(worlds.seed, world), book) for world in batch
             )
-            for world, release in zip(batch, made, strict=True):
-                done[world] = release
-                if place is not None:
-                    _keep(place, world, release)
-            each = (time.perf_counter() - start) / (at + len(batch))
-            seconds = each * (len(left) - at - len(batch))
-            progress("shadow fits", found + at + len(batch), len(worlds), f"about {_duration(seconds)} left")
-    return [done[world] for world in range(len(worlds))]
+        except lost_workers():
+            if tried == TRIES:
+                raise
+        else:
+            return made
 
 
 def _one(fit: Fit, table: pd.DataFrame, seed: int, book: Codebook) -> Coded:
@@ -95,37 +109,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _place(folder: Path, worlds: Worlds, book: Codebook, identity: str | None) -> Path:
-    if not identity:
-        raise AttackParameterError(
-            "Fits are to be kept in a folder, but nothing says which procedure they are of.",
-            "Pass identity=..., a text that changes whenever the procedure does.",
-        )
-    digest = hashlib.sha256(f"{identity}\0{worlds.digest()}\0{book.digest()}".encode()).hexdigest()
-    place = folder / digest[:32]
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return place
-
-
-def _kept(place: Path, worlds: int) -> dict[int, Coded]:
-    found = {}
-    for world in range(worlds):
-        path = place / f"{world:06d}.npz"
-        if not path.is_file():
-            continue
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                found[world] = Coded(numbers=arrays["numbers"], categories=arrays["categories"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            path.unlink()  # cut off while it was written; it is fitted again
-    return found
-
-
-def _keep(place: Path, world: int, release: Coded) -> None:
-    scratch = place / f".{world:06d}.npz"
-    with scratch.open("wb") as out:
-        scratch.chmod(0o600)
-        np.savez_compressed(out, numbers=release.numbers, categories=release.categories)
-    scratch.replace(place / f"{world:06d}.npz")

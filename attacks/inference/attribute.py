@@ -133,7 +133,7 @@ def read_off(
     Rows that equal the nearest one in all known columns vote: the most frequent category, or the median number. Of two
     numbers in the middle it is the one nearer to the middle of the column, which negation does not change.
     """
-    distance, ids = nearest_of(targets, blocks, dims, without=at)
+    distance, ids = nearest_of(targets, blocks, layout, dims, without=at)
     wanted, mine = np.unique(ids, return_inverse=True)
     key, secret, count = votes(wanted, blocks, at)
     ranks = layout.ranks[at]

@@ -117,34 +117,60 @@ def test_a_run_that_was_cut_off_goes_on_and_gives_the_same(tmp_path):
     settings = {"fits": 60, "rows": 60, "each": 1, "trials": 0, "folder": tmp_path, "identity": "memoriser 1"}
     with pytest.raises(KeyboardInterrupt):
         attacks.audit_generator(fit, POPULATION, **settings)
-    kept = len(list(tmp_path.glob("*/*.npz")))
+    kept = len(list(tmp_path.glob("*.fit")))
     assert 20 <= kept <= 25
-    (next(iter(tmp_path.glob("*/*.npz")))).write_bytes(b"cut off while it was written")
-    resumed = attacks.audit_generator(fit, POPULATION, **settings)
+    (next(iter(tmp_path.glob("*.fit")))).write_bytes(b"cut off while it was written")
+    said = []
+    resumed = attacks.audit_generator(fit, POPULATION, progress=lambda *step: said.append(step), **settings)
     assert len(made) == 60 + 25 - kept + 1
+    assert any("1 damaged, made again" in step[-1] for step in said)
     whole = attacks.audit_generator(memoriser, POPULATION, **{**settings, "folder": None})
     assert [row.estimate for row in resumed.report.attacks] == [row.estimate for row in whole.report.attacks]
-    assert oct(next(tmp_path.iterdir()).stat().st_mode)[-3:] == "700"
-    attacks.audit_generator(fit, POPULATION, **{**settings, "identity": "memoriser 2"})
-    assert len(made) > 120
 
 
-def test_a_folder_is_read_for_the_same_release_and_never_with_another_codebook(tmp_path):
-    """Values are coded in order of appearance: fits coded by another book would be read as other values."""
+def test_a_folder_is_of_one_request_and_says_what_differs(tmp_path):
+    """Values are coded in order of appearance, so fits coded by another book would be read as other values."""
     made = []
 
     def fit(rows, seed):
         made.append(seed)
         return memoriser(rows, seed)
 
-    settings = {"fits": 40, "rows": 60, "each": 1, "trials": 0, "folder": tmp_path, "identity": "memoriser 1"}
+    folder = tmp_path / "fits"
+    settings = {"fits": 40, "rows": 60, "each": 1, "trials": 0, "folder": folder, "identity": "memoriser 1"}
     given = memoriser(people(300, np.random.default_rng(9)), 3).assign(city="Elba")
     for _ in range(2):
         attacks.audit_generator(fit, POPULATION, knowledge="release", release=given, **settings)
         assert len(made) == 40
-    before = {path.name for path in tmp_path.iterdir()}
-    attacks.audit_generator(fit, POPULATION, given, **settings)  # the same rows as auxiliary ones: another book
-    assert len(made) == 80 and len({path.name for path in tmp_path.iterdir()} - before) == 1
+    assert oct(folder.stat().st_mode)[-3:] == "700"
+    with pytest.raises(AttackParameterError, match="another request: the tables, coins or settings differ"):
+        attacks.audit_generator(fit, POPULATION, given, **settings)  # the same rows as auxiliary ones: another book
+    changes = ({"seed": 1}, {"rows": 50}, {"identity": "memoriser 2"})
+    words = ("the tables, coins or settings differ", "the tables, coins or settings differ", "the procedure differ")
+    for change, wanted in zip(changes, words, strict=True):
+        with pytest.raises(AttackParameterError, match=wanted):
+            attacks.audit_generator(fit, POPULATION, knowledge="release", release=given, **{**settings, **change})
+    (folder / "request.json").write_text("[]")
+    with pytest.raises(AttackParameterError, match=r"request\.json is not one of ours"):
+        attacks.audit_generator(fit, POPULATION, knowledge="release", release=given, **settings)
+    assert len(made) == 40
+
+
+def test_no_row_is_written_in_the_clear_and_a_fit_is_of_its_own_number(tmp_path):
+    marked = POPULATION.assign(city=[f"town-{at}" for at in range(len(POPULATION))], income=123456.5)
+    settings = {"fits": 40, "rows": 60, "each": 1, "trials": 0, "folder": tmp_path, "identity": "memoriser 1"}
+    first = attacks.audit_generator(memoriser, marked, **settings)
+    files = sorted(tmp_path.glob("*.fit"))
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert len(files) == 40
+    assert b"town-" not in written and b"numbers" not in written and np.float64(123456.5).tobytes() not in written
+    for path in files:
+        with pytest.raises(ValueError, match=r"allow_pickle|Cannot load"):
+            np.load(path, allow_pickle=False)
+    files[0].write_bytes(files[1].read_bytes())  # another fit in its place: it is made again and not believed
+    made = []
+    again = attacks.audit_generator(lambda rows, seed: (made.append(1), memoriser(rows, seed))[1], marked, **settings)
+    assert len(made) == 1 and [r.estimate for r in again.report.attacks] == [r.estimate for r in first.report.attacks]
 
 
 def test_processes_give_what_one_process_gives():

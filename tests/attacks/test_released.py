@@ -9,18 +9,28 @@ import pandas as pd
 import pytest
 
 import attacks
-from attacks import released
+from attacks import released, search
 from attacks.beside import code
 from attacks.encoding import encode
 from attacks.errors import AttackInputError, AttackParameterError
 from attacks.inference.attribute import read_off
-from attacks.neighbours import TILE_ROWS, Search, nearest
 from attacks.passes import distinct, matched, nearest_of, votes
 from attacks.released import Released
 from attacks.sampling import sampled
+from attacks.search import Search
 from tests.attacks.worlds import independent, leaking, people, split
 
+TILE_ROWS = 8192
 ROWS = 3 * TILE_ROWS + 1234
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_spans():
+    """Spans of one tile, so that small tables have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "SPAN", TILE_ROWS)
+        patch.setattr(released, "SPAN", TILE_ROWS)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -92,24 +102,60 @@ def test_distances_and_matches_are_equal_to_the_byte(both):
     targets = whole.frames["members"]
     dims = np.arange(3)
     for over in (None, dims):
-        near, blocked = (nearest_of(targets, found.blocks, over) for found in both)
+        near, blocked = (nearest_of(targets, found.blocks, found.coding.layout, over) for found in both)
         assert near[0].tobytes() == blocked[0].tobytes()
         assert near[1].tobytes() == blocked[1].tobytes()
-    assert (nearest_of(targets, whole.blocks)[0] == 0.0).sum() >= 300
+    assert (nearest_of(targets, whole.blocks, whole.coding.layout)[0] == 0.0).sum() >= 300
     hit = np.isin(targets.ids, whole.release.ids)
     assert (matched(targets, passes.blocks) == hit).all() and 300 <= hit.sum() < len(hit)
 
 
+def parts(both):
+    """Points, queries, which dimensions are of categories, and what tells combinations of them apart."""
+    layout, rows = both[0].coding.layout, both[0].release
+    widths = [part.stop - part.start for part in layout.dims]
+    kinds = np.repeat(~np.array(layout.numeric), widths)
+    groups = rows.cells[:, ~np.array(layout.numeric)].sum(axis=1, dtype=np.uint64)
+    return rows.points, both[0].frames["holdout"].points, kinds, groups
+
+
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("cut", [TILE_ROWS, 2 * TILE_ROWS, ROWS])
-def test_a_search_in_blocks_is_exact_however_the_rows_are_cut(both, cut, monkeypatch):
-    points, queries = both[0].release.points, both[0].frames["holdout"].points
-    search = Search(queries)
+def test_a_search_is_exact_however_the_rows_are_cut(both, cut, known, monkeypatch):
+    monkeypatch.setattr(search, "TOO_MANY", 1e9)
+    points, queries, kinds, groups = parts(both)
+    found, again = Search(queries[:100], kinds), Search(queries[:100], kinds)
     for at in range(0, ROWS, cut):
-        search.add(points[at : at + cut])
-    assert search.distances == pytest.approx(nearest(queries, points)[0][:, 0], abs=1e-6)
-    again = Search(queries)
-    again.add(points)
-    assert again.distances.tobytes() == search.distances.tobytes()
+        found.add(points[at : at + cut], groups[at : at + cut] if known else None)
+    again.add(points, groups if known else None)
+    assert again.distances.tobytes() == found.distances.tobytes()
+    exact = np.array([np.square(points.astype(float) - q).sum(axis=1).min() for q in queries[:100].astype(float)])
+    assert found.distances == pytest.approx(np.sqrt(exact), abs=1e-9 if known else 1e-6)
+
+
+def test_the_first_of_equal_rows_is_named_though_combinations_are_in_another_order(monkeypatch):
+    rows = np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]], dtype=np.float32)
+    rows, groups = np.tile(rows, (TILE_ROWS // 4, 1)), np.tile(np.array([9, 3, 9, 3], dtype=np.uint64), TILE_ROWS // 4)
+    monkeypatch.setattr(search, "TOO_MANY", 1e9)
+    wanted = Search(np.array([[0.0, 0.5]], dtype=np.float32), np.array([False, True]))
+    assert wanted.add(rows, groups)[1].tolist() == [0]
+    assert wanted.add(rows, groups)[1].tolist() == []
+
+
+@pytest.mark.parametrize("budget", [0.0, 1e9])
+def test_combinations_and_all_rows_give_the_same(both, budget, monkeypatch):
+    """Both ways of a span, forced in turn."""
+    points, queries, kinds, groups = parts(both)
+    queries = queries[:100]
+    plain, other = Search(queries), Search(queries, kinds)
+    points, groups = points[: 3 * TILE_ROWS], groups[: 3 * TILE_ROWS]
+    plain.add(points)
+    monkeypatch.setattr(search, "TOO_MANY", budget)
+    used = []
+    monkeypatch.setattr(Search, "_multiplied", lambda *a, old=Search._multiplied: (used.append(1), old(*a)))
+    other.add(points, groups)
+    assert bool(used) is not bool(budget)
+    assert other.distances == pytest.approx(plain.distances, abs=1e-6)
 
 
 def test_distinct_rows_are_the_same_in_any_order_and_counted(both):
@@ -221,7 +267,7 @@ def test_memory_is_that_of_a_block_and_not_of_the_release(tmp_path):
             rng=np.random.default_rng(0),
         )
         tracemalloc.start()
-        nearest_of(found.frames["real"], found.blocks)
+        nearest_of(found.frames["real"], found.blocks, found.coding.layout)
         distinct(found.blocks, 1000)
         matched(found.frames["real"], found.blocks)
         peaks.append(tracemalloc.get_traced_memory()[1])

@@ -61,9 +61,9 @@ def test_shadow_models_find_nothing_in_a_private_generator_and_the_price_stands_
     assert document["epsilon"]["value"] <= document["charged"]["epsilon"] <= 1.0
     assert "60 fits: 30 train the attack" in said and "internal" in said
     assert {row["name"] for row in document["attacks"]} == {"shadow_models"}
-    kept = sorted((files / "fits").glob("*/*.npz"))
+    kept = sorted((files / "fits").glob("*.fit"))
     again = run(capsys, *words)[1]
-    assert len(kept) == 60 and kept == sorted((files / "fits").glob("*/*.npz"))
+    assert len(kept) == 60 and kept == sorted((files / "fits").glob("*.fit"))
     assert [row["estimate"] for row in again["attacks"]] == [row["estimate"] for row in document["attacks"]]
 
 

@@ -32,6 +32,14 @@ class Attack(StrEnum):
     likelihood = "likelihood"
 
 
+class Backend(StrEnum):
+    """Where fits run."""
+
+    loky = "loky"
+    dask = "dask"
+    ray = "ray"
+
+
 class Knowledge(StrEnum):
     """What the attacker has besides the record and the generator."""
 
@@ -60,11 +68,17 @@ def audit_generator(
     rows: Annotated[int, typer.Option(min=1, help="rows of each fit of --attack shadow")] = 1000,
     targets: Annotated[int, typer.Option(min=1, help="records of a kind: isolated, rare, random")] = 4,
     folder: Annotated[
-        Path | None, typer.Option(help="keep fits here and go on where a run was cut off; as confidential as DATA")
+        Path | None, typer.Option(help="keep fits here, encrypted, and go on where a run was cut off")
     ] = None,
     schema: SchemaFile = None,
     tier: Annotated[str, typer.Option(help="limits for `public` or `restricted` release")] = "public",
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="processes, or workers to start")] = 1,
+    backend: Annotated[
+        Backend, typer.Option(help="where fits run: loky (processes of this machine), dask or ray")
+    ] = Backend.loky,
+    cluster: Annotated[
+        str | None, typer.Option(help="address of a running Dask or Ray cluster: tcp://HOST:8786, HOST:6379, auto")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of targets, coins and tables; never of the noise")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -80,6 +94,8 @@ def audit_generator(
         raise typer.BadParameter("a release is what --knowledge release knows", param_hint="--release")
     if folder is not None and knowledge is Knowledge.release and release is None:
         raise typer.BadParameter("fits are kept for a release that is given: --release FILE", param_hint="--folder")
+    if cluster is not None and backend is Backend.loky:
+        raise typer.BadParameter("a cluster is one of Dask or Ray: --backend", param_hint="--cluster")
     given = {"real": data, "auxiliary": auxiliary, "release": release}
     files = {name: path for name, path in given.items() if path is not None}
     tables = read_alike(terminal, files, schema)
@@ -105,6 +121,8 @@ def audit_generator(
                 quasi_identifiers=tuple(tables.schema.quasi_identifiers),
                 folder=folder,
                 jobs=jobs,
+                backend=backend.value,
+                address=cluster,
                 limits=tier,
                 seed=seed,
                 progress=progress,
