@@ -10,14 +10,13 @@ Not guaranteed: that the rows can be read; opening also copies or looks at them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
 
 import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import ARROW_OF
 from dpsynth.data.engines.types import dtype_of, kind_of
-from dpsynth.data.engines.urls import SourceURL, server
+from dpsynth.data.engines.urls import SourceURL
 from dpsynth.data.table import Table
 
 
@@ -54,9 +53,14 @@ def _of_files(source: SourceURL) -> list[tuple[str, str]]:
 
 
 def _of_server(source: SourceURL) -> list[tuple[str, str]]:
+    from dpsynth.data.engines.postgresql import PostgreSQL
+
     schema, _, name = (source.table or "").rpartition(".")
-    with closing(server(source)) as engine:
+    engine = PostgreSQL(source.connection)
+    try:
         return engine.described(name, schema or None)
+    finally:
+        engine.close()
 
 
 def _of_catalogue(source: SourceURL) -> list[tuple[str, str]]:

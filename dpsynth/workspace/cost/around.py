@@ -5,8 +5,6 @@ Not guaranteed: what a source that is a view does by itself each time that it is
 
 from __future__ import annotations
 
-from collections import Counter
-
 from dpsynth.data.engines.facts import MOST_OUTPUTS
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Asks
@@ -52,14 +50,15 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
     floats = rows * sum(RAW_BYTES["float"] for spec in schema.columns.values() if spec.kind == "float")
     of: Relation = "copy" if manner.copies else "source"
     opened = Step(
-        name="open: copy raw cells" if manner.copies else "open",
+        name="open",
         statements=int(manner.copies) + int(finite and manner.copies),
         source=int(manner.copies),
         copy=int(finite and manner.copies),
         read=kept + floats if manner.copies else 0,
         written=kept if manner.copies else 0,
-        note="columns by name and type; numbers that are not finite are refused"
-        + ("" if manner.copies else ": by footers, and a scan only where these do not say"),
+        note="raw cells are copied; numbers that are not finite are refused"
+        if manner.copies
+        else "numbers that are not finite are refused: by footers, and a scan only where these do not say",
     )
     unit = rows * (IDENTITY_BYTES if manner.columnar else kept // rows)
     named = 1 if by_unit else 3
@@ -71,8 +70,8 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
              note=f"by keyed hashes of {'the unit' if by_unit else 'the row key'}, computed in each scan"),
     ]  # fmt: skip
     if by_unit:
-        steps.append(Step(name="bound rows of a unit", statements=2, **scans(of, 2), read=unit + kept, written=kept,
-                          shuffles=int(manner.shuffles), note="rows are ordered within each unit"))  # fmt: skip
+        steps.append(Step(name="bound rows of a unit", statements=4, **scans(of, 4), read=unit + kept, written=kept,
+                          shuffles=2 * manner.shuffles, note="of both parts; rows in order within each"))  # fmt: skip
     return steps
 
 
@@ -122,10 +121,9 @@ def steps_after(
         steps.append(Step(name="fit the model", here=sum(size for _, size in asks.holds), growth=growth, note=what))
     if manner.name != "memory":
         held = TARGET_BYTES * TARGETS * row_bytes(schema)
-        bounded = fitted_from(manner, by_unit=by_unit)
+        drawn_from = fitted_from(manner, by_unit=by_unit)
         each = rows * (row_bytes(schema) + 2 * IDENTITY_BYTES)
-        of = Counter({"copy" if manner.copies else "source": 3}) + Counter({bounded: 3})  # holdout, then train
-        steps.append(Step(name="draw targets", statements=6, source=of["source"], copy=of["copy"], read=each,
+        steps.append(Step(name="draw targets", statements=6, **scans(drawn_from, 6), read=each,
                           here=2 * held, note=f"about {TARGETS:,} rows of each part, for attacks"))  # fmt: skip
     columns = max(len(schema.modelled), 1)
     made = min(rows if drawn is None else drawn, most_rows(columns))

@@ -45,6 +45,13 @@ class Counting:
         self.rooms[name] = "codes" if re.search(r'AS "e0"', query) else "copy"
         return name
 
+    def _copied(self, query: str, *rest: Any) -> str:
+        """PostgreSQL's copy of the source, at one moment."""
+        with self._sent(query, "source"):
+            name = super()._copied(query, *rest)
+        self.rooms[name] = "copy"
+        return name
+
     def upload(self, rows: pa.Table) -> str:
         Counting.sent[Counting.phase]["uploads"] += 1
         name = super().upload(rows)
