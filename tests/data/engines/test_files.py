@@ -14,6 +14,8 @@ from dpsynth.data.engines import keyed, rows
 from dpsynth.data.engines.files import FileSource, matched, parted
 from dpsynth.data.engines.protocol import ROW
 from dpsynth.data.engines.urls import parse
+from dpsynth.tabular.autoregressive import Autoregressive
+from tests.conformance.tables import mixed_table
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.duckdb import DuckDB
@@ -260,3 +262,20 @@ def test_rows_without_numbers_have_no_identity(tmp_path, engine):
         engine.files(FileSource.at(str(tmp_path / "b")), numbered=True)
     with pytest.raises(ParameterError, match="row key"):
         parse("local[2]", table="t").open(numbered=True)
+
+
+@pytest.mark.slow
+def test_a_workspace_fits_what_counts_and_what_trains_to_a_bucket_and_keeps_no_key(bucket, tmp_path):
+    import dpsynth as dp
+
+    of = mixed_table(1200).to_arrow().append_column("id", pa.array(list(range(1200))))
+    for at in range(2):
+        pq.write_table(of.slice(600 * at, 600), f"claims/d/{at}.parquet", filesystem=bucket)
+    workspace = dp.Workspace.init(tmp_path / "vault")
+    data = workspace.register("s3://claims/d/", row_key="id")
+    assert workspace.register("s3a://claims/d", row_key="id") == data
+    workspace.create_budget(data, epsilon=5, delta="1e-5")
+    for made in (dp.tabular.MST(), Autoregressive(steps=5)):
+        assert workspace.synthesize(data, made, epsilon=1.0, delta="1e-6") is not None
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept and not any(SECRET.encode() in content or b"AKIDEXAMPLE" in content for content in kept)
