@@ -76,9 +76,9 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
 
 
 def _digest(manner: Manner, of: Relation, kept: int) -> Step:
-    """So that a run is resumed on equal rows only: files are digested whole, rows elsewhere by one statement."""
+    """So that a run is resumed on equal rows only: files by what their footers say, rows elsewhere by one statement."""
     if manner.name == "duckdb":
-        return Step(name="digest the rows", read=kept, note="the files, byte for byte: no statement")
+        return Step(name="digest the rows", note="names, sizes, times and footers of the files: no scan")
     return Step(name="digest the rows", statements=1, **scans(of, 1), read=kept, note="to resume on equal rows only")
 
 
