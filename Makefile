@@ -7,7 +7,7 @@ DATA   ?= fair
 # The workers are the parallelism: threads of matrix products on top of them only get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help install demo test test-all audit lint docs docs-full bench clean fuzz mutate
+.PHONY: help install demo test test-all audit lint docs docs-full bench clean spark fuzz mutate
 
 help: ## what each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,10 @@ test-all: $(STAMP) ## with everything that takes minutes
 
 audit: $(STAMP) ## privacy audits over many runs, with their figures (about a quarter of an hour on one core)
 	$(BIN)/python -m pytest -m audit -v
+
+spark: $(STAMP) ## Spark for real: in one process, and on a master and two workers whose executors are killed (needs Java)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]'
+	$(ONE_THREAD) $(BIN)/python -m pytest -v -m 'not audit' tests/data/engines/test_spark*.py
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of every parser with atheris, two CPU minutes each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

@@ -133,7 +133,8 @@ class Spark:
         try:
             fields, cells = {}, []
             for at, column in enumerate(described):
-                dtype = dtype_of("spark", column.name, column.dataType.simpleString())
+                words = column.dataType.simpleString().partition(" collate ")[0]  # text is compared by its bytes here
+                dtype = dtype_of("spark", column.name, words)
                 kind, decimals = kind_of(column.name, dtype)
                 fields[column.name] = Field(
                     cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(column.name, dtype)

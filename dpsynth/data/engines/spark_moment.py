@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dpsynth.core.errors import DataError
+from dpsynth.data.engines.protocol import SourceChanged
 
 ARBITRARY = frozenset({"GlobalLimit", "LocalLimit", "Offset", "Tail", "Sample"})
 """Nodes of a plan that take some rows, whichever come."""
@@ -36,7 +37,8 @@ def copied(session: Any, query: str, *, reliably: bool) -> Any:
         reliably: copy to the session's checkpoint folder rather than to the disks of the executors.
 
     Raises:
-        DataError: asked again, the source would answer otherwise; or it changed while it was copied.
+        DataError: asked again, the source would answer otherwise.
+        SourceChanged: it changed while it was copied.
     """
     from pyspark import StorageLevel
 
@@ -56,7 +58,7 @@ def copied(session: Any, query: str, *, reliably: bool) -> Any:
         same = _digest(copy) == _digest(session.sql(query))
     if not same:
         forget(copy)
-        raise DataError(
+        raise SourceChanged(
             "The table changed while it was read, so the rows belong to no one moment.",
             "Ask again when nothing writes to it.",
         )

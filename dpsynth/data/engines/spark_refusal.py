@@ -12,6 +12,7 @@ cluster's, and so are the rows.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -38,11 +39,12 @@ LOST = (
 
 
 def silence() -> None:
-    """PySpark writes what it refuses, cells among it, to loggers of its own: they say nothing from now on."""
+    """PySpark writes what it refuses, and what it sends, cells among it, to loggers of its own: they are silent now."""
     from pyspark.logger import PySparkLogger
 
     for name in LOGGERS:
         PySparkLogger.getLogger(name).disabled = True
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # DEBUG shows every statement and every answer
 
 
 @final

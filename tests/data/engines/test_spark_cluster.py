@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 
@@ -19,9 +20,11 @@ from dpsynth.pipeline import fit_model
 from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.domain import CategoryDomain
 from dpsynth.tabular import generator
+from dpsynth.workspace import Workspace
 from tests.conformance.engine import EngineConformance
 from tests.conformance.tables import MIXED, RECORD, mixed_table
 from tests.spark_cluster import OPTIONS, WORKERS, kill, running, why_not
+from tests.workspace.test_engine_failures import ASKED, after, model_of, people, same_noise, spent_once  # noqa: F401
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 pytestmark = [
@@ -173,6 +176,34 @@ def test_a_source_that_changed_is_not_asked_again_when_an_executor_is_killed(eng
     for found, expected in zip(table.counts(codecs, cliques), memory.counts(codecs, cliques), strict=True):
         assert np.array_equal(found, expected)
     assert table.value_counts("y").values.to_pylist() == ["v1"]
+
+
+def test_an_executor_killed_under_a_run_of_the_workspace_is_one_reservation_and_one_commit(
+    engine,
+    cluster,
+    write,
+    tmp_path,
+    same_noise,  # noqa: F811
+):
+    engine.session.sql(f"CREATE TABLE visits USING parquet LOCATION '{write(people(600))}'")
+    try:
+        ws = Workspace.init(tmp_path / "vault")
+        record = ws.register(cluster.url, table="default.visits", row_key="id")
+        ws.create_budget(record, epsilon=3, delta="1e-5")
+        whole = Workspace.open(shutil.copytree(ws.layout.root, tmp_path / "undisturbed"))
+        undisturbed = whole.synthesize(record, "mst", **ASKED)
+        killed = []
+
+        def fault():
+            killed.extend(cluster.ready(engine.session)[:1])
+            kill(killed[0])
+
+        draft = ws.synthesize(record, "mst", **ASKED, progress=after("count columns", fault))
+        assert killed
+        assert model_of(ws, draft.name) == model_of(whole, undisturbed.name)
+        spent_once(ws, record)
+    finally:
+        engine.session.sql("DROP TABLE visits")
 
 
 def test_what_no_executor_holds_any_more_is_lost_and_never_read_from_the_source(engine, cluster, write):
