@@ -37,7 +37,7 @@ from dpsynth.schema.derive import _MagnitudeCodec, _PlacesCodec, _YearCodec
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 from dpsynth.tabular import generator
 from dpsynth.tabular.autoregressive import Autoregressive
-from dpsynth.tabular.columns.binning import bin_cells
+from dpsynth.tabular.columns.binning import Binning, bin_cells
 from dpsynth.tabular.columns.cells import Cells
 from dpsynth.tabular.columns.merging import CoarseCodec
 from dpsynth.tabular.columns.oneway import OneWay
@@ -327,6 +327,17 @@ class EngineConformance:
             small, engine.counts(codecs, small), memory.counts(codecs, small), strict=True
         ):
             assert np.array_equal(found, expected), clique
+
+    def test_merged_codes_are_the_same_from_the_codes_that_they_merge(self, pair):
+        memory, engine = pair
+        fine = {name: codec for name, codec in known_to(engine, memory) if isinstance(codec, Binning)}
+        fresh = engine.select(list(fine))
+        pairs = list(itertools.combinations(fine, 2))
+        list(fresh.counts(fine, pairs))
+        for made in (CoarseCodec.of, CoarseCodec.halved):
+            merged = {name: made(codec) for name, codec in fine.items()}
+            both = zip(fresh.counts(merged, pairs), memory.counts(merged, pairs), strict=True)
+            assert all(np.array_equal(found, expected) for found, expected in both)
 
     def test_rows_in_memory_are_added(self, pair):
         memory, engine = pair
