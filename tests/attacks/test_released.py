@@ -133,6 +133,26 @@ def test_a_search_is_exact_however_the_rows_are_cut(both, cut, known, monkeypatc
     assert found.distances == pytest.approx(np.sqrt(exact), abs=1e-9 if known else 1e-6)
 
 
+@pytest.mark.parametrize("spread", [0.3, 1.0, 3.0])
+def test_the_nearest_row_is_found_though_its_combination_is_not_the_nearest(spread, monkeypatch):
+    monkeypatch.setattr(search, "TOO_MANY", 1e9)
+    rng = np.random.default_rng(11)
+    kinds = (rng.normal(size=(300, 6)) * 0.4).astype(np.float32)
+    which = rng.integers(0, 300, 2 * TILE_ROWS)
+    rows = np.concatenate([kinds[which], spread * rng.normal(size=(len(which), 4)).astype(np.float32)], axis=1)
+    rows = rows.astype(np.float32)
+    queries = np.concatenate([kinds[:80], spread * rng.normal(size=(80, 4)).astype(np.float32)], axis=1)
+    found = Search(queries, np.arange(10) < 6)
+    named = np.zeros(80, dtype=np.intp)
+    for at in (0, TILE_ROWS):
+        who, row = found.add(rows[at : at + TILE_ROWS], which[at : at + TILE_ROWS].astype(np.uint64))
+        named[who] = row + at
+    exact = np.stack([np.square(rows.astype(float) - q).sum(axis=1) for q in queries.astype(float)])
+    assert (named == exact.argmin(axis=1)).all()
+    if spread > 0.5:
+        assert (which[named] != np.arange(80)).mean() > 0.5  # not where the bound is smallest
+
+
 def test_the_first_of_equal_rows_is_named_though_combinations_are_in_another_order(monkeypatch):
     rows = np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]], dtype=np.float32)
     rows, groups = np.tile(rows, (TILE_ROWS // 4, 1)), np.tile(np.array([9, 3, 9, 3], dtype=np.uint64), TILE_ROWS // 4)
