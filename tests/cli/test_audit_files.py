@@ -209,3 +209,11 @@ def test_a_page_in_a_folder_that_does_not_exist_is_a_usage_error_before_any_atta
     code, document, said = folder.audit("--html", str(folder.path / "nowhere" / "audit.html"))
     assert code == 2 and "there is no folder" in document["error"]["message"]
     assert "verbatim" not in said
+
+
+def test_targets_are_so_many_people_of_either_file_and_the_report_says_so(folder: Folder) -> None:
+    folder.write(synthetic=folder.train)
+    code, document, _ = folder.audit("--targets", "200")
+    assert code == 4 and document["sampling"]["targets"] == 200
+    assert {row["n_targets"] for row in document["attacks"] if row["stratum"] == "all"} == {200}
+    assert "sampling" not in folder.audit()[1]

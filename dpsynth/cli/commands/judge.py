@@ -47,6 +47,9 @@ def audit(
         Path | None, typer.Option(help="write the report as one HTML page; internal, not for release")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="attacks run at once")] = 1,
+    targets: Annotated[
+        int | None, typer.Option(min=2, help="attack so many random people of either file; default everybody")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of folds, targets and plantings")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +70,8 @@ def audit(
     lines = any(is_lines(path) for path in files.values())
     if text_column is None and not lines and (benchmark is not None or canaries is not None):
         raise typer.BadParameter("benchmark items and canaries are texts: name the column", param_hint="--text-column")
+    if targets is not None and (lines or text_column is not None):
+        raise typer.BadParameter("people are drawn from tables, not from texts", param_hint="--targets")
     start = time.perf_counter()
     roles: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
@@ -88,7 +93,8 @@ def audit(
             if text_column is not None:
                 report = audit_column(tables.frames, asked, roles=roles, progress=progress, **how)
             else:
-                report = attacks.audit(*(tables[name] for name in files), **roles, **how, progress=progress)
+                three = (tables[name] for name in files)
+                report = attacks.audit(*three, **roles, **how, targets=targets, progress=progress)
         sizes, columns = {name: len(tables[name]) for name in files}, list(tables["real"].columns)
         warnings = tables.warnings
     document = report.to_json()
