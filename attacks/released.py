@@ -126,7 +126,8 @@ class Released:
         """The first block."""
         if isinstance(self.source, pd.DataFrame):
             return self.source.iloc[: self.block][list(columns)]
-        return _frame(self.source.head(self.block, columns=list(columns)))
+        table = _next(_blocks_of(self.source, list(columns), self.block))
+        return pd.DataFrame(columns=list(columns)) if table is None else _frame(table)
 
 
 def _dataset(rows: Any, table: str) -> Any:
