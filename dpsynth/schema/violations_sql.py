@@ -32,6 +32,9 @@ from dpsynth.schema.constraints import (
 from dpsynth.schema.model import ColumnSpec
 from dpsynth.schema.violations import number_of, storable
 
+WHOLE = 2.0**53
+"""From here on doubles are whole, and an engine's FLOOR may be too narrow."""
+
 
 def broken_sql(constraint: Constraint, table: EngineTable, specs: Mapping[str, ColumnSpec]) -> str:
     """SQL of the number of rows that break a constraint; stands beside aggregates of the table's relation."""
@@ -140,7 +143,7 @@ def _ticks(table: EngineTable, name: str, places: int) -> str:
     below = f"FLOOR({scaled})"
     odd = f"{below} / 2 <> FLOOR({below} / 2)"
     up = f"{scaled} - {below} > 0.5 OR ({scaled} - {below} = 0.5 AND {odd})"
-    return f"({below} + CASE WHEN {up} THEN 1 ELSE 0 END)"
+    return f"CASE WHEN ABS({scaled}) < {WHOLE:.0f} THEN {below} + CASE WHEN {up} THEN 1 ELSE 0 END ELSE {scaled} END"
 
 
 def _literal(table: EngineTable, value: Any) -> str:

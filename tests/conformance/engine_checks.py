@@ -177,6 +177,8 @@ def bad_tables() -> dict[str, tuple[pa.Table, dict[str, str]]]:
         "outlier": (with_(x=pa.array([1e9, *rng.normal(size=ROWS - 1)], pa.float64())), {}),
         "outlier_below": (with_(n=pa.array([-(10**6), *(k[1:] % 10)], pa.int64())), {}),
         "outlier_last": (with_(n=pa.array([*(k[1:] % 10), 10**6], pa.int64())), {}),
+        "nearest_outlier": (with_(n=pa.array([9_100, *(k[1:] % 10)], pa.int64())), {}),
+        "shortest_free_text": (with_(note=text([f"a b c d {at:022d}" for at in k])), {}),
         "no_outlier": (with_(n=pa.array([9_000, *(k[1:] % 10)], pa.int64())), {}),
         "mostly_one_value": (with_(n=pa.array([10**6, 1, 2, 3] + [0] * (ROWS - 4), pa.int64())), {}),
         "mostly_zero": (

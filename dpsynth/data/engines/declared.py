@@ -134,7 +134,10 @@ def _of_number(engine: Engine, name: str, cell: str, have: str, want: str) -> tu
         case "integer", "boolean":
             return f"CASE {cell} WHEN 1 THEN TRUE WHEN 0 THEN FALSE END", f"{cell} NOT IN (0, 1)"
         case "float", "integer":
-            fits = f"{cell} = FLOOR({cell}) AND {cell} >= -9.223372036854775808e18 AND {cell} < 9.223372036854775808e18"
+            within = f"{cell} >= -9.223372036854775808e18 AND {cell} < 9.223372036854775808e18"
+            fits = (
+                f"CASE WHEN {within} THEN {cell} = FLOOR({cell}) ELSE {cell} IS NULL END"  # FLOOR may be 64 bits wide
+            )
             return f"CASE WHEN {fits} THEN {engine.parsed(cell, 'integer')} END", f"NOT ({fits})"
         case "date", "datetime":
             fits = f"{cell} BETWEEN {-FARTHEST_DAY} AND {FARTHEST_DAY}"
