@@ -198,16 +198,22 @@ def texts_of(table: Table, column: str) -> tuple[list[str], NDArray[np.int64]]:
 
 def identity_sql(table: EngineTable, column: str) -> str:
     """SQL of an identity, after the checks."""
+    return counted_identity(table, column)[0]
+
+
+def counted_identity(table: EngineTable, column: str) -> tuple[str, int]:
+    """SQL of an identity, after the checks, and the exact number of rows (private); one scan."""
     if column == ROW and table.row is not None:
-        return f'"{table.row.cell}"'
+        return f'"{table.row.cell}"', table.unsafe_num_rows
     table.select([column])
     if table.types[column] not in ("string", "integer"):
         raise _nobody(column)
     cell = f'"{table.fields[column].cell}"'
-    answer = table.engine.fetch(f'SELECT COUNT(*) = COUNT({cell}) AS "ok" FROM "{table.relation}"')  # noqa: S608 - our own names
-    if not answer.column(0)[0].as_py():
+    answer = table.engine.fetch(f'SELECT COUNT(*) AS "n", COUNT({cell}) AS "named" FROM "{table.relation}"')  # noqa: S608
+    rows, named = (int(values_of(number)[0]) for number in answer.columns)
+    if rows != named:
         raise _missing(column)
-    return cell
+    return cell, rows
 
 
 def cells_of(table: EngineTable) -> str:

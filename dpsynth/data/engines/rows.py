@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.arrow_numpy import array_of, values_of
 from dpsynth.data.arrow_types import ARROW_OF
-from dpsynth.data.engines.keyed import DIGITS, cells_of, digest, digest_sql, identity_sql, keys_of, texts_of
+from dpsynth.data.engines.keyed import DIGITS, cells_of, counted_identity, digest, digest_sql, keys_of, texts_of
 from dpsynth.data.engines.protocol import ROW
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
@@ -66,8 +66,8 @@ def sampled(table: Table | EngineTable, identity: str, *, about: int, key: bytes
         return _ordered(table.take(rows), identity, keys)
     if table.extra is not None:
         raise ParameterError("Rows in memory were added to the table.", "Sample targets before canaries are added.")
-    who = identity_sql(table, identity)
-    limit = _limit(about, table.unsafe_num_rows)
+    who, held = counted_identity(table, identity)
+    limit = _limit(about, held)
     query = f'SELECT {cells_of(table)} FROM "{table.relation}"'  # noqa: S608 - our own names
     if limit is not None:
         coin = f"SUBSTRING({digest_sql(table.engine, table.engine.text(who), keys)}, 1, {DIGITS})"
