@@ -30,7 +30,6 @@ from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.data.engines.keyed import require_key, split
 from dpsynth.data.engines.protocol import ROW, UnsupportedByEngine
 from dpsynth.data.engines.urls import SourceURL, is_engine, parse
-from dpsynth.data.engines.version import version_of
 from dpsynth.data.warning import shown
 from dpsynth.schema.draft import draft
 from dpsynth.workspace.split import Split
@@ -75,10 +74,6 @@ class Place:
     def open(self, session: SourceURL | None = None, *, numbered: bool = False) -> EngineTable:
         """Connect, with what this process was given if it was, and make the table; see `SourceURL.open`."""
         return (session or self.source).open(numbered=numbered)
-
-    def version(self, table: EngineTable) -> str:
-        """What an open table holds now (private): of files their footers, of a server's table its cells."""
-        return self.source.files().version() if self.source.kind == "duckdb" else version_of(table)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""

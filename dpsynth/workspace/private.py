@@ -38,6 +38,7 @@ from accounting.ledger.records import Status
 from dpsynth.core.errors import SchemaError
 from dpsynth.data.engines.keyed import bounded as bounded_in_engine
 from dpsynth.data.engines.protocol import ROW
+from dpsynth.data.engines.version import version_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
 from dpsynth.schema.checks import prepare
@@ -363,7 +364,7 @@ def _checked(
         place = place_of(record)
         identity = place.identity(record.unit)
         check_counted(found.table, found.schema, identity, record.unit)
-        version = workspace.vault.commit(place.version(found.table).encode(), purpose="version")
+        version = workspace.vault.commit(version_of(found.table).encode(), purpose="version")
         if identity == ROW:
             key = workspace.secret(f"split/{record.commitment}/{version}")
         parts = split_in_engine(found.table, identity, record, holdout_share=HOLDOUT_SHARE, key=key)

@@ -123,7 +123,7 @@ def steps_after(
         held = TARGET_BYTES * TARGETS * row_bytes(schema)
         drawn_from = fitted_from(manner, by_unit=by_unit)
         each = rows * (row_bytes(schema) + 2 * IDENTITY_BYTES)
-        steps.append(Step(name="draw targets", statements=6, **scans(drawn_from, 6), read=each,
+        steps.append(Step(name="draw targets", statements=4, **scans(drawn_from, 4), read=each,
                           here=2 * held, note=f"about {TARGETS:,} rows of each part, for attacks"))  # fmt: skip
     columns = max(len(schema.modelled), 1)
     made = min(rows if drawn is None else drawn, most_rows(columns))
