@@ -45,10 +45,15 @@ def register(
     """See `Workspace.register`."""
     at, name = (name_or_path, None) if source is None else (source, str(name_or_path))
     who = unit_of(unit, max_per_unit)
-    if places.stays(at, table):
+    if _stays(ws, at, table):
         record = _of_place(ws, places.located(at, table), name, row_key, who)
+    elif row_key is not None and isinstance(at, str | Path) and not _there(Path(at)):
+        raise DataError("There is no such file or folder.", "Check the path.")
     elif row_key is not None:
-        raise ParameterError("A row key tells rows apart that stay in an engine; these are read here.", "Leave it out.")
+        raise ParameterError(
+            "A row key tells rows apart that stay in an engine, and one file is read into memory.",
+            "Leave it out; or name the file's folder, whose rows stay where they are.",
+        )
     elif source is None and not _there(Path(at)):
         return ws.registry.get(str(at))
     else:
@@ -56,7 +61,10 @@ def register(
     known_as = None if schema is None else str(Path(schema).resolve())
     declared = lineage.facts(parents, real_anchor=real_anchor)
     record = replace(record, schema=known_as, lineage=declared, time=aside)
-    if unit is not None or schema is not None or aside is not None or record.place is not None:
+    if record.place is not None:
+        if not _known_as(ws, record):  # a server that is away stops nobody who says nothing new
+            _check(ws, record)
+    elif unit is not None or schema is not None or aside is not None:
         _check(ws, record)
     with ws.ledger() as ledger:
         granted = ledger.find_budget(record.commitment) is not None
@@ -65,7 +73,7 @@ def register(
 
 def registered(ws: Workspace, data: str | Path, table: str | None) -> DatasetRecord | None:
     """The record of a name, of a file's content or of a place; None if content or place is not registered."""
-    if places.stays(data, table):
+    if _stays(ws, data, table):
         session = places.located(data, table)
         found = ws.registry.by_commitment(_remembered(ws, session))
         if found is None and table is None:  # a folder of this name that nobody registered; ./name means the folder
@@ -147,6 +155,24 @@ def _remembered(ws: Workspace, session: SourceURL) -> str:
 
 def _commit_file(ws: Workspace, path: Path) -> str:
     return ws.vault.commit(bytes.fromhex(fingerprint(path)))
+
+
+def _stays(ws: Workspace, source: Any, table: str | None) -> bool:
+    """Whether rows stay in an engine, also those of a registered folder that is gone."""
+    if places.stays(source, table):
+        return True
+    if not isinstance(source, str | Path) or "://" in str(source) or _there(Path(source)):
+        return False
+    session = places.located(source, table)
+    return ws.registry.by_commitment(ws.vault.commit(session.place.encode(), purpose="place")) is not None
+
+
+def _known_as(ws: Workspace, record: DatasetRecord) -> bool:
+    """Whether everything that is said of a place now is registered already."""
+    known = ws.registry.by_commitment(record.commitment)
+    if known is None or known.unit != record.unit or known.place != record.place:
+        return False
+    return all(said is None or said == was for said, was in ((record.schema, known.schema), (record.time, known.time)))
 
 
 def _there(path: Path) -> bool:

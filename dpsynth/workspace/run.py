@@ -32,6 +32,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from dpsynth.core.errors import BudgetRefused, ParameterError, VerificationError, WorkspaceError
 from dpsynth.core.progress import Progress
+from dpsynth.data.engines.credentials import passwords
 from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import Refusal, digest, parse_yaml
 from dpsynth.release.fields import Licence
@@ -122,6 +123,11 @@ class RunConfig(_Section):
             place = ".".join(str(part) for part in first["loc"])
             wrong = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
             raise ParameterError(f"{path.name}: {place}: {wrong}.", "See docs/how-to/run-from-yaml.md.") from None
+        if passwords(config.data):
+            raise ParameterError(
+                f"{path.name}: data: the URL holds a password, and run files are kept and shared.",
+                "Leave it out of the URL; put it into ~/.pgpass or PGPASSWORD, and change it if others read this file.",
+            )
         home = path.resolve().parent
         if config.text is not None and config.text.json_schema is not None:
             form = config.text.model_copy(update={"json_schema": home / config.text.json_schema})

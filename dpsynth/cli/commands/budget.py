@@ -29,6 +29,7 @@ from dpsynth.cli.commands.options import (
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace.budgets import Node
+    from dpsynth.workspace.datasets import DatasetRecord
 
 Data = Annotated[
     str,
@@ -98,6 +99,7 @@ def create(
         recipient=recipient,
     )
     terminal.say(f"Budget of '{record.name}'{_for(purpose)} ({record.unit}): {balance.original}, {balance.composition}")
+    _say_where(terminal, record)
     if purpose is not None or parent is not None:
         terminal.say("What it spends, every budget above it spends too.")
     again = data if record.place is None else record.name  # a URL may hold a password, and commands are copied
@@ -116,6 +118,7 @@ def show(data: Data, table: TableName = None, workspace: WorkspaceDir = None, as
     record = ws.find(data, table=table)
     balance, nodes = ws.balance(record), ws.budgets(record)
     terminal.say(f"Budget of '{record.name}', add/remove, {record.unit}: {balance.composition}", style="bold")
+    _say_where(terminal, record)
     _tables(terminal, nodes)
     if balance.currency.value != "epsilon":
         terminal.say(f"Runs add up in {balance.currency.value}; epsilon is what the sum converts to.")
@@ -153,6 +156,13 @@ def amend(
     terminal.say(f"The budget of '{record.name}'{_for(purpose)} was {now.before} and is now {now.after}.")
     terminal.say("Every later `budget show`, and the ledger in every bundle, shows both, the reason and the key.")
     terminal.result({"dataset": record.name, "purpose": purpose, **balance.to_json()})
+
+
+def _say_where(terminal: Terminal, record: DatasetRecord) -> None:
+    if record.place is not None:
+        terminal.say(
+            f"Rows stay where they are: {record.place.shown}. The budget is this place's, whatever changes there."
+        )
 
 
 def _is_share(purpose: str | None, unit: str | None) -> bool:

@@ -38,7 +38,8 @@ def passwords(url: str) -> set[str]:
     if not separator or scheme not in ("postgresql", "postgres", "spark"):
         return set()
     query = rest.partition("?")[2]
-    found = {value for name, value in parse_qsl(query) if name in SECRET}
+    said = (part.partition("=") for part in query.partition("#")[0].split("&"))
+    found = {value for name, _, value in said if name in SECRET}
     account, at, _ = rest.rpartition("@") if not query else rest.partition("?")[0].rpartition("@")
     if at:
         found.add(account.partition(":")[2])

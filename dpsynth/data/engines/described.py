@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import ARROW_OF
+from dpsynth.data.engines import packages
 from dpsynth.data.engines.types import dtype_of, kind_of
 from dpsynth.data.engines.urls import SourceURL
 from dpsynth.data.table import Table
@@ -27,6 +28,7 @@ def described(source: SourceURL) -> Table:
         DataError: the source cannot be reached, or there is no such table.
         UnsupportedByEngine: a column of a type that no table has.
     """
+    packages.require(source.kind)
     if source.kind == "duckdb":
         return _of("duckdb", _of_files(source))
     if source.kind == "postgresql":

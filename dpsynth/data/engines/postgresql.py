@@ -50,7 +50,7 @@ class PostgreSQL:
         import psycopg
 
         self._numbers = itertools.count()
-        with _refused("connect"):
+        with _refused(CONNECT):
             self.connection: Any = psycopg.connect(url, autocommit=True, fallback_application_name="dpsynth")
         self._execute("SET TIME ZONE 'UTC'")
         self._execute("SET extra_float_digits = 1")
@@ -281,6 +281,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+CONNECT = "connect"
 NOT_PERMITTED = "42501"
 READ_ONLY = "25006"
 LOST = ("08", "40", "53", "55", "57", "58")
@@ -319,7 +320,9 @@ def _refused(what: str, grants: str | None = None) -> Iterator[None]:
             raise EngineLost(
                 f"PostgreSQL was lost or gave up when asked to {what} ({type(error).__name__}{code}); its own words are"
                 " left out, since they may hold cells or credentials.",
-                "Check server, network, account, disk and time limits.",
+                "Check server, network and account, and its password: ~/.pgpass or PGPASSWORD; a URL's is not kept."
+                if what == CONNECT
+                else "Check server, network, account, disk and time limits.",
             ) from None
         if error.sqlstate == READ_ONLY:
             raise DataError(

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.engines import packages
 from dpsynth.data.engines.files import WILD, FileSource, require_bare
 from dpsynth.data.engines.protocol import Engine
 from dpsynth.data.engines.warehouse import EngineTable
@@ -96,6 +97,7 @@ class SourceURL:
             DataError: the engine refuses; its own words are left out.
             ParameterError: rows of a server, which have no numbers, are to be numbered.
         """
+        packages.require(self.kind)
         if self.kind == "duckdb":
             from dpsynth.data.engines.duckdb import DuckDB
 
