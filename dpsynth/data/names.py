@@ -31,6 +31,8 @@ def require_names(names: Sequence[str], options: ReadOptions) -> None:
                 f"Column {position} has no name.",
                 "Name it in the header; an index written by pandas is left out with to_csv(index=False).",
             )
+        if "\0" in name:  # columns of our own begin with it, and no engine's catalogue holds it
+            raise DataError(f"The name of column {position} holds the character NUL.", "Rename it.")
         if len(name) > options.max_name:
             raise DataError(
                 f"The name of column {position}, {shown(name)}, has more than {options.max_name} characters.",

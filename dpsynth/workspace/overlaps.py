@@ -2,7 +2,8 @@
 
 A budget belongs to a place, so a second name of the same rows would be a second budget. Before a data set gets one of
 its own, the files of all others that have one are compared with its own (as the file system knows them, so that links
-do not hide them), and folders with what lies in them. What overlaps shares a budget: `parent`.
+do not hide them), and folders with what lies in them. What overlaps shares a budget: `parent`. A run looks again, since
+files move.
 
 Not guaranteed: that copies are found, views, partitions, or one server under two names, which is only warned of.
 """
@@ -35,6 +36,30 @@ def refuse_overlap(workspace: Workspace, ledger: Ledger, record: DatasetRecord) 
                 "would refill it.",
                 f"Use '{other.name}'; or let both spend from one: --parent {shlex.quote(other.name)}.",
             )
+
+
+def refuse_grown_together(workspace: Workspace, ledger: Ledger, record: DatasetRecord) -> None:
+    """No run on rows that came to have a second budget since both were granted: a file moved or linked into a folder.
+
+    Raises:
+        BudgetRefused: naming the other data set.
+    """
+    own = _roots(ledger, record)
+    for other in _others(workspace, ledger, record):
+        if _roots(ledger, other) != own and _share_files(record, other):
+            raise BudgetRefused(
+                f"'{record.name}' and '{other.name}' hold the same files by now, and each has a budget of its own: "
+                "what both release of those rows would be counted nowhere.",
+                f"Take the files of '{other.name}' out of '{record.name}', or those out of it.",
+            )
+
+
+def _roots(ledger: Ledger, record: DatasetRecord) -> str | None:
+    """The budget at the top of the one that a data set has."""
+    at = ledger.find_budget(record.commitment)
+    while at is not None and (above := ledger.budget(at).parent) is not None:
+        at = above
+    return at
 
 
 def doubts(workspace: Workspace, record: DatasetRecord) -> tuple[str, ...]:

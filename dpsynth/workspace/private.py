@@ -54,7 +54,7 @@ from dpsynth.workspace.places import (
     with_row_key,
 )
 from dpsynth.workspace.split import Split, split
-from dpsynth.workspace.targets import TARGETS, keep, kept
+from dpsynth.workspace.targets import OF_A_UNIT, TARGETS, keep, kept
 from dpsynth.workspace.time import check_parts, later_rows
 
 if TYPE_CHECKING:
@@ -233,6 +233,8 @@ class PrivateRows:
 
         if not isinstance(table, EngineTable) or self.identity is None:
             raise no_identity()
+        if self.unit.column is not None and self.unit.max_records > OF_A_UNIT:
+            table = bounded_in_engine(table, self.unit.column, OF_A_UNIT, key)
         return sampled(table, self.identity, about=TARGETS, key=key)
 
     def _in_memory(self) -> Split[Table]:

@@ -59,6 +59,7 @@ from dpsynth.workspace.interrupted import (
     waiting,
 )
 from dpsynth.workspace.layout import write_json
+from dpsynth.workspace.overlaps import refuse_grown_together
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, PrivateRows, open_source
 from dpsynth.workspace.sealed_size import check_rows, most_rows
@@ -100,6 +101,7 @@ def synthesize(
     policy = workspace.policy()
     with workspace.ledger(write=True) as ledger, ExitStack() as opened:
         budget = budget_of(ledger, record, purpose)
+        refuse_grown_together(workspace, ledger, record)
         source = open_source(workspace, record, schema=schema, target=target, order=order, counts=True)
         opened.callback(source.rows.close)
         for warning in source.warnings:
@@ -107,7 +109,8 @@ def synthesize(
         check_rows(rows, len(source.schema.modelled))
         plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
         cut = {} if record.time is None else {"time": record.time.words()}
-        cut |= {} if source.version is None else {"version": source.version}
+        if source.version is not None:
+            cut |= {"version": source.version, "identity": str(source.rows.identity)}
         asked = request(
             made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries, **cut
         )

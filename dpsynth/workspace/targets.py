@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TARGETS = 20_000
 """Rows that are drawn from each part, about."""
+OF_A_UNIT = TARGETS // 20
+"""Rows of one unit at most: with more, a sample of whole units could be empty, or the whole table."""
 
 
 def keep(vault: Vault, run_id: str, parts: Split[Table], columns: Sequence[str], unit: str | None) -> None:

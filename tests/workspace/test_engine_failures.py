@@ -427,3 +427,30 @@ def test_no_word_of_an_error_or_of_the_servers_log_holds_the_password(ws, server
     for path in ws.layout.root.rglob("*"):
         if path.is_file():
             assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_a_run_does_not_go_on_with_rows_that_another_key_holds_out(ws, tmp_path):
+    place = tmp_path / "files"
+    place.mkdir()
+    rows = people().append_column("other", pa.array(np.arange(1200)[::-1] + 5000))
+    pq.write_table(rows, place / "a.parquet")
+    schema = tmp_path / "schema.yaml"
+    known = {name: {"kind": "categorical"} for name in ("sex", "town")}
+    known |= {"age": {"kind": "integer"}}
+    known |= {name: {"kind": "integer", "role": "identifier"} for name in ("id", "other")}
+    schema.write_text(json.dumps({"version": 1, "columns": known}))
+    record = ws.register(place, row_key="id", schema=schema)
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+
+    def stopped() -> None:
+        raise SourceError("The engine went away.", "Wait.")
+
+    with pytest.raises(SourceError, match="--resume"):
+        ws.synthesize(record, "mst", **ASKED, progress=after("count columns", stopped))
+    other = ws.register(place, row_key="other", schema=schema)
+    with pytest.raises(WorkspaceError, match="No interrupted run"):
+        ws.synthesize(other, "mst", **ASKED, resume=True)
+    stands(ws, other)
+    again = ws.register(place, row_key="id", schema=schema)
+    ws.synthesize(again, "mst", **ASKED, resume=True)
+    spent_once(ws, again)

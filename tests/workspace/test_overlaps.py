@@ -94,3 +94,20 @@ def test_a_table_of_that_name_on_another_host_is_warned_of(ws: Workspace, monkey
     assert first.name in doubts(ws, alias)[0]
     assert doubts(ws, other) == ()
     assert doubts(ws, first) == ()
+
+
+def test_files_that_are_linked_into_a_folder_after_both_were_granted_are_refused_at_the_next_run(ws: Workspace) -> None:
+    first, second = grant(ws, "claims/2024"), grant(ws, "other")
+    here = ws.layout.root.parent
+    os.link(here / "other" / "a.parquet", here / "claims" / "2024" / "b.parquet")
+    for name in (first, second):
+        with pytest.raises(BudgetRefused, match="hold the same files by now"):
+            ws.synthesize(name, "independent", epsilon=0.1, delta="1e-7")
+    (here / "claims" / "2024" / "b.parquet").unlink()
+    ws.synthesize(second, "independent", epsilon=0.1, delta="1e-7", canaries=0)
+
+
+def test_children_of_one_budget_may_overlap_when_they_run(ws: Workspace) -> None:
+    first = grant(ws, "claims")
+    child = grant(ws, "claims/2024", parent=first)
+    ws.synthesize(child, "independent", epsilon=0.1, delta="1e-7", canaries=0)

@@ -22,6 +22,7 @@ from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, Paramete
 from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.private import PrivateRows, open_source
+from dpsynth.workspace.targets import OF_A_UNIT, kept
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.protocol import UnsupportedByEngine
@@ -294,3 +295,18 @@ def test_rows_in_an_engine_are_compared_with_nothing_and_counted_for_no_figure(d
     run = door.reserve()
     with pytest.raises(UnsupportedByEngine):
         door.rows.to_count(door.ledger, door.ledger.check_token(run.id, run.token), run.plan)
+
+
+def test_people_with_thousands_of_rows_neither_empty_a_sample_nor_lose_a_run_after_its_fit(
+    ws: Workspace, tmp_path: Path
+) -> None:
+    who = np.r_[np.repeat(np.arange(8), 10_000), np.arange(8, 408)]
+    rows = people(len(who)).select(["sex", "age"]).append_column("who", pa.array(who))
+    record = ws.register(folder_of(tmp_path, rows), unit="who", max_per_unit=10_000)
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, "independent", epsilon=2, delta="1e-6", canaries=0)
+    drawn = kept(ws.vault, draft.name, later=False)
+    parts = [part.column("who").to_numpy() for part in (drawn.train, drawn.holdout)]
+    people_of = [np.unique(who, return_counts=True)[1] for who in parts]
+    assert sum(map(len, people_of)) == 408
+    assert max(own.max() for own in people_of) == OF_A_UNIT

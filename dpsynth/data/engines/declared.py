@@ -22,6 +22,7 @@ from dpsynth.data.declared import LOOSE_FLOAT, NO, SENSELESS, WHOLE, WORDS, YES,
 from dpsynth.data.distinct import beyond_64_bits
 from dpsynth.data.engines.protocol import Engine, Field, UnsupportedByEngine, counted
 from dpsynth.data.engines.warehouse import EngineTable
+from dpsynth.data.names import require_names
 from dpsynth.data.options import ColumnOptions, ReadOptions
 from dpsynth.data.recipe import DAY_MICROSECONDS, Kind
 from dpsynth.data.table import Table
@@ -76,6 +77,7 @@ def conformed(table: EngineTable, options: ReadOptions) -> tuple[EngineTable, tu
     """
     if table.extra is not None:
         raise ParameterError("Rows in memory were added to the engine's before these were checked.", "Check, then add.")
+    require_names(table.columns, options)
     fields: dict[str, Field] = {}
     cells: list[str] = []
     doubts: list[Doubt] = []

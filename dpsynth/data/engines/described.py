@@ -17,7 +17,7 @@ from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import ARROW_OF
 from dpsynth.data.engines import packages
 from dpsynth.data.engines.types import dtype_of, kind_of
-from dpsynth.data.engines.urls import SourceURL
+from dpsynth.data.engines.urls import SourceURL, cluster, server
 from dpsynth.data.table import Table
 
 
@@ -55,10 +55,8 @@ def _of_files(source: SourceURL) -> list[tuple[str, str]]:
 
 
 def _of_server(source: SourceURL) -> list[tuple[str, str]]:
-    from dpsynth.data.engines.postgresql import PostgreSQL
-
     schema, _, name = (source.table or "").rpartition(".")
-    engine = PostgreSQL(source.connection)
+    engine = server(source)
     try:
         return engine.described(name, schema or None)
     finally:
@@ -68,9 +66,7 @@ def _of_server(source: SourceURL) -> list[tuple[str, str]]:
 def _of_catalogue(source: SourceURL) -> list[tuple[str, str]]:
     from pyspark.errors import PySparkException
 
-    from dpsynth.data.engines.spark import Spark
-
-    engine = Spark(source.connection)
+    engine = cluster(source)
     try:
         fields = engine.session.table(source.table or "").schema.fields
     except PySparkException as error:

@@ -84,9 +84,8 @@ class DuckDB:
         }
         for setting, value in settings.items():
             if value is not None:
-                self.connection.execute(
-                    f"SET {setting} = '{str(value).lower() if value is True or value is False else value}'"
-                )
+                words = str(value).lower() if value is True or value is False else str(value)
+                self.connection.execute(f"SET {setting} = {self.literal(words)}")
 
     def parquet(self, files: Sequence[Path]) -> EngineTable:
         """The rows of Parquet files, which are read where they lie each time that they are asked for.
@@ -129,8 +128,10 @@ class DuckDB:
         partitions = source.partitions()
         options = "union_by_name = true, hive_partitioning = false"
         inside = self.fetch(f"SELECT column_name FROM (DESCRIBE SELECT * FROM read_parquet([{names}], {options}))")  # noqa: S608
-        columns = set(inside.column(0).to_pylist())
-        twice = sorted(columns & {*partitions, *(("file_index", "file_row_number") if numbered else ())})
+        ours = {ROW, *(("file_index", "file_row_number") if numbered else ())}
+        folders = {name.lower() for name in partitions}  # DuckDB does not tell names apart by case
+        twice = sorted(name for name in inside.column(0).to_pylist() if name.lower() in folders | ours)
+        twice += sorted(name for name in partitions if name.lower() in ours)
         if twice:
             raise DataError(
                 f"Column {listed(twice)} stands in the files, and is also the name of a partition or of a row's place.",

@@ -40,10 +40,21 @@ class UnchangedFiles:
         self._seen: list[tuple[FileSource, Seen]] = []
 
     def add(self, source: FileSource) -> None:
-        """From now on these are looked at too, as they are now."""
-        paths = set(source.paths)
+        """From now on these are looked at too, as they are now.
+
+        Raises:
+            DataError: links make two of them one, so that each of its rows would count twice.
+        """
+        paths, now = set(source.paths), _seen(source)
+        places = [found[:2] for found in now if found is not None] if source.local else []
+        if len(set(places)) < len(places):
+            raise DataError(
+                "Two of the files are one, by a link, so that each of its rows would count twice: one person's share of"
+                " a count would be larger than what noise was paid for.",
+                "Leave the link out of the folder or pattern.",
+            )
         self._seen = [(known, seen) for known, seen in self._seen if not paths & set(known.paths)]
-        self._seen.append((source, _seen(source)))
+        self._seen.append((source, now))
 
     def check(self) -> None:
         """Look at all of them.

@@ -40,6 +40,7 @@ from dpsynth.data.warning import shown
 
 if TYPE_CHECKING:
     from dpsynth.data.engines.postgresql import PostgreSQL
+    from dpsynth.data.engines.spark import Spark
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 Kind = Literal["duckdb", "postgresql", "spark"]
@@ -110,9 +111,7 @@ class SourceURL:
             schema, _, name = (self.table or "").rpartition(".")
             with _closed_unless_made(server(self, **options)) as postgresql:
                 return postgresql.table(name, schema or None)
-        from dpsynth.data.engines.spark import Spark
-
-        with _closed_unless_made(Spark(self.connection, **options)) as spark:
+        with _closed_unless_made(cluster(self, **options)) as spark:
             return spark.table(self.table or "")
 
 
@@ -127,6 +126,24 @@ def server(source: SourceURL, **options: Any) -> PostgreSQL:
 
     with _closed_unless_made(PostgreSQL(source.connection, **options)) as made:
         _require_place(made.connection, source)
+        return made
+
+
+def cluster(source: SourceURL, **options: Any) -> Spark:
+    """A session of the cluster of a source: Spark hands out the one that this process has, whatever it was asked for.
+
+    Raises:
+        DataError: the cluster refuses, or is away.
+        ParameterError: this process has a session elsewhere.
+    """
+    from dpsynth.data.engines.spark import Spark
+
+    with _closed_unless_made(Spark(source.connection, **options)) as made:
+        if _spark_place(made.session.sparkContext.master) != _spark_place(source.connection):
+            raise ParameterError(
+                "This process has a Spark session on another cluster than the URL says.",
+                "Stop that session, or name its cluster: a budget belongs to that place.",
+            )
         return made
 
 

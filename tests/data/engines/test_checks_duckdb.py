@@ -72,6 +72,17 @@ def test_what_the_reader_says_of_a_type_is_said(load, engine, tmp_path):
     assert {code for code, _, _ in said[1]} >= {"read_as_utc", "decimal_digits", "no_values"}
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("\0included", "holds the character NUL"), (" ", "has no name"), ("n" * 257, "more than 256")],
+)
+def test_names_that_no_file_may_have_are_refused_of_an_engine_too(engine, tmp_path, name, message):
+    pq.write_table(pa.table({"x": numbers(), name: numbers()}), tmp_path / "a.parquet")
+    for source in (engine.parquet([tmp_path / "a.parquet"]), tmp_path / "a.parquet"):
+        with pytest.raises(DataError, match=message):
+            prepare(source)
+
+
 class Counting:
     """An engine that says what it was asked."""
 

@@ -279,3 +279,22 @@ def test_a_workspace_fits_what_counts_and_what_trains_to_a_bucket_and_keeps_no_k
         assert workspace.synthesize(data, made, epsilon=1.0, delta="1e-6") is not None
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert kept and not any(SECRET.encode() in content or b"AKIDEXAMPLE" in content for content in kept)
+
+
+@pytest.mark.parametrize("column", ["(row of a file)", "(Row of a file)", "File_Index", "FILE_ROW_NUMBER"])
+def test_no_column_of_a_file_passes_for_the_identity_of_its_rows(tmp_path, column):
+    pq.write_table(pa.table({column: [1, 1], "z": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row's place"):
+        parse(str(tmp_path)).open(numbered=True)
+    folder = tmp_path / "folders" / f"{column}=3"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"z": [1, 2]}), folder / "a.parquet")
+    with pytest.raises(DataError, match="row's place"):
+        parse(str(folder.parent)).open(numbered=True)
+
+
+def test_a_folder_does_not_stand_in_for_a_column_that_differs_in_case(tmp_path):
+    (tmp_path / "Year=1").mkdir()
+    pq.write_table(pa.table({"year": [5, 6]}), tmp_path / "Year=1" / "a.parquet")
+    with pytest.raises(DataError, match="name of a partition"):
+        parse(str(tmp_path)).open()

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dpsynth.core.errors import DataError
+from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.data.engines.described import described
+from dpsynth.data.engines.urls import parse
 from tests.conformance.engine import EngineConformance
 
 pytest.importorskip("pyspark", reason="no Spark: pip install 'dpsynth-release[spark]'")
@@ -57,3 +59,15 @@ def test_refusals_hold_no_cell(engine):
     assert "9999" not in str(caught.value)
     with pytest.raises(DataError, match="refused to read the table"):
         engine.table("nowhere.nothing")
+
+
+def test_a_session_elsewhere_is_not_taken_for_the_cluster_that_a_budget_belongs_to(engine):
+    engine.session.range(3).write.saveAsTable("own_rows")
+    try:
+        assert parse("local[2]", table="own_rows").open().unsafe_num_rows == 3
+        elsewhere = parse("spark://elsewhere:7077", table="own_rows")
+        for use in (elsewhere.open, lambda: described(elsewhere)):
+            with pytest.raises(ParameterError, match="another cluster"):
+                use()
+    finally:
+        engine.session.sql("DROP TABLE own_rows")

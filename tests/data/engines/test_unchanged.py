@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dpsynth.core.errors import SourceError
+from dpsynth.core.errors import DataError, SourceError
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.duckdb import DuckDB
@@ -155,3 +155,15 @@ def test_a_full_disk_and_too_little_memory_are_no_fault_of_the_rows(tmp_path):
     assert b"zzzzzzzz" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*.tmp"))
     assert engine.fetch("SELECT 1 AS one").column(0).to_pylist() == [1]
     engine.close()
+
+
+@pytest.mark.parametrize("made", ["soft", "hard", "loop"])
+def test_a_file_that_a_link_shows_twice_is_refused_since_each_of_its_rows_would_count_twice(path, engine, made):
+    if made == "loop":
+        (path.parent / "again").symlink_to(path.parent)
+    elif made == "soft":
+        (path.parent / "b.parquet").symlink_to(path)
+    else:
+        os.link(path, path.parent / "b.parquet")
+    with pytest.raises(DataError, match="by a link"):
+        engine.files(FileSource.at(str(path.parent)))
