@@ -16,8 +16,9 @@ add/remove (adaptive composition, `mechanisms.partition_selection`).
 >>> from dpsynth.data.table import Table
 >>> codes = pa.table({"code": ["250.0"] * 500 + [f"250.{i}" for i in range(10, 90)] * 2 + ["V1", "E2"]})
 >>> noise = DeriveNoise(sigma=Decimal(4), threshold=30)
+>>> counted = lambda: Table.from_arrow(codes).value_counts("code")
 >>> spec = ColumnSpec(kind="categorical", hierarchy=(3,))
->>> derive_categories(Table.from_arrow(codes).value_counts("code"), spec, noise, unsafe_SeededNoise(1))[0].group_labels
+>>> derive_categories(counted, "code", spec, noise, unsafe_SeededNoise(1))[0].group_labels
 ('250*',)
 
 Not guaranteed: that a code held by few rows keeps a prefix; a rare prefix becomes `other`.

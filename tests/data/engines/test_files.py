@@ -261,7 +261,7 @@ def test_rows_without_numbers_have_no_identity(tmp_path, engine):
     with pytest.raises(DataError, match="file_row_number"):
         engine.files(FileSource.at(str(tmp_path / "b")), numbered=True)
     with pytest.raises(ParameterError, match="row key"):
-        parse("local[2]", table="t").open(numbered=True)
+        parse("postgresql://host/base", table="t").open(numbered=True)
 
 
 @pytest.mark.slow
