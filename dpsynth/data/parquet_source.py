@@ -18,7 +18,7 @@ from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import require_flat
 from dpsynth.data.names import require_names
 from dpsynth.data.options import ReadOptions
-from dpsynth.data.source import MIB
+from dpsynth.data.source import MIB, PARQUET
 from dpsynth.data.table import Table
 
 FOOTER = 8
@@ -33,7 +33,7 @@ def parse(content: bytes, options: ReadOptions) -> Table:
             have; more content than `options.max_bytes`.
     """
     length = int.from_bytes(content[-FOOTER:-4], "little")
-    if not content.endswith(b"PAR1") or length > len(content) - FOOTER - 4:
+    if not content.endswith(PARQUET) or length > len(content) - FOOTER - 4:
         raise DataError(
             "The Parquet file is cut or damaged: its footer is missing or longer than the file.",
             "Copy or export it again.",

@@ -263,10 +263,6 @@ class GridDomain:
             return array_of(numbers, pa.float64(), mask)
         return array_of(np.where(mask, 0, ticks) * self._unit, self.arrow_type, mask)
 
-    def tick_of(self, value: float | date | datetime) -> int:
-        """The tick nearest to a value, clamped into the grid."""
-        return min(max(ticks_of(value, self.scale), self.low), self.high)
-
 
 Domain = CategoryDomain | GridDomain
 

@@ -43,7 +43,7 @@ from dpsynth.tabular.protocol import Plan
 from dpsynth.tabular.records.record_fit import CHAINS, FEWEST, MANY, MOST, MOST_OF_MANY, SHARPEST
 
 Clique = tuple[str, ...]
-Reads = Literal["values", "histograms", "codes"]
+Reads = Literal["values", "histograms"]
 MORE_GROUPS = 8
 """Groups of neighbours beyond the number asked for, where noise is all there is to merge by."""
 FEWEST_SIGMAS = 4
@@ -74,7 +74,7 @@ class Ask:
 
     Attributes:
         step: what for.
-        reads: `values` are the distinct values of a column, `histograms` counts, `codes` the rows themselves as codes.
+        reads: `values` are the distinct values of a column, `histograms` counts.
         cliques: what is counted jointly: a histogram each.
         sizes: column -> most codes, missing not counted.
         events: of the plan, that pay for it.
@@ -184,10 +184,6 @@ class Asking:
     def coarse(self, step: str, cliques: Sequence[Clique], chosen: int, sizes: Mapping[str, int]) -> None:
         """The same of codes that are merged further; takes one event."""
         self._ask(step, cliques, sizes, self._take(step, 1), chosen=chosen, kept=True, coding=step)
-
-    def rows_as_codes(self, step: str, events: int) -> None:
-        """All rows as codes, for a model that is trained on them."""
-        self._ask(step, (tuple(self.codes),), self.codes, self._take(step, events), reads="codes", kept=True)
 
     def holds_tables(self, count: int) -> None:
         """So many pair tables in memory at once, exact, noisy and fitted: the largest."""

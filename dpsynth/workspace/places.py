@@ -153,13 +153,23 @@ def with_row_key(table: EngineTable, schema: Schema | None, record: DatasetRecor
     name = None if record.place is None else record.place.row_key
     if name is None:
         return schema
-    known = schema if schema is not None else draft(table, unit=record.unit.column)
-    if name in known.columns and known.columns[name].modelled and schema is not None:
+    if schema is not None:
+        return identified(schema, name)
+    return identified(draft(table, unit=record.unit.column), name, declared=False)
+
+
+def identified(schema: Schema, row_key: str, *, declared: bool = True) -> Schema:
+    """The schema under which the row key is read and not modelled; it is a column of the schema.
+
+    Raises:
+        SchemaError: the schema is a person's and models it.
+    """
+    if declared and schema.columns[row_key].modelled:
         raise SchemaError(
-            f"The row key '{name}' is another value in every record, and the schema models it.",
+            f"The row key {shown(row_key)} is another value in every record, and the schema models it.",
             "Give it `role: identifier` in the schema.",
         )
-    return known.with_columns(**{name: {"drop": False, "role": "identifier"}})
+    return schema.with_columns(**{row_key: {"drop": False, "role": "identifier"}})
 
 
 def check_counted(table: EngineTable, schema: Schema, identity: str, unit: PrivacyUnit) -> None:

@@ -17,6 +17,7 @@ from dpsynth.data.engines.described import described
 from dpsynth.data.engines.protocol import ROW
 from dpsynth.data.engines.urls import fixed_part
 from dpsynth.data.source import fingerprint
+from dpsynth.schema.model import Schema
 from dpsynth.workspace import lineage, places
 from dpsynth.workspace.datasets import DatasetRecord, as_table, check_declared, table_bytes, unit_of
 
@@ -144,6 +145,8 @@ def _check(ws: Workspace, record: DatasetRecord) -> None:
     named = described(session_of(ws, record))
     places.check_columns(named, record.place, record.unit)
     check_declared(named, record.unit.column, record.schema, record.time)
+    if record.schema is not None and record.place.row_key is not None:
+        places.identified(Schema.from_yaml(Path(record.schema)), record.place.row_key)
 
 
 def _remembered(ws: Workspace, session: SourceURL) -> str:

@@ -177,6 +177,14 @@ def test_a_run_file_goes_on_and_spends_once_even_when_the_server_is_away(run: Ru
     assert json.loads(ok(run("budget", "show", "visits", "--json")).partition("\n")[0])["epsilon"]["spent"] == spent
 
 
+def test_a_schema_that_models_the_row_key_is_refused_before_a_budget_hangs_on_it(run: Run, home: Path) -> None:
+    (home / "wrong.yaml").write_text(SCHEMA.replace(", role: identifier", ""))
+    for command in (("plan", "claims", "-e", "1"), ("budget", "create", "claims", *GRANT)):
+        code, said = run(*command, "--row-key", "id", "--schema", "wrong.yaml")
+        assert (code, "the schema models it" in said, "role: identifier" in said) == (1, True, True)
+    assert run("budget", "show", "claims")[0] != 0
+
+
 def test_a_run_file_with_a_password_is_refused(run: Run, home: Path) -> None:
     (home / "run.yaml").write_text(
         f"data: postgresql://a:{QUOTED}@h/d\ntable: t\nrow_key: id\nworkspace: v2\n"

@@ -221,9 +221,11 @@ def test_a_key_that_the_schema_models_is_refused(ws: Workspace, tmp_path: Path) 
         "columns: {id: {kind: integer}, sex: {kind: categorical}, age: {kind: integer}, "
         "weight: {kind: float}, day: {kind: date}}\n"
     )
-    record = paid(ws, folder_of(tmp_path, people()), schema=tmp_path / "s.yaml")
+    folder = folder_of(tmp_path, people())
     with pytest.raises(SchemaError, match="role: identifier"):
-        ws.synthesize(record, "mst", epsilon=1, delta="1e-6")
+        paid(ws, folder, schema=tmp_path / "s.yaml")
+    with pytest.raises(SchemaError, match="role: identifier"):  # nor one that a single run names
+        ws.synthesize(paid(ws, folder), "mst", epsilon=1, delta="1e-6", schema=tmp_path / "s.yaml")
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,8 @@ def test_a_draft_says_from_when_on_rows_were_set_aside_and_is_trained_on_none_of
     assert max(parts.holdout.column("day").to_pylist()) < date(2024, 7, 1)
     assert parts.later is not None
     assert min(parts.later.column("day").to_pylist()) >= date(2024, 7, 1)
-    assert max(draft.rows().column("day").to_pylist()) <= date(2024, 12, 31)
+    days = draft.rows().column("day").to_pylist()  # a missing rate is released with noise, so one may be missing
+    assert max(day for day in days if day is not None) <= date(2024, 12, 31)
 
 
 def test_a_draft_keeps_its_cut_when_the_registry_moves_on(made: tuple[Workspace, Draft]) -> None:

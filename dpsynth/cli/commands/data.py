@@ -108,7 +108,7 @@ def synthesize(
         bool, typer.Option("--unprotected", help="private data and a baseline: read it without any protection")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="go on with this very request where it was interrupted; autoregressive")
+        bool, typer.Option("--resume", help="go on with this very request where it was interrupted")
     ] = False,
     workspace: WorkspaceDir = None,
     as_json: AsJson = False,

@@ -27,7 +27,7 @@ UnitColumn = Annotated[
     str | None, typer.Option("--unit", help="column that names the person; default: one row is one person")
 ]
 TableName = Annotated[
-    str | None, typer.Option("--table", help="DATA is postgresql://… or spark://…: the table there, schema.table")
+    str | None, typer.Option("--table", help="with postgresql://… or spark://…: the table there, schema.table")
 ]
 RowKey = Annotated[
     str | None,

@@ -42,7 +42,7 @@ def plan(
     ] = "auto",
     rows: Annotated[
         int | None,
-        typer.Option(help="about how many, from public knowledge; it is never looked up. Default: figures a million"),
+        typer.Option(help="about how many, as you know from elsewhere; it is never looked up; default: a million"),
     ] = None,
     draw: Annotated[int | None, typer.Option(help="synthetic rows; default: as many as there are")] = None,
     schema: SchemaFile = None,

@@ -32,7 +32,7 @@ from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import too_wide
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.files import FileSource
-from dpsynth.data.engines.protocol import ROW, EngineLost, Field
+from dpsynth.data.engines.protocol import ROW, EngineLost, Field, quoted
 from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.unchanged import UnchangedFiles
 from dpsynth.data.engines.warehouse import EngineTable
@@ -139,9 +139,9 @@ class DuckDB:
             )
         chosen = "*"
         if partitions:
-            kinds = ", ".join(f"{_quoted(name)}: {kind}" for name, kind in partitions.items())
+            kinds = ", ".join(f"{quoted(name)}: {kind}" for name, kind in partitions.items())
             options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{kinds}}}"
-            above = [_quoted(name) for name in source.outer_keys() if name not in partitions]
+            above = [quoted(name) for name in source.outer_keys() if name not in partitions]
             chosen = f"* EXCLUDE ({', '.join(above)})" if above else "*"
         row = f'(CAST(file_index AS BIGINT) << {FILE_ROWS}) + file_row_number AS "{ROW}"'
         chosen += f", {row}" if numbered else ""
@@ -167,7 +167,7 @@ class DuckDB:
         if not columns:
             return
         asked = ", ".join(
-            f"COALESCE(BOOL_OR({_quoted(name)} NOT BETWEEN {-(2**63)} AND {2**63 - 1}), false)" for name in columns
+            f"COALESCE(BOOL_OR({quoted(name)} NOT BETWEEN {-(2**63)} AND {2**63 - 1}), false)" for name in columns
         )
         answer = self.fetch(f'SELECT {asked} FROM "{relation}"')  # noqa: S608 - quoted names
         odd = [name for name, column in zip(columns, answer.columns, strict=True) if column[0].as_py()]
@@ -217,7 +217,7 @@ class DuckDB:
             (hidden if name == ROW else fields)[name] = Field(
                 cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(name, dtype)
             )
-            cells.append(f'{_raw(_quoted(name), kind, dtype)} AS "c{at}"')
+            cells.append(f'{_raw(quoted(name), kind, dtype)} AS "c{at}"')
             if kind == "integer" and (dtype.is_decimal() or dtype.is_uint64()):
                 wide.append(name)
             if kind == "float" and not dtype.is_decimal() and name not in finite:
@@ -378,10 +378,6 @@ def _listed(paths: Iterable[str]) -> str:
 def _literal_path(path: str) -> str:
     """A path in which nothing is a pattern, between quotes of SQL."""
     return re.sub(r"([*?\[])", r"[\1]", path).replace("'", "''")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _lost(duckdb: Any) -> tuple[type[Exception], ...]:

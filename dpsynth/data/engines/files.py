@@ -37,12 +37,12 @@ from urllib.parse import unquote, urlsplit
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.distinct import INTEGER
+from dpsynth.data.source import PARQUET
 from dpsynth.data.warning import shown
 
 BUCKETS = ("s3", "gs")
 WILD = re.compile(r"[*?\[]")
 NULL = "__HIVE_DEFAULT_PARTITION__"
-MAGIC = b"PAR1"
 TEXTS = (".csv", ".csv.gz", ".tsv", ".txt")
 _KEY = re.compile(r"([^/=]+)=([^/]*)")
 
@@ -75,7 +75,7 @@ class FileSource:
         scheme, separator, rest = pattern.partition("://")
         if separator and scheme in BUCKETS:
             require_bare(pattern)
-            with _reached(scheme):
+            with _reached(local=False):
                 filesystem = _bucket_system(scheme)
             return cls._listed(filesystem, rest.strip("/"), local=False)
         from pyarrow.fs import LocalFileSystem
@@ -87,7 +87,7 @@ class FileSource:
         from pyarrow.fs import FileSelector, FileType
 
         root, wild = parted(path)
-        with _reached("" if local else "bucket"):
+        with _reached(local=local):
             (about,) = filesystem.get_file_info([root])
             if about.type == FileType.File and not wild:
                 root, _, name = root.rpartition("/")
@@ -140,7 +140,7 @@ class FileSource:
             DataError: a file cannot be read, or is no Parquet file.
         """
         whole = hashlib.sha256(b"dpsynth.files/1")
-        with _reached("" if self.local else "bucket"):
+        with _reached(local=self.local):
             about = self.filesystem.get_file_info(list(self.paths))
             for name, path, info in zip(self.names, self.paths, about, strict=True):
                 if info.size is None:
@@ -232,7 +232,7 @@ def _footer(file: Any, size: int) -> bytes:
     file.seek(size - 8)
     end: bytes = file.read(8)
     length = int.from_bytes(end[:4], "little")
-    if end[4:] != MAGIC or length > size - 12:
+    if end[4:] != PARQUET or length > size - 12:
         raise _no_parquet()
     file.seek(size - 8 - length)
     return bytes(file.read(length)) + end
@@ -255,7 +255,7 @@ def _bucket_system(scheme: str) -> Any:
 
 
 @contextmanager
-def _reached(what: str) -> Iterator[None]:
+def _reached(*, local: bool) -> Iterator[None]:
     """Refusals of a file system without its words, which hold paths, accounts and requests."""
     import pyarrow as pa
 
@@ -265,11 +265,11 @@ def _reached(what: str) -> Iterator[None]:
         code = re.search(r"AWS Error ([A-Z_]{3,40})", str(error))
         said = code[1] if code else type(error).__name__
         raise DataError(
-            f"The {'bucket' if what else 'folder'} cannot be read ({said}).",
-            "Check its name, its region and endpoint (AWS_REGION, AWS_ENDPOINT_URL), and that the credentials of the "
-            "environment may list and read it."
-            if what
-            else "Check that this account may read it.",
+            f"The {'folder' if local else 'bucket'} cannot be read ({said}).",
+            "Check that this account may read it."
+            if local
+            else "Check its name, its region and endpoint (AWS_REGION, AWS_ENDPOINT_URL), and that the credentials of "
+            "the environment may list and read it.",
         ) from None
 
 

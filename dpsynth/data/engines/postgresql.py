@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import EngineLost, Field
+from dpsynth.data.engines.protocol import EngineLost, Field, quoted
 from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
@@ -68,7 +68,7 @@ class PostgreSQL:
             dtype = dtype_of(self.dialect, column, words)
             kind, decimals = kind_of(column, dtype)
             fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(column, dtype))
-            cells.append(f'{_raw(_quoted(column), kind)} AS "c{at}"')
+            cells.append(f'{_raw(quoted(column), kind)} AS "c{at}"')
         raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
         self._require_finite(raw, fields)
         return EngineTable(self, raw, fields)
@@ -215,8 +215,8 @@ class PostgreSQL:
 
     def _grants(self, name: str, schema: str | None) -> str:
         """What an account needs, as the owner types it."""
-        use = "" if schema is None else f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO account; "
-        temporary = f"GRANT TEMPORARY ON DATABASE {_quoted(self.connection.info.dbname)} TO account"
+        use = "" if schema is None else f"GRANT USAGE ON SCHEMA {quoted(schema)} TO account; "
+        temporary = f"GRANT TEMPORARY ON DATABASE {quoted(self.connection.info.dbname)} TO account"
         return f"{use}GRANT SELECT ON {_named(name, schema)} TO account; {temporary}"
 
     def _copied(self, query: str, grants: str) -> str:
@@ -277,10 +277,6 @@ _ARROW = {16: pa.bool_(), 20: pa.int64(), 21: pa.int64(), 23: pa.int64(), 701: p
 """PostgreSQL's numbers of its types bool, int8, int2, int4 and float8."""
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 CONNECT = "connect"
 NOT_PERMITTED = "42501"
 READ_ONLY = "25006"
@@ -297,7 +293,7 @@ def _is_loss(error: Any) -> bool:
 
 
 def _named(name: str, schema: str | None) -> str:
-    return _quoted(name) if schema is None else f"{_quoted(schema)}.{_quoted(name)}"
+    return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
 
 
 def _not_permitted(grants: str) -> DataError:

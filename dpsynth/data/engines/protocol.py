@@ -1,8 +1,9 @@
 """What an engine must do, and the columns that it shows.
 
-A source is read once, into a relation of our own inside the engine whose columns are c0, c1, … in five raw types (text
-that compares by bytes, 64-bit integers, doubles without NaN, truth values; days and microseconds since 1970 as
-integers). After that every engine is asked the same: expressions through ibis, statements over names that we made.
+What is opened becomes a relation of our own inside the engine, a copy or (of files in DuckDB) a view, whose columns are
+c0, c1, … in five raw types (text that compares by bytes, 64-bit integers, doubles without NaN, truth values; days and
+microseconds since 1970 as integers). After that every engine is asked the same: expressions through ibis, statements
+over names that we made.
 
 An engine says no in two ways. `DataError` (and `UnsupportedByEngine`): the table cannot be used as it stands, and
 asking again changes nothing. `EngineLost`: the engine went away or gave up; what was paid for is kept until it is back.
@@ -55,6 +56,11 @@ class Field:
     kind: Kind
     decimals: int = 0
     warning: DataWarning | None = None
+
+
+def quoted(name: str) -> str:
+    """SQL of a name of somebody else's, a column's or a table's; Spark has quotes of its own."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def counted(condition: str) -> str:

@@ -93,7 +93,7 @@ class Spark:
         self._kept: dict[str, Any] = {}
         self._copies: dict[str, Any] = {}
         self._folder: str | None = None
-        with refused("start a session", None):
+        with refused("start a session", None, None):
             builder = SparkSession.builder.master(master).appName("dpsynth")
             for setting, value in {**STARTED, **options}.items():
                 builder = builder.config(setting, value)

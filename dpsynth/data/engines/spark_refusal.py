@@ -99,7 +99,7 @@ class Watch:
 
 
 @contextmanager
-def refused(what: str, session: Any | None, watch: Watch | None = None) -> Iterator[None]:
+def refused(what: str, session: Any | None, watch: Watch | None) -> Iterator[None]:
     """Spark's refusals without its words.
 
     Args:

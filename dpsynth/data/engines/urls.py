@@ -33,7 +33,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.engines import packages
-from dpsynth.data.engines.files import WILD, FileSource, require_bare
+from dpsynth.data.engines.files import WILD, FileSource, parted, require_bare
 from dpsynth.data.engines.protocol import Engine
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import shown
@@ -329,9 +329,7 @@ def _in_catalogue(table: str) -> str:
 
 def fixed_part(pattern: str) -> Path:
     """The folder (or file) above the first wildcard of a path; of a bucket's URL likewise."""
-    parts = Path(pattern).parts
-    wild = next((at for at, part in enumerate(parts) if WILD.search(part)), len(parts))
-    return Path(*parts[:wild])
+    return Path(parted(pattern)[0])
 
 
 def _whole_path(source: str) -> str:

@@ -227,7 +227,7 @@ def _source(
     from dpsynth.data.engines.described import described
     from dpsynth.schema.draft import draft, with_roles
     from dpsynth.schema.model import Schema
-    from dpsynth.workspace.places import located, stays
+    from dpsynth.workspace.places import identified, located, stays
     from dpsynth.workspace.planning import public_schema
     from dpsynth.workspace.registering import session_of
 
@@ -254,7 +254,7 @@ def _source(
     if row_key is not None:
         if row_key not in known.columns:
             raise SchemaError(f"The row key {shown(row_key)} is not a column of the table.", "Correct --row-key.")
-        known = known.with_columns(**{row_key: {"role": "identifier"}})
+        known = identified(known, row_key, declared=schema is not None)
     name = data.name if isinstance(data, DatasetRecord) else str(data)
     return _Source(
         shown=name if session is None else session.place,

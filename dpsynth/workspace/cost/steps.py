@@ -160,10 +160,6 @@ def step_of(ask: Ask, setting: Setting) -> Step:
         "growth": ask.growth,
         **setting.price(ask.events),
     }
-    if ask.reads == "codes":
-        width = sum(code_bytes(size) for size in ask.sizes.values())
-        return Step(**common, read=setting.raw_read(tuple(ask.sizes)), here=setting.rows * width, statements=None,
-                    note="rows as codes, for a model that is trained here")  # fmt: skip
     if setting.manner.name == "memory":
         return _in_memory(ask, setting, common)
     return _alone(ask, setting, common) if ask.apart or len(ask.cliques) == 1 else _together(ask, setting, common)
