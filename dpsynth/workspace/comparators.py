@@ -23,6 +23,7 @@ from dpsynth.quality.comparators.score import Comparators
 from dpsynth.quality.targets import MAX_CLASSES
 from dpsynth.release.figures import COMPARATORS
 from dpsynth.workspace.budgets import BudgetExceeded
+from dpsynth.workspace.overlaps import refuse_grown_together
 from dpsynth.workspace.places import stays_in_engine
 from dpsynth.workspace.private import open_source
 
@@ -64,6 +65,7 @@ def beside(
     full = replace(asked, unit=draft.unit, rows=draft.document.row_total, bounds=declared_bounds(schema))
     record = draft.dataset
     with workspace.ledger(write=True) as ledger:
+        refuse_grown_together(workspace, ledger, record)
         rows = open_source(workspace, record, schema=schema).rows
         try:
             paid = ledger.reserve(

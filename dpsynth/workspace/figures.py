@@ -45,6 +45,7 @@ from dpsynth.mechanisms.discrete_laplace import discrete_laplace
 from dpsynth.release.figures import CHANGE, PURPOSE, AnyFigure, bought, facts_of, figure_of
 from dpsynth.release.marginals import MAX_SCALE
 from dpsynth.workspace.budgets import BudgetExceeded
+from dpsynth.workspace.overlaps import refuse_grown_together
 from dpsynth.workspace.private import open_source
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
         relation=terms.relation, unit=terms.unit, events=(DiscreteLaplace(scale=scale, l1_sensitivity=Decimal(change)),)
     )
     with workspace.ledger(write=True) as ledger:
+        refuse_grown_together(workspace, ledger, record)
         _check_paid(ledger, document)
         _check_no_votes(ledger, draft)
         number = 1 + sum(run.purpose == PURPOSE for run in ledger.reservations(document.budget_id))

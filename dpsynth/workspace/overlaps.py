@@ -5,7 +5,8 @@ its own, the files of all others that have one are compared with its own (as the
 do not hide them), and folders with what lies in them. What overlaps shares a budget: `parent`. A run looks again, since
 files move.
 
-Not guaranteed: that copies are found, views, partitions, or one server under two names, which is only warned of.
+Not guaranteed: that copies are found, views, partitions, or one server under two names, which is only warned of; nor
+files that lie in one folder today and in another tomorrow.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def _inodes(record: DatasetRecord) -> set[Any]:
 
 
 def _tail(record: DatasetRecord) -> str | None:
-    """Database and table of a server."""
-    if record.place is None or record.place.source.kind != "postgresql":
+    """Database and table of a server; of a cluster its table, since clusters may share a catalogue."""
+    if record.place is None or record.place.source.kind == "duckdb":
         return None
-    return "/".join(record.place.shown.rsplit("/", 2)[1:])
+    parts = 2 if record.place.source.kind == "postgresql" else 1
+    return record.place.source.kind + "/".join(record.place.shown.rsplit("/", parts)[1:])

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dpsynth.core.errors import BudgetRefused
+from dpsynth.core.errors import BudgetRefused, DpsynthError
+from dpsynth.core.progress import silent
 from dpsynth.workspace import Workspace
+from dpsynth.workspace.figures import buy
 from dpsynth.workspace.overlaps import doubts
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
@@ -94,6 +96,37 @@ def test_a_table_of_that_name_on_another_host_is_warned_of(ws: Workspace, monkey
     assert first.name in doubts(ws, alias)[0]
     assert doubts(ws, other) == ()
     assert doubts(ws, first) == ()
+    spark, cluster = (ws.register(url, table="w.t", row_key="id") for url in ("local[2]", "spark://elsewhere:7077"))
+    ws.create_budget(spark, epsilon=1, delta="1e-6")
+    assert spark.name in doubts(ws, cluster)[0]
+
+
+def test_a_run_file_that_grants_says_what_is_doubtful(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dpsynth.data.table import Table
+    from dpsynth.workspace import registering
+    from dpsynth.workspace.run import RunConfig, execute
+
+    rows = Table.from_arrow(pa.table({"id": [1], "x": [2]}))
+    monkeypatch.setattr(registering, "described", lambda source: rows)  # no server: names alone are compared
+    ws.create_budget(ws.register("postgresql://db/claims", table="t", row_key="id"), epsilon=1, delta="1e-6")
+    body = {"data": "postgresql://127.0.0.1:1/claims", "table": "t", "row_key": "id", "workspace": ws.layout.root}
+    amounts = {"epsilon": "1", "delta": "1e-6"}
+    config = RunConfig.model_validate({**body, "budget": amounts, "synthesize": {**amounts, "generator": "mst"}})
+    said: list[str] = []
+    with pytest.raises(DpsynthError, match="was lost"):
+        execute(config, say=said.append, progress=silent, warn=said.append)
+    assert any("of the same name on another host" in words for words in said)
+
+
+def test_no_figure_is_bought_of_rows_that_came_to_have_a_second_budget(ws: Workspace) -> None:
+    here = ws.layout.root.parent
+    grant(ws, "claims/2024")
+    second = grant(ws, "other/a.parquet")
+    draft = ws.synthesize(second, "independent", epsilon=0.1, delta="1e-7", canaries=0)
+    draft.evaluate()
+    os.link(here / "other" / "a.parquet", here / "claims" / "2024" / "b.parquet")
+    with pytest.raises(BudgetRefused, match="hold the same files by now"):
+        buy(draft, "copies", epsilon="0.1")
 
 
 def test_files_that_are_linked_into_a_folder_after_both_were_granted_are_refused_at_the_next_run(ws: Workspace) -> None:

@@ -54,6 +54,7 @@ class PostgreSQL:
             self.connection: Any = psycopg.connect(url, autocommit=True, fallback_application_name="dpsynth")
         self._execute("SET TIME ZONE 'UTC'")
         self._execute("SET extra_float_digits = 1")
+        self._execute("SET standard_conforming_strings = on")  # a backslash in a category is a backslash
 
     def table(self, name: str, schema: str | None = None) -> EngineTable:
         """A copy of a table's raw cells, made by one statement.

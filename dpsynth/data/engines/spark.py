@@ -51,6 +51,8 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "spark.sql.ansi.doubleQuotedIdentifiers": "true",
         "spark.sql.caseSensitive": "true",
         "spark.sql.codegen.wholeStage": "false",  # a tree of comparisons in one method is more than the JVM compiles
+        "spark.sql.defaultCatalog": "spark_catalog",  # a short name means one table, whatever the cluster prefers
+        "spark.sql.runSQLOnFiles": "false",  # a folder is no table: its place would be another
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
         "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",

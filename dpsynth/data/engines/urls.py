@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -50,7 +51,12 @@ SCHEMA = "public"
 LEADING = ("host", "hostaddr", "port", "dbname", "service", "servicefile")
 """Parameters of a URL that libpq prefers to its host, port and database."""
 HERE = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+LONGEST = 63
+"""Bytes of a name of PostgreSQL; it cuts longer ones, so that one table would have many names."""
 _LOCAL = re.compile(r"local(\[(\d+|\*)(,\d+)?\])?|local-cluster\[\d+,\d+,\d+\]")
+_NUMBER = re.compile(r"(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+)){0,3}", re.IGNORECASE)
+_MASTER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/?#;:@,\[\]]+)(:[0-9]{1,5})?")
+_PART = re.compile(r"\w+|`(?:[^`/]|``)+`", re.ASCII)
 _ELSEWHERE = re.compile(r"[\\/]{2}|[A-Za-z][A-Za-z0-9+.-]*:")
 _CONNECTION = re.compile(
     r"(?i)\b((ssl)?password|passfile|pwd)\s*=\s*[^/*?]|\b(user|host|dbname|service)\s*=\s*\S+\s+\w+\s*="
@@ -274,6 +280,8 @@ def _server(source: str) -> str:
             else "The URL names several hosts, and a budget belongs to one place.",
             "Write postgresql://host:port/database, without it: a budget belongs to that place.",
         )
+    if len(database.encode()) > LONGEST:
+        raise _too_long()
     return _server_place(host, port or PORT, database)
 
 
@@ -298,9 +306,14 @@ def _known_host(host: str) -> str:
         known = host.lower().rstrip(".")
         with suppress(UnicodeError):
             known = known.encode("idna").decode()
-        return "localhost" if known in HERE else known
+        if not _NUMBER.fullmatch(known):
+            return "localhost" if known in HERE else known
+        try:  # 127.1, 0x7f000001: what every resolver reads as an address
+            address = ip_address(socket.inet_aton(known))
+        except OSError:
+            return known
     address = getattr(address, "ipv4_mapped", None) or address
-    return "localhost" if address.is_loopback else str(address)
+    return "localhost" if address.is_loopback or address.is_unspecified else str(address)
 
 
 def _require_place(connection: Any, source: SourceURL) -> None:
@@ -318,12 +331,25 @@ def _qualified(table: str) -> str:
     """A table with its schema: the same one whatever the account's search path."""
     if table.count(".") > 1:
         raise ParameterError("A table of PostgreSQL is schema.table.", "The database stands in the URL.")
+    if any(len(part.encode()) > LONGEST for part in table.split(".")):
+        raise _too_long()
     return table if "." in table else f"{SCHEMA}.{table}"
 
 
 def _in_catalogue(table: str) -> str:
-    """A table of Spark's own catalogue by its whole name; catalogues may not tell names apart by case."""
-    name = table.lower().removeprefix("spark_catalog.")
+    """A table of Spark's own catalogue by its whole name; catalogues may not tell names apart by case.
+
+    Raises:
+        ParameterError: Spark's parser would read something else than names there: blanks, comments, a path of files.
+    """
+    parts = [found[0] for found in _PART.finditer(table)]
+    if not 1 <= len(parts) <= 3 or ".".join(parts) != table:
+        raise ParameterError(
+            "The name of Spark's table is none of a catalogue.",
+            "Write catalogue.database.table, a part with signs in backticks; files are named as the source itself.",
+        )
+    bare = [part[1:-1].replace("``", "`") if part.startswith("`") else part for part in parts]
+    name = ".".join(bare).lower().removeprefix("spark_catalog.")
     return name if "." in name else f"default.{name}"
 
 
@@ -345,13 +371,22 @@ def _whole_path(source: str) -> str:
 def _spark_place(source: str) -> str:
     if source.startswith("local"):
         return "spark://local"
-    masters = source.removeprefix("spark://").rpartition("@")[2].partition("/")[0].partition("?")[0]
-    return "spark://" + ",".join(sorted(_master(master) for master in masters.split(",")))
+    masters = source.removeprefix("spark://").rpartition("@")[2].split(",")
+    return "spark://" + ",".join(sorted(_master(master) for master in masters))
 
 
 def _master(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    return f"{_known_host(host.strip('[]'))}:{port}" if colon else f"{_known_host(text)}:{MASTER}"
+    found = _MASTER.fullmatch(text)
+    if found is None:
+        raise ParameterError("The URL of the cluster has more than hosts and ports.", "Write spark://host:7077.")
+    return f"{_known_host(found[1].strip('[]'))}:{int((found[2] or f':{MASTER}')[1:])}"
+
+
+def _too_long() -> ParameterError:
+    return ParameterError(
+        f"A name of more than {LONGEST} bytes is cut by PostgreSQL, so that its table would have many names.",
+        "Write the name as the server shows it.",
+    )
 
 
 def _named(table: str | None) -> str:

@@ -99,3 +99,14 @@ def test_no_permission_no_table_and_no_server_are_refused_without_credentials(se
         PostgreSQL("postgresql://who:hunter2@127.0.0.1:1/db?connect_timeout=1")
     assert "hunter2" not in str(caught.value)
     assert "who" not in str(caught.value).replace("whose", "")
+
+
+def test_a_server_that_reads_backslashes_in_literals_is_asked_not_to(server):
+    sign = "&" if "?" in server.url else "?"
+    engine = PostgreSQL(f"{server.url}{sign}options=-c%20standard_conforming_strings%3Doff")
+    try:
+        hostile = "\\' OR TRUE --"
+        answer = engine.fetch(f"SELECT CAST({engine.literal(hostile)} AS text) AS x")
+        assert answer.column(0).to_pylist() == [hostile]
+    finally:
+        engine.close()

@@ -71,3 +71,10 @@ def test_a_session_elsewhere_is_not_taken_for_the_cluster_that_a_budget_belongs_
                 use()
     finally:
         engine.session.sql("DROP TABLE own_rows")
+
+
+def test_a_folder_is_no_table_and_a_short_name_is_of_sparks_own_catalogue(engine, tmp_path):
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="refused to read the table"):
+        engine.table(f"parquet.`{tmp_path}`")
+    assert engine.session.catalog.currentCatalog() == "spark_catalog"

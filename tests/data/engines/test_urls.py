@@ -174,6 +174,9 @@ SOURCES = [
     f"host=h dbname=db user=ann password={SECRET}",
     f"password='{SECRET}' host=h",
     f"password={SECRET}",
+    f"postgresql://ann%3A{SECRET}@h/db",
+    f"postgresql://h/db?user=ann:{SECRET}",
+    f"spark://h:7077;token={SECRET}",
     f"spark://ann:{SECRET}@h:7077",
     f"spark://h:7077?token={SECRET}",
     f"spark://h:7077/{SECRET}",
@@ -244,6 +247,10 @@ def test_a_message_is_cleaned_of_credentials(message):
         (("postgresql://[::ffff:10.0.0.1]/d", "t"), ("postgresql://10.0.0.1/d", "t")),
         (("postgresql://[::1]/d", "t"), ("postgresql://LOCALHOST/d", "t")),
         (("postgresql://127.0.0.2/d", "t"), ("postgresql://localhost./d", "t")),
+        (("postgresql://127.1/d", "t"), ("postgresql://0.0.0.0/d", "t")),
+        (("postgresql://[::]/d", "t"), ("postgresql://2130706433/d", "t")),
+        (("postgresql://10.0.0.1/d", "t"), ("postgresql://167772161/d", "t")),
+        (("spark://h:07077", "t"), ("spark://h:7077", "t")),
         (("postgresql://%2Frun%2FPg/d", "t"), ("postgresql:///d?host=/run/Pg/", "t")),
         (("postgresql://bücher.example/d", "t"), ("postgresql://xn--bcher-kva.example/d", "t")),
         (("postgresql://h/d%62", "t"), ("postgresql://h/db", "t")),
@@ -301,3 +308,52 @@ def test_a_colon_or_an_equals_sign_in_a_folder_s_name_is_no_url(tmp_path, monkey
 def test_a_file_of_another_computer_is_refused(source):
     with pytest.raises(ParameterError, match="another computer"):
         parse(source)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *(
+            " claims",
+            "claims ",
+            "claims/**/",
+            "claims --x",
+            "w. claims",
+            "w.`cl/aims`",
+            "`claims",
+            "w..claims",
+            "a.b.c.d",
+        ),
+        *("parquet.`/data/x`", "delta.`/data/x`", "w.claims\n", "w.claims@v1", "w.claims;x"),
+    ],
+)
+def test_what_sparks_parser_reads_as_more_than_a_name_is_refused(table):
+    """Blanks, comments and folders gave one table as many budgets as somebody could spell."""
+    with pytest.raises(ParameterError, match=r"catalogue|no table is named"):
+        parse("spark://h:7077", table=table)
+
+
+@pytest.mark.parametrize("table", ["`claims`", "default.`Claims`", "`spark_catalog`.default.claims", "CLAIMS"])
+def test_a_table_of_spark_in_backticks_is_the_same_table(table):
+    assert parse("local[1]", table=table).place == parse("local[1]", table="claims").place
+
+
+@pytest.mark.parametrize(
+    ("source", "table"),
+    [
+        ("postgresql://h/d", f"{'t' * 63}x"),
+        ("postgresql://h/d", f"{'s' * 64}.t"),
+        ("postgresql://h/d", "\u00e9" * 32),
+        (f"postgresql://h/{'d' * 64}", "t"),
+    ],
+)
+def test_a_name_that_postgresql_would_cut_is_refused(source, table):
+    """A table of 63 letters had a fresh budget under each longer name."""
+    with pytest.raises(ParameterError, match="more than 63 bytes"):
+        parse(source, table=table)
+
+
+@pytest.mark.parametrize("master", ["spark://h:7077;token=x", "spark://h:7077/x", "spark://h:70770000", "spark:// h"])
+def test_a_cluster_is_hosts_and_ports(master):
+    with pytest.raises(ParameterError, match="more than hosts and ports"):
+        parse(master, table="t")
