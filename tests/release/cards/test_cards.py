@@ -22,6 +22,7 @@ from dpsynth.release.cards.croissant import CONTEXT, croissant, data_type
 from dpsynth.release.cards.facts import CardFacts, read_facts
 from dpsynth.release.cards.huggingface import LICENCES, huggingface
 from dpsynth.release.evidence import LineageFacts, TextFacts
+from tests.release.cards import known
 from tests.release.world import ready_world
 
 OLD = Path(__file__).parents[1] / "bundle_f161650.zip"
@@ -310,3 +311,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "bundle" / "README.txt").write_text("other")
     assert call([*asked, "-o", str(tmp_path / "none.md")]) == 5
     assert not (tmp_path / "none.md").exists()
+
+
+def test_the_cards_of_a_known_bundle_are_what_other_programs_have_read() -> None:
+    """Known answers: names, order and words of both forms, for the oldest card and for one with every section."""
+    found = known.files()
+    assert {path.name for path in known.HERE.iterdir()} == set(found)
+    for name, body in found.items():
+        assert body.decode() == (known.HERE / name).read_text("utf-8"), f"{name}: see tests/release/cards/known.py"
