@@ -38,7 +38,8 @@ HEADER = """\
 # - A value or bound that you write here is used as it is and costs no budget. Write only what you would know
 #   without looking at this table: a code list, a legal limit, an age from 0 to 110. Never copy it from the data.
 # - `null` means unknown: it is derived with differential privacy and charged to the budget.
-# - Missing cells need no entry: in every kind they are an outcome of their own.
+# - Missing cells need no entry: in every kind they are an outcome of their own. Noise now and then makes a few where
+#   there are none; `nullable: false` says that there can be none, and then none is made.
 #
 # kind: categorical | boolean | integer | float | date | datetime
 #   categorical: `values` lists all categories; with `other: true` anything else is counted together as `other`.

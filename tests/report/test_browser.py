@@ -131,3 +131,43 @@ def test_no_page_is_wider_than_a_telephone(name: str, drawn: dict[str, str], bro
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+JUPYTER = """
+:not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon td { text-align: right; }
+:not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon th { text-align: right; }
+.jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { vertical-align: middle; white-space: normal; border: none; }
+.jp-RenderedHTMLCommon table { table-layout: fixed; margin-left: auto; }
+.jp-RenderedHTMLCommon tbody tr:nth-child(odd) { background: rgb(255, 255, 255); }
+.jp-RenderedHTMLCommon tbody tr:nth-child(even) { background: rgb(245, 245, 245); }
+.jp-RenderedHTMLCommon code { background-color: rgb(255, 255, 255); color: rgb(0, 0, 0); }
+.jp-RenderedHTMLCommon ul:not(.list-inline) { padding-left: 2em; }
+.jp-OutputArea-output dl { display: block; width: 100%; overflow: hidden; }
+.jp-OutputArea-output dt { float: left; width: 20%; }
+.jp-OutputArea-output dd { float: left; width: 80%; }
+"""
+"""What JupyterLab 4 says of everything in an output, with colours in place of its variables."""
+ASTRAY = """
+const look = (query, name) => [...document.querySelectorAll('.dpsynth ' + query)].map((e) => getComputedStyle(e)[name]);
+const wrong = (query, name, good) => [query, name, look(query, name).filter((found) => found !== good).length];
+return [
+    wrong('td:not(.n)', 'textAlign', 'left'), wrong('td.n', 'textAlign', 'right'),
+    wrong('table', 'tableLayout', 'auto'),
+    wrong('dt', 'cssFloat', 'none'), wrong('dd', 'cssFloat', 'none'), wrong('ul', 'paddingLeft', '0px'),
+    wrong('tbody tr', 'backgroundColor', 'rgba(0, 0, 0, 0)'), wrong('td code', 'backgroundColor', 'rgba(0, 0, 0, 0)'),
+].filter((each) => each[2]);
+"""
+
+
+def test_cells_look_the_same_under_the_sheet_of_jupyter(
+    drawn: dict[str, str], browser: "Chrome", axe: str, tmp_path: Path
+) -> None:
+    """Seen there: figures over their names, all words at the right, light words on light stripes at night."""
+    html = drawn["cells"].replace("</head>", f"<style>{JUPYTER}</style></head>")
+    html = html.replace("<main>", '<main class="jp-RenderedHTMLCommon jp-OutputArea-output">')
+    dark(browser, True)
+    show(browser, html, tmp_path)
+    found, astray = serious(browser, axe), browser.execute_script(ASTRAY)
+    dark(browser, False)
+    assert astray == []
+    assert found == [], json.dumps(found, indent=1)[:3000]
