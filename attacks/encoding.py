@@ -25,6 +25,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ from attacks.errors import AttackInputError
 
 ONE_HOT_MAX = 64
 _CODE_SEED = 20_231  # the random codes of wide categorical columns carry no secret
+NANOSECONDS: Mapping[str, float] = MappingProxyType({"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0})
 _MISSING = np.uint64(0x7FF8000000000001)  # of a number; no number that is there has these bits
 
 
@@ -102,9 +104,9 @@ def kind_of(series: pd.Series) -> str:
 
 
 def numbers_of(series: pd.Series) -> NDArray[np.float64]:
-    """A column of numbers, booleans or times as float64, missing as NaN."""
+    """A column of numbers, booleans or times (nanoseconds, also beyond 64 bits of them) as float64, missing as NaN."""
     if kind_of(series) == "time":
-        ticks = series.dt.as_unit("ns").astype("int64").to_numpy(dtype=np.float64)
+        ticks = series.astype("int64").to_numpy(dtype=np.float64) * NANOSECONDS[series.dt.unit]
         return np.asarray(np.where(series.isna(), np.nan, ticks))
     return np.asarray(pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 

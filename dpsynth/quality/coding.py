@@ -130,12 +130,12 @@ def as_float(column: pd.Series, kind: Kind, *, table: str) -> NDArray[np.float64
             return _days(column)
         numbers: NDArray[np.float64] = pd.to_numeric(column, errors="raise").to_numpy(np.float64, na_value=np.nan)
         return numbers
-    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+    except (ValueError, TypeError, OverflowError, AttributeError):
         wanted = "dates" if kind == "date" else "numbers"
         raise DataError(
             f"Column {column.name!r} of the {table} table holds something else than {wanted}.",
             f"Write it as {wanted}, or declare the column categorical in the schema.",
-        ) from error
+        ) from None  # pandas names the cell
 
 
 def _spikes(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import attacks
-from attacks.encoding import encode
+from attacks.encoding import encode, numbers_of
 from attacks.errors import AttackInputError, AttackParameterError
 from attacks.inputs import check_overlap
 from tests.attacks.worlds import independent, people, split, statsmodels_table
@@ -170,3 +170,23 @@ def test_no_error_names_a_cell_value(world):
     with pytest.raises(AttackInputError) as caught:
         quick(members, release.assign(age="secret-cell-4711"), holdout)
     assert "4711" not in str(caught.value.to_json())
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31", "0001-01-01", "20000-01-01"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_dates_beyond_the_nanoseconds_of_pandas_are_attacked_and_said_nowhere(world, moment, unit):
+    """Warehouses write 9999-12-31 for "until further notice"; pandas' refusal named the cell."""
+    frames = []
+    for part in world:
+        days = np.datetime64("2024-01-01", unit) + np.arange(len(part)).astype("timedelta64[D]")
+        days[3] = np.datetime64(moment, unit)
+        frames.append(part.assign(until=days.astype(f"datetime64[{unit}]")))
+    assert quick(*frames).attacks
+
+
+def test_moments_are_the_same_numbers_in_every_resolution():
+    moments = pd.Series(["2024-02-29T12:30:00", None, "1969-12-31"]).astype("datetime64[ns]")
+    for other in (moments.dt.as_unit("us"), moments.dt.as_unit("s"), moments.dt.tz_localize("UTC")):
+        np.testing.assert_array_equal(numbers_of(other), numbers_of(moments))
+    spans = pd.Series(pd.to_timedelta(["1 day", None, "-2 days"]))
+    np.testing.assert_array_equal(numbers_of(spans), [86_400e9, np.nan, -172_800e9])

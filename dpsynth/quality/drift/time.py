@@ -96,12 +96,12 @@ def moments_of(cells: pd.Series, *, numeric: bool, table: str) -> NDArray[np.flo
         if isinstance(cells.dtype, pd.DatetimeTZDtype):
             cells = cells.dt.tz_convert(None)
         stamps = cells.to_numpy().astype("datetime64[us]")
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError):
         wanted = "a number" if numeric else "a date"
         raise DataError(
             f"The time column {cells.name!r} of the {table} table holds something that is not {wanted}.",
             "Write it as ISO dates (2024-05-31) or as numbers, or name another column.",
-        ) from error
+        ) from None  # pandas names the cell
     return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
 
 
