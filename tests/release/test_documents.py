@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from accounting import Signer
 from dpsynth.release.documents import MAX_DEPTH, Refusal, canonical, digest, parse_json, parse_yaml, pretty, to_yaml
 from dpsynth.release.dsse import PAYLOAD_TYPE, open_envelope, pae, seal_envelope
+from dpsynth.release.statement import read_statement
 
 JSON_CASES = {
     "duplicate key": (b'{"a": 1, "a": 2}', "duplicate_key"),
@@ -126,6 +127,56 @@ def test_depth_limit_is_where_it_says():
     assert parse_json(json.dumps(nested).encode(), name="deep") == nested
     with pytest.raises(Refusal):
         parse_json(json.dumps({"a": nested}).encode(), name="deep")
+
+
+@pytest.mark.parametrize("kind", ["{a: %s}", "[%s]", "blocks"])
+def test_the_depth_limit_of_yaml_is_that_of_json(kind):
+    def text(depth):
+        """As many mappings and lists, one in the other; the innermost is empty."""
+        if kind == "blocks":
+            return "".join(" " * level + "a:\n" for level in range(depth - 2)) + " " * depth + "a: []\n"
+        inner = kind.replace("a: %s", "") if "a" in kind else "[]"
+        for _ in range(depth - 2):
+            inner = kind % inner
+        return f"a: {inner}"
+
+    found = parse_yaml(text(MAX_DEPTH).encode(), name="deep")
+    for _ in range(MAX_DEPTH - 1):
+        found = found["a"] if isinstance(found, dict) else found[0]
+    assert not found
+    with pytest.raises(Refusal) as refused:
+        parse_yaml(text(MAX_DEPTH + 1).encode(), name="deep")
+    assert refused.value.code == "too_deep"
+
+
+def test_depth_counts_what_is_open_not_what_there_is():
+    assert parse_yaml(b"a:\n" + b"- [[1], {b: 2}]\n" * 50, name="long") == {"a": [[[1], {"b": 2}]] * 50}
+
+
+@pytest.mark.parametrize(("parse", "most"), [(parse_json, 64 * 2**20), (parse_yaml, 2**20)], ids=["json", "yaml"])
+def test_size_is_bounded_where_no_limit_is_named(parse, most):
+    for size, code in ((most + 1, "document_too_large"), (most, "not_utf8")):
+        with pytest.raises(Refusal) as refused:
+            parse(b"\xff" * size, name="large")
+        assert refused.value.code == code
+
+
+def test_a_statement_is_read_up_to_a_mebibyte():
+    for size, code in ((2**20 + 1, "document_too_large"), (2**20, "not_utf8")):
+        with pytest.raises(Refusal) as refused:
+            read_statement(b"\xff" * size)
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize("value", [2**53 - 1, -(2**53) + 1, 2**53, -(2**53)])
+def test_integers_end_where_doubles_do(value):
+    raw = b'{"a": %d}' % value
+    if abs(value) < 2**53:
+        assert parse_json(raw, name="number") == {"a": value}
+    else:
+        with pytest.raises(Refusal) as refused:
+            parse_json(raw, name="number")
+        assert refused.value.code == "number_too_large"
 
 
 # --- DSSE: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md ---------------------------------------

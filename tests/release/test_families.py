@@ -123,6 +123,8 @@ def _without(card: dict[str, Any], *path: Any, value: Any) -> None:
         (("privacy", "failure"), "0", "privacy_wrong"),
         (("privacy", "mu"), "nan", "privacy_wrong"),
         (("privacy", "attacker"), {}, "privacy_wrong"),
+        (("privacy", "anonymous"), "yes", "privacy_wrong"),
+        (("privacy", "deltas", 0, "epsilon"), 9, "privacy_wrong"),
         (("privacy",), None, "guarantee_mismatch"),
     ],
 )

@@ -80,6 +80,22 @@ def test_without_a_document_nothing_ships(evidence, piece):
     assert gate(replace(evidence, **{piece: None}), default_policy()).decision != "ship"
 
 
+@pytest.mark.parametrize(
+    ("piece", "words"),
+    [("draft", "draft.json"), ("attack", "attack.json"), ("quality", "quality.json"), ("ledger", "the ledger")],
+)
+def test_what_is_missing_is_named_as_people_know_it(evidence, piece, words):
+    """A rule that has nothing to judge says which document, and fails to the side on which another draft can pass."""
+    decision = gate(replace(evidence, **{piece: None}), default_policy())
+    found = [one for one in decision.failed if one.reason.startswith("Nothing to judge: ")]
+    named = {one.reason.removeprefix("Nothing to judge: ").partition(" is missing")[0] for one in found}
+    assert len([one for one in found if words in one.reason]) >= 2, named
+    assert {(one.value, one.limit, one.passed) for one in found} == {(None, None, False)}
+    assert {one.on_fail for one in found} <= {"warn", "regenerate"}
+    warned = {rule.name for rule in load_rules() if rule.on_fail == "warn"}
+    assert {one.name for one in found if one.on_fail == "warn"} <= warned
+
+
 # What no rule reads, in documents whose commitment the ledger holds: explanations, figures without a verdict, the
 # tails that only warn. Of the seventh metric, `tstr_auc_gap`, the interval is read.
 UNREAD = {
