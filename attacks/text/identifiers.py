@@ -79,9 +79,17 @@ def _phone(found: str) -> str | None:
     return value if len(set(value[-7:])) > 1 else None
 
 
-_KINDS: Mapping[str, tuple[re.Pattern[str], Callable[[str], str | None]]] = MappingProxyType(
-    {"card": (_CARD, _card), "iban": (_IBAN, _iban), "email": (_EMAIL, _email), "phone": (_PHONE, _phone)}
+_DIGIT = re.compile(r"\d")
+_AT = re.compile("@")
+_KINDS: Mapping[str, tuple[re.Pattern[str], re.Pattern[str], Callable[[str], str | None]]] = MappingProxyType(
+    {
+        "card": (_DIGIT, _CARD, _card),
+        "iban": (_DIGIT, _IBAN, _iban),
+        "email": (_AT, _EMAIL, _email),
+        "phone": (_DIGIT, _PHONE, _phone),
+    }
 )
+"""Kind -> a sign that costs nothing to look for and without which there is none, its form, its normal form."""
 KINDS: tuple[str, ...] = tuple(_KINDS)
 
 
@@ -89,8 +97,9 @@ def identifiers(texts: Iterable[str]) -> dict[str, set[str]]:
     """Distinct normalised values of each kind; confidential, as the texts are."""
     found: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for text in texts:
-        for kind, (pattern, normalise) in _KINDS.items():
-            for match in pattern.finditer(text):
+        seen = {sign: sign.search(text) is not None for sign in (_DIGIT, _AT)}
+        for kind, (sign, pattern, normalise) in _KINDS.items():
+            for match in pattern.finditer(text) if seen[sign] else ():
                 value = normalise(match.group())
                 if value is not None:
                     found[kind].add(value)

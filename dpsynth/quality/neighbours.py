@@ -19,7 +19,7 @@ Not guaranteed: in an embedding that does not see word order, neither do these.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -42,7 +42,45 @@ class Prdc:
     coverage: float
 
 
-def prdc(real: Points, synthetic: Points, nearest: int = NEAREST) -> Prdc:
+@final
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Cloud:
+    """Points, float32 or float64 (n, d), and how far the nearest others of each are, which is found once."""
+
+    points: Points
+    _near: dict[int, Points] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, points: Points | Cloud) -> Cloud:
+        """These points; a cloud is itself."""
+        if isinstance(points, Cloud):
+            return points
+        found = np.asarray(points)
+        return cls(found if found.dtype == np.float32 else found.astype(np.float64))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def reach(self, nearest: int) -> Points:
+        """Squared distance of each point to its k-th nearest other one, shape (n,), of the precision of the points."""
+        most = min(max(nearest, NEAREST), len(self) - 1)
+        if most not in self._near:
+            found = np.empty((len(self), most + 1), dtype=self.points.dtype)
+            for rows, distances in _blocks(self.points, self.points):
+                at = np.arange(rows.start, rows.stop)
+                distances[at - rows.start, at] = -1.0  # itself comes first, whatever was rounded
+                found[rows] = np.sort(np.partition(distances, most, axis=1)[:, : most + 1], axis=1)
+            self._near[most] = np.maximum(found, 0.0)
+        return self._near[most][:, nearest]
+
+    @property
+    def rounding(self) -> float:
+        """What a squared distance may be wrong by: copies in single precision lie some 1e-7 apart."""
+        sizes = (self.points * self.points).sum(axis=1)
+        return float(16 * np.finfo(self.points.dtype).eps * np.max(sizes, initial=0.0))
+
+
+def prdc(real: Points | Cloud, synthetic: Points | Cloud, nearest: int = NEAREST) -> Prdc:
     """Precision, recall, density, coverage.
 
     Args:
@@ -50,13 +88,13 @@ def prdc(real: Points, synthetic: Points, nearest: int = NEAREST) -> Prdc:
         synthetic: shape (m, d).
         nearest: k; balls shrink to what there is if a set has fewer than k + 1 points.
     """
-    real, synthetic = _alike(real, synthetic)
-    k = min(nearest, len(real) - 1, len(synthetic) - 1)
-    ours, theirs = (reach(side, k) - _rounding(side) for side in (real, synthetic))
-    precise = np.zeros(len(synthetic), dtype=bool)
-    recalled, covered = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
+    left, right = Cloud.of(real), Cloud.of(synthetic)
+    k = min(nearest, len(left) - 1, len(right) - 1)
+    ours, theirs = (side.reach(k) - side.rounding for side in (left, right))
+    precise = np.zeros(len(right), dtype=bool)
+    recalled, covered = np.zeros(len(left), dtype=bool), np.zeros(len(left), dtype=bool)
     inside = 0
-    for rows, distances in _blocks(real, synthetic):
+    for rows, distances in _blocks(left.points, right.points):
         within = distances < ours[rows, None]
         precise |= within.any(axis=0)
         covered[rows] = within.any(axis=1)
@@ -65,29 +103,18 @@ def prdc(real: Points, synthetic: Points, nearest: int = NEAREST) -> Prdc:
     return Prdc(
         precision=float(precise.mean()),
         recall=float(recalled.mean()),
-        density=inside / (max(k, 1) * len(synthetic)),
+        density=inside / (max(k, 1) * len(right)),
         coverage=float(covered.mean()),
     )
 
 
-def reach(points: Points, nearest: int) -> Points:
-    """Squared distance of each point to its k-th nearest other one, shape (n,), of the precision of the points."""
-    out = np.empty(len(points), dtype=points.dtype)
-    for rows, distances in _blocks(points, points):
-        at = np.arange(rows.start, rows.stop)
-        distances[at - rows.start, at] = -1.0  # itself comes first, whatever was rounded
-        out[rows] = np.partition(distances, nearest, axis=1)[:, nearest]
-    return np.maximum(out, 0.0)
-
-
-def spread(unit_points: Points) -> float:
+def spread(unit_points: Points | Cloud) -> float:
     """Mean of 1 - cosine of each point with its nearest other one; 0 if each has a twin."""
-    if len(unit_points) < 2:
+    cloud = Cloud.of(unit_points)
+    if len(cloud) < 2:
         return 0.0
-    (points,) = _alike(unit_points)
-    apart = reach(points, 1)
-    apart[apart <= _rounding(points)] = 0.0
-    return float(np.minimum(apart / 2, 1.0).mean(dtype=np.float64))
+    apart = cloud.reach(1)
+    return float(np.minimum(np.where(apart <= cloud.rounding, 0.0, apart) / 2, 1.0).mean(dtype=np.float64))
 
 
 def vendi(unit_points: Points) -> float:
@@ -100,17 +127,6 @@ def vendi(unit_points: Points) -> float:
     some = values[values > 1e-12]
     some = some / some.sum() if len(some) else np.ones(1)
     return float(np.exp(-(some * np.log(some)).sum()))
-
-
-def _alike(*sides: Points) -> tuple[Points, ...]:
-    """Single precision if all are, else double."""
-    single = all(side.dtype == np.float32 for side in map(np.asarray, sides))
-    return tuple(np.asarray(side, dtype=np.float32 if single else np.float64) for side in sides)
-
-
-def _rounding(points: Points) -> float:
-    """What a squared distance may be wrong by: copies in single precision lie some 1e-7 apart."""
-    return float(16 * np.finfo(points.dtype).eps * np.max((points * points).sum(axis=1), initial=0.0))
 
 
 def _blocks(left: Points, right: Points) -> Iterator[tuple[slice, Points]]:

@@ -25,9 +25,8 @@ def shares(texts: Sequence[str]) -> dict[str, float]:
     found = {"redaction": 0, **dict.fromkeys(KINDS, 0)}
     for text in texts:
         found["redaction"] += REDACTION.search(text) is not None
-        if any(c.isdecimal() for c in text) or "@" in text:
-            for kind, values in identifiers([text]).items():
-                found[kind] += bool(values)
+        for kind, values in identifiers([text]).items():
+            found[kind] += bool(values)
     return {kind: count / max(len(texts), 1) for kind, count in found.items()}
 
 

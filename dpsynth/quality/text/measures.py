@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 
 from attacks.text.identifiers import KINDS
 from dpsynth.quality.anchors import redraws_of
-from dpsynth.quality.neighbours import prdc, spread, vendi
+from dpsynth.quality.neighbours import Cloud, prdc, spread, vendi
 from dpsynth.quality.report import Metric
 from dpsynth.quality.text.embedding import Space
 from dpsynth.quality.text.likelihood import Scorer, perplexity_gap, shares_beyond, surprise
@@ -106,7 +107,7 @@ def repetition_metrics(few: Sets) -> list[Metric]:
     wide = few.beyond_redraws
     out = [metric("text_self_bleu4", "low", {**found, "shuffle": 1.0}, widened=wide)]
     for n in (1, 2, 3):
-        total = min(len(own.grams(n)[0]) for own in alone.values())
+        total = min(own.size(n) for own in alone.values())
         shares_ = {key: distinct(own, n, total) for key, own in alone.items()}
         out.append(metric(f"text_distinct{n}", "high", {**shares_, "shuffle": 0.0}, widened=wide))
     twice = {key: repeated(own) for key, own in alone.items()}
@@ -115,11 +116,10 @@ def repetition_metrics(few: Sets) -> list[Metric]:
 
 def point_metrics(few: Sets, space: Space) -> list[Metric]:
     """Nearness, diversity and alikeness of the sets as points."""
-    pairs = {
-        key: (space.points(left.encoded), space.points(right.encoded))
-        for key, (left, right) in few.between(*FEW).items()
-    }
-    found = {key: prdc(left, right) for key, (left, right) in pairs.items()}
+    between = few.between(*FEW)
+    clouds = {one: Cloud.of(space.points(one.encoded)) for one in dict.fromkeys(chain(*between.values(), [few.half]))}
+    pairs = {key: (clouds[left].points, clouds[right].points) for key, (left, right) in between.items()}
+    found = {key: prdc(clouds[left], clouds[right]) for key, (left, right) in between.items()}
     out = []
     for figure in ("precision", "recall", "density", "coverage"):
         values: dict[str, Any] = {key: getattr(one, figure) for key, one in found.items()}
@@ -136,9 +136,9 @@ def point_metrics(few: Sets, space: Space) -> list[Metric]:
         for key, (left, right) in pairs.items()
     }
     out.append(metric("text_group_worst", "high", {**worst, "shuffle": 0.0}))
-    own = {key: right for key, (_, right) in pairs.items() if key != "floor"}
-    own["floor"] = space.points(few.half.encoded)
-    modes, apart = ({key: of(one) for key, one in own.items()} for of in (vendi, spread))
+    own = {key: clouds[one] for key, one in few.alone().items()}
+    modes = {key: vendi(one.points) for key, one in own.items()}
+    apart = {key: spread(one) for key, one in own.items()}
     return [
         *out,
         metric("text_vendi", "high", {**modes, "shuffle": 1.0}, widened=few.beyond_redraws),
@@ -173,12 +173,10 @@ def likelihood_metrics(few: Sets, scorer: Scorer) -> list[Metric]:
 
 def mark_metrics(few: Sets) -> list[Metric]:
     """Blackened names and identifiers: as often as in real texts?"""
-    pairs = {
-        key: (shares(left.written), shares(right.written))
-        for key, (left, right) in replace(few, redraws=()).between(*FEW).items()
-    }
+    pairs = replace(few, redraws=()).between(*FEW)
+    marked = {one: shares(one.written) for one in dict.fromkeys(chain(*pairs.values()))}
     out = []
     for title, kinds in (("redaction", ("redaction",)), ("identifiers", KINDS)):
-        gaps = {key: gap(left, right, kinds) for key, (left, right) in pairs.items()}
+        gaps = {key: gap(marked[left], marked[right], kinds) for key, (left, right) in pairs.items()}
         out.append(metric(f"text_marks_{title}", "low", {**gaps, "shuffle": 1.0}))
     return out

@@ -56,24 +56,26 @@ def jensen_shannon(p: Shares, q: Shares) -> float:
 
 def divergence(real: TextSet, other: TextSet, n: int, *, interval: bool = False) -> Spread:
     """Between the n-grams of two sets; 1 if one has none."""
-    ours, theirs = real.grams(n)[0], other.grams(n)
-    if not len(ours) or not len(theirs[0]):
+    ours, theirs = real.size(n), other.size(n)
+    if not ours or not theirs:
         return Spread(value=1.0)
+    (mine, times), (wanted, counts) = real.kinds(n), other.kinds(n)
+    at, both = _found(mine, wanted)
     if not interval or len(other) < 2 * GROUPS:
-        at, both = _found(real.kinds(n)[0], other.kinds(n)[0])
-        p, q = real.kinds(n)[1][at[both]] / len(ours), other.kinds(n)[1][both] / len(theirs[0])
+        p, q = times[at[both]] / ours, counts[both] / theirs
         alone = 2.0 - p.sum() - q.sum()  # an n-gram of one side adds half of its share
         middle = (p + q) / 2
         shared = (p * np.log2(p / middle)).sum() + (q * np.log2(q / middle)).sum()
         return Spread(value=min(max(float(alone + shared) / 2, 0.0), 1.0))
-    kinds, places = np.unique(np.concatenate([ours, theirs[0]]), return_inverse=True)
-    mine, rest = places[: len(ours)], places[len(ours) :]
-    p = np.bincount(mine, minlength=len(kinds)) / len(mine)
-    part = theirs[1] % GROUPS
-    counts = np.stack([np.bincount(rest[part == g], minlength=len(kinds)) for g in range(GROUPS)])
-    whole = counts.sum(axis=0)
+    p = np.concatenate([times, np.zeros(int((~both).sum()))]) / ours  # the kinds of `real`, then the others' own
+    place = at.copy()
+    place[~both] = np.arange(len(mine), len(p))
+    owners = other.ascending(n)[1]
+    kind = np.repeat(place, counts)
+    counted = np.bincount(kind * GROUPS + owners % GROUPS, minlength=len(p) * GROUPS).reshape(-1, GROUPS)
+    whole = counted.sum(axis=1)
     value = jensen_shannon(p, whole / whole.sum())
-    without = [left for left in (whole - one for one in counts) if left.sum() > 0]
+    without = [left for left in (whole - counted[:, g] for g in range(GROUPS)) if left.sum() > 0]
     partial = np.array([jensen_shannon(p, left / left.sum()) for left in without])
     half = _Z * float(np.sqrt((GROUPS - 1) / GROUPS * ((partial - partial.mean()) ** 2).sum()))
     return Spread(value=value, low=max(0.0, value - half), high=min(1.0, value + half))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.quality.text.ngrams import Spread
-from dpsynth.quality.text.sets import TextSet
+from dpsynth.quality.text.sets import TextSet, changes_of
 
 ORDER = 4
 EPSILON = 0.1
@@ -58,20 +58,19 @@ def bleu_each(texts: TextSet) -> NDArray[np.float64]:
 
 def _matches(texts: TextSet, n: int) -> NDArray[np.int64]:
     """N-grams of each text that others hold, each at most as often as one of them does."""
-    hashes, owners = texts.grams(n)
+    hashes, owners = texts.ascending(n)
     if not len(hashes):
         return np.zeros(len(texts), dtype=np.int64)
-    kind = np.unique(hashes, return_inverse=True)[1]
-    pair, count = np.unique(kind.astype(np.int64) * len(texts) + owners, return_counts=True)
-    kind, owner = pair // len(texts), pair % len(texts)
-    order = np.lexsort((-count, kind))
-    kind, owner, count = kind[order], owner[order], count[order]
-    begins = np.flatnonzero(np.r_[True, kind[1:] != kind[:-1]])
-    size = np.diff(np.r_[begins, len(kind)])
-    first = count[begins]
-    second = np.where(size > 1, count[np.minimum(begins + 1, len(count) - 1)], 0)
-    best = np.repeat(first, size)
-    best[begins] = second  # the text that holds it most often has the next one to match
+    kinds = changes_of(hashes)
+    pairs = np.flatnonzero(kinds | changes_of(owners))  # where the n-gram of one text begins
+    owner, count = owners[pairs], np.diff(np.append(pairs, len(hashes)))
+    begins = np.flatnonzero(kinds[pairs])
+    size = np.diff(np.append(begins, len(pairs)))
+    first = np.maximum.reduceat(count, begins)
+    most = count == np.repeat(first, size)
+    rest = np.where(most, 0, count)
+    second = np.where(np.add.reduceat(most, begins, dtype=np.int64) > 1, first, np.maximum.reduceat(rest, begins))
+    best = np.where(most, np.repeat(second, size), np.repeat(first, size))  # what holds it most often has the next
     matched = np.bincount(owner, weights=np.minimum(count, best), minlength=len(texts))
     return np.asarray(np.rint(matched), dtype=np.int64)
 

@@ -37,11 +37,18 @@ Counts = NDArray[np.int64]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class TextSet:
-    """Texts as written, and their words as 64-bit hashes."""
+    """Texts as written, and their words as 64-bit hashes.
+
+    A set that was taken from another knows which of its texts it holds: n-grams are hashed and sorted once, in the
+    whole, and a part picks its own from them.
+    """
 
     written: tuple[str, ...]
     encoded: Texts
+    _whole: TextSet | None = None
+    _rows: Rows | None = None
     _grams: dict[int, tuple[Hashes, Owners]] = field(default_factory=dict)
+    _sorted: dict[int, tuple[Hashes, Owners]] = field(default_factory=dict)
     _kinds: dict[int, tuple[Hashes, Counts]] = field(default_factory=dict)
     _holders: dict[int, Counts] = field(default_factory=dict)
 
@@ -55,40 +62,79 @@ class TextSet:
     def __len__(self) -> int:
         return len(self.written)
 
+    def and_then(self, other: TextSet) -> TextSet:
+        """The texts of both, in order."""
+        return TextSet(written=self.written + other.written, encoded=joined(self.encoded, other.encoded))
+
     def take(self, rows: Rows) -> TextSet:
-        """These texts, in this order."""
-        return TextSet(written=tuple(self.written[i] for i in rows), encoded=self.encoded.take(rows))
+        """These texts, in this order; none of them twice."""
+        return TextSet(
+            written=tuple(self.written[i] for i in rows),
+            encoded=self.encoded.take(rows),
+            _whole=self if self._whole is None else self._whole,
+            _rows=rows if self._rows is None else self._rows[rows],
+        )
 
     def first(self, count: int) -> TextSet:
         """The first texts; the set itself if it has no more."""
         return self if count >= len(self) else self.take(np.arange(count))
 
+    def size(self, n: int) -> int:
+        """How many n-grams there are."""
+        return int(self._sizes(n).sum())
+
     def grams(self, n: int) -> tuple[Hashes, Owners]:
-        """All n-grams of texts that have n words, and the text that each belongs to."""
+        """All n-grams of texts that have n words, in order of position, and the text that each belongs to."""
+        if self._whole is not None and self._rows is not None:
+            sizes, within = self._sizes(n), self._whole._sizes(n)
+            ends = np.cumsum(sizes)
+            before = (np.cumsum(within) - within)[self._rows]
+            at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(before - (ends - sizes), sizes)
+            return self._whole.grams(n)[0][at], np.repeat(np.arange(len(self)), sizes)
         if n not in self._grams:
             hashes, owners = grams(self.encoded, n)
             whole = self.encoded.lengths[owners] >= n
             self._grams[n] = (hashes[whole], owners[whole])
         return self._grams[n]
 
+    def ascending(self, n: int) -> tuple[Hashes, Owners]:
+        """The n-grams in ascending order, those of one text together among equal ones."""
+        if self._whole is not None and self._rows is not None:
+            hashes, owners = self._whole.ascending(n)
+            place = np.full(len(self._whole), -1, dtype=owners.dtype)
+            place[self._rows] = np.arange(len(self))
+            owners = place[owners]
+            ours = owners >= 0
+            return hashes[ours], owners[ours]
+        if n not in self._sorted:
+            hashes, owners = self.grams(n)
+            order = np.argsort(hashes, kind="stable")  # owners ascend already
+            self._sorted[n] = (hashes[order], owners[order].astype(np.int32))
+        return self._sorted[n]
+
     def kinds(self, n: int) -> tuple[Hashes, Counts]:
         """Different n-grams in ascending order, and how often each occurs."""
-        if n not in self._kinds:
-            hashes = np.sort(self.grams(n)[0])
-            begins = np.flatnonzero(_changes(hashes))
-            self._kinds[n] = (hashes[begins], np.diff(np.append(begins, len(hashes))))
+        self._count(n)
         return self._kinds[n]
 
     def holders(self, n: int) -> Counts:
         """How many texts hold each of them."""
-        if n not in self._holders:
-            hashes, owners = self.grams(n)
-            order = np.argsort(hashes, kind="stable")  # owners ascend already
-            hashes, owners = hashes[order], owners[order]
-            changes = _changes(hashes)
-            new = changes | _changes(owners)
-            self._holders[n] = np.diff(np.append(np.flatnonzero(changes[new]), new.sum()))
+        self._count(n)
         return self._holders[n]
+
+    def _count(self, n: int) -> None:
+        if n in self._kinds:
+            return
+        hashes, owners = self.ascending(n)
+        changes = changes_of(hashes)
+        begins = np.flatnonzero(changes)
+        self._kinds[n] = (hashes[begins], np.diff(np.append(begins, len(hashes))))
+        firsts = np.flatnonzero(changes[changes | changes_of(owners)])
+        texts = int((changes | changes_of(owners)).sum())
+        self._holders[n] = np.diff(np.append(firsts, texts))
+
+    def _sizes(self, n: int) -> Counts:
+        return np.maximum(self.encoded.lengths - n + 1, 0)
 
 
 @final
@@ -148,7 +194,7 @@ class Sets:
         )
 
 
-def _changes(ordered: NDArray[Any]) -> NDArray[np.bool_]:
+def changes_of(ordered: NDArray[Any]) -> NDArray[np.bool_]:
     """Where another value begins."""
     out = np.ones(len(ordered), dtype=bool)
     out[1:] = ordered[1:] != ordered[:-1]
@@ -166,23 +212,23 @@ def drawn_words(texts: Sequence[str], count: int, rng: np.random.Generator) -> l
 def anchored(real: Sequence[str], synthetic: Sequence[str], holdout: Sequence[str], rng: np.random.Generator) -> Sets:
     """The sets of the module; each of them in random order."""
     count = min(len(synthetic), len(holdout))
-    whole = TextSet.of(real)
-    whole = whole.take(rng.permutation(len(whole)))
-    middle = max(len(whole) // 2, 1)
-    made = TextSet.of(synthetic)
+    truth, made, held = TextSet.of(real), TextSet.of(synthetic), TextSet.of(holdout)
+    order = rng.permutation(len(truth))
     made = made.take(rng.permutation(len(made)))
-    held = TextSet.of(holdout)
-    chosen = held.take(rng.permutation(len(held))[:count])
-    pool = TextSet(written=whole.written + chosen.written, encoded=joined(whole.encoded, chosen.encoded))
-    orders = (rng.permutation(len(pool)) for _ in range(REDRAWS))
+    chosen = rng.permutation(len(held))[:count]
+    both = truth.and_then(held)
+    pool = np.concatenate([order, len(truth) + chosen])
+    middle = max(len(order) // 2, 1)
+    orders = (pool[rng.permutation(len(pool))] for _ in range(REDRAWS))
+    whole = both.take(order)
     return Sets(
         real=whole,
         synthetic=made,
-        held=chosen,
+        held=both.take(len(truth) + chosen),
         matched=made.first(count),
         half=whole.first(middle),
         other_half=whole.take(np.arange(middle, len(whole))).first(count) if len(whole) > 1 else whole,
         drawn=TextSet.of(drawn_words(whole.written, count, rng)),
-        redraws=tuple((pool.take(order[count:]), pool.take(order[:count])) for order in orders),
+        redraws=tuple((both.take(redrawn[count:]), both.take(redrawn[:count])) for redrawn in orders),
         pool=len(pool),
     )
