@@ -149,6 +149,10 @@ class Vault:
         """The description of a sealed draft; authentic only once `open` succeeded."""
         return _facts(self._read_description(draft_id))
 
+    def holds(self, draft_id: str) -> bool:
+        """Whether something is sealed under this id; `open` says whether it was altered."""
+        return self._description(draft_id).exists() and any(self.drafts_dir.glob(f"{draft_id}.*.sealed"))
+
     def open(self, draft_id: str) -> bytes:
         """The rows of a draft, exactly as sealed.
 

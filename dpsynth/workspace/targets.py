@@ -5,8 +5,10 @@ the vault, so that a table that changes, or a server that is away, leaves the dr
 kept and nothing else: the columns that are modelled and the one of time. Row keys are left out, and people's
 identifiers are replaced by numbers, which say who belongs together and no more.
 
-Not guaranteed: that the rows are few in a small table; a table with fewer rows than `TARGETS` is kept whole. They stay
-as long as the draft's folder does.
+They stay until a person deletes the files: once a draft is judged nothing but another look needs them.
+
+Not guaranteed: that the rows are few in a small table; a table with fewer rows than `TARGETS` is kept whole. Nor that a
+disk forgets what was deleted.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dpsynth.core.errors import SealError
 from dpsynth.data.table import Table
 from dpsynth.release.formats import encode_parquet
 from dpsynth.workspace.split import Split
@@ -55,10 +58,16 @@ def kept(vault: Vault, run_id: str, *, later: bool) -> Split[Table]:
     """What `keep` encrypted.
 
     Raises:
-        SealError: it is missing or was altered.
+        SealError: it was deleted or altered.
     """
 
     def part(name: str) -> Table:
+        if not vault.holds(f"{run_id}-real-{name}"):
+            raise SealError(
+                f"The rows that run {run_id} drew for attacks and quality from its engine were deleted.",
+                "What was judged stands: gate, review, report, release and sample go on without them. To attack or"
+                " evaluate, synthesize again, which is charged.",
+            )
         return Table.from_arrow(pq.read_table(io.BytesIO(vault.open(f"{run_id}-real-{name}"))))
 
     return Split(train=part("train"), holdout=part("holdout"), later=part("later") if later else None)

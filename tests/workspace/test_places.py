@@ -18,7 +18,7 @@ import pytest
 from accounting import EventTree, NeighboringRelation, PrivacyUnit, PureDP
 from accounting.ledger.errors import CapabilityRefused
 from dpsynth import verify
-from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError
+from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError, SealError
 from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.private import PrivateRows, open_source
@@ -92,6 +92,28 @@ def test_attacks_and_quality_read_what_was_sealed_when_the_table_is_gone(ws: Wor
     assert again.attack().verdict in ("pass", "inconclusive", "fail")
     assert again.evaluate() is not None
     again.gate()
+
+
+def test_a_draft_outlives_its_targets_and_what_needs_them_says_so(ws: Workspace, tmp_path: Path) -> None:
+    place = folder_of(tmp_path, people(6000))
+    record = paid(ws, place)
+    draft = ws.synthesize(record, "mst", epsilon=1, delta="1e-6")
+    draft.attack()
+    draft.evaluate()
+    said = draft.gate().decision
+    for file in ws.layout.drafts.glob(f"{draft.name}-real-*"):
+        file.unlink()
+    left = Workspace.open(ws.layout.root).draft(draft.name)
+    assert left.gate().decision == said
+    assert left.report(tmp_path / "report.html").exists()
+    if said == "ship":
+        release = left.release(tmp_path / "bundle")
+        assert verify(release.bundle, release.public_key).ok
+    for judged in (left, ws.sample(left)):
+        for needs in (judged.attack, judged.evaluate):
+            with pytest.raises(SealError, match=f"run {draft.name} drew for attacks and quality .* were deleted"):
+                needs()
+    ws.synthesize(record, "independent", epsilon=1, delta="1e-6")  # another run draws its own
 
 
 def test_the_later_part_is_cut_as_in_memory(ws: Workspace, tmp_path: Path) -> None:
