@@ -19,7 +19,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from attacks.errors import AttackReportError
 from attacks.protocol import PlantKind
@@ -129,16 +137,28 @@ class SamplingRecord(_Strict):
         release_rows: rows of the release.
         learned_rows: of these, how many attacks that learn held; all others went through all rows.
         targets: most members and most nonmembers that were drawn; None if nobody was left out.
+        drawn: about so many rows on each side at most, which the caller drew, perhaps from more.
     """
 
     release_rows: int = Field(ge=0)
     learned_rows: int = Field(ge=0)
     targets: int | None = Field(default=None, ge=2)
+    drawn: int | None = Field(default=None, ge=2)
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an absent `drawn`: as it was written before there was one."""
+        body: dict[str, Any] = default(self)
+        if self.drawn is None:
+            del body["drawn"]
+        return body
 
     def __str__(self) -> str:
-        drawn = "all people" if self.targets is None else f"at most {self.targets:,} members and as many others, drawn"
+        people = "all people" if self.targets is None else f"at most {self.targets:,} members and as many others, drawn"
+        if self.drawn is not None:
+            people += f" of a sample of at most about {self.drawn:,} rows on each side"
         return (
-            f"{drawn}; {self.release_rows:,} released rows, of which attacks that learn saw {self.learned_rows:,}; "
+            f"{people}; {self.release_rows:,} released rows, of which attacks that learn saw {self.learned_rows:,}; "
             "what is detectable is what this sample detects"
         )
 

@@ -134,6 +134,7 @@ def run(
     members: Rows | None,
     nonmembers: Rows | None,
     targets: int | None = None,
+    drawn: int | None = None,
     roles: Roles | None = None,
     canaries: Canaries | None = None,
     limits: str | Mapping[str, Limit | float] | None = None,
@@ -153,6 +154,8 @@ def run(
         nonmembers: real rows of the same population that it never saw, split off at random; None likewise.
         targets: most members, and most nonmembers, that are drawn at random before anything is looked at; None for
             everybody in a frame, and 20,000 of a file.
+        drawn: if members and nonmembers are a sample that the caller drew, about how many rows each has at most; the
+            report says so, and nothing else depends on it.
         roles: roles of columns; attribute inference runs for each sensitive one.
         canaries: if some were planted.
         limits: tier `public` (default) or `restricted`, or limits by id.
@@ -180,14 +183,14 @@ def run(
     people = None
     if members is not None and nonmembers is not None:
         rng = _rng(seed, "population")
-        drawn = [
+        sides = [
             sampled(rows, targets, unit=roles.unit, rng=_rng(seed, name), name=name)
             for name, rows in (("members", members), ("nonmembers", nonmembers))
         ]
         people = prepare(
             release=source,
-            members=drawn[0],
-            nonmembers=drawn[1],
+            members=sides[0],
+            nonmembers=sides[1],
             roles=roles,
             rng=rng,
             strata=[name for name in EXPOSED if any(e.stratum == name for _, asked in endpoints for e in asked)],
@@ -219,18 +222,20 @@ def run(
     if not endpoints:
         progress("attacks", 1, 1, "canary")
     name = suite if isinstance(suite, str) else "custom"
-    return compose(name, seed, rows, trace, absent, told, sampling=_sampling(source, members, nonmembers, targets))
+    sampling = _sampling(source, members, nonmembers, targets, drawn)
+    return compose(name, seed, rows, trace, absent, told, sampling=sampling)
 
 
 def _sampling(
-    source: Released, members: Rows | None, nonmembers: Rows | None, targets: int | None
+    source: Released, members: Rows | None, nonmembers: Rows | None, targets: int | None, drawn: int | None
 ) -> SamplingRecord | None:
     """What the report says of samples; None if everything was looked at whole."""
     files = any(rows is not None and not isinstance(rows, pd.DataFrame) for rows in (members, nonmembers))
     most = TARGETS if targets is None and files else targets
-    if source.whole and most is None:
+    if source.whole and most is None and drawn is None:
         return None
-    return SamplingRecord(release_rows=source.rows, learned_rows=min(source.rows, source.sample), targets=most)
+    learned = min(source.rows, source.sample)
+    return SamplingRecord(release_rows=source.rows, learned_rows=learned, targets=most, drawn=drawn)
 
 
 def _resolve(

@@ -128,7 +128,8 @@ class Ledger(ReviewedLedger):
 
         Args:
             dataset: name that people know it by; public to receivers of this family's slices.
-            commitment: keyed commitment to the data, never a plain hash of a small table; None for a share.
+            commitment: keyed commitment to the data's content, never a plain hash of a small table, or to its place,
+                where rows may change under one budget; None for a share.
             unit: whose data one step of the relation changes; every plan, and every part, must have the same.
             relation: every plan, and every part, must have the same.
             epsilon: total over all runs, same unit and relation, > 0.

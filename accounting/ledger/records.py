@@ -115,7 +115,7 @@ class BudgetRecord:
     Attributes:
         budget_id: of the node.
         dataset: name that people know the data by.
-        commitment: to the data; a share of a budget has its parent's.
+        commitment: to the data, by content or by place; a share of a budget has its parent's.
         relation, unit: of the whole family.
         granted: now.
         seq: entry that created it.

@@ -2,7 +2,8 @@
 
 Fields follow the data cards that reviewers know (Croissant RAI, D&TA provenance standards): what it is,
 where it comes from, what is guaranteed to whom, how it was judged, what it does not protect. The source is
-named by a keyed commitment and random seeds by theirs: neither tells anything to whoever guesses.
+named by a keyed commitment and random seeds by theirs: neither tells anything to whoever guesses. The source's is of
+the content of a file or of a table in memory, and of the place of a table in an engine.
 
 Not guaranteed: fitness for your purpose.
 """
@@ -73,7 +74,8 @@ class Card(_Closed):
     Cards of the first build lack `privacy` (see `dpsynth.release.privacy`) and `budget` (see `dpsynth.release.family`);
     `verify` accepts that of a budget that is whole, basic and as it was granted. `evals` and `reasons` repeat what
     `evidence.json` and `decision.json` publish: classes and verdicts, and the reason of each rule. `licence` is what
-    the releaser stated, an SPDX expression.
+    the releaser stated, an SPDX expression. `source_commitment` is keyed: of the content of a file or of a table in
+    memory, which another content changes; of the place of a table in an engine, which its rows do not change.
     """
 
     schema_: Literal["dpsynth.card/1"] = Field("dpsynth.card/1", alias="schema")

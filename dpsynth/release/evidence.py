@@ -162,7 +162,8 @@ class TimeFacts(Closed):
 class DraftDocument(Closed):
     """`draft.json`: what was made, and where the ledger vouches for it.
 
-    `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
+    `source_commitment` is of the data's content, or of the place of a table in an engine, whose rows may have changed
+    since. `rows` are the synthetic rows in the sealed file; `row_total` is the released, noisy total of the fitted
     table. `constraints` are declared ones that no synthetic row breaks, as kind(columns).
     `run_id` names the run that was reserved and fitted; `sampling` is there for drafts drawn from its model
     later; `prior_sha256` names the public rows that the fit began with, if there were any; `text` is there for drafts

@@ -6,7 +6,8 @@ ledger slice, and recomputes the guarantee from the committed events.
 
 in-toto Attestation Framework, Statement v1: https://github.com/in-toto/attestation/tree/main/spec/v1
 
-Not guaranteed: the truth of what only the publisher can know, such as that the source table was what it was said.
+Not guaranteed: the truth of what only the publisher can know, such as that the source table was what it was said; nor
+which rows a table in an engine held, since its commitment is of its place.
 """
 
 from __future__ import annotations

@@ -168,12 +168,17 @@ def assemble_audit(
         report: `AttackReport.to_json()`.
         title: heading of the page.
         settings: facts of the run in the order of printing: files, digests, roles, tier, cost.
-        warnings: sentences for the reader.
+        warnings: sentences for the reader; what the report says of samples comes first.
 
     Raises:
         DataError: the document is no attack report.
     """
+    from attacks.report import SamplingRecord
+
     with reading("attack"):
+        sampled = report.get("sampling")
+        if sampled is not None:
+            warnings = (f"Sampled: {SamplingRecord.model_validate(dict(sampled))}.", *warnings)
         lines = attack_lines(report["attacks"], exact=True)
         absent = untested(lines, report.get("not_applicable") or ())
         facts = {"Suite": report["suite"], **(settings or {}), "Seed": report.get("seed")}

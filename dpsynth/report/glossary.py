@@ -102,8 +102,19 @@ GLOSSARY: Final[tuple[tuple[str, str], ...]] = (
         "How two neighbouring tables differ: one unit added or removed, or replaced by another.",
     ),
     (
+        "Sample of the real rows",
+        "Of a table in an engine attacks and quality look at units drawn when the draft was made: at most about "
+        "20,000 rows of each part, and 1,000 of one unit. Leaks and losses that this sample cannot show may be there.",
+    ),
+    (
         "Shortfall",
         "0: as good as the real holdout, at equal numbers of rows. 1: as bad as data without any dependence.",
+    ),
+    (
+        "Source commitment",
+        "Names the data without telling anything to whoever guesses. Of a file or a table in memory it is of the "
+        "content, and other content has another; of a table in an engine it is of the place, and stays the same "
+        "when rows change.",
     ),
     (
         "Unit of privacy",

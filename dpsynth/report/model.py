@@ -221,7 +221,7 @@ def _front(
         "provenance": provenance(draft),
         "verify": clean(verify),
         "events": event_lines(events),
-        "warnings": tuple(clean(w) for w in warnings),
+        "warnings": tuple(dict.fromkeys(clean(w) for w in warnings)),
     }
 
 

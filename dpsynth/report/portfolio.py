@@ -26,7 +26,7 @@ TONE_OF_STATE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """One node of a family: depth, name, what for, whom for, and its bar."""
+    """One node of a family: depth, name, what for, whom for, its bar, and where its rows stay, if in an engine."""
 
     depth: int
     name: str
@@ -34,6 +34,7 @@ class Budget:
     recipient: str
     view: BudgetView
     spent: float
+    place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,7 @@ def _budget(node: Mapping[str, Any]) -> Budget:
         recipient=clean(node["recipient"]),
         view=view,
         spent=share,
+        place=clean(node.get("place") or ""),
     )
 
 

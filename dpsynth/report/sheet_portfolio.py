@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dpsynth.report.portfolio import PortfolioModel
+from dpsynth.report.portfolio import Budget, PortfolioModel
 from dpsynth.report.sheets import section, table, tag
 
 LINES: Final = 400
@@ -21,7 +21,7 @@ def portfolio_sections(model: PortfolioModel) -> list[dict[str, Any]]:
     """The sections of a workspace's report."""
     budgets = [
         [
-            {"main": "\u2007\u2007" * b.depth + b.name, "sub": "amended" if b.view.first else ""},
+            {"main": "\u2007\u2007" * b.depth + b.name, "sub": _sub(b)},
             b.purpose, b.recipient, {"fill": round(b.spent / 100, 4)}, {"b": b.view.granted},
             b.view.amounts.get("spent", "0"), b.view.amounts.get("reserved", "0"),
             {"b": b.view.amounts.get("left", "0")}, b.view.delta_left,
@@ -57,6 +57,12 @@ def portfolio_sections(model: PortfolioModel) -> list[dict[str, Any]]:
         _said("What happened", "Nothing.", "The ledger in words, newest first; order is the chain's, times are claims",
               ">Entry|auto Time|auto What|auto Data_set|auto Detail|1fr", happened),
     ]  # fmt: skip
+
+
+def _sub(budget: Budget) -> str:
+    """What stands below a budget's name."""
+    place = f"in {budget.place}" if budget.place else ""
+    return ", ".join(filter(None, (place, "amended" if budget.view.first else "")))
 
 
 def _said(title: str, nothing: str, caption: str, heads: str, rows: list[list[Any]]) -> dict[str, Any]:

@@ -126,11 +126,12 @@ class BudgetLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """The budgets of one data set, or why there are none."""
+    """The budgets of one data set, or why there are none; `place` is where its rows stay, if in an engine."""
 
     dataset: str
     lines: tuple[BudgetLine, ...]
     problem: str = ""
+    place: str = ""
 
 
 def people_at(workspace: Workspace, keys: Mapping[Path, str]) -> tuple[Person, ...]:
@@ -268,11 +269,12 @@ def budgets(workspace: Workspace) -> list[Family]:
 
 
 def _family(workspace: Workspace, record: DatasetRecord) -> Family:
+    place = "" if record.place is None else record.place.shown
     try:
         nodes = workspace.budgets(record)
     except BudgetRefused as refused:
-        return Family(dataset=record.name, lines=(), problem=str(refused))
-    return Family(dataset=record.name, lines=tuple(_budget(node) for node in nodes))
+        return Family(dataset=record.name, lines=(), problem=str(refused), place=place)
+    return Family(dataset=record.name, lines=tuple(_budget(node) for node in nodes), place=place)
 
 
 def _budget(node: Node) -> BudgetLine:

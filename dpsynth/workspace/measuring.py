@@ -25,6 +25,7 @@ from dpsynth.quality import evaluate
 from dpsynth.quality.report import QualityReport, too_few
 from dpsynth.workspace.layout import read_json
 from dpsynth.workspace.resampling import comparable, condition
+from dpsynth.workspace.targets import SAMPLED, TARGETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,7 @@ def _attacked_table(
         release=shown(draft._rows_frame(names)),
         members=None if sides is None else shown(draft._people(sides[0], names)),
         nonmembers=None if sides is None else shown(draft._people(sides[1], names)),
+        drawn=None if draft.dataset.place is None else TARGETS,
         roles=attacks.Roles(
             sensitive=source.schema.sensitive,
             quasi_identifiers=source.schema.quasi_identifiers,
@@ -126,7 +128,16 @@ def _attacked_texts(draft: Draft, column: str, policy: Policy, *, seed: int, pro
 def evaluated(
     draft: Draft, comparators: Comparators | None, progress: Progress, sections: Mapping[str, Any]
 ) -> QualityReport:
-    """The quality report of a draft; see `Draft.evaluate`."""
+    """The quality report of a draft, which says where it looked at a sample; see `Draft.evaluate`."""
+    report = _evaluated(draft, comparators, progress, sections)
+    if draft.dataset.place is None:
+        return report
+    return report.model_copy(update={"warnings": (SAMPLED, *report.warnings)})
+
+
+def _evaluated(
+    draft: Draft, comparators: Comparators | None, progress: Progress, sections: Mapping[str, Any]
+) -> QualityReport:
     text, sections = draft.document.text, dict(sections)
     model: str | None = sections.pop("model", None)
     if text is None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from accounting.ledger.entry import Entry, Kind
+from accounting.ledger.records import Recipient
 from dpsynth.workspace import budgets
 from dpsynth.workspace.governance import queue
 
@@ -28,7 +29,10 @@ def portfolio_document(workspace: Workspace) -> dict[str, Any]:
         entries, head, ledger_id = tuple(ledger.entries()), ledger.head(), ledger.ledger_id
         known = ledger.budgets()
         roots = [record for record in known if record.parent is None]
-        families = [[node.to_json() for node in budgets.family(ledger, root.budget_id)] for root in roots]
+        families = [
+            [node.to_json() | _place(workspace, node) for node in budgets.family(ledger, root.budget_id)]
+            for root in roots
+        ]
     named = {record.budget_id: record.dataset for record in known}
     standings = {one.draft: one for one in queue(workspace)}
     return {
@@ -55,6 +59,13 @@ def portfolio_document(workspace: Workspace) -> dict[str, Any]:
         "spending": _spending(entries, {record.budget_id: record.root for record in known}, named),
         "timeline": [said for entry in entries if (said := _said(entry, named)) is not None],
     }
+
+
+def _place(workspace: Workspace, node: budgets.Node) -> dict[str, str]:
+    """Where the rows of a budget of its own stay, if in an engine and registered here; without secrets."""
+    of_share = node.record.purpose is not None or node.record.recipient is not Recipient.ANY
+    known = None if of_share else workspace.registry.by_commitment(node.record.commitment)
+    return {} if known is None or known.place is None else {"place": known.place.shown}
 
 
 def _count(entries: Sequence[Entry], kind: Kind, draft: str) -> int:

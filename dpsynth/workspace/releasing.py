@@ -28,6 +28,7 @@ from dpsynth.workspace.draft import Release
 from dpsynth.workspace.governance import governance_document, standing
 from dpsynth.workspace.layout import read_json, write_json
 from dpsynth.workspace.stating import stated_by
+from dpsynth.workspace.targets import SAMPLED
 
 if TYPE_CHECKING:
     from accounting.ledger import Ledger
@@ -104,7 +105,7 @@ def internal_model(draft: Draft) -> ReportModel:
         governance=_governed(draft),
         statement=stated_by(draft.workspace),
         title=f"Draft {draft.name}",
-        **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
+        **_ledger_view(draft, facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
 
 
@@ -137,7 +138,7 @@ def public_model(draft: Draft) -> PublicModel:
         governance=_governed(draft),
         statement=stated_by(workspace),
         title=f"Release of {facts.dataset}",
-        **_ledger_view(facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
+        **_ledger_view(draft, facts, privacy_section(privacy_report(facts.events, facts.guarantee.delta))),
     )
 
 
@@ -189,18 +190,19 @@ def _public_report(draft: Draft, inputs: ReportInputs) -> bytes:
         governance=inputs.card.governance or _unreviewed(inputs.policy),
         statement=stated_by(draft.workspace),
         title=f"Release of {inputs.card.dataset}",
-        **_ledger_view(inputs.ledger, inputs.card.privacy),
+        **_ledger_view(draft, inputs.ledger, inputs.card.privacy),
     )
     return render_public(model).encode()
 
 
-def _ledger_view(facts: LedgerFacts, privacy: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Family of budgets, commit entry, events and what to know of the chain, as both reports show them."""
+def _ledger_view(draft: Draft, facts: LedgerFacts, privacy: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Family of budgets, commit entry, events and what to know of chain and sample, as both reports show them."""
+    sampled = () if draft.dataset.place is None else (SAMPLED,)
     return {
         "budget": facts.budget,
         "budget_digest": digest(facts.budget),
         "privacy": privacy,
         "ledger": {"entry": facts.commit_seq, "hash": facts.commit_hash, "ledger_id": facts.ledger_id},
         "events": facts.events.to_json(),
-        "warnings": (*facts.notes, *figure_notes(facts.guarantee.epsilon, facts.figures)),
+        "warnings": (*facts.notes, *sampled, *figure_notes(facts.guarantee.epsilon, facts.figures)),
     }

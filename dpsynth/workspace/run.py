@@ -15,10 +15,10 @@
     licence: CC-BY-4.0          # optional: stands on the card of the release, an SPDX expression
     publish_quality: 0.1        # optional: epsilon of noisy figures of quality in the release, charged beside the rows
 
-What a file asks for is known by a digest: of its data's and its schema's content, not of their paths, and of `name`,
-`target`, `unit`, `time`, `synthesize` and `text`. The draft that a run made is remembered in the workspace under it, so
-running the file again spends nothing, from another folder too; steps that are done are not done again. To make another
-draft on purpose, give `name` another value.
+What a file asks for is known by a digest: of its data's and its schema's content, not of their paths (of a
+table in an engine: its place), and of `name`, `target`, `unit`, `time`, `synthesize` and `text`. The draft that
+a run made is remembered in the workspace under it, so running the file again spends nothing, from another folder too;
+steps that are done are not done again. To make another draft on purpose, give `name` another value.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Sealed targets: the rows of a table in an engine that attacks and quality look at.
 
-Of each part a sample of whole units is drawn while the table is as it was fitted, and encrypted with the draft under
-the vault, so that a table that changes, or a server that is away, leaves the draft what it was. What attacks need is
-kept and nothing else: the columns that are modelled and the one of time. Row keys are left out, and people's
-identifiers are replaced by numbers, which say who belongs together and no more.
+Of each part a sample of units, whole up to `OF_A_UNIT` rows, is drawn while the table is as it was fitted, and
+encrypted with the draft under the vault, so that a table that changes, or a server that is away, leaves the draft what
+it was. What attacks need is kept and nothing else: the columns that are modelled and the one of time. Row keys are left
+out, and people's identifiers are replaced by numbers, which say who belongs together and no more.
 
 They stay until a person deletes the files: once a draft is judged nothing but another look needs them.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +33,11 @@ TARGETS = 20_000
 """Rows that are drawn from each part, about."""
 OF_A_UNIT = TARGETS // 20
 """Rows of one unit at most: with more, a sample of whole units could be empty, or the whole table."""
+SAMPLED: Final = (
+    f"Attacks and quality looked at a sample of the real rows, at most about {TARGETS:,} of each part of the data and "
+    f"{OF_A_UNIT:,} of one unit; what is detectable is what this sample detects."
+)
+"""Of every data set in an engine, the same whether the table has more rows than that or fewer: which is private."""
 
 
 def keep(vault: Vault, run_id: str, parts: Split[Table], columns: Sequence[str], unit: str | None) -> None:

@@ -334,3 +334,30 @@ def test_people_with_thousands_of_rows_neither_empty_a_sample_nor_lose_a_run_aft
     people_of = [np.unique(who, return_counts=True)[1] for who in parts]
     assert sum(map(len, people_of)) == 408
     assert max(own.max() for own in people_of) == OF_A_UNIT
+
+
+def test_reports_say_that_they_looked_at_a_sample_and_not_whether_it_was_all(ws: Workspace, tmp_path: Path) -> None:
+    from dpsynth.report import cell
+    from dpsynth.workspace.releasing import internal_report
+    from dpsynth.workspace.targets import SAMPLED
+
+    rows = people()  # fewer than are drawn: the sentence is the same, for how many there are is private
+    draft = ws.synthesize(paid(ws, folder_of(tmp_path, rows)), "mst", epsilon=2, delta="1e-6")
+    attacked, measured = draft.attack("quick", seed=1), draft.evaluate()
+    assert attacked.sampling is not None and attacked.sampling.drawn == 20_000
+    assert attacked.sampling.targets is None
+    assert measured.warnings[0] == SAMPLED and "at most about 20,000 of each part" in SAMPLED
+    page = internal_report(draft)
+    assert page.count(SAMPLED) == 1
+    said = "at most about 20,000 rows on each side"
+    assert said in str(attacked) and said in cell(attacked) and SAMPLED in cell(measured)
+    assert type(attacked).from_json(attacked.to_json()) == attacked
+
+
+def test_reports_of_a_file_say_nothing_of_samples(ws: Workspace, tmp_path: Path) -> None:
+    pq.write_table(people().drop(["id"]), tmp_path / "claims.parquet")
+    record = ws.register(tmp_path / "claims.parquet")
+    ws.create_budget(record, epsilon=3, delta="1e-5")
+    draft = ws.synthesize(record, "independent", epsilon=2, delta="1e-6")
+    assert draft.attack("quick", seed=1).sampling is None
+    assert not any("sample" in text for text in draft.evaluate().warnings)
