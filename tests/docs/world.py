@@ -149,22 +149,21 @@ def begin(world: str, folder: Path) -> None:
     _grant(ws, folder)
     if world == "granted":
         return
-    for _ in range(1 if world == "drafted" else 3):
-        draft = _draft(ws)
-        if draft.gate().decision == "ship":
-            break
-    if world == "released":
-        draft.release(folder / "bundle")
+    if world == "drafted":
+        _draft(ws).gate()
+    else:
+        _shipped(ws).release(folder / "bundle")
         shutil.copytree(folder / "bundle", folder / "BUNDLE")
     shutil.copy(ws.layout.release_public_key, folder / "release.pub")
 
 
-def draft_in(vault: Path) -> None:
-    """A draft that the gate ships in a workspace that the page has made, under its own policy made lenient."""
-    ws = Workspace.open(vault)
-    _grant(ws, vault.parent)
-    if _draft(ws).gate().decision != "ship":
-        pytest.skip("the gate sent this draft back, as it does now and then; the page is about one that ships")
+def _shipped(ws: Workspace) -> Draft:
+    """A draft that the gate ships: about one in three goes back, since an attack's control had no power."""
+    for _ in range(5):  # as many as the policy has
+        draft = _draft(ws)
+        if draft.gate().decision == "ship":
+            return draft
+    return pytest.skip("the gate sent five drafts back; the page is about one that ships")
 
 
 def _draft(ws: Workspace) -> Draft:
