@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from attacks.blocks import Block
 from attacks.encoding import Coding, Encoded, kind_of, longer
 from attacks.errors import AttackInputError
 from attacks.inputs import check_types
@@ -41,7 +42,7 @@ class Coded:
     coding: Coding
 
     @property
-    def blocks(self) -> Iterable[Encoded]:
+    def blocks(self) -> Iterable[Encoded | Block]:
         """All rows of the release."""
         return (self.release,) if self.passes is None else self.passes
 

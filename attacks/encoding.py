@@ -26,6 +26,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,14 @@ class Encoded:
     def ids_without(self, column: int) -> NDArray[np.uint64]:
         """What equal rows have in common if this column does not count."""
         return np.asarray(self.ids - self.cells[:, column])
+
+    def codes_of(self, column: int) -> NDArray[np.int32]:
+        """Codes of one column."""
+        return self.codes[:, column]
+
+    def points_of(self, rows: NDArray[np.intp] | slice, dims: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Some dimensions of some rows."""
+        return self.points[rows][:, dims]
 
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
@@ -149,15 +158,22 @@ class _Number:
     centre: float
     width: float
 
-    def codes(self, part: pd.Series) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
-        values = numbers_of(part) + 0.0  # one zero
-        missing = np.isnan(values)
+    def seen(self, part: pd.Series) -> NDArray[np.float64]:
+        """What the other methods take."""
+        return numbers_of(part) + 0.0  # one zero
+
+    def codes(self, values: NDArray[Any]) -> NDArray[np.int32]:
         place = np.searchsorted(self.known, values)
         there = place < len(self.known)
         there[there] = self.known[place[there]] == values[there]
         code = np.where(there, place, len(self.known) + np.searchsorted(self.holdout, values)).astype(np.int32)
-        bits = np.where(missing, _MISSING, values.view(np.uint64))
-        return np.where(missing, -1, code), _numeric_points(values, self.centre, self.width), mixed(bits, self.name)
+        return np.asarray(np.where(np.isnan(values), np.int32(-1), code))
+
+    def points(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        return _numeric_points(values, self.centre, self.width)
+
+    def cells(self, values: NDArray[Any]) -> NDArray[np.uint64]:
+        return mixed(np.where(np.isnan(values), _MISSING, values.view(np.uint64)), self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -167,14 +183,24 @@ class _Category:
     name: str
     levels: pd.Index
 
-    def codes(self, part: pd.Series) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint64]]:
+    def seen(self, part: pd.Series) -> NDArray[np.int32]:
+        """What the other methods take: codes."""
         if isinstance(part.dtype, pd.CategoricalDtype):
             places = np.append(self.levels.get_indexer(part.cat.categories.astype(object)), -1)
             code = places[part.cat.codes.to_numpy()].astype(np.int32)
         else:
             code = self.levels.get_indexer(pd.Index(part, dtype=object)).astype(np.int32)
         code[part.isna().to_numpy()] = -1
-        return code, _category_points(code, len(self.levels)), mixed(code.astype(np.int64).view(np.uint64), self.name)
+        return np.asarray(code, dtype=np.int32)
+
+    def codes(self, values: NDArray[Any]) -> NDArray[np.int32]:
+        return values
+
+    def points(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        return _category_points(values, len(self.levels))
+
+    def cells(self, values: NDArray[Any]) -> NDArray[np.uint64]:
+        return mixed(values.astype(np.int64).view(np.uint64), self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -232,7 +258,12 @@ class Coding:
         points = np.empty((rows, self.layout.dims[-1].stop), dtype=np.float32)
         cells = np.empty((rows, len(self.columns)), dtype=np.uint64, order="F")
         for at, (column, dims) in enumerate(zip(self.columns, self.layout.dims, strict=True)):
-            codes[:, at], points[:, dims], cells[:, at] = column.codes(frame.iloc[:, at])
+            values = column.seen(frame.iloc[:, at])
+            codes[:, at], points[:, dims], cells[:, at] = (
+                column.codes(values),
+                column.points(values),
+                column.cells(values),
+            )
         return Encoded(ids=cells.sum(axis=1, dtype=np.uint64), points=points, codes=codes, cells=cells)
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks.blocks import Block
 from attacks.encoding import Coding, Encoded, Layout, joined
 from attacks.errors import AttackInputError
 from attacks.released import Released
@@ -40,8 +41,8 @@ class Passes:
     coding: Coding
     columns: tuple[Hashable, ...]
 
-    def __iter__(self) -> Iterator[Encoded]:
-        return (self.coding.encode(block) for block in self.source.blocks(self.columns))
+    def __iter__(self) -> Iterator[Block]:
+        return (Block(self.coding, block) for block in self.source.blocks(self.columns))
 
     def __len__(self) -> int:
         return self.source.rows
@@ -60,7 +61,7 @@ class Distinct:
         return len(self.rows) / self.total if self.total else 1.0
 
 
-def matched(targets: Encoded, blocks: Iterable[Encoded]) -> NDArray[np.bool_]:
+def matched(targets: Encoded, blocks: Iterable[Encoded | Block]) -> NDArray[np.bool_]:
     """Whether each target stands in the release."""
     ordered = np.unique(targets.ids)
     seen = np.zeros(len(ordered), dtype=bool)
@@ -73,7 +74,7 @@ def matched(targets: Encoded, blocks: Iterable[Encoded]) -> NDArray[np.bool_]:
 
 def nearest_of(
     targets: Encoded,
-    blocks: Iterable[Encoded],
+    blocks: Iterable[Encoded | Block],
     layout: Layout,
     dims: NDArray[np.intp] | None = None,
     *,
@@ -83,17 +84,38 @@ def nearest_of(
     chosen = np.arange(layout.dims[-1].stop) if dims is None else dims
     column = np.repeat(np.arange(len(layout.dims)), [part.stop - part.start for part in layout.dims])[chosen]
     categories = ~np.array(layout.numeric)[column]
-    kinds = np.unique(column[categories])
+    kinds, columns = np.unique(column[categories]), np.unique(column)
     search = Search(targets.points[:, chosen], categories)
     ids = np.zeros(len(targets), dtype=np.uint64)
     for block in blocks:
-        groups = block.cells[:, kinds].sum(axis=1, dtype=np.uint64)
-        who, row = search.add(block.points if dims is None else block.points[:, dims], groups)
+        groups, same = (block.cells[:, part].sum(axis=1, dtype=np.uint64) for part in (kinds, columns))
+        rows = _Chosen(block=block, dims=chosen, numbers_of=chosen[~categories])
+        who, row = search.add(rows, groups, same)
         ids[who] = block.ids[row] if without is None else block.ids_without(without)[row]
     return search.distances, ids
 
 
-def distinct(blocks: Iterable[Encoded], most: int) -> Distinct:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """Dimensions of a block for a search, made where they are looked at."""
+
+    block: Encoded | Block
+    dims: NDArray[np.intp]
+    numbers_of: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def at(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """These rows."""
+        return self.block.points_of(rows, self.dims)
+
+    def numbers(self, first: int, stop: int) -> NDArray[np.float32]:
+        """The dimensions of numbers."""
+        return self.block.points_of(slice(first, stop), self.numbers_of)
+
+
+def distinct(blocks: Iterable[Encoded | Block], most: int) -> Distinct:
     """At most `most` of the distinct rows: those with the smallest hashes."""
     kept: Encoded | None = None
     for block in blocks:
@@ -119,7 +141,7 @@ def _share(count: int, ids: NDArray[np.uint64]) -> float:
 
 
 def votes(
-    wanted: NDArray[np.uint64], blocks: Iterable[Encoded], column: int
+    wanted: NDArray[np.uint64], blocks: Iterable[Encoded | Block], column: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int64]]:
     """How often each code of a column stands beside each of these combinations of the others.
 
@@ -137,7 +159,7 @@ def votes(
         ids = block.ids_without(column)
         place = np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)
         there = np.flatnonzero(wanted[place] == ids)
-        new = np.stack([place[there], block.codes[there, column].astype(np.int64)], axis=1)
+        new = np.stack([place[there], block.codes_of(column)[there].astype(np.int64)], axis=1)
         pairs = np.concatenate([held, new])
         held, group = np.unique(pairs, axis=0, return_inverse=True)
         weights = np.concatenate([counts, np.ones(len(new), dtype=np.int64)])

@@ -109,6 +109,7 @@ class Population:
             isolation=self.isolations[f][rows],
             layout=self.layout,
             roles=self.roles,
+            plantable=self.members,
             passes=self.passes,
             shared=shared,
         )

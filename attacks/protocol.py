@@ -26,9 +26,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks.blocks import Block
 from attacks.encoding import Encoded, Layout, joined
 from attacks.neighbours import nearest
 from attacks.passes import Distinct, Passes, distinct, matched, nearest_of
+from attacks.planting import Near, nearer
 from attacks.statistics import FloatArray
 
 Access = Literal["no_box", "black_box", "white_box"]
@@ -135,6 +137,7 @@ class AttackView:
         everyone: the targets of all folds, so that a pass can answer for all of them; None for these alone.
         place: where the targets stand among everyone.
         planted: rows added to the release by a positive control, else None; part of the release for the attack.
+        plantable: rows of which a positive control plants some; None if it may plant others.
         targets: people to attack, members and nonmembers in random order.
         reference: real rows of the same population, in training or not, disjoint from the targets.
         isolation: float64 (targets,), mean distance to the five nearest reference rows.
@@ -149,6 +152,7 @@ class AttackView:
     layout: Layout
     roles: Roles
     planted: Encoded | None = None
+    plantable: Encoded | None = None
     passes: Passes | None = None
     everyone: Encoded | None = None
     place: NDArray[np.intp] | None = None
@@ -161,7 +165,7 @@ class AttackView:
             self.cache[key] = build()
         return self.cache[key]
 
-    def blocks(self) -> Iterable[Encoded]:
+    def blocks(self) -> Iterable[Encoded | Block]:
         """All rows of the release without what is planted."""
         return (self.release,) if self.passes is None else self.passes
 
@@ -252,7 +256,24 @@ class AttackView:
         found: FloatArray = self.told(key, lambda people: nearest_of(people, self.blocks(), self.layout, dims))[0]
         if self.planted is None:
             return found
-        return np.minimum(found, nearest_of(self.targets, (self.planted,), self.layout, dims)[0])
+        near = self.nearer_planted(key, dims, found)
+        if near is None:
+            return np.minimum(found, nearest_of(self.targets, (self.planted,), self.layout, dims)[0])
+        return near.lowered(found)
+
+    def nearer_planted(self, key: Any, dims: NDArray[np.intp] | None, found: FloatArray) -> Near | None:
+        """Targets and rows of `plantable` that are planted and nearer than the release; None if they are too many.
+
+        Rows that equal a planted one stand for it. `key` names the dimensions and the distances `found` in the release.
+        """
+        if self.plantable is None or self.planted is None or not np.isin(self.planted.ids, self.plantable.ids).all():
+            return None
+        rows = self.plantable.points
+        chosen = slice(None) if dims is None else dims
+        near: Near | None = self.cached(
+            ("near", key), lambda: nearer(self.targets.points[:, chosen], rows[:, chosen], found)
+        )
+        return None if near is None else near.among(np.isin(self.plantable.ids, self.planted.ids))
 
 
 class Attack(Protocol):

@@ -26,9 +26,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks.blocks import Block
 from attacks.encoding import Encoded, Layout
 from attacks.neighbours import nearest
 from attacks.passes import nearest_of, votes
+from attacks.planting import Near
 from attacks.protocol import EXPOSED, AttackView, Endpoint, Roles, Stratum, ThreatModel
 from attacks.statistics import FloatArray
 
@@ -79,12 +81,11 @@ class AttributeInference:
             nothing = np.zeros(len(known))
             return {"success": nothing, "ease": nothing, "scarce": nothing}
 
-        distance, guess = view.told(
-            ("attribute", self.column), lambda people: read_off(people, view.blocks(), dims, at, layout)
-        )
+        key = ("attribute", self.column)
+        distance, guess = view.told(key, lambda people: read_off(people, view.blocks(), dims, at, layout))
         if view.planted is not None:
-            other, planted_guess = read_off(view.targets, (view.planted,), dims, at, layout)
-            guess = np.where(other < distance, planted_guess, guess)
+            near = view.nearer_planted(key, dims, distance)
+            guess = _from_planted(view, near, dims, at, distance, guess)
         truth, ranks = view.targets.codes[:, at], layout.ranks[at]
         return {"success": _right(guess, truth, ranks), "ease": self.ease(view), "scarce": scarce(view, self.column)}
 
@@ -107,6 +108,27 @@ def attribute_score(column: str) -> AttributeInference:
     return AttributeInference(column=column, name=f"attribute_inference:{column}")
 
 
+def _from_planted(
+    view: AttackView,
+    near: Near | None,
+    dims: NDArray[np.intp],
+    at: int,
+    distance: FloatArray,
+    guess: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """The guesses, read from planted rows where these are nearer than the release."""
+    planted, who = view.planted, np.arange(len(guess))
+    if planted is None or (near is not None and not len(near.query)):
+        return guess
+    if near is not None and view.plantable is not None:
+        who = np.unique(near.query)
+        planted = planted.take(np.flatnonzero(np.isin(planted.ids, view.plantable.ids[near.row])))
+    other, read = read_off(view.targets.take(who), (planted,), dims, at, view.layout)
+    changed = guess.copy()
+    changed[who] = np.where(other < distance[who], read, guess[who])
+    return changed
+
+
 def scarce(view: AttackView, column: str) -> FloatArray:
     """1 for targets whose secret is the scarcest common value, or a number in the outer tenth on either side.
 
@@ -126,7 +148,7 @@ def scarce(view: AttackView, column: str) -> FloatArray:
 
 
 def read_off(
-    targets: Encoded, blocks: Iterable[Encoded], dims: NDArray[np.intp], at: int, layout: Layout
+    targets: Encoded, blocks: Iterable[Encoded | Block], dims: NDArray[np.intp], at: int, layout: Layout
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Distance of each target to the nearest row, and the secret that is read there.
 
