@@ -317,10 +317,15 @@ def _known_host(host: str) -> str:
 
 
 def _require_place(connection: Any, source: SourceURL) -> None:
-    """What libpq connected to is the place: its environment may say something else than the URL."""
+    """What libpq connected to is the place: its environment may say something else than the URL.
+
+    Psycopg looks a host up itself and hands its address on, so an address is there with every host; one of a socket's
+    folder, or of `PGHOSTADDR`, came from elsewhere.
+    """
     found = {option.keyword.decode(): (option.val or b"").decode() for option in connection.pgconn.info}
     server = _server_place(found["host"], found["port"], found["dbname"])
-    if found["hostaddr"] or f"{server}/{source.table}" != source.place:
+    led = found["hostaddr"] and (found["host"].startswith("/") or os.environ.get("PGHOSTADDR"))
+    if led or f"{server}/{source.table}" != source.place:
         raise ParameterError(
             "The connection led elsewhere than the URL says: PGHOSTADDR, PGPORT or a service is set.",
             "Unset it, and write host, port and database into the URL: a budget belongs to that place.",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.core.errors import DpsynthError, ParameterError
-from dpsynth.data.engines.urls import is_engine, parse, without_credentials
+from dpsynth.data.engines.urls import is_engine, parse, server, without_credentials
 
 SECRET = "hunter2-Zq"
 
@@ -134,6 +136,27 @@ def test_an_environment_that_leads_elsewhere_is_refused(postgresql, monkeypatch)
     monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
     with pytest.raises(DpsynthError):
         source.open()
+
+
+def test_a_server_is_reached_over_the_network_and_not_where_an_address_of_the_environment_leads(
+    postgresql, monkeypatch
+):
+    """Psycopg names the address of each host that it looked up: that one is the URL's own."""
+    pytest.importorskip("psycopg")
+    if not postgresql.owned:
+        pytest.skip("the server is not this test's to restart")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with postgresql.restarted("-c listen_addresses=127.0.0.1", f"-c port={port}"):
+        for host in ("127.0.0.1", "localhost"):
+            source = parse(f"postgresql://team@{host}:{port}/team", table="pg_catalog.pg_am")
+            assert source.place == f"postgresql://localhost:{port}/team/pg_catalog.pg_am"
+            with closing(server(source)) as engine:
+                assert engine.fetch("SELECT 1 AS one").column(0).to_pylist() == [1]
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+        for host in ("localhost", "db.example"):
+            with pytest.raises(ParameterError, match="led elsewhere"):
+                server(parse(f"postgresql://team@{host}:{port}/team", table="pg_catalog.pg_am"))
 
 
 def test_a_port_of_the_environment_leads_nowhere_else(postgresql, monkeypatch):
