@@ -78,6 +78,22 @@ def test_a_budget_belongs_to_the_place_however_its_rows_change(ws: Workspace, tm
         ws.synthesize(again, "independent", epsilon=2, delta="1e-6")
 
 
+def test_one_table_has_one_budget_whoever_asks_and_however_its_url_is_spelled(ws: Workspace, postgresql: Any) -> None:
+    postgresql.sql("CREATE TABLE once AS SELECT i AS id, i % 3 AS x FROM generate_series(1, 500) i")
+    bare = postgresql.url
+    first = paid(ws, bare, table="once")
+    for url, table in (
+        (f"{bare}&application_name=other&connect_timeout=9", "once"),
+        (bare.replace("//team@", "//"), "public.once"),
+        (bare.replace("postgresql://", "postgres://", 1), "once"),
+        (f"{bare}&user=team", "once"),
+    ):
+        record = ws.register(url, table=table, row_key="id")
+        assert record.commitment == first.commitment, url
+        with pytest.raises(BudgetRefused, match="has a budget already"):
+            ws.create_budget(record, epsilon=1, delta="1e-6")
+
+
 def test_attacks_and_quality_read_what_was_sealed_when_the_table_is_gone(ws: Workspace, tmp_path: Path) -> None:
     rows = people()
     place = folder_of(tmp_path, rows)

@@ -70,7 +70,11 @@ class PostgreSQL:
             kind, decimals = kind_of(column, dtype)
             fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(column, dtype))
             cells.append(f'{_raw(quoted(column), kind)} AS "c{at}"')
-        raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
+        try:
+            raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
+        except DataError:
+            self._require_within(source, fields)
+            raise
         self._require_finite(raw, fields)
         return EngineTable(self, raw, fields)
 
@@ -234,6 +238,24 @@ class PostgreSQL:
         with _refused("run a statement", grants):
             self.connection.execute(statement)
 
+    def _require_within(self, source: str, fields: dict[str, Field]) -> None:
+        """Name the columns with cells that no table has, where a copy was refused."""
+        tests = {
+            column: _within(quoted(column), field.kind) for column, field in fields.items() if field.kind in BEYOND
+        }
+        if not tests:
+            return
+        asked = ", ".join(f'COALESCE(BOOL_OR(NOT {test}), false) AS "t{at}"' for at, test in enumerate(tests.values()))
+        with _refused("read the table"), self.connection.transaction():
+            self.connection.execute("SET TRANSACTION READ ONLY")
+            answer = self.fetch(f"SELECT {asked} FROM {source}")  # noqa: S608 - quoted
+        odd = [name for name, column in zip(tests, answer.columns, strict=True) if column[0].as_py()]
+        if odd:
+            raise DataError(
+                f"Column {listed(odd)} holds numbers or times that are not finite, or beyond 64 bits.",
+                "Replace them by missing cells or by a public bound, in a view.",
+            ) from None
+
     def _require_finite(self, relation: str, fields: dict[str, Field]) -> None:
         floats = {name: field.cell for name, field in fields.items() if field.kind == "float"}
         if not floats:
@@ -262,6 +284,18 @@ def _raw(cell: str, kind: str) -> str:
     if kind == "datetime":
         return f"CAST(EXTRACT(EPOCH FROM {cell}) * 1000000 AS bigint)"
     return f"CAST({cell} AS {'boolean' if kind == 'boolean' else 'bigint'})"
+
+
+def _within(cell: str, kind: str) -> str:
+    """SQL: whether a cell fits its raw type: 64 bits of whole numbers, and of microseconds since 1970."""
+    if kind == "date":
+        return f"isfinite({cell})"
+    if kind == "datetime":
+        return f"(isfinite({cell}) AND EXTRACT(EPOCH FROM {cell}) < {2**63 // 10**6})"
+    return f"({cell} BETWEEN {-(2**63)} AND {2**63 - 1})"
+
+
+BEYOND = ("date", "datetime", "integer")
 
 
 def _batch(description: Any, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:

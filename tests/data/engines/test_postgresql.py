@@ -101,6 +101,31 @@ def test_no_permission_no_table_and_no_server_are_refused_without_credentials(se
     assert "who" not in str(caught.value).replace("whose", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "cell"),
+    [
+        ("numeric(38, 0)", "12345678901234567890"),
+        ("numeric(20, 0)", "'NaN'"),
+        ("date", "'infinity'"),
+        ("timestamp", "'-infinity'"),
+        ("timestamp", "'294276-12-31'"),
+        ("timestamptz", "'294276-12-31'"),
+        ("money", "'12345678.90'"),
+    ],
+)
+def test_a_column_with_a_cell_that_no_table_has_is_refused_by_name(server, words, cell):
+    server.sql(f"CREATE TABLE beyond (fine bigint, odd {words})", f"INSERT INTO beyond VALUES (1, {cell}), (2, NULL)")
+    engine = PostgreSQL(server.url)
+    try:
+        with pytest.raises(DataError, match="Column 'odd' holds") as caught:
+            engine.table("beyond")
+        assert "1234" not in str(caught.value)
+        assert caught.value.__cause__ is None
+    finally:
+        engine.close()
+        server.sql("DROP TABLE beyond")
+
+
 def test_a_server_that_reads_backslashes_in_literals_is_asked_not_to(server):
     sign = "&" if "?" in server.url else "?"
     engine = PostgreSQL(f"{server.url}{sign}options=-c%20standard_conforming_strings%3Doff")
