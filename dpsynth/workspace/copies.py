@@ -23,13 +23,15 @@ Not guaranteed: that a copy in two changed columns is seen, or that `near` means
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from dpsynth.data.arrow_numpy import values_of
+from dpsynth.data.engines.likeness import units_by_class
+from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.release.figures import CELLS, PARTS
 
 if TYPE_CHECKING:
@@ -44,28 +46,41 @@ _CONSTANTS_SEED = 64_064  # public and fixed: two machines must agree, and nothi
 
 
 def histogram(
-    parts: Mapping[str, Table], release: Table, domains: Mapping[str, Domain], *, unit: str | None
+    parts: Mapping[str, Table] | Mapping[str, EngineTable],
+    release: Table,
+    domains: Mapping[str, Domain],
+    *,
+    unit: str | None,
 ) -> NDArray[np.int64]:
     """Counts of units in the cells of `copies`, shape (6,), int64; private until noise is added.
 
     Args:
-        parts: private rows by part, `train` and `holdout`.
+        parts: private rows by part, `train` and `holdout`, in memory or in an engine, which counts them.
         release: the synthetic rows.
         domains: released with the model; their columns are compared.
         unit: column that says whose row it is; None if every row is its own.
 
     Sensitivity: L1, L2 and L-infinity 1 under add/remove one unit; L1 2 and L2 sqrt(2) under replace-one.
     """
-    columns = [name for name in domains if name in release.columns and name != unit]
+    columns = compared(release, domains, unit)
     shown = codes(release, domains, columns)
     counts = []
     for part in PARTS:
         rows = parts[part]
+        if isinstance(rows, EngineTable):
+            found = units_by_class(rows, {name: domains[name] for name in columns}, shown, unit)
+            counts += [int(found[kind]) for kind in (EXACT, NEAR, NEITHER)]
+            continue
         best = likeness(codes(rows, domains, columns), shown)
         if unit is not None:
             best = best_of_unit(best, rows.column(unit))
         counts += [int((best == kind).sum()) for kind in (EXACT, NEAR, NEITHER)]
     return np.array(counts, dtype=np.int64)
+
+
+def compared(release: Table, domains: Mapping[str, Domain], unit: str | None) -> list[str]:
+    """The columns in which rows are compared."""
+    return [name for name in domains if name in release.columns and name != unit]
 
 
 def codes(table: Table, domains: Mapping[str, Domain], columns: Sequence[str]) -> NDArray[np.int64]:
@@ -116,8 +131,11 @@ def asked(draft: Draft) -> Asked:
 
     domains, release = model_of(draft).model.domains, Table.from_arrow(draft.rows())
 
-    def count(parts: Split[Table], /) -> NDArray[np.int64]:
-        sides = {"train": parts.train, "holdout": parts.holdout}
-        return histogram(sides, release, domains, unit=draft.unit.column)
+    unit = draft.unit.column
 
-    return Asked(change=1, facts={"cells": list(CELLS["copies"])}, count=count)
+    def count(parts: Split[Table] | Split[EngineTable], /) -> NDArray[np.int64]:
+        sides: Any = {"train": parts.train, "holdout": parts.holdout}
+        return histogram(sides, release, domains, unit=unit)
+
+    codecs = {name: domains[name] for name in compared(release, domains, unit)}
+    return Asked(change=1, facts={"cells": list(CELLS["copies"])}, count=count, codecs=codecs)

@@ -25,7 +25,8 @@ Not guaranteed: anything about the un-noised reports, which stay in the workspac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from importlib import import_module
@@ -35,22 +36,28 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting.event import DiscreteLaplace, EventTree
+import dpsynth
+from accounting.event import DiscreteLaplace, Event, EventTree
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from accounting.ledger.records import Status
 from accounting.relation import NeighboringRelation
-from dpsynth.core.errors import ParameterError, ReviewRefused, WorkspaceError
-from dpsynth.core.noise import SystemNoise
+from dpsynth.core.errors import ParameterError, ReviewRefused, SourceError, WorkspaceError
 from dpsynth.mechanisms.discrete_laplace import discrete_laplace
+from dpsynth.release.documents import digest
 from dpsynth.release.figures import CHANGE, PURPOSE, AnyFigure, bought, facts_of, figure_of
 from dpsynth.release.marginals import MAX_SCALE
-from dpsynth.workspace.budgets import BudgetExceeded
+from dpsynth.workspace.budgets import BudgetExceeded, runs_on
+from dpsynth.workspace.interrupted import SealedRun, forget_closed, waiting
 from dpsynth.workspace.overlaps import refuse_grown_together
-from dpsynth.workspace.private import open_source
+from dpsynth.workspace.private import Checked, open_source
+from dpsynth.workspace.synthesis import Interrupted
+from dpsynth.workspace.targets import check_moment
 
 if TYPE_CHECKING:
+    from accounting.ledger import Reservation
     from accounting.ledger.ledger import Ledger
-    from dpsynth.data.table import Table
+    from dpsynth.data.engines.warehouse import EngineTable
+    from dpsynth.data.table import Codec, Table
     from dpsynth.release.evidence import DraftDocument
     from dpsynth.workspace.draft import Draft
     from dpsynth.workspace.split import Split
@@ -65,10 +72,14 @@ LEAST: Final = Decimal("0.0001")
 _STEP: Final = Decimal("1e-8")
 
 
+def _any_types(_: Mapping[str, str]) -> None:
+    """Every type can be counted."""
+
+
 class Counts(Protocol):
     """Private counts in the cells that were asked for."""
 
-    def __call__(self, parts: Split[Table], /) -> NDArray[np.int64]:
+    def __call__(self, parts: Split[Table] | Split[EngineTable], /) -> NDArray[np.int64]:
         """Counts in the order of the cells."""
 
 
@@ -80,11 +91,15 @@ class Asked:
         change: largest L1 change of the counts when one unit is added or removed.
         facts: what the ledger is told of the cells.
         count: makes the counts, by each unit's rows and public things alone.
+        codecs: column -> codec that it counts in, which an engine must be able to run.
+        check: refuses columns of types that it cannot count.
     """
 
     change: int
     facts: Mapping[str, Any]
     count: Counts
+    codecs: Mapping[str, Codec]
+    check: Callable[[Mapping[str, str]], None] = _any_types
 
 
 def noise_scale(epsilon: Decimal, relation: NeighboringRelation, change: int = 1) -> Decimal:
@@ -173,43 +188,102 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
     module, _, name = STATISTICS[statistic].partition(":")
     asked: Asked = getattr(import_module(module), name)(draft)
     scale, change = noise_scale(price, terms.relation, asked.change), CHANGE[terms.relation] * asked.change
-    source = open_source(workspace, record, schema=draft.schema)
     plan = EventTree(
         relation=terms.relation, unit=terms.unit, events=(DiscreteLaplace(scale=scale, l1_sensitivity=Decimal(change)),)
     )
-    with workspace.ledger(write=True) as ledger:
-        refuse_grown_together(workspace, ledger, record)
+    with workspace.ledger(write=True) as ledger, ExitStack() as opened:
         _check_paid(ledger, document)
         _check_no_votes(ledger, draft)
-        number = 1 + sum(run.purpose == PURPOSE for run in ledger.reservations(document.budget_id))
-        try:
-            run = ledger.reserve(
-                document.budget_id,
-                plan,
-                delta=DELTA,
-                run_id=f"{draft.name}-figure-{number}",
-                purpose=PURPOSE,
-                policy_digest=workspace.policy().digest(),
-            )
-        except LedgerExceeded as short:
-            raise BudgetExceeded(short, record.name) from None
-        try:
-            parts = source.rows.to_count(ledger, ledger.check_token(run.id, run.token), plan)
-            counts = asked.count(parts)
-            noisy, event = discrete_laplace(counts, scale=scale, l1_sensitivity=change, noise=SystemNoise())
-        except BaseException:
-            ledger.abort(run.id, "the figure was not made", data_was_read=True)
-            raise
+        refuse_grown_together(workspace, ledger, record)
+        source = open_source(workspace, record, schema=draft.schema, counts=True)
+        opened.callback(source.rows.close)
+        if source.version is not None:
+            check_moment(workspace.vault, document.run_id, version=source.version, identity=source.rows.identity)
+        source.rows.require(asked.codecs, asked.check)
         told: dict[str, Any] = {
             "statistic": statistic,
             "version": VERSION,
             "draft": draft.name,
             "draft_digest": document.draft_digest,
             **asked.facts,
-            "counts": [int(n) for n in noisy],
         }
+        kept, run, read_before = _reserved(draft, ledger, plan, _request(told, plan, source))
+        try:
+            noisy, event = _measured(ledger, source, asked, plan, run, kept, read_before=read_before)
+        except KeyboardInterrupt:
+            raise Interrupted(run, resumable=True, how="") from None
+        except SourceError as failed:  # none of it is the rows' fault, so what was paid for is kept
+            again = f"Then ask for the same, and it goes on: the reservation {run.id} stands until then."
+            raise type(failed)(failed.message, f"{failed.remedy or 'Mend it.'} {again}") from failed
+        except BaseException:
+            ledger.abort(run.id, "the figure was not made", data_was_read=True)
+            kept.destroy()
+            raise
         ran = EventTree(relation=plan.relation, unit=plan.unit, events=(event,))
-        return figure_of(ledger.commit(run.id, ran, facts=facts_of(told)))
+        commit = ledger.commit(run.id, ran, facts=facts_of({**told, "counts": noisy.tolist()}))
+        kept.destroy()
+        return figure_of(commit)
+
+
+def _request(told: Mapping[str, Any], plan: EventTree, source: Checked) -> str:
+    """Digest of everything that must be the same when an interrupted figure goes on."""
+    rows = {"version": source.version, "identity": source.rows.identity}
+    versions = {"dpsynth": dpsynth.__version__, "numpy": np.__version__}
+    return digest({"figure": dict(told), "plan": plan.digest(), **rows, **versions})
+
+
+def _reserved(draft: Draft, ledger: Ledger, plan: EventTree, wanted: str) -> tuple[SealedRun, Reservation, bool]:
+    """The reservation of this very figure if it was interrupted, else a new one; and whether rows were read for it."""
+    workspace, document, record = draft.workspace, draft.document, draft.dataset
+    runs = runs_on(ledger, record)
+    forget_closed(workspace, runs, record.commitment)
+    found = waiting(workspace, runs, document.budget_id, record.commitment, plan, wanted)
+    if found is not None:
+        return found[0], found[1], found[2].accessed
+    number = 1 + sum(run.purpose == PURPOSE for run in ledger.reservations(document.budget_id))
+    try:
+        run = ledger.reserve(
+            document.budget_id,
+            plan,
+            delta=DELTA,
+            run_id=f"{draft.name}-figure-{number}",
+            purpose=PURPOSE,
+            policy_digest=workspace.policy().digest(),
+        )
+    except LedgerExceeded as short:
+        raise BudgetExceeded(short, record.name) from None
+    kept = SealedRun.of(workspace, run.id, record.commitment)
+    kept.begin(run, wanted)
+    return kept, run, False
+
+
+def _measured(
+    ledger: Ledger,
+    source: Checked,
+    asked: Asked,
+    plan: EventTree,
+    run: Reservation,
+    kept: SealedRun,
+    *,
+    read_before: bool,
+) -> tuple[NDArray[np.int64], Event]:
+    """Noisy counts and the event that made them: measured now, or read as they were measured (`ReplayedNoise`)."""
+    (planned,) = plan.events
+    if not isinstance(planned, DiscreteLaplace):
+        raise ParameterError("A figure is one discrete Laplace.")
+    noise, made = kept.noise, [planned]
+
+    def measure() -> bytes:
+        if read_before:
+            parts = source.rows.to_recount(ledger, run.id, run.token, plan)
+        else:
+            parts = source.rows.to_count(ledger, ledger.check_token(run.id, run.token), plan)
+        noisy, made[0] = discrete_laplace(
+            asked.count(parts), scale=planned.scale, l1_sensitivity=planned.l1_sensitivity, noise=noise
+        )
+        return noisy.astype("<i8").tobytes()
+
+    return np.frombuffer(noise.once("figure", measure), dtype="<i8").astype(np.int64), made[0]
 
 
 def amount(epsilon: Decimal | str | float) -> Decimal:

@@ -44,6 +44,7 @@ from dpsynth.workspace.sealed_measurements import LIMIT, SealedMeasurements
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from accounting.event import EventTree
     from dpsynth.pipeline import AnyGenerator, AnyPlan
     from dpsynth.sgd.checkpoint import Checkpoints
     from dpsynth.workspace.workspace import Workspace
@@ -111,7 +112,7 @@ class SealedRun:
         self._measured.begin()
         self._write(b"")
 
-    def opened(self, run: ReservationRecord, plan: AnyPlan, asked: str) -> Reservation | None:
+    def opened(self, run: ReservationRecord, plan: EventTree, asked: str) -> Reservation | None:
         """The reservation that the file is of; None if there is no file, or it is of another request.
 
         Raises:
@@ -126,7 +127,7 @@ class SealedRun:
             pass  # what was altered is found before anything is asked, so that the reservation stands
         guarantee = Guarantee.from_json(json.loads(self._facts["guarantee"]))
         token, own = self._facts["token"], run.reservation_id
-        return Reservation(id=own, budget_id=run.budget_id, token=token, guarantee=guarantee, plan=plan.tree)
+        return Reservation(id=own, budget_id=run.budget_id, token=token, guarantee=guarantee, plan=plan)
 
     @property
     def noise(self) -> ReplayedNoise:
@@ -179,7 +180,12 @@ class SealedRun:
 
 
 def waiting(
-    workspace: Workspace, runs: Iterable[ReservationRecord], budget_id: str, commitment: str, plan: AnyPlan, asked: str
+    workspace: Workspace,
+    runs: Iterable[ReservationRecord],
+    budget_id: str,
+    commitment: str,
+    plan: EventTree,
+    asked: str,
 ) -> tuple[SealedRun, Reservation, ReservationRecord] | None:
     """The last interrupted run of this request.
 
@@ -188,7 +194,7 @@ def waiting(
         runs: of the data set, oldest first.
         budget_id: that paid.
         commitment: of the data.
-        plan: of the request.
+        plan: the events that would run.
         asked: its digest.
     """
     found = None

@@ -27,6 +27,7 @@ from dpsynth.quality.published.cells import cells_of
 from dpsynth.workspace.bounding import bounded
 
 if TYPE_CHECKING:
+    from dpsynth.data.engines.warehouse import EngineTable
     from dpsynth.workspace.draft import Draft
     from dpsynth.workspace.figures import Asked
     from dpsynth.workspace.split import Split
@@ -49,7 +50,7 @@ def asked(draft: Draft) -> Asked:
         raise ParameterError("The draft has no column whose values could be counted.", "Prose is not counted.")
     key = draft.workspace.secret(f"bound/{draft.document.reservation_id}")
 
-    def count(parts: Split[Table], /) -> NDArray[np.int64]:
+    def count(parts: Split[Table] | Split[EngineTable], /) -> NDArray[np.int64]:
         return cells.count(bounded(parts.train, unit, key, schema.order))
 
     facts = {
@@ -58,4 +59,5 @@ def asked(draft: Draft) -> Asked:
         "unseen": list(cells.unseen),
         "released": cells.count(released).tolist(),
     }
-    return Asked(change=unit.max_records * len(cells.marginals), facts=facts, count=count)
+    change = unit.max_records * len(cells.marginals)
+    return Asked(change=change, facts=facts, count=count, codecs=cells.codecs, check=cells.check)

@@ -4,6 +4,7 @@
     to_fit       the training rows, each unit bounded     for a ReadCapability, which this uses up
     to_resume    the same rows again                     for the reservation of an interrupted run, with its token
     to_count     both parts, for a noisy histogram      for a ReadCapability, which this uses up
+    to_recount   the same parts again                   for the reservation of an interrupted figure, with its token
     to_draw      some rows of each part, in memory       for a reservation whose rows were read (of an engine)
     to_keep      those rows, encrypted                   for a reservation that was committed
     to_compare   all parts, for attacks and quality      for a reservation that was committed
@@ -26,7 +27,7 @@ package does so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from accounting.event import EventTree
     from accounting.ledger.capability import ReadCapability
     from accounting.relation import PrivacyUnit
+    from dpsynth.data.table import Codec
     from dpsynth.release.seal import Vault
     from dpsynth.workspace.workspace import Workspace
 
@@ -142,7 +144,23 @@ class PrivateRows:
         ledger.redeem_again(reservation_id, token, commitment=self.commitment, plan=plan)
         return self._bounded(bound_key)
 
-    def to_count(self, ledger: Ledger, capability: ReadCapability, plan: EventTree) -> Split[Table]:
+    def require(self, codecs: Mapping[str, Codec], check: Callable[[Mapping[str, str]], None]) -> None:
+        """Refuse what these rows cannot be counted in, by public names and types; no row is read.
+
+        Args:
+            codecs: that would be counted in; an engine must be able to run each.
+            check: of the columns' types.
+
+        Raises:
+            UnsupportedByEngine, DataError: by name.
+        """
+        check(self._parts.train.types)
+        if isinstance(self._parts.train, EngineTable):
+            self._parts.train.check(codecs)
+
+    def to_count(
+        self, ledger: Ledger, capability: ReadCapability, plan: EventTree
+    ) -> Split[Table] | Split[EngineTable]:
         """Both parts, for a histogram of units that leaves with the noise that was paid for.
 
         Args:
@@ -154,9 +172,20 @@ class PrivateRows:
             CapabilityRefused, ReservationRefused: as `to_fit`.
         """
         self._check(ledger)
-        parts = self._in_memory()
         ledger.redeem(capability, commitment=self.commitment, plan=plan)
-        return parts
+        return self._parts
+
+    def to_recount(
+        self, ledger: Ledger, reservation_id: str, token: str, plan: EventTree
+    ) -> Split[Table] | Split[EngineTable]:
+        """Both parts again, the same ones, for a figure that was interrupted after they were read.
+
+        Raises:
+            CapabilityRefused, ReservationRefused: as `to_resume`.
+        """
+        self._check(ledger)
+        ledger.redeem_again(reservation_id, token, commitment=self.commitment, plan=plan)
+        return self._parts
 
     def to_fit_unprotected(self, ledger: Ledger, budget_id: str, read_id: str, *, bound_key: bytes) -> Table:
         """The training rows for a baseline, of each unit no more than its bound; once for an entry.
@@ -222,11 +251,7 @@ class PrivateRows:
         return self._fitted
 
     def _within_bound(self, table: Table | EngineTable, key: bytes) -> Table | EngineTable:
-        if not isinstance(table, EngineTable):
-            return bounded(table, self.unit, key, self.order)
-        if self.unit.column is None:
-            return table
-        return bounded_in_engine(table, self.unit.column, self.unit.max_records, key)
+        return bounded(table, self.unit, key, self.order)
 
     def _drawn(self, table: Table | EngineTable, key: bytes) -> Table:
         from dpsynth.data.engines.rows import sampled

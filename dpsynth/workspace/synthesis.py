@@ -63,6 +63,7 @@ from dpsynth.workspace.overlaps import refuse_grown_together
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, PrivateRows, open_source
 from dpsynth.workspace.sealed_size import check_rows, most_rows
+from dpsynth.workspace.targets import keep_moment
 from dpsynth.workspace.text_schema import text_schema
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def synthesize(
         runs = runs_on(ledger, record)
         forget_closed(workspace, runs, record.commitment)
         found = None if resume is False else waiting(
-            workspace, runs, budget.budget_id, record.commitment, plan, asked
+            workspace, runs, budget.budget_id, record.commitment, plan.tree, asked
         )  # fmt: skip
         if resume and found is None:
             raise nothing_to_resume()
@@ -164,6 +165,8 @@ def synthesize(
             time = () if record.time is None else (record.time.column,)
             columns = tuple(dict.fromkeys((*source.schema.modelled, *time)))
             targets.to_keep(ledger, reservation.budget_id, reservation.id, workspace.vault, run_id, columns)
+        if source.version is not None:
+            keep_moment(workspace.vault, run_id, version=source.version, identity=source.rows.identity)
         seed = os.urandom(32)
         drawn = rows or min(max(model.rows, 1), most_rows(len(source.schema.modelled)))
         if rows is None and drawn < model.rows:
@@ -199,8 +202,8 @@ class Interrupted(DpsynthError):
 
     exit_code = 130
 
-    def __init__(self, reservation: Reservation, *, resumable: bool = False) -> None:
-        again = "Ask for the same with --resume and it goes on; or close it" if resumable else "Close it"
+    def __init__(self, reservation: Reservation, *, resumable: bool = False, how: str = "with --resume ") -> None:
+        again = f"Ask for the same {how}and it goes on; or close it" if resumable else "Close it"
         super().__init__(
             f"Interrupted. The reservation {reservation.id} of epsilon {reservation.guarantee.epsilon} stands and "
             "counts as spent: noise may have been drawn from the data.",

@@ -5,6 +5,9 @@ encrypted with the draft under the vault, so that a table that changes, or a ser
 it was. What attacks need is kept and nothing else: the columns that are modelled and the one of time. Row keys are left
 out, and people's identifiers are replaced by numbers, which say who belongs together and no more.
 
+Beside them lies which version of the table they are of, and what told its rows apart, so that nothing is counted for a
+draft on other rows later (`check_moment`).
+
 They stay until a person deletes the files: once a draft is judged nothing but another look needs them.
 
 Not guaranteed: that the rows are few in a small table; a table with fewer rows than `TARGETS` is kept whole. Nor that a
@@ -21,8 +24,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dpsynth.core.errors import SealError
+from dpsynth.core.errors import SealError, WorkspaceError
+from dpsynth.data.engines.protocol import SourceChanged
 from dpsynth.data.table import Table
+from dpsynth.release.documents import canonical
 from dpsynth.release.formats import encode_parquet
 from dpsynth.workspace.split import Split
 
@@ -76,6 +81,39 @@ def kept(vault: Vault, run_id: str, *, later: bool) -> Split[Table]:
         return Table.from_arrow(pq.read_table(io.BytesIO(vault.open(f"{run_id}-real-{name}"))))
 
     return Split(train=part("train"), holdout=part("holdout"), later=part("later") if later else None)
+
+
+def keep_moment(vault: Vault, run_id: str, *, version: str, identity: str | None) -> None:
+    """Encrypt which rows a run of an engine's table fitted.
+
+    Args:
+        vault: of the workspace.
+        run_id: of the run.
+        version: keyed commitment of what the table held.
+        identity: the column that decided which part a row was in.
+    """
+    vault.seal(f"{run_id}-moment", canonical({"version": version, "identity": identity}), {"kind": "moment"})
+
+
+def check_moment(vault: Vault, run_id: str, *, version: str, identity: str | None) -> None:
+    """Refuse rows that the run did not fit.
+
+    Raises:
+        WorkspaceError: it is not known which they were.
+        SourceChanged: they are others now.
+        SealError: what was kept was altered.
+    """
+    if not (vault.drafts_dir / f"{run_id}-moment.json").is_file():
+        raise WorkspaceError(
+            "Which rows this draft was fitted to was not kept, so nothing can be counted for it.",
+            "Synthesize again with this version.",
+        )
+    if vault.open(f"{run_id}-moment") != canonical({"version": version, "identity": identity}):
+        raise SourceChanged(
+            "The table holds other rows than when the draft was made, or another column tells them apart, so a count "
+            "now would say nothing of this draft. Nothing was reserved.",
+            "Put the rows back (files with their times), or synthesize again and ask for the new draft.",
+        )
 
 
 def _parts(parts: Split[Table]) -> tuple[tuple[str, Table | None], ...]:

@@ -177,6 +177,15 @@ class EngineTable:
         finally:
             self._drop(uploads)
 
+    def check(self, codecs: Mapping[str, Codec]) -> None:
+        """Refuse codecs that the engine cannot run, and columns that are not there, before any row is read.
+
+        Raises:
+            UnsupportedByEngine, DataError: by name.
+        """
+        self._require(list(codecs))
+        self._drop(self._codes_query(codecs, {name: f"e{at}" for at, name in enumerate(codecs)})[1])
+
     def codes(
         self, codecs: Mapping[str, Codec], unit: str | None = None
     ) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.int64] | None]:

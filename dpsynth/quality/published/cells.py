@@ -23,9 +23,10 @@ Not guaranteed: that cells this coarse show an error inside one of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, final
+from typing import Final, cast, final
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,8 @@ from numpy.typing import NDArray
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_numpy import literals, missing_of, values_of
-from dpsynth.data.table import Table
+from dpsynth.data.recipe import Kind, Lookup, Steps, thresholds
+from dpsynth.data.table import CountTable, Table
 
 Codes = NDArray[np.int64]
 MOST: Final = 40
@@ -47,8 +49,8 @@ _COARSE: Final = 3
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ruler:
-    """Cells of one column: `shown` ones, then unseen, then missing.
+class Ruler:
+    """Cells of one column, as a codec: `shown` ones, then unseen, then missing.
 
     Attributes:
         name: of the column.
@@ -68,32 +70,45 @@ class _Ruler:
 
     @property
     def size(self) -> int:
-        return self.shown + 2
+        """Codes, missing not counted: of what is shown, and of what is not."""
+        return self.shown + 1
 
-    def encode(self, table: Table) -> Codes:
-        """The cell of each row, by that row alone; shape (rows,)."""
-        if _family(table.types[self.name]) != _family(self.kind):
-            raise DataError(
-                f"Column '{self.name}' is {table.types[self.name]} in one table and {self.kind} in the other.",
-                "Use one schema for both.",
-            )
-        column = table.column(self.name)
-        missing = missing_of(column)
+    def encode(self, values: pa.ChunkedArray) -> Codes:
+        """The cell of each row, by that row alone, -1 if it is missing; shape (rows,)."""
+        missing = missing_of(values)
         if self.values is not None:
-            found = pc.index_in(column.cast(self.values.type), value_set=self.values)
+            found = pc.index_in(values.cast(self.values.type), value_set=self.values)
             unknown = missing_of(found)
             codes = np.where(unknown, self.shown, self.groups[values_of(found).astype(np.int64)])
         elif self.edges is None:  # nothing but missing cells was released
             codes = np.full(len(missing), self.shown, dtype=np.int64)
         else:
-            numbers = values_of(column)
+            numbers = values_of(values)
             if self.edges.dtype == np.float64:
                 numbers = numbers.astype(np.float64)
                 missing = missing | np.isnan(numbers)
-            at = np.searchsorted(self.edges, numbers, side="left") - 1
-            codes = np.where(at < 0, self.shown, at)  # beyond the last edge it is `shown` already
-        codes[missing] = self.shown + 1
+            codes = self._cell_at[np.searchsorted(self.edges, numbers, side="left")]
+        codes[missing] = -1
         return codes
+
+    def recipe(self) -> Lookup | Steps:
+        """The same for an engine: categories are looked up, numbers (read as doubles) and times are compared."""
+        if self.kind in ("string", "boolean"):
+            listed = () if self.values is None else tuple(self.values.to_pylist())
+            return Lookup(kind=cast("Kind", self.kind), values=listed, codes=self.groups, otherwise=self.shown)
+        kind = cast("Kind", "float" if _family(self.kind) == "number" else self.kind)
+        if self.edges is None:
+            return Steps(kind=kind, thresholds=np.zeros(0, np.int64), codes=np.array([self.shown]))
+        edges = self.edges
+        cuts = thresholds(
+            lambda raw: np.searchsorted(edges, raw, side="left"), kind, np.arange(1, len(edges) + 1, dtype=np.int64)
+        )
+        return Steps(kind=kind, thresholds=cuts, codes=self._cell_at[: len(cuts) + 1])
+
+    @property
+    def _cell_at(self) -> Codes:
+        """The cell of a number by how many edges lie below it; none and all of them are `unseen`."""
+        return np.concatenate([[self.shown], np.arange(self.shown), [self.shown]]).astype(np.int64)
 
 
 @final
@@ -107,24 +122,42 @@ class Cells:
         unseen: of each marginal of one column, the cell of what the release never shows.
     """
 
-    rulers: tuple[_Ruler, ...]
+    rulers: tuple[Ruler, ...]
     marginals: tuple[tuple[str, ...], ...]
     sizes: tuple[int, ...]
     unseen: tuple[int, ...]
 
-    def count(self, table: Table) -> Codes:
-        """Rows in each cell of each marginal in turn, int64, shape (sum of sizes,); as private as the rows."""
-        codes = {ruler.name: ruler.encode(table) for ruler in self.rulers}
-        ruler = {one.name: one for one in self.rulers}
-        parts = []
-        for names, size in zip(self.marginals, self.sizes, strict=True):
-            if len(names) == 1:
-                flat = codes[names[0]]
-            else:
-                first, second = (ruler[name].coarse[codes[name]] for name in names)
-                flat = first * _pair_side(ruler[names[1]]) + second
-            parts.append(np.bincount(flat, minlength=size))
-        return np.concatenate(parts).astype(np.int64)
+    @property
+    def codecs(self) -> Mapping[str, Ruler]:
+        """What gives each column its cells, in memory and in an engine."""
+        return {ruler.name: ruler for ruler in self.rulers}
+
+    def check(self, types: Mapping[str, str]) -> None:
+        """Refuse columns of another type than the released ones.
+
+        Raises:
+            DataError: by name.
+        """
+        for ruler in self.rulers:
+            if _family(types[ruler.name]) != _family(ruler.kind):
+                raise DataError(
+                    f"Column '{ruler.name}' is {types[ruler.name]} in one table and {ruler.kind} in the other.",
+                    "Use one schema for both.",
+                )
+
+    def count(self, table: CountTable) -> Codes:
+        """Rows in each cell of each marginal in turn, int64, shape (sum of sizes,); as private as the rows.
+
+        Raises:
+            DataError: as `check`.
+        """
+        self.check(table.types)
+        ruler, parts = self.codecs, []
+        for names, counted in zip(self.marginals, table.counts(ruler, self.marginals), strict=True):
+            for side, name in enumerate(names if len(names) > 1 else ()):
+                counted = _merged(counted, ruler[name].coarse, side)
+            parts.append(counted.reshape(-1))
+        return np.concatenate(parts)
 
 
 def cells_of(released: Table, *, target: str | None, leave_out: tuple[str, ...] = ()) -> Cells:
@@ -142,12 +175,19 @@ def cells_of(released: Table, *, target: str | None, leave_out: tuple[str, ...] 
     return Cells(
         rulers=rulers,
         marginals=(*((name,) for name in names), *pairs),
-        sizes=(*(ruler.size for ruler in rulers), *(side[a] * side[b] for a, b in pairs)),
+        sizes=(*(ruler.size + 1 for ruler in rulers), *(side[a] * side[b] for a, b in pairs)),
         unseen=tuple(ruler.shown for ruler in rulers),
     )
 
 
-def _pair_side(ruler: _Ruler) -> int:
+def _merged(counted: Codes, cells: Codes, side: int) -> Codes:
+    """The histogram with the cells of one side added up to fewer."""
+    fewer = np.zeros((int(cells.max()) + 1, *np.delete(counted.shape, side)), dtype=np.int64)
+    np.add.at(fewer, cells, np.moveaxis(counted, side, 0))
+    return np.moveaxis(fewer, 0, side)
+
+
+def _pair_side(ruler: Ruler) -> int:
     return int(ruler.coarse.max()) + 1
 
 
@@ -155,7 +195,7 @@ def _family(kind: str) -> str:
     return "number" if kind in ("integer", "float") else kind
 
 
-def _ruler(released: Table, name: str) -> _Ruler:
+def _ruler(released: Table, name: str) -> Ruler:
     kind, column = released.types[name], released.column(name).drop_null()
     edges, values, groups = None, None, np.zeros(0, dtype=np.int64)
     if kind in ("string", "boolean") and len(column):
@@ -182,7 +222,7 @@ def _ruler(released: Table, name: str) -> _Ruler:
         coarse[:shown] = np.arange(shown) * inside // max(shown, 1)
     else:
         coarse[:inside] = np.arange(inside)
-    return _Ruler(name=name, kind=kind, edges=edges, values=values, groups=groups, shown=shown, coarse=coarse)
+    return Ruler(name=name, kind=kind, edges=edges, values=values, groups=groups, shown=shown, coarse=coarse)
 
 
 def _grouped(values: pa.Array, counts: Codes) -> tuple[pa.Array, Codes]:
