@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from dpsynth.core.errors import ParameterError
+from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.data.table import Table
 from dpsynth.quality.coding import column_kind
 from dpsynth.quality.comparators.score import Comparators
@@ -24,7 +25,6 @@ from dpsynth.quality.targets import MAX_CLASSES
 from dpsynth.release.figures import COMPARATORS
 from dpsynth.workspace.budgets import BudgetExceeded
 from dpsynth.workspace.overlaps import refuse_grown_together
-from dpsynth.workspace.places import stays_in_engine
 from dpsynth.workspace.private import open_source
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def beside(
     Raises:
         ParameterError: the draft has no guarantee, no target or a numeric one, or a condition.
         BudgetExceeded: the draws do not fit; nothing was read.
+        UnsupportedByEngine: the rows stay in an engine.
     """
     workspace, schema, terms = draft.workspace, draft.schema, draft.guarantee
     target = schema.target
@@ -62,6 +63,8 @@ def beside(
     kind = column_kind(released[target], schema.columns[target].kind)
     if kind != "categorical" and released[target].nunique() > MAX_CLASSES:
         raise ParameterError("Private models here tell classes apart, and the target is a number.", "Leave them out.")
+    if draft.dataset.place is not None:
+        raise _stay_there()
     full = replace(asked, unit=draft.unit, rows=draft.document.row_total, bounds=declared_bounds(schema))
     record = draft.dataset
     with workspace.ledger(write=True) as ledger:
@@ -79,7 +82,7 @@ def beside(
             key = workspace.secret(f"bound/{paid.id}")
             train = rows.to_fit(ledger, capability, full.plan, bound_key=key)
             if not isinstance(train, Table):
-                raise stays_in_engine("A comparison of models")
+                raise _stay_there()
             with_rows = replace(full, train=train.select(schema.modelled).to_pandas())
             report = measure(with_rows)
         except BaseException:
@@ -88,6 +91,21 @@ def beside(
         facts = {"draft": draft.name, "models": ", ".join(full.models), "made_by": "diffprivlib"}
         ledger.commit(paid.id, with_rows.spent, facts=facts)
     return report
+
+
+def _stay_there() -> UnsupportedByEngine:
+    """Why models are not trained beside a draft of an engine's table.
+
+    Not on the targets that are sealed with the draft either: coins choose about `TARGETS` rows, so the share that they
+    take follows from the number of rows. One person more moves the share, and with it whether others are chosen, so a
+    model of the sample would spend more than the epsilon of its own noise.
+    """
+    return UnsupportedByEngine(
+        "Private models are trained row by row in this process, and the rows of this data set stay in their engine. "
+        "The sample that is sealed with the draft cannot stand in: how large a share it is follows from the number of "
+        "rows, which is private, so models of it would cost more than their epsilon says.",
+        "Evaluate without comparators; or export the table to a file and compare there.",
+    )
 
 
 def declared_bounds(schema: Schema) -> dict[str, tuple[float, float]]:

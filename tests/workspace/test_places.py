@@ -20,6 +20,7 @@ from accounting.ledger.errors import CapabilityRefused
 from dpsynth import verify
 from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError, SealError
 from dpsynth.data.engines.credentials import without_secrets
+from dpsynth.quality.comparators.score import Comparators
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.private import PrivateRows, open_source
 from dpsynth.workspace.targets import OF_A_UNIT, kept
@@ -248,10 +249,10 @@ def test_what_reads_rows_is_refused_before_anything_is_reserved(ws: Workspace, t
     record = paid(ws, folder_of(tmp_path, people()))
     with pytest.raises(UnsupportedByEngine):
         ws.synthesize_unprotected(record, "sdv-gaussian-copula", rows=100)
-    draft = ws.synthesize(record, "independent", epsilon=1, delta="1e-6")
-    with pytest.raises(UnsupportedByEngine):
-        draft.buy_figure(epsilon="0.1")
-    assert ws.balance(record).epsilon.spent <= Decimal(1)
+    draft = ws.synthesize(record, "independent", epsilon=1, delta="1e-6", target="sex")
+    with pytest.raises(UnsupportedByEngine, match=r"trained row by row.*follows from the number of rows"):
+        draft.evaluate(comparators=Comparators(epsilon=Decimal("0.1")))
+    assert ws.balance(record).epsilon.spent <= Decimal(1) and not ws.balance(record).epsilon.reserved
 
 
 def test_a_key_that_the_schema_models_is_refused(ws: Workspace, tmp_path: Path) -> None:
@@ -331,10 +332,12 @@ def test_targets_are_not_drawn_for_another_reservation(door: Door) -> None:
         door.draw(second)
 
 
-def test_rows_in_an_engine_are_compared_with_nothing_and_counted_for_no_figure(door: Door) -> None:
+def test_rows_in_an_engine_are_compared_with_nothing(door: Door) -> None:
     run = door.reserve()
+    door.rows.to_fit(door.ledger, door.ledger.check_token(run.id, run.token), run.plan, bound_key=bytes(32))
+    door.ledger.commit(run.id, run.plan)
     with pytest.raises(UnsupportedByEngine):
-        door.rows.to_count(door.ledger, door.ledger.check_token(run.id, run.token), run.plan)
+        door.rows.to_compare(door.ledger, door.budget, run.id)
 
 
 def test_people_with_thousands_of_rows_neither_empty_a_sample_nor_lose_a_run_after_its_fit(

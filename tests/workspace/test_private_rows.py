@@ -215,6 +215,22 @@ def test_a_real_ledger_with_a_budget_of_ones_own_on_the_same_data_opens_nothing(
             world.rows.to_compare(own, budget, run.id)
 
 
+def test_parts_are_opened_again_for_the_token_that_opened_them_and_for_its_plan_alone(world: World) -> None:
+    run, other, unread = world.reserve(), world.reserve(0, "0.2"), world.reserve()
+    world.count(world.capability(run), run)
+    again = world.rows.to_recount(world.ledger, run.id, run.token, run.plan)
+    assert again.train.unsafe_num_rows + again.holdout.unsafe_num_rows == 300
+    with pytest.raises(ReservationRefused):
+        world.rows.to_recount(world.ledger, unread.id, unread.token, unread.plan)
+    with pytest.raises(ReservationRefused):
+        world.rows.to_recount(world.ledger, run.id, other.token, run.plan)
+    with pytest.raises(CapabilityRefused, match="another plan"):
+        world.rows.to_recount(world.ledger, run.id, run.token, other.plan)
+    world.ledger.commit(run.id, run.plan)
+    with pytest.raises(ReservationRefused):
+        world.rows.to_recount(world.ledger, run.id, run.token, run.plan)
+
+
 def _race(times: int, step: Callable[[], object]) -> int:
     """How many of as many threads got through."""
     start, won = threading.Barrier(times), []
@@ -293,6 +309,8 @@ ROOMS: dict[str, dict[str, str]] = {
         "workspace/comparators.py": "private models, charged as diffprivlib counts them",
     },
     "to_count": {"workspace/private.py": "the door", "workspace/figures.py": "a histogram that noise is added to"},
+    "to_recount": {"workspace/private.py": "the door", "workspace/figures.py": "the same, after an interruption"},
+    "units_by_class": {"data/engines/likeness.py": "itself", "workspace/copies.py": "counts behind `to_count`"},
     "to_compare": {"workspace/private.py": "the door", "workspace/draft.py": "figures that stay confidential"},
     "to_draw": {"workspace/private.py": "the door", "workspace/synthesis.py": "targets of a table in an engine, once"},
     "to_keep": {"workspace/private.py": "the door", "workspace/synthesis.py": "the same, encrypted"},
@@ -333,6 +351,7 @@ MODULE = {
     "prepare": "dpsynth.schema.checks",
     "fit_model": "dpsynth.pipeline",
     "sampled": "dpsynth.data.engines.rows",
+    "units_by_class": "dpsynth.data.engines.likeness",
 }
 
 
