@@ -8,7 +8,7 @@ out, and people's identifiers are replaced by numbers, which say who belongs tog
 Beside them lies which version of the table they are of, and what told its rows apart, so that nothing is counted for a
 draft on other rows later (`check_moment`).
 
-They stay until a person deletes the files: once a draft is judged nothing but another look needs them.
+The targets stay until a person deletes the files: once a draft is judged nothing but another look needs them.
 
 Not guaranteed: that the rows are few in a small table; a table with fewer rows than `TARGETS` is kept whole. Nor that a
 disk forgets what was deleted.
