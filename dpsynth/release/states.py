@@ -137,7 +137,7 @@ class _Judge:
     def _unwaived(self) -> list[Lack]:
         """What stands against a draft that the machine did not let pass; empty if every failed rule is on appeal."""
         found, asked = self.found, self.policy.review
-        if self.failed is None or not self.failed:
+        if not self.failed:
             return [_lack("decision", str(found.verdict), "ship", f"The machine says {found.verdict}.", _SYNTHESIZE)]
         lacking = []
         for rule in self.failed:

@@ -73,12 +73,13 @@ def _in_turns(
     files = {name.partition("::")[0] for name in touched}
     known = Counter(word for file in files for word in _spelt(root / file))
 
+    rare = {word: weight * math.log(len(files) / max(known[word], 1)) for word, weight in named.items()}
+
     def near(name: str) -> float:
-        """Rare words that the code at fault shares with the test's file, and once more those with its id."""
+        """Rare words that the code at fault shares with the test's file, and ten times those with its id."""
         file, _, rest = name.partition("::")
         told = set(re.findall(r"\w+", rest))
-        shared = {word: weight * math.log(len(files) / known[word]) for word, weight in named.items() if known[word]}
-        return sum(weight * ((word in _spelt(root / file)) + (word in told)) for word, weight in shared.items())
+        return sum(weight * ((word in _spelt(root / file)) + 10 * (word in told)) for word, weight in rare.items())
 
     def place(name: str) -> tuple[bool, bool, int, float, int]:
         file = name.partition("::")[0]

@@ -16,7 +16,7 @@ from dpsynth.release.verify import verify
 from tests.release.bundle_tools import CASES, read, resign, write
 
 
-@pytest.mark.parametrize("bad", CASES, ids=lambda bad: f"{bad.who}-{bad.name}")
+@pytest.mark.parametrize("bad", CASES, ids=lambda bad: f"{bad.who}-{bad.name}-{bad.code}")
 def test_bad_bundle_is_refused_with_its_reason(bad, released, tmp_path):
     world, folder, _ = released
     copy = tmp_path / "bundle"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounting import DiscreteGaussian, DiscreteLaplace
 from dpsynth.core.noise import unsafe_SeededNoise
@@ -152,3 +155,38 @@ def test_bounds_cover_the_truth_and_noise_is_in_them():
 def test_few_people_give_no_bound_at_all():
     for kinds in LIKENESSES.values():
         assert figure((3, 2, 30, 1, 0, 12)).excess(kinds) == (0.0, -1.0, 1.0)
+
+
+PEOPLE = st.integers(200, 20_000)
+SCALE = 10.0
+
+
+@given(st.tuples(*[PEOPLE] * 6), st.sampled_from(sorted(LIKENESSES)))
+def test_bounds_are_those_of_the_delta_method_on_every_noisy_cell(counts, likeness):
+    """The same figure by another way: each share as a function of its three cells, and its slope in each of them."""
+    kinds = LIKENESSES[likeness]
+    q = math.exp(-1 / SCALE)
+    noise = 2 * q / (1 - q) ** 2  # variance of the discrete Laplace: Inusah and Kozubowski 2006, proposition 2.2
+
+    def share(cells):
+        return (sum(cells[: len(kinds)]) + 1) / (sum(cells) + 2)  # Agresti and Caffo 2000
+
+    estimate, variance = 0.0, 0.0
+    for sign, cells in ((1, counts[:3]), (-1, counts[3:])):
+        p, people = share(cells), sum(cells) + 2
+        slopes = [(share([n + (at == one) for at, n in enumerate(cells)]) - share([n - (at == one)
+                  for at, n in enumerate(cells)])) / 2 for one in range(3)]  # fmt: skip
+        estimate += sign * p
+        variance += p * (1 - p) / people + noise * sum(slope**2 for slope in slopes)
+    reach = 1.6448536269514722 * math.sqrt(variance)
+    found, low, high = figure(counts, scale=str(SCALE)).excess(kinds)
+    assert found == pytest.approx(estimate, abs=1e-12)
+    assert estimate - low == pytest.approx(min(reach, estimate + 1), rel=1e-3)
+    assert high - estimate == pytest.approx(min(reach, 1 - estimate), rel=1e-3)
+
+
+@pytest.mark.parametrize("people", [(2, 0, 0), (1, 1, 0), (-40, 2, 3), (0, 0, 0)])
+def test_where_noise_drowns_the_people_nothing_is_claimed(people):
+    for counts in ((*people, 900, 900, 900), (900, 900, 900, *people)):
+        assert figure(counts, scale="0.05").excess(("exact",)) == (0.0, -1.0, 1.0)
+    assert figure((3, 0, 0, 900, 900, 900), scale="0.05").excess(("exact",)) != (0.0, -1.0, 1.0), "five with the two"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from accounting import DiscreteLaplace, EventTree, NeighboringRelation, PrivacyUnit
 from dpsynth.core.errors import VerificationError
@@ -151,3 +152,46 @@ def test_a_figure_about_other_rows_under_the_name_of_this_draft_is_refused_by_wh
         world.release(world.home / "bundle")
     assert "other_draft" in str(refused.value) or "about other rows" in str(refused.value)
     assert not (world.home / "bundle").exists()
+
+
+def test_shares_and_distances_are_of_the_cells_that_they_name():
+    """By hand from the counts: a column's cells begin where those of the columns before it end."""
+    told = {"statistic": "marginals", "version": "1", "draft": "draft-1", "draft_digest": "00" * 32, **TOLD,
+            "scale": "0.01", "epsilon": "1", "commit": "00" * 32}  # fmt: skip
+    made = MarginalsFigure.model_validate(told)
+    tables, at = [], 0
+    for size in TOLD["sizes"]:
+        tables.append((TOLD["counts"][at : at + size], TOLD["released"][at : at + size]))
+        at += size
+    unseen = [max(table[cell], 0) / sum(table) for (table, _), cell in zip(tables, TOLD["unseen"], strict=False)]
+    apart = [sum(abs(n / sum(real) - m / sum(drawn)) for n, m in zip(real, drawn, strict=True)) / 2
+             for real, drawn in tables]  # fmt: skip
+    shown = made.shown()
+    assert shown["unseen"]["noisy"] == pytest.approx(sum(unseen) / 2, abs=2e-3)
+    assert shown["columns"]["noisy"] == pytest.approx(sum(apart[:2]) / 2, abs=2e-3)
+    assert shown["pairs"]["noisy"] == pytest.approx(apart[2], abs=2e-3)
+    assert [one["columns"] for one in made.each()] == TOLD["marginals"]
+    assert [one["noisy"] for one in made.each()] == pytest.approx(apart, abs=2e-3)
+    for one in (*shown.values(), *made.each()):
+        assert one["ci_low"] <= one["noisy"] + 1e-6 and one["ci_low"] <= one["ci_high"]
+    first = {"marginals": 2, "sizes": 2, "counts": 7, "released": 7}
+    alone = MarginalsFigure.model_validate(told | {name: TOLD[name][:many] for name, many in first.items()})
+    assert set(alone.shown()) == {"columns", "unseen"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sizes": [4, 3]}, {"unseen": [2]}, {"unseen": [4, 1]}, {"unseen": [2, -1]}, {"sizes": [4, 0, 7]},
+     {"marginals": [["age"], ["children"], ["age"]]}, {"marginals": [["age", "x"], ["children"], ["age", "children"]]},
+     {"counts": TOLD["counts"][:-1]}, {"released": TOLD["released"][:-1]},
+     {"counts": [*TOLD["counts"][:-1], 2**53 + 1]}, {"counts": [*TOLD["counts"][:-1], -(2**53) - 1]},
+     {"released": [150, 150, 0, 0, 301, 0, 0, 150, 150, 0, 0]},
+     {"released": [301, -1, 0, 0, 300, 0, 0, 150, 150, 0, 0]}, {"marginals": [["age", "children"]], "sizes": [11],
+      "unseen": []}, {"scale": "0"}, {"scale": "1000000001"}, {"epsilon": "0"}]
+)  # fmt: skip
+def test_counts_that_are_those_of_no_table_are_no_figure(changes):
+    told = {"statistic": "marginals", "version": "1", "draft": "draft-1", "draft_digest": "00" * 32, **TOLD,
+            "scale": "30", "epsilon": "1", "commit": "00" * 32}  # fmt: skip
+    MarginalsFigure.model_validate(told)
+    with pytest.raises(ValidationError):
+        MarginalsFigure.model_validate(told | changes)

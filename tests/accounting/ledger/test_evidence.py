@@ -284,6 +284,13 @@ def test_a_charge_below_the_best_stated_is_wrong(priced: Ledger) -> None:
     assert (found.outcome, "below every epsilon" in found.reason) == (Outcome.WRONG, True)
 
 
+def test_a_figure_of_an_accountant_that_has_none_for_these_events_is_wrong(priced: Ledger) -> None:
+    charged = str(dict(priced.entries()[-1].body["charge"])["epsilon"])  # type: ignore[call-overload]
+    found = replay(_forged(priced, all={"pure/own-1": charged}), "pure")[-1]
+    assert (found.outcome, found.found, str(found.stated)) == (Outcome.WRONG, None, charged)
+    assert "which has none" in found.reason
+
+
 def test_another_version_confirms_or_fails_to(priced: Ledger) -> None:
     # As if a tighter accountant, unknown here, had been charged on: what zcdp proves is less, and nothing to blame.
     charged = str(dict(priced.entries()[-1].body["charge"])["epsilon"])  # type: ignore[call-overload]
