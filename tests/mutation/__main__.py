@@ -104,7 +104,7 @@ def _preload() -> None:
 def _touched() -> Touched:
     """Which test enters what; of test files that changed since it was written down, anew.
 
-    Where sources changed, functions are no longer on their lines: delete the file to have all of it anew.
+    A function that is new or has another name is in no list until its tests change: delete the file to have all anew.
     """
     out, more = WORK / "touched.json", WORK / "touched-more.json"
     if not out.exists():

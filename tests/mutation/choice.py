@@ -16,6 +16,7 @@ import ast
 import math
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,7 @@ class _Names:
     """Of one source file: what its functions and its module-level statements read."""
 
     functions: dict[str, frozenset[str]]
-    """First line of each function, with its decorators: the names in it."""
+    """Qualified name of each function: the names in it."""
     bound: tuple[tuple[frozenset[str], frozenset[str]], ...]
     """Of each module-level assignment: the names it binds and those it reads."""
 
@@ -39,9 +40,9 @@ def chosen(root: Path, fault: Mutant, files: tuple[Path, ...], touched: Touched,
     """Tests in the order to run them, with their CPU seconds; together at most `cap`."""
     module = fault.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     if fault.function:
-        tiers = [{f"{fault.path}:{_first_line(root / fault.path, int(fault.function))}"}]
+        tiers = [{f"{fault.path}:{_function_at(root / fault.path, int(fault.function))}"}]
     else:
-        everything = {f"{fault.path}:{line}" for line in _names(root / fault.path).functions}
+        everything = {f"{fault.path}:{name}" for name in _names(root / fault.path).functions}
         tiers = [_readers(root, files, _bound_by(root / fault.path, fault.line)), everything]
     suite = "tests/release/" if fault.path.startswith("dpsynth") else "tests/accounting/ledger/"
     kept: dict[str, float] = {}
@@ -121,13 +122,19 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(_text(path))
 
 
-def _first_line(path: Path, line: int) -> int:
-    """Of a decorated function the decorator's line is its first."""
-    return min(
-        min([node.lineno, *(deco.lineno for deco in node.decorator_list)])
-        for node in ast.walk(_tree(path))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.lineno == line
-    )
+def _functions(node: ast.AST, above: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Each function under a node by its qualified name, as code objects have it."""
+    for one in ast.iter_child_nodes(node):
+        if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield f"{above}{one.name}", one
+            yield from _functions(one, f"{above}{one.name}.<locals>.")
+        else:
+            yield from _functions(one, f"{above}{one.name}." if isinstance(one, ast.ClassDef) else above)
+
+
+def _function_at(path: Path, line: int) -> str:
+    """The name of the function whose `def` is on this line."""
+    return next(name for name, node in _functions(_tree(path)) if node.lineno == line)
 
 
 def _words(node: ast.AST) -> frozenset[str]:
@@ -154,11 +161,7 @@ def _targets(node: ast.stmt) -> frozenset[str]:
 @cache
 def _names(path: Path) -> _Names:
     tree = _tree(path)
-    functions = {
-        str(min([node.lineno, *(deco.lineno for deco in node.decorator_list)])): _words(node)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    }
+    functions = {name: _words(node) for name, node in _functions(tree)}
     bound = tuple((_targets(node), _words(node)) for node in tree.body if not isinstance(node, ast.ClassDef))
     return _Names(functions, bound)
 
@@ -188,8 +191,8 @@ def _readers(root: Path, files: tuple[Path, ...], names: frozenset[str]) -> set[
         names |= more
         grown = bool(more)
     return {
-        f"{path.relative_to(root)}:{line}"
+        f"{path.relative_to(root)}:{name}"
         for path in files
-        for line, read in _names(path).functions.items()
+        for name, read in _names(path).functions.items()
         if not names.isdisjoint(read)
     }

@@ -1,6 +1,7 @@
 """Which test runs which function: a pytest plugin that writes, for each test, its seconds and the functions it entered.
 
-Functions, not lines: a profiler's call events cost a third more time, a tracer's line events ten times more.
+Functions, not lines: a profiler's call events cost a third more time, a tracer's line events ten times more. By name,
+so that what was written down holds while lines move.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 
 
 class Touched:
-    """Records `{test: [seconds, ["path:first line", …]]}`; what a shared fixture ran counts for
+    """Records `{test: [seconds, ["path:qualified name", …]]}`; what a shared fixture ran counts for
     every test that asks for it."""
 
     def __init__(self, root: Path, packages: tuple[str, ...], out: Path) -> None:
@@ -33,7 +34,7 @@ class Touched:
             if name == 0:
                 file = code.co_filename
                 ours = file.startswith(self.places)
-                name = f"{file.removeprefix(self.prefix)}:{code.co_firstlineno}" if ours else None
+                name = f"{file.removeprefix(self.prefix)}:{code.co_qualname}" if ours else None
                 self.names[code] = name  # type: ignore[assignment]
             if name is not None:
                 self.now.add(name)  # type: ignore[arg-type]

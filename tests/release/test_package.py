@@ -10,16 +10,34 @@ from pathlib import Path
 
 import pytest
 
+import accounting.ledger as ledger
 import dpsynth.release as package
 
 SOURCE = Path(package.__file__).parent
 
 
-def test_every_export_resolves_and_none_hides_a_module():
-    modules = {path.stem for path in SOURCE.glob("*.py")}
-    for name in package.__all__:
-        assert getattr(package, name) is not None
-        assert name not in modules
+PUBLIC = {
+    "Card", "Decision", "Documents", "DraftDocument", "Evidence", "Finding", "Policy", "Release", "ReportInputs",
+    "SealedFacts", "Vault", "VerificationReport", "bind", "card_json_schema", "default_policy", "default_policy_text",
+    "encode_parquet", "gather", "judge", "next_attempt", "policy_json_schema", "record_attempt", "record_recall",
+    "record_report",
+}  # fmt: skip
+LEDGER = {
+    "Amendment", "Amounts", "Balance", "BudgetRecord", "Charge", "Composition", "Entry", "Grant", "Head", "KeyRecord",
+    "Kind", "Ledger", "Odometer", "Recipient", "Reservation", "ReservationRecord", "Signer", "SliceFacts",
+    "verify_slice",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("of", "names"), [(package, PUBLIC), (ledger, LEDGER)], ids=["release", "ledger"])
+def test_every_export_is_what_its_name_says_and_none_hides_a_module(of, names):
+    modules = {path.stem for path in Path(of.__file__).parent.glob("*.py")}
+    assert set(of.__all__) == names and not names & modules
+    for name in names:
+        assert getattr(of, name).__name__ == name
+    assert names <= {*dir(package), *LEDGER}
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        of.Nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("module", ["seal", "evidence", "entries", "policy", "verify", "archive", "dsse"])

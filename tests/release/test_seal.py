@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import stat
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dpsynth.core.errors import SealError
+from dpsynth.release.documents import canonical
 from dpsynth.release.seal import Vault
+from tests.flushed import watched
 
 ROWS = b"PAR1" + bytes(range(256)) * 8 + b"PAR1"
 
@@ -165,3 +169,46 @@ def test_same_rows_sealed_twice_look_unrelated(vault):
 def test_repr_shows_no_secret(vault, tmp_path):
     assert (tmp_path / "keys" / "vault.key").read_text() not in repr(vault)
     assert not hasattr(vault, "__dict__")
+
+
+def test_a_vault_holds_what_was_sealed_whole(vault):
+    assert not vault.holds("draft-1")
+    vault.seal("draft-1", ROWS, {})
+    vault.seal("draft-10", ROWS, {})
+    assert vault.holds("draft-1") and not vault.holds("draft-2")
+    for path in vault.drafts_dir.glob("draft-1.*.sealed"):
+        path.unlink()
+    assert not vault.holds("draft-1") and vault.holds("draft-10")
+    (vault.drafts_dir / "draft-10.json").unlink()
+    assert not vault.holds("draft-10")
+
+
+def test_rows_are_on_disk_whole_before_they_have_a_name(vault, monkeypatch):
+    told = watched(monkeypatch)
+    vault.seal("draft-1", ROWS, {"generator": "mst"})
+    sealed, described = (path.stat().st_size for path in (files(vault)[".sealed"], files(vault)[".json"]))
+    assert [size for _, size in told if size in (sealed, described)] == [sealed, described]
+    assert all(".sealing-" in path.name for path, size in told if size in (sealed, described))
+    assert {path.suffix for path in vault.drafts_dir.iterdir()} == {".sealed", ".json"}, "no scratch is left"
+    assert json.loads(files(vault)[".json"].read_text()) == {
+        "schema": "dpsynth.sealed/1", "draft": "draft-1", "draft_digest": vault.facts("draft-1").draft_digest,
+        "size": len(ROWS), "meta": {"generator": "mst"},
+    }  # fmt: skip
+    assert sealed == 12 + len(ROWS) + 16, "nonce, rows, tag"
+
+
+def test_keys_for_each_purpose_are_derived_as_documented(vault, tmp_path):
+    """RFC 5869 with SHA-256, no salt, and the purpose as info; a commitment is HMAC over the digest."""
+    secret = bytes.fromhex((tmp_path / "keys" / "vault.key").read_text())
+
+    def derived(label):
+        extracted = hmac.digest(bytes(32), secret, "sha256")
+        return hmac.digest(extracted, f"dpsynth/1/{label}".encode() + b"\x01", "sha256")
+
+    digest = hashlib.sha256(ROWS).digest()
+    for purpose in ("source", "document", "draft"):
+        assert vault.commit(ROWS, purpose=purpose) == hmac.digest(derived(f"commit/{purpose}"), digest, "sha256").hex()
+    assert vault.commit(ROWS) == vault.commit(ROWS, purpose="source")
+    vault.seal("draft-1", ROWS, {})
+    raw, facts = files(vault)[".sealed"].read_bytes(), json.loads(files(vault)[".json"].read_text())
+    assert AESGCM(derived("draft/draft-1")).decrypt(raw[:12], raw[12:], canonical(facts)) == ROWS
