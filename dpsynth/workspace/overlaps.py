@@ -2,26 +2,35 @@
 
 A budget belongs to a place, so a second name of the same rows would be a second budget. Before a data set gets one of
 its own, the files of all others that have one are compared with its own (as the file system knows them, so that links
-do not hide them), and folders with what lies in them. What overlaps shares a budget: `parent`. A run looks again, since
-files move.
+do not hide them, and byte by byte), and folders with what lies in them. What overlaps shares a budget: `parent`. A run
+looks again, since files move.
 
-Not guaranteed: that copies are found, views, partitions, or one server under two names, which is only warned of; nor
-files that lie in one folder today and in another tomorrow.
+Not guaranteed: that copies in buckets or in other bytes are found, views, partitions, or one server under two names,
+which is only warned of; nor files that lie in one folder today and in another tomorrow.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from dpsynth.core.errors import BudgetRefused, DataError, ParameterError
-from dpsynth.data.engines.files import WILD
+from dpsynth.data.engines.files import WILD, FileSource
+from dpsynth.data.source import fingerprint
 
 if TYPE_CHECKING:
     from accounting.ledger import Ledger
     from dpsynth.workspace.datasets import DatasetRecord
     from dpsynth.workspace.workspace import Workspace
+
+END = 1 << 16
+"""Bytes at the end of two files that are compared before their whole content is."""
 
 
 def refuse_overlap(workspace: Workspace, ledger: Ledger, record: DatasetRecord) -> None:
@@ -82,7 +91,7 @@ def _others(workspace: Workspace, ledger: Ledger, record: DatasetRecord) -> list
 def _share_files(one: DatasetRecord, other: DatasetRecord) -> bool:
     if _holds(one, other) or _holds(other, one):
         return True
-    return bool(_inodes(one) & _inodes(other))
+    return bool(_inodes(one) & _inodes(other)) or _copied(_local(one), _local(other))
 
 
 def _holds(outer: DatasetRecord, inner: DatasetRecord) -> bool:
@@ -99,20 +108,62 @@ def _holds(outer: DatasetRecord, inner: DatasetRecord) -> bool:
 
 def _inodes(record: DatasetRecord) -> set[Any]:
     """The files as the file system numbers them, a bucket's by their paths; of those that are there."""
+    listed = _listed(record)
+    if listed is not None and not listed.local:
+        return set(listed.paths)
+    return {(fact.st_dev, fact.st_ino) for fact in _local(record).values()}
+
+
+def _copied(mine: Mapping[Path, os.stat_result], theirs: Mapping[Path, os.stat_result]) -> bool:
+    """Whether a file of one is, to the byte, a file of the other; whole files are read only where size and end agree.
+
+    Files without rows are left out: all of one schema are the same bytes.
+    """
+    of_size: dict[int, list[Path]] = {}
+    for path, fact in theirs.items():
+        of_size.setdefault(fact.st_size, []).append(path)
+    pairs = ((path, twin) for path, fact in mine.items() for twin in of_size.get(fact.st_size, ()))
     try:
-        if record.place is not None:
-            if record.place.source.kind != "duckdb":
-                return set()
-            listed = record.place.source.files()
-            if not listed.local:
-                return set(listed.paths)
-            files = [Path(path) for path in listed.paths]
-        else:
-            files = [] if record.path is None else [Path(record.path)]
-        facts = [path.stat() for path in files]
-    except (DataError, ParameterError, OSError):  # none is there, or one has just gone
-        return set()
-    return {(fact.st_dev, fact.st_ino) for fact in facts}
+        return any(_end(a) == _end(b) and _has_rows(a) and fingerprint(a) == fingerprint(b) for a, b in pairs)
+    except (DataError, OSError):  # one has just gone
+        return False
+
+
+def _end(path: Path) -> bytes:
+    """The last bytes of a file: of Parquet its footer, or a part of it."""
+    with path.open("rb") as file:
+        file.seek(-min(END, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return file.read()
+
+
+def _has_rows(path: Path) -> bool:
+    try:
+        return path.suffix != ".parquet" or pq.read_metadata(path).num_rows > 0
+    except pa.ArrowException:
+        return True
+
+
+def _local(record: DatasetRecord) -> dict[Path, os.stat_result]:
+    """The files of this machine that are there."""
+    listed = _listed(record)
+    if listed is not None:
+        files = [Path(path) for path in listed.paths] if listed.local else []
+    else:
+        files = [] if record.path is None else [Path(record.path)]
+    try:
+        return {path: path.stat() for path in files}
+    except OSError:  # one has just gone
+        return {}
+
+
+def _listed(record: DatasetRecord) -> FileSource | None:
+    """The files of a place; None where there are none now, and for what is no place of files."""
+    if record.place is None or record.place.source.kind != "duckdb":
+        return None
+    try:
+        return record.place.source.files()
+    except (DataError, ParameterError):
+        return None
 
 
 def _tail(record: DatasetRecord) -> str | None:

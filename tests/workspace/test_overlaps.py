@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -144,3 +145,42 @@ def test_children_of_one_budget_may_overlap_when_they_run(ws: Workspace) -> None
     first = grant(ws, "claims")
     child = grant(ws, "claims/2024", parent=first)
     ws.synthesize(child, "independent", epsilon=0.1, delta="1e-7", canaries=0)
+
+
+@pytest.mark.parametrize("order", [("claims", "copy"), ("copy", "claims"), ("claims", "copy/2024/b.parquet")])
+def test_an_exact_copy_of_granted_files_gets_no_budget_of_its_own(ws: Workspace, order: tuple[str, str]) -> None:
+    here = ws.layout.root.parent
+    shutil.copytree(here / "claims", here / "copy")
+    (here / "copy" / "2024" / "a.parquet").rename(here / "copy" / "2024" / "b.parquet")
+    first = grant(ws, order[0])
+    with pytest.raises(BudgetRefused, match="hold the same files") as refused:
+        grant(ws, order[1])
+    assert first in str(refused.value)
+    grant(ws, order[1], parent=first)
+
+
+def test_a_copy_that_was_looked_at_last_does_not_hide_the_first_file(ws: Workspace) -> None:
+    here = ws.layout.root.parent
+    grant(ws, "claims/2024/a.parquet")
+    shutil.copy(here / "claims" / "2024" / "a.parquet", here / "away.parquet")
+    ws.register(here / "away.parquet")  # the same content: its path is remembered now
+    with pytest.raises(BudgetRefused, match="hold the same files"):
+        grant(ws, "claims/2024")
+
+
+def test_a_copy_that_arrives_after_both_were_granted_is_refused_at_the_next_run(ws: Workspace) -> None:
+    here = ws.layout.root.parent
+    first, second = grant(ws, "claims/2024"), grant(ws, "other")
+    shutil.copy(here / "other" / "a.parquet", here / "claims" / "2024" / "b.parquet")
+    for name in (first, second):
+        with pytest.raises(BudgetRefused, match="hold the same files by now"):
+            ws.synthesize(name, "independent", epsilon=0.1, delta="1e-7")
+
+
+def test_files_without_rows_are_copies_of_nothing(ws: Workspace) -> None:
+    """Spark writes parts without rows, and all of one schema are the same bytes."""
+    here = ws.layout.root.parent
+    for place in ("claims/2024", "other"):
+        pq.write_table(pq.read_table(here / place / "a.parquet").slice(0, 0), here / place / "part-1.parquet")
+    grant(ws, "claims/2024")
+    grant(ws, "other")
