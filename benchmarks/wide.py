@@ -48,7 +48,8 @@ def main() -> int:
     parser.add_argument("--one", type=int, help="run this width in this process")
     arguments = parser.parse_args()
     if arguments.far:
-        far()
+        for case in FAR:
+            print(json.dumps(far(*case)), flush=True)
         return 0
     if arguments.one:
         print(json.dumps(measured(arguments.folder, arguments.one, arguments)))
@@ -79,41 +80,46 @@ def main() -> int:
     return 0
 
 
-def far(columns: int = 1000, rows: int = 10**9) -> None:
-    """A line for each plan: whole, with open domains, of a hundredth of the rows, and in ten blocks that
-    share the budget as equal parts of epsilon.
-    """
-    cluster, files, whole = "spark://cluster:7077", "claims/", (rows, False, 1)
-    cases = [(name, cluster, *whole) for name in ("independent", "mst", "gibbs", "aim")]
-    cases += [("mst", files, *whole), ("mst", files, rows, True, 1), ("mst", files, rows // 100, False, 1)]
-    cases += [("mst", files, rows, False, 10), ("aim", files, rows, False, 10)]
-    for name, place, of, left_open, blocks in cases:
-        found = plan_cost(
-            place,
-            name,
-            table="w.claims" if "://" in place else None,
-            epsilon=1 / blocks,
-            delta=1e-9 / blocks,
-            rows=of,
-            schema=schema_of(columns // blocks, left_open=left_open),
-        )
-        line = {
-            "generator": name,
-            "engine": found.engine,
-            "rows": of,
-            "open": left_open,
-            "blocks": blocks,
-            "statements": blocks * found.total("statements"),
-            "histograms": blocks * found.total("histograms"),
-            "cells": blocks * found.total("cells"),
-            "read": size(blocks * found.total("read")),
-            "written": size(found.total("written")),
-            "shuffles": blocks * found.total("shuffles"),
-            "memory_here": {step.name: size(step.here) for step in sorted(found.steps, key=lambda s: -s.here)[:2]},
-            "cpu": None if found.time is None else duration(blocks * found.time.seconds),
-            "noise": found.noise(),
-        }
-        print(json.dumps(line), flush=True)
+FAR_COLUMNS, FAR_ROWS = 1000, 10**9
+CLUSTER, FILES = "spark://cluster:7077", "claims/"
+FAR: tuple[tuple[str, str, int, bool, int], ...] = (
+    *((name, CLUSTER, FAR_ROWS, False, 1) for name in ("independent", "mst", "gibbs", "aim")),
+    ("mst", FILES, FAR_ROWS, False, 1),
+    ("mst", FILES, FAR_ROWS, True, 1),
+    ("mst", FILES, FAR_ROWS // 100, False, 1),
+    ("mst", FILES, FAR_ROWS, False, 10),
+    ("aim", FILES, FAR_ROWS, False, 10),
+)
+"""Generator, place, rows, whether domains are open, and blocks that share the budget as equal parts of epsilon."""
+
+
+def far(name: str, place: str, rows: int, left_open: bool, blocks: int) -> dict[str, object]:
+    """The plan of one case; a row of the table in docs/how-to/plan-a-large-run.md."""
+    found = plan_cost(
+        place,
+        name,
+        table="w.claims" if "://" in place else None,
+        epsilon=1 / blocks,
+        delta=1e-9 / blocks,
+        rows=rows,
+        schema=schema_of(FAR_COLUMNS // blocks, left_open=left_open),
+    )
+    return {
+        "generator": name,
+        "engine": found.engine,
+        "rows": rows,
+        "open": left_open,
+        "blocks": blocks,
+        "statements": blocks * found.total("statements"),
+        "histograms": blocks * found.total("histograms"),
+        "cells": blocks * found.total("cells"),
+        "read": size(blocks * found.total("read")),
+        "written": size(found.total("written")),
+        "shuffles": blocks * found.total("shuffles"),
+        "memory_here": {step.name: size(step.here) for step in sorted(found.steps, key=lambda s: -s.here)[:2]},
+        "cpu": None if found.time is None else duration(blocks * found.time.seconds),
+        "noise": found.noise(),
+    }
 
 
 def write(folder: Path, columns: int, rows: int) -> None:

@@ -45,7 +45,7 @@ def reserve_fields(
     token: str,
 ) -> Fields:
     """A worst case; refused if it does not fit into what is left, here or in a budget above."""
-    _check_fits(books, budget_id, charge)
+    check_fits(books, budget_id, charge)
     return {
         "budget_id": budget_id,
         "reservation_id": reservation_id,
@@ -211,7 +211,12 @@ def _reason(reason: str) -> str:
     return reason
 
 
-def _check_fits(books: Books, budget_id: str, asked: Charge) -> None:
+def check_fits(books: Books, budget_id: str, asked: Charge) -> None:
+    """Return if a charge fits into what is left, here and in the budgets above.
+
+    Raises:
+        BudgetExceeded: it does not; says where and by how much.
+    """
     node = books.short(budget_id, asked)
     if node is None:
         return

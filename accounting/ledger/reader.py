@@ -119,6 +119,24 @@ class LedgerReader:
         with self._lock:
             return self._read().room(budget_id, charge)
 
+    def require_room(self, budget_id: str, plan: EventTree, *, delta: Decimal) -> None:
+        """Refuse a run that `reserve` would refuse as things stand; nothing is appended and nothing is held.
+
+        Args:
+            budget_id: budget with the plan's unit and relation.
+            plan: worst case of the run.
+            delta: that the run would state its guarantee at, in (0, 1).
+
+        Raises:
+            BudgetExceeded: loss or delta does not fit, here or in a budget above.
+            BudgetRefused, UnsupportedEventError: as `room`.
+        """
+        budget = self.budget(budget_id)
+        bodies.check_same_terms(budget, plan)
+        charge = price_run(plan, delta, budget.composition)[1]
+        with self._lock:
+            bodies.check_fits(self._read(), budget_id, charge)
+
     def left(self, budget_id: str) -> list[tuple[BudgetRecord, Charge]]:
         """What a budget, and each one above it up to the root, still holds: all of them must hold a run, or several.
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dpsynth.cli.columns import BLANKS, fitted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -69,17 +71,34 @@ class Terminal:
         """A warning on standard error."""
         print(f"warning: {printable(text, 600)}", file=sys.stderr)  # noqa: T201
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; columns whose name starts with '>' are aligned right."""
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = ()
+    ) -> None:
+        """A table; columns whose name starts with '>' are aligned right, `spare` ones left out where room is short."""
+        from rich.box import HEAVY_HEAD, SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(title), title_justify="left", header_style="bold", title_style="bold")
-        for name in columns:
-            table.add_column(Text(name.lstrip(">")), justify="right" if name.startswith(">") else "left")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
+        shown = [[printable(cell) for cell in row] for row in rows]
+        found = fitted(columns, shown, spare=spare, width=self.console.width)
+        table = Table(
+            title=Text(title),
+            title_justify="left",
+            header_style="bold",
+            title_style="bold",
+            box=HEAVY_HEAD if found.lines else SIMPLE_HEAD,
+            show_edge=found.lines,
+            pad_edge=found.lines,
+            padding=(0, 1) if found.lines else (0, BLANKS - 1, 0, 0),
+        )
+        for at, head in zip(found.kept, found.cells[0], strict=True):
+            table.add_column(Text(head), justify="right" if columns[at].startswith(">") else "left", overflow="fold")
+        for row in found.cells[1:]:
+            table.add_row(*map(Text, row))
         self.console.print(table)
+        away = [name for at, name in enumerate(columns) if at not in found.kept]
+        if away:
+            self.say(f"No room for: {', '.join(name.lstrip('>') for name in away)} (widen the terminal, or --json).")
 
     def result(self, document: Mapping[str, Any]) -> None:
         """The one JSON object of `--json`; silent without it."""

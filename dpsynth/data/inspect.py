@@ -20,7 +20,7 @@ privacy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from dpsynth.data.facts import ColumnFacts, Facts
 from dpsynth.data.warning import DataWarning, shown
@@ -30,7 +30,12 @@ PERSON = re.compile(r"(^|[_\W])(p|person|people|patient|user|customer|client|mem
 
 
 def inspect(
-    facts: Facts, types: Mapping[str, str], *, target: str | None = None, unit: str | None = None
+    facts: Facts,
+    types: Mapping[str, str],
+    *,
+    target: str | None = None,
+    unit: str | None = None,
+    identifiers: Collection[str] = (),
 ) -> tuple[DataWarning, ...]:
     """All findings about the cells of a table (private; see the module's docstring).
 
@@ -39,13 +44,14 @@ def inspect(
         types: column -> its kind.
         target: the column that is to be predicted, if any: copies of it are named.
         unit: the column of the privacy unit, if declared: its repeats are meant.
+        identifiers: columns that are read and neither modelled nor released: what their cells look like harms nobody.
     """
     found: list[DataWarning] = []
     for name, column in facts.columns.items():
         found += [
             DataWarning(code=code, column=name, message=f"Column {shown(name)} {message}")
             for kinds, code, applies, message in _CHECKS
-            if types[name] in kinds and applies(column)
+            if name not in identifiers and types[name] in kinds and applies(column)
         ]
         if unit is None and types[name] in ("integer", "string") and PERSON.search(name.lower()) and not column.unique:
             found.append(_unit_hint(name))

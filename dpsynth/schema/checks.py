@@ -156,7 +156,13 @@ def prepare(
         warnings=(
             *(w for w in heard if w.column is None or w.column in facts.columns),
             *as_warnings(unfit),
-            *inspect(facts, table.types, target=schema.target, unit=schema.unit),
+            *inspect(
+                facts,
+                table.types,
+                target=schema.target,
+                unit=schema.unit,
+                identifiers=[name for name, spec in schema.columns.items() if spec.role == "identifier"],
+            ),
             *broken_constraints(facts, schema),
         ),
     )

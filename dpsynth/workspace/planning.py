@@ -34,12 +34,13 @@ from accounting.ledger.quotes import Quote, best_order, quote
 from accounting.relation import PrivacyUnit
 from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.workspace.budgets import budget_of
+from dpsynth.workspace.places import located, stays
+from dpsynth.workspace.public_schema import public_schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from accounting.ledger.records import BudgetRecord
-    from dpsynth.schema.model import Schema
     from dpsynth.tabular.protocol import Generator, Plan
     from dpsynth.workspace.datasets import DatasetRecord
     from dpsynth.workspace.workspace import Workspace
@@ -212,6 +213,7 @@ def outlook(
     generator: Generator,
     *,
     table: str | None = None,
+    row_key: str | None = None,
     epsilon: str,
     delta: str,
     runs: int,
@@ -232,6 +234,7 @@ def outlook(
         data: a file, rows in an engine, or the name of a registered data set.
         generator: of the run.
         table: of a URL: `schema.table`.
+        row_key: of rows in an engine: a column that is another for each record; a registered data set has its own.
         epsilon: what one run may cost, add/remove one `unit`.
         delta: likewise.
         runs: how many such runs are meant.
@@ -252,7 +255,8 @@ def outlook(
     record = None if workspace is None else workspace.registered(data, table=table)
     if record is not None:
         unit = record.unit
-    known, read = public_schema(workspace, record, data, schema, target, unit, table=table)
+    source = record or (located(data, table) if stays(data, table) else Path(data))
+    known, read = public_schema(source, schema, workspace=workspace, unit=unit, row_key=row_key, target=target)
     plan = generator.plan(known, unit, epsilon=epsilon, delta=delta)
     paying = _paying(workspace, record, purpose)
     if paying is None:
@@ -297,34 +301,6 @@ def conversion_share(tree: EventTree, granted: Grant) -> Decimal:
 
     tenths = (granted.delta * tenth / 10 for tenth in range(9, 0, -1))
     return max(tenths, key=fits)
-
-
-def public_schema(
-    workspace: Workspace | None,
-    record: DatasetRecord | None,
-    data: str,
-    schema: Path | None,
-    target: str | None,
-    unit: PrivacyUnit,
-    *,
-    table: str | None = None,
-) -> tuple[Schema, str]:
-    """What is public about the columns, and what was read to know it: a file of a schema, else names and types."""
-    from dpsynth.data.engines.described import described
-    from dpsynth.schema.draft import with_roles
-    from dpsynth.schema.model import Schema
-    from dpsynth.workspace.datasets import drafted
-    from dpsynth.workspace.places import located, stays
-    from dpsynth.workspace.private import drafted_schema
-
-    declared = schema if schema is not None or record is None else record.schema
-    if declared is not None:
-        known = Schema.from_yaml(Path(declared))
-        return with_roles(known, target=target, unit=unit.column), "nothing (the schema file says it all)"
-    if workspace is None or record is None:
-        source = described(located(data, table)) if stays(data, table) else Path(data)
-        return drafted(source, target=target, unit=unit.column), "names and types of the columns"
-    return drafted_schema(workspace, record, target=target), "names and types of the columns"
 
 
 def _paying(workspace: Workspace | None, record: DatasetRecord | None, purpose: str | None) -> BudgetRecord | None:

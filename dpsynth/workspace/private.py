@@ -423,16 +423,11 @@ def _behind_doors(
     )
 
 
-def drafted_schema(workspace: Workspace, record: DatasetRecord, *, target: str | None) -> Schema:
-    """What names and types of a registered data set say, for a plan before any run; no row leaves.
+def drafted_file(workspace: Workspace, record: DatasetRecord, *, target: str | None) -> Schema:
+    """What names and types of a registered file or table in memory say, for a plan before any run; no row leaves.
 
     Raises:
         DataError, SchemaError: as `datasets.drafted`, or the file is gone or changed.
     """
-    if record.place is not None:
-        from dpsynth.data.engines.described import described
-        from dpsynth.workspace.registering import session_of
-
-        return drafted(described(session_of(workspace, record)), target=target, unit=record.unit.column)
     found = workspace.load(record)
     return drafted(found, target=target, unit=record.unit.column)

@@ -1,7 +1,8 @@
 """`synthesize`: from a registered data set to a sealed draft, charged once.
 
-1. read and check the file; split train from holdout by secret coins, and from later rows by a public date if given
-2. plan, reserve: refused here if the budget is short
+0. plan by what is public; refused before a row is read if the budget is short (of a file without a schema, in step 2)
+1. read and check the rows; split train from holdout by secret coins, and from later rows by a public date if given
+2. reserve
 3. use up the reservation's token; the capability that it is worth opens the training rows; fit
 4. commit the events that were spent
 5. sample as many rows as the released total says, seal them, the canaries and the model
@@ -29,6 +30,7 @@ import pyarrow as pa
 import dpsynth
 from accounting.ledger import Ledger, Reservation, ReservationRecord
 from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
+from accounting.ledger.records import BudgetRecord, Status
 from dpsynth.core.errors import DpsynthError, ParameterError, SourceError
 from dpsynth.core.noise import NoiseSource, SystemNoise
 from dpsynth.core.progress import Progress
@@ -62,6 +64,7 @@ from dpsynth.workspace.layout import write_json
 from dpsynth.workspace.overlaps import refuse_grown_together
 from dpsynth.workspace.prior import prior_digest
 from dpsynth.workspace.private import Checked, PrivateRows, open_source
+from dpsynth.workspace.public_schema import public_schema
 from dpsynth.workspace.sealed_size import check_rows, most_rows
 from dpsynth.workspace.targets import keep_moment
 from dpsynth.workspace.text_schema import text_schema
@@ -69,6 +72,10 @@ from dpsynth.workspace.text_schema import text_schema
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft
     from dpsynth.workspace.workspace import Workspace
+
+
+OPENING, DRAWING = "open, check and split the rows", "draw targets"
+"""Of the progress: what may take minutes before a fit and after it, where rows are in an engine."""
 
 
 def synthesize(
@@ -103,19 +110,28 @@ def synthesize(
     with workspace.ledger(write=True) as ledger, ExitStack() as opened:
         budget = budget_of(ledger, record, purpose)
         refuse_grown_together(workspace, ledger, record)
+        runs = runs_on(ledger, record)
+        planned = _planned(workspace, record, made_by, schema, target, order, epsilon, delta)
+        if planned is not None:
+            check_rows(rows, len(planned[0].modelled))
+            _require_room(ledger, budget, record, runs, planned[1], delta=delta, resume=resume)
+        progress(OPENING, 0, 1)
         source = open_source(workspace, record, schema=schema, target=target, order=order, counts=True)
         opened.callback(source.rows.close)
+        progress(OPENING, 1, 1)
         for warning in source.warnings:
             warn(warning.message)
         check_rows(rows, len(source.schema.modelled))
-        plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
+        if planned is not None and planned[0] == source.schema:
+            plan = planned[1]
+        else:
+            plan = made_by.plan(source.schema, record.unit, epsilon=epsilon, delta=delta)
         cut = {} if record.time is None else {"time": record.time.words()}
         if source.version is not None:
             cut |= {"version": source.version, "identity": str(source.rows.identity)}
         asked = request(
             made_by, plan, schema_digest=source.schema.digest(), prior=prior, rows=rows, canaries=canaries, **cut
         )
-        runs = runs_on(ledger, record)
         forget_closed(workspace, runs, record.commitment)
         found = None if resume is False else waiting(
             workspace, runs, budget.budget_id, record.commitment, plan.tree, asked
@@ -143,7 +159,7 @@ def synthesize(
             run_id, read_before = run.run_id, run.accessed
         try:
             fitted = _fit(workspace, ledger, reservation, source, made_by, plan, canaries, progress, kept, read_before)
-            targets = _targets(workspace, ledger, reservation, source)
+            targets = _targets(workspace, ledger, reservation, source, progress)
         except KeyboardInterrupt:
             raise Interrupted(reservation, resumable=goes_on(made_by, plan)) from None
         except SourceError as failed:  # an interface of somebody else's: what was paid for is kept until it answers
@@ -184,6 +200,47 @@ def synthesize(
     write_json(folder / "model.json", {**described, **chosen_by, "pair_sigma": finest})
     write_json(folder / "draft.json", document.to_json())
     return Draft.load(workspace, document.draft)
+
+
+def _planned(
+    workspace: Workspace,
+    record: DatasetRecord,
+    generator: AnyGenerator,
+    schema: Schema | str | Path | None,
+    target: str | None,
+    order: str | None,
+    epsilon: Decimal,
+    delta: Decimal,
+) -> tuple[Schema, AnyPlan] | None:
+    """The plan by what is public; None where that takes reading a file or starting a cluster, which the run does."""
+    declared = schema is not None or record.schema is not None
+    if not declared and (record.place is None or record.place.source.kind == "spark"):
+        return None
+    known, _ = public_schema(record, schema, workspace=workspace, unit=record.unit, target=target, order=order)
+    return known, generator.plan(known, record.unit, epsilon=epsilon, delta=delta)
+
+
+def _require_room(
+    ledger: Ledger,
+    budget: BudgetRecord,
+    record: DatasetRecord,
+    runs: Iterable[ReservationRecord],
+    plan: AnyPlan,
+    *,
+    delta: Decimal,
+    resume: bool | None,
+) -> None:
+    """Refuse what `reserve` would refuse, before rows are read; a run that may go on has its reservation."""
+    events = plan.tree.to_json()
+    waits = any(run.status is Status.OPEN and run.budget_id == budget.budget_id and run.plan == events for run in runs)
+    if resume is not False and waits:
+        return
+    if resume:
+        raise nothing_to_resume()
+    try:
+        ledger.require_room(budget.budget_id, plan.tree, delta=delta)
+    except LedgerExceeded as short:
+        raise BudgetExceeded(short, record.name) from None
 
 
 def _kept_for_later(failed: SourceError, reservation: Reservation, *, resumable: bool) -> SourceError:
@@ -238,12 +295,17 @@ def _fit(
     return fit_model(train, source.schema, generator, plan, noise=noise, canaries=canaries, progress=progress)
 
 
-def _targets(workspace: Workspace, ledger: Ledger, reservation: Reservation, source: Checked) -> PrivateRows | None:
+def _targets(
+    workspace: Workspace, ledger: Ledger, reservation: Reservation, source: Checked, progress: Progress
+) -> PrivateRows | None:
     """Rows of an engine's table for attacks and quality, drawn while it is as it was fitted; None for other tables."""
     if source.version is None:
         return None
     key = workspace.secret(f"targets/{reservation.id}")
-    return source.rows.to_draw(ledger, reservation.budget_id, reservation.id, key=key)
+    progress(DRAWING, 0, 1)
+    drawn = source.rows.to_draw(ledger, reservation.budget_id, reservation.id, key=key)
+    progress(DRAWING, 1, 1)
+    return drawn
 
 
 def _seal(

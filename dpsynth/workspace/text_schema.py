@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
-from dpsynth.workspace.private import drafted_schema
+from dpsynth.workspace.public_schema import NOTHING, public_schema
 
 if TYPE_CHECKING:
     from dpsynth.workspace.datasets import DatasetRecord
@@ -40,12 +40,8 @@ def text_schema(
     Raises:
         SchemaError: there is no such column, or it cannot be text.
     """
-    given = declared if declared is not None else record.schema
-    if given is None:
-        known = drafted_schema(workspace, record, target=target)
-    else:
-        known = Schema.from_yaml(Path(given)) if isinstance(given, str | Path) else given
-    found = with_text(known, text, beside=beside, declared=given is not None, unit=record.unit.column)
+    known, read = public_schema(record, declared, workspace=workspace, unit=record.unit, target=target)
+    found = with_text(known, text, beside=beside, declared=read == NOTHING, unit=record.unit.column)
     time = None if record.time is None else record.time.column
     if time in found.columns and found.columns[time].drop:  # read, to set later rows aside; never modelled
         found = found.with_columns(**{time: {"drop": False, "role": "identifier"}})

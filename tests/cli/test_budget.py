@@ -84,7 +84,7 @@ def test_with_a_schema_a_plan_reads_no_cell_at_all(run: Run, monkeypatch: pytest
 
     monkeypatch.setattr("dpsynth.data.read.read", opened)
     code, found = run("budget", "plan", "claims.csv", "-e", "1", "--schema", "schema.yaml")
-    assert (code, found["read"]) == (0, "nothing (the schema file says it all)")
+    assert (code, found["read"]) == (0, "nothing (the schema says it all)")
 
 
 def test_a_plan_needs_no_workspace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,15 @@ import pytest
 from accounting import EventTree, NeighboringRelation, PrivacyUnit, PureDP
 from accounting.ledger.errors import CapabilityRefused
 from dpsynth import verify
-from dpsynth.core.errors import BudgetRefused, DataError, DpsynthError, ParameterError, SchemaError, SealError
+from dpsynth.core.errors import (
+    BudgetRefused,
+    DataError,
+    DpsynthError,
+    ParameterError,
+    SchemaError,
+    SealError,
+    WorkspaceError,
+)
 from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.quality.comparators.score import Comparators
 from dpsynth.workspace import Workspace
@@ -93,6 +101,28 @@ def test_one_table_has_one_budget_whoever_asks_and_however_its_url_is_spelled(ws
         assert record.commitment == first.commitment, url
         with pytest.raises(BudgetRefused, match="has a budget already"):
             ws.create_budget(record, epsilon=1, delta="1e-6")
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_budget_that_is_short_is_refused_before_a_row_is_read(ws: Workspace, tmp_path: Path, declared: bool) -> None:
+    """The rows could not be read: with a schema there are no files any more, without one they have footers alone."""
+    place, schema = folder_of(tmp_path, people()), tmp_path / "s.yaml"
+    schema.write_text(
+        "columns: {id: {kind: integer, role: identifier}, sex: {kind: categorical}, age: {kind: integer}, "
+        "weight: {kind: float}, day: {kind: date}}\n"
+    )
+    record = paid(ws, place, **({"schema": schema} if declared else {}))
+    for file in place.iterdir():
+        content = file.read_bytes()
+        end = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+        file.write_bytes(b"PAR1" + bytes(end - 4) + content[end:])
+    if declared:
+        shutil.rmtree(place)
+    for epsilon, refusal in ((4, BudgetRefused), (2, (DataError, ParameterError))):
+        with pytest.raises(refusal):
+            ws.synthesize(record, "mst", epsilon=epsilon, delta="1e-6", resume=None)
+    with pytest.raises(WorkspaceError, match="No interrupted run"):
+        ws.synthesize(record, "mst", epsilon=4, delta="1e-6", resume=True)
 
 
 def test_attacks_and_quality_read_what_was_sealed_when_the_table_is_gone(ws: Workspace, tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def plan(
         data,
         generator_named(generator),
         table=table,
+        row_key=row_key,
         epsilon=epsilon,
         delta=delta,
         runs=runs,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, to_copy
+from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, there, to_copy
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -39,7 +39,7 @@ def show(workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
     terminal.table("Drafts", ["draft", "budget", "generator", ">epsilon", "status", "state", "rows like"], rows)
     for standing in stands.values():
         if standing.next_step:
-            terminal.say(f"{standing.draft}: {standing.next_step}")
+            terminal.say(f"{standing.draft}: {there(standing.next_step, workspace)}")
     terminal.result(
         {
             "drafts": [
@@ -126,11 +126,14 @@ def gate(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False
     """Decide by the policy: ship (exit 0), regenerate (3) or reject (4)."""
     from dpsynth.cli.exit_codes import decision_code
     from dpsynth.cli.terminal import Terminal
-    from dpsynth.workspace import Workspace
+    from dpsynth.workspace import Workspace, governance
 
     terminal = Terminal(as_json=as_json)
-    decision = Workspace.open(workspace).draft(draft).gate()
+    opened = Workspace.open(workspace)
+    decision = opened.draft(draft).gate()
     terminal.say(str(decision))
+    if step := governance.standing(opened, draft).next_step:
+        terminal.say(f"Next: {there(step, workspace)}")
     terminal.result(decision.to_json())
     raise typer.Exit(decision_code(decision.decision))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, to_copy
+from dpsynth.cli.commands.options import AsJson, DraftId, WorkspaceDir, there, to_copy
 
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
@@ -34,13 +34,13 @@ def review(
     if len(words) == 2 and words[0] == "open":
         if vote is not None or reason is not None:
             raise typer.BadParameter("a sealed vote is opened as it is, with its reason")
-        _show(terminal, governance.open_reviews(opened, words[1], key=key))
+        _show(terminal, governance.open_reviews(opened, words[1], key=key), workspace)
         return
     if len(words) != 1:
         raise typer.BadParameter("expected DRAFT, or: open DRAFT")
     if vote is None or reason is None:
         raise typer.BadParameter("a vote needs --vote approve|return|reject and --reason TEXT")
-    _show(terminal, governance.review(opened, words[0], key=key, vote=vote, reason=reason))
+    _show(terminal, governance.review(opened, words[0], key=key, vote=vote, reason=reason), workspace)
 
 
 def approve(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -48,7 +48,7 @@ def approve(draft: DraftId, workspace: WorkspaceDir = None, as_json: AsJson = Fa
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace, governance
 
-    _show(Terminal(as_json=as_json), governance.approve(Workspace.open(workspace), draft))
+    _show(Terminal(as_json=as_json), governance.approve(Workspace.open(workspace), draft), workspace)
 
 
 def appeal(
@@ -64,7 +64,7 @@ def appeal(
     from dpsynth.workspace import Workspace, governance
 
     made = governance.appeal(Workspace.open(workspace), draft, rule=rule, owner=owner, reason=reason)
-    _show(Terminal(as_json=as_json), made)
+    _show(Terminal(as_json=as_json), made, workspace)
 
 
 def withdraw(draft: DraftId, reason: Reason, workspace: WorkspaceDir = None, as_json: AsJson = False) -> None:
@@ -72,7 +72,7 @@ def withdraw(draft: DraftId, reason: Reason, workspace: WorkspaceDir = None, as_
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace, governance
 
-    _show(Terminal(as_json=as_json), governance.withdraw(Workspace.open(workspace), draft, reason=reason))
+    _show(Terminal(as_json=as_json), governance.withdraw(Workspace.open(workspace), draft, reason=reason), workspace)
 
 
 def recall(
@@ -99,14 +99,14 @@ def recall(
     terminal.result({"notice": str(path), **notice})
 
 
-def _show(terminal: Terminal, standing: Standing) -> None:
+def _show(terminal: Terminal, standing: Standing, workspace: Path | None) -> None:
     terminal.say(f"{standing.draft} is {standing.state.value}.")
     for lack in standing.missing:
         terminal.say(f"  missing for the next state: {lack}")
     for note in standing.notes:
         terminal.say(f"  note: {note}")
     if standing.next_step:
-        terminal.say(f"Next: {standing.next_step}")
+        terminal.say(f"Next: {there(standing.next_step, workspace)}")
     terminal.result(standing.to_json())
 
 

@@ -71,3 +71,13 @@ def to_copy(*words: str | Path, workspace: Path | None = None) -> str:
 
     named = () if workspace is None else ("--workspace", workspace)
     return shlex.join(str(word) for word in (*words, *named))
+
+
+def there(step: str, workspace: Path | None) -> str:
+    """A next step in words or as a command; the command with the workspace, if this one was told it.
+
+    >>> there("dpsynth approve claims-0001", Path("vault")), there("Wait for the run.", Path("vault"))
+    ('dpsynth approve claims-0001 --workspace vault', 'Wait for the run.')
+    """
+    command = step.startswith("dpsynth ") and ". " not in step
+    return f"{step} {to_copy(workspace=workspace)}" if command and workspace is not None else step

@@ -88,7 +88,8 @@ def _show(terminal: Terminal, found: CostPlan) -> None:
     rho = sum(float(step.rho or 0) for step in found.steps)
     there = [">statements", ">scans", ">read there"] if engine else []
     heads = ["step", *there, ">histograms", ">cells", ">memory here", ">of rho", "grows with"]
-    terminal.table("At most", heads, [_row(step, rho, engine=engine) for step in found.steps])
+    lines = [_row(step, rho, engine=engine) for step in found.steps]
+    terminal.table("At most", heads, lines, spare=["cells", *(["read there"] if engine else []), "grows with"])
     if engine:
         scans = ", ".join(f"{found.total(of):,} of the {what}" for of, what in SCANNED.items() if found.total(of))
         terminal.say(

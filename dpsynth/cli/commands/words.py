@@ -104,6 +104,7 @@ def show_quality(terminal: Terminal, title: str, document: Mapping[str, Any]) ->
         f"{title} (internal: computed from private rows)",
         ["figure", "group", ">synthetic", ">real holdout", ">floor", ">no dependence", ">notices from", ""],
         quality_rows(document),
+        spare=["group", "floor"],
     )
     for warning in document["warnings"]:
         terminal.say(warning)

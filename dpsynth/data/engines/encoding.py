@@ -145,7 +145,7 @@ def encoded(
             found=tuple(rows[code] for code in joined[alias]),
             stage=stage,
         )
-        columns[alias] = _present(cell, coded(recipe, cell)).cast(_narrow(codec.size, engine.dialect))
+        columns[alias] = _present(cell, coded(recipe, cell)).cast(narrow(codec.size, engine.dialect))
     return str(ibis.to_sql(rows.select(**columns), dialect=engine.dialect)), tuple(uploads)
 
 
@@ -345,7 +345,7 @@ def _literal(value: Any, kind: Kind = "integer") -> Any:
     return ibis.literal(value, type=RAW[kind])
 
 
-def _narrow(size: int, dialect: str) -> str:
+def narrow(size: int, dialect: str) -> str:
     """The smallest type that the engine has for 0 … size."""
     smallest, below = SMALLEST.get(dialect, ("int16", 2**15))
     return smallest if size < below else "int16" if size < 2**15 else "int32" if size < 2**31 else "int64"

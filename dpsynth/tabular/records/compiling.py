@@ -19,7 +19,7 @@ from dpsynth.tabular.records.record_table import RecordTable
 from dpsynth.tabular.records.residuals import Marginal, Residuals
 
 STAGE = "make the moves ready"
-DETAIL = "compiled at their first use, which takes some seconds"
+DETAIL = "compiled once: seconds"
 
 
 def compile_moves(progress: Progress) -> None:

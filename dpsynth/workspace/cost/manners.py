@@ -18,9 +18,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Literal, final
 
+import numpy as np
+
 from dpsynth.data.engines import ENGINES
 from dpsynth.data.engines.counting import MOST_COLUMNS, batches
-from dpsynth.data.engines.encoding import FEW
+from dpsynth.data.engines.encoding import FEW, narrow
 from dpsynth.schema.domain import CategoryDomain, known_domain
 from dpsynth.schema.model import ColumnSpec
 
@@ -56,6 +58,7 @@ class Manner:
         name: of the engine, or `memory`.
         batch: most histograms of a statement; 0 in memory, where there are none.
         singles: most single columns of a statement.
+        dialect: of its SQL, which decides how small its integers are.
         copies: whether the source is read once, into a copy, when it is opened.
         columnar: whether a statement reads only the columns that it names.
         row_bytes: what a row costs beside its cells.
@@ -66,11 +69,16 @@ class Manner:
     name: EngineName
     batch: int
     singles: int
+    dialect: str
     copies: bool
     columnar: bool = True
     row_bytes: int = 0
     most_columns: int | None = None
     shuffles: bool = False
+
+    def code_bytes(self, size: int) -> int:
+        """Bytes of a code of a column of so many outcomes, missing beside them, inside the engine."""
+        return np.dtype(narrow(size, self.dialect)).itemsize
 
     def statements(self, cliques: Iterable[Sequence[str]]) -> Batched:
         """Of all these histograms, asked for together."""
@@ -93,22 +101,17 @@ class Manner:
 def _manner(name: EngineName, *, copies: bool, **more: Any) -> Manner:
     module, attribute = ENGINES[name].split(":")
     engine = getattr(import_module(module), attribute)
-    return Manner(name=name, batch=engine.batch, singles=engine.singles, copies=copies, **more)
+    return Manner(name=name, batch=engine.batch, singles=engine.singles, dialect=engine.dialect, copies=copies, **more)
 
 
 MANNERS: Mapping[EngineName, Manner] = MappingProxyType(
     {
-        "memory": Manner(name="memory", batch=0, singles=0, copies=False),
+        "memory": Manner(name="memory", batch=0, singles=0, dialect="", copies=False),
         "duckdb": _manner("duckdb", copies=False),
         "postgresql": _manner("postgresql", copies=True, columnar=False, row_bytes=28, most_columns=1600),
         "spark": _manner("spark", copies=True, shuffles=True),
     }
 )
-
-
-def code_bytes(size: int) -> int:
-    """Bytes of a code, missing included, inside an engine."""
-    return 2 if size < 2**15 else 4
 
 
 def uploads(spec: ColumnSpec) -> int:

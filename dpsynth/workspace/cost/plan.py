@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from accounting.decimals import decimal_text
 from accounting.relation import PrivacyUnit
-from dpsynth.core.errors import ParameterError, SchemaError
-from dpsynth.data.warning import shown
+from dpsynth.core.errors import ParameterError
 from dpsynth.tabular.asks import Ask, Asks, Declares
 from dpsynth.workspace.cost.around import IDENTITY_BYTES, fitted_from, steps_after, steps_before
 from dpsynth.workspace.cost.estimate import Estimate, estimated
@@ -32,7 +31,10 @@ from dpsynth.workspace.cost.limits import Limit, limits, memory_of_this_machine
 from dpsynth.workspace.cost.manners import MANNERS, EngineName
 from dpsynth.workspace.cost.steps import Setting, Step, step_of
 from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.places import located, stays
 from dpsynth.workspace.private import HOLDOUT_SHARE
+from dpsynth.workspace.public_schema import public_schema
+from dpsynth.workspace.registering import session_of
 from dpsynth.workspace.sealed_size import check_rows
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 
 MILLION = 1_000_000
 MOST_ROWS = 10**13
-NOTHING = "nothing (the schema says it all)"
 UNKNOWN = "this generator does not say what it asks"
 
 
@@ -224,37 +225,18 @@ def _source(
     unit: PrivacyUnit | None,
     workspace: Workspace | None,
 ) -> _Source:
-    from dpsynth.data.engines.described import described
-    from dpsynth.schema.draft import draft, with_roles
-    from dpsynth.schema.model import Schema
-    from dpsynth.workspace.places import identified, located, stays
-    from dpsynth.workspace.planning import public_schema
-    from dpsynth.workspace.registering import session_of
-
     record = None if workspace is None else workspace.registered(data, table=table)
     own = record.unit if record is not None else unit or PrivacyUnit()
     session = None
     if record is not None and workspace is not None:
         session = None if record.place is None else session_of(workspace, record)
         row_key = row_key if record.place is None else record.place.row_key
-        schema = schema if schema is not None else record.schema
     elif not isinstance(data, DatasetRecord) and (stays(data, table) or str(data).endswith("/")):
         session = located(data, table)
     if row_key is not None and session is None:
         raise ParameterError("A row key tells rows apart that stay in an engine.", "Leave it out.")
-    if isinstance(schema, str | Path):
-        schema = Schema.from_yaml(Path(schema))
-    read = NOTHING if schema is not None else "names and types of the columns"
-    if schema is not None:
-        known = with_roles(schema, target=target, unit=own.column)
-    elif session is not None:
-        known = draft(described(session), target=target, unit=own.column)
-    else:
-        known, read = public_schema(workspace, record, str(data), None, target, own)
-    if row_key is not None:
-        if row_key not in known.columns:
-            raise SchemaError(f"The row key {shown(row_key)} is not a column of the table.", "Correct --row-key.")
-        known = identified(known, row_key, declared=schema is not None)
+    source = record or session or Path(str(data))
+    known, read = public_schema(source, schema, workspace=workspace, unit=own, row_key=row_key, target=target)
     name = data.name if isinstance(data, DatasetRecord) else str(data)
     return _Source(
         shown=name if session is None else session.place,

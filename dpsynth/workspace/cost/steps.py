@@ -19,7 +19,7 @@ from accounting.lifetime import total_atoms_up, total_rho_up
 from dpsynth.schema.domain import known_domain
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Ask
-from dpsynth.workspace.cost.manners import RAW_BYTES, Batched, Manner, code_bytes, uploads
+from dpsynth.workspace.cost.manners import RAW_BYTES, Batched, Manner, uploads
 
 Relation = Literal["source", "copy"]
 COUNT_BYTES = 8
@@ -210,7 +210,7 @@ def _together(ask: Ask, setting: Setting, common: dict[str, Any]) -> Step:
     else:
         batched = manner.statements_of_some(ask.histograms, max(map(len, ask.cliques)), len(names))
     fresh = ask.coding is None or ask.coding not in setting.coded
-    width = sum(code_bytes(size) for size in ask.sizes.values())
+    width = sum(manner.code_bytes(size) for size in ask.sizes.values())
     written = read = 0
     if fresh:
         setting.coded[ask.coding or ask.step] = ask.sizes

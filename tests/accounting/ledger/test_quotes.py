@@ -37,10 +37,14 @@ def test_as_many_runs_fit_as_were_quoted_and_not_one_more(ledger: Ledger, positi
     assert ledger.room(budget, GAUSSIAN, delta=Decimal("1e-6")) == (quote.fits, ledger.budget(budget))
     assert ledger.head() == head, "asking wrote an entry"
     for _ in range(quote.fits):
+        ledger.require_room(budget, GAUSSIAN, delta=Decimal("1e-6"))
         ledger.reserve(budget, GAUSSIAN, delta="1e-6", run_id="r", purpose="p")
     assert ledger.room(budget, GAUSSIAN, delta=Decimal("1e-6"))[0] == 0
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(BudgetExceeded) as asked:
+        ledger.require_room(budget, GAUSSIAN, delta=Decimal("1e-6"))
+    with pytest.raises(BudgetExceeded) as refused:
         ledger.reserve(budget, GAUSSIAN, delta="1e-6", run_id="r", purpose="p")
+    assert str(asked.value) == str(refused.value)
     assert ledger.balance(budget).loss.reserved == quote.charge.loss * quote.fits
 
 
