@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,6 +45,8 @@ class Released:
         block: rows that are in memory at once, a multiple of 262,144.
         sample: most rows that are held to learn from.
         source: frame or dataset.
+        shape: makes of an Arrow table of some rows of files what they mean; None if they are taken as they stand.
+        heard: is told, block by block, how many rows a pass has seen.
     """
 
     columns: tuple[Hashable, ...]
@@ -52,6 +54,8 @@ class Released:
     block: int
     sample: int
     source: Any
+    shape: Callable[[Any], Any] | None = None
+    heard: Callable[[int], None] | None = None
 
     def __len__(self) -> int:
         return self.rows
@@ -86,21 +90,30 @@ class Released:
             raise AttackInputError(f"The {name} table has two columns called {doubled[0]!r}.", "Rename one.")
         return cls(columns=tuple(names), rows=count, block=block, sample=sample, source=source)
 
+    def read_as(self, columns: Sequence[str], shape: Callable[[Any], Any]) -> Released:
+        """The rows of files with these columns, each block as `shape` makes it of an Arrow table: one of equal rows.
+
+        Errors that `shape` raises reach whoever goes through the rows.
+        """
+        return replace(self, columns=tuple(columns), shape=shape)
+
     def blocks(self, columns: Sequence[Hashable]) -> Iterator[pd.DataFrame]:
         """The rows in their order, `block` at a time, with these columns.
 
         Raises:
             AttackInputError: the files changed since they were counted.
         """
+        heard, seen = self.heard or (lambda _: None), 0
         if isinstance(self.source, pd.DataFrame):
             for at in range(0, self.rows, self.block):
                 yield self.source.iloc[at : at + self.block][list(columns)]
+                heard(min(at + self.block, self.rows))
             return
-        seen = 0
         tables = _blocks_of(self.source, list(columns), self.block)
         while (table := _next(tables)) is not None:
             seen += table.num_rows
-            yield _frame(table)
+            yield _frame(table if self.shape is None else self.shape(table))
+            heard(min(seen, self.rows))
         if seen != self.rows:
             raise AttackInputError(
                 "The files changed while they were attacked, so that passes saw different rows.",
@@ -127,7 +140,9 @@ class Released:
         if isinstance(self.source, pd.DataFrame):
             return self.source.iloc[: self.block][list(columns)]
         table = _next(_blocks_of(self.source, list(columns), self.block))
-        return pd.DataFrame(columns=list(columns)) if table is None else _frame(table)
+        if table is None:
+            return pd.DataFrame(columns=list(columns))
+        return _frame(table if self.shape is None else self.shape(table))
 
 
 def _dataset(rows: Any, table: str) -> Any:

@@ -18,7 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -172,7 +172,7 @@ def run(
     """
     roles = roles or Roles()
     bars = resolve_limits(limits)
-    source = Released.of(release)
+    source = _followed(Released.of(release), progress)
     settings, attacks, absent = _resolve(suite, roles, sum(column != roles.unit for column in source.columns))
     endpoints = [(attack, tuple(e for e in attack.endpoints(roles) if settings.asks(e))) for attack in attacks]
     family = sum(len(asked) for _, asked in endpoints) + (canaries is not None)
@@ -224,6 +224,13 @@ def run(
     name = suite if isinstance(suite, str) else "custom"
     sampling = _sampling(source, members, nonmembers, targets, drawn)
     return compose(name, seed, rows, trace, absent, told, sampling=sampling)
+
+
+def _followed(source: Released, progress: Progress) -> Released:
+    """The release, of which each pass over its blocks tells how far it is."""
+    if source.whole or source.heard is not None:
+        return source
+    return replace(source, heard=lambda rows: progress("rows of the release", rows, source.rows, f"{rows:,}"))
 
 
 def _sampling(

@@ -142,7 +142,7 @@ class Terminal:
             if done < total:
                 print(f"{name} ...", file=sys.stderr, flush=True)  # noqa: T201
         if done >= total:
-            took = now - self._begun.pop(name)
+            took = now - self._begun.pop(name, now)
             print(f"{name}: done in {took:.1f} s{' ' + detail if detail else ''}", file=sys.stderr, flush=True)  # noqa: T201
 
 

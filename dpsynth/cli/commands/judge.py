@@ -21,8 +21,8 @@ VERDICT_CODE = {"pass": 0, "inconclusive": 3, "fail": 4}
 
 
 def audit(
-    real: Annotated[Path, typer.Argument(help="rows that the synthesizer was trained on")],
-    synthetic: Annotated[Path, typer.Argument(help="its output")],
+    real: Annotated[Path, typer.Argument(help="rows that the synthesizer was trained on; also a folder of Parquet")],
+    synthetic: Annotated[Path, typer.Argument(help="its output: a file, or a folder or pattern of Parquet")],
     holdout: Holdout,
     sensitive: Annotated[
         list[str] | None, typer.Option(help="a column that an intruder wants to learn; repeatable")
@@ -48,7 +48,8 @@ def audit(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="attacks run at once")] = 1,
     targets: Annotated[
-        int | None, typer.Option(min=2, help="attack so many random people of either file; default everybody")
+        int | None,
+        typer.Option(min=2, help="attack so many random people of either side; default everybody, of a folder 20,000"),
     ] = None,
     seed: Annotated[int, typer.Option(help="of folds, targets and plantings")] = 0,
     as_json: AsJson = False,
@@ -57,6 +58,7 @@ def audit(
     import time
 
     import attacks
+    from dpsynth.cli.commands.streams import PARQUET, is_place, opened
     from dpsynth.cli.commands.tables import read_alike
     from dpsynth.cli.commands.texts import Asked, audit_column, audit_lines, is_lines
     from dpsynth.cli.commands.words import show_attacks
@@ -67,7 +69,10 @@ def audit(
     if html is not None and not html.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {html.parent} to write the page to", param_hint="--html")
     asked = Asked(column=text_column, benchmark=benchmark, canaries=canaries)
-    lines = any(is_lines(path) for path in files.values())
+    places = [name for name, path in files.items() if is_place(path)]
+    lines = any(is_lines(path) for name, path in files.items() if name not in places)
+    if places and (lines or text_column is not None):
+        raise typer.BadParameter("texts are attacked whole: give one file, not a folder", param_hint=places[0])
     if text_column is None and not lines and (benchmark is not None or canaries is not None):
         raise typer.BadParameter("benchmark items and canaries are texts: name the column", param_hint="--text-column")
     if targets is not None and (lines or text_column is not None):
@@ -82,20 +87,24 @@ def audit(
             report, sizes = audit_lines(files, asked, limits=tier, seed=seed, progress=progress)
         columns = [text_column or "texts"]
     else:
-        tables = read_alike(terminal, files, schema, unit=unit, text=text_column)
+        if text_column is None and "synthetic" not in places and synthetic.suffix.lower() in PARQUET:
+            places.append("synthetic")
+        streams = {name: opened(name, files[name]) for name in places}
+        tables = read_alike(terminal, files, schema, unit=unit, text=text_column, streams=streams)
         roles = {
             "sensitive": tuple(sensitive or tables.schema.sensitive),
             "quasi_identifiers": tuple(quasi_identifier or tables.schema.quasi_identifiers),
             "unit": unit or tables.schema.unit,
         }
+        every: dict[str, Any] = {**tables.frames, **tables.streams}
         how: dict[str, Any] = {"suite": suite, "limits": tier, "seed": seed, "jobs": jobs}
         with terminal.progress() as progress:
             if text_column is not None:
                 report = audit_column(tables.frames, asked, roles=roles, progress=progress, **how)
             else:
-                three = (tables[name] for name in files)
+                three = (every[name] for name in files)
                 report = attacks.audit(*three, **roles, **how, targets=targets, progress=progress)
-        sizes, columns = {name: len(tables[name]) for name in files}, list(tables["real"].columns)
+        sizes, columns = {name: len(every[name]) for name in files}, [str(name) for name in every["real"].columns]
         warnings = tables.warnings
     document = report.to_json()
     if html is not None:
@@ -125,16 +134,16 @@ def _page(
     warnings: tuple[str, ...],
 ) -> str:
     """The HTML page of an audit, with what identifies the files and repeats the run."""
-    import hashlib
-
     import dpsynth
+    from dpsynth.cli.commands.streams import digest
     from dpsynth.report import assemble_audit, render_audit
 
     titles = {"real": "Real rows", "synthetic": "Synthetic rows", "holdout": "Holdout rows"}
     facts: dict[str, object] = {}
     for name, path in files.items():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        facts[titles[name]] = f"{path.name}, {sizes[name]:,} rows, SHA-256 {digest}"
+        count, found = digest(path)
+        many = f"{count} files, " if count > 1 else ""
+        facts[titles[name]] = f"{path.name}, {many}{sizes[name]:,} rows, SHA-256 {found}"
     for key, value in settings.items():
         said = ", ".join(value) if isinstance(value, tuple) else value
         facts[key.replace("_", " ").capitalize()] = said or "none declared"

@@ -7,30 +7,38 @@ read as decimal everywhere. Columns that only the other files have are left out 
 >>> widest("integer", ["float", "integer"])
 'float'
 
+Files that are attacked in blocks (`streams`) are not read here: their names and types are in the footers.
+
 Not guaranteed: that equal names mean equal things.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from attacks import Released
     from dpsynth.cli.terminal import Terminal
+    from dpsynth.data.table import Table
     from dpsynth.schema.model import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """Frames by name, all with the same columns; `unit`, if any, may be missing in the synthetic one."""
+    """Frames by name, all with the same columns; `unit`, if any, may be missing in the synthetic one.
+
+    `streams` are the tables that stay in their files, with the same columns and types.
+    """
 
     frames: Mapping[str, pd.DataFrame]
     schema: Schema
     warnings: tuple[str, ...]
+    streams: Mapping[str, Released] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.frames[name]
@@ -48,6 +56,7 @@ def read_alike(
     *,
     unit: str | None = None,
     text: str | None = None,
+    streams: Mapping[str, Released] | None = None,
 ) -> Tables:
     """The files as frames, all read with the types of the first one or of the schema.
 
@@ -57,11 +66,13 @@ def read_alike(
         schema: what is public about the columns.
         unit: column that says whose row it is; kept where a file has it.
         text: column of free text; read as it stands in every file.
+        streams: those of the files that are not read into memory.
 
     Raises:
         DataError: a file cannot be read, lacks a column, or holds values of another type.
         SchemaError: the schema cannot be read.
     """
+    from dpsynth.cli.commands.streams import empty, typed
     from dpsynth.core.errors import DataError
     from dpsynth.data.options import ColumnOptions, ReadOptions
     from dpsynth.data.read import DEFAULTS, read
@@ -73,7 +84,13 @@ def read_alike(
     known = Schema.from_yaml(schema) if schema is not None else None
     first = next(iter(files))
     declared = ReadOptions(columns=column_options(known) if known else {})
-    plain = {name: read(path, options=declared if name == first else DEFAULTS) for name, path in files.items()}
+    streams = streams or {}
+
+    def looked_at(name: str) -> Table:
+        options = declared if name == first else DEFAULTS
+        return empty(streams[name], options) if name in streams else read(files[name], options=options)
+
+    plain = {name: looked_at(name) for name in files}
     notes = [f"{first}: {warning.message}" for warning in plain[first].warnings]
     drafted = known is None
     if known is None:
@@ -113,13 +130,14 @@ def read_alike(
             if widest(kinds[0], kinds[1:]) != kinds[0]:
                 options[column] = replace(options[column], type="float")
                 notes.append(f"Column {listed([column])} holds whole numbers in one file and decimals in another.")
-    frames = {}
+    frames, streamed = {}, {}
     for name, path in files.items():
         kept = [*columns, *([unit] if unit is not None and unit in plain[name].columns else [])]
-        typed = read(
-            path, options=ReadOptions(columns={column: options[column] for column in kept if column in options})
-        )
-        frames[name] = typed.select(kept).to_pandas()
+        asked = {column: options[column] for column in kept if column in options}
+        if name in streams:
+            streamed[name] = typed(streams[name], kept, asked)
+        else:
+            frames[name] = read(path, options=ReadOptions(columns=asked)).select(kept).to_pandas()
     for note in notes:
         terminal.warn(note)
-    return Tables(frames=frames, schema=known, warnings=tuple(notes))
+    return Tables(frames=frames, schema=known, warnings=tuple(notes), streams=streamed)
