@@ -24,10 +24,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from attacks.controls import PositiveControl
+from attacks.controls import LADDER, PositiveControl
 from attacks.evidence import MIN_GROUP
 from attacks.limits import Limit
-from attacks.power import nonmembers_needed
+from attacks.power import POWER, nonmembers_needed
 from attacks.protocol import Endpoint
 from attacks.statistics import Effect, PairedDifference, RateDifference, holm
 from attacks.targets import EXPOSED_SHARE
@@ -127,11 +127,11 @@ def _decide_one(m: Measurement, demonstrated: bool, alpha: float, strict: float)
     elif m.effect.upper(strict) < chance - (limit - chance):
         reason = _backwards(m)
     elif m.positive is not None and m.positive.kind == "paraphrases" and not m.positive.caught:
-        reason = _no_power(m)
+        reason = _no_power(m, strict)
     elif m.effect.upper(FAMILY_ALPHA) >= limit:
         reason = _not_below(m)
     elif m.positive is None or not m.positive.caught or m.positive.fraction > m.limit.planted:
-        reason = _no_power(m)
+        reason = _no_power(m, strict)
     else:
         verdict = "pass"
         reason = f"The upper bound is below the limit, and {_plants(m)} of {m.positive.fraction:.1%} were caught."
@@ -171,13 +171,13 @@ def _not_below(m: Measurement) -> str:
     )
 
 
-def _no_power(m: Measurement) -> str:
+def _no_power(m: Measurement, strict: float) -> str:
     if m.positive is not None and m.positive.kind == "paraphrases" and not m.positive.caught:
         return "No power: Too few planted paraphrases were found, so what is reworded would be missed."
     if m.positive is not None and m.positive.caught:
         return (
             f"No power: {_plants(m)} of {m.limit.planted:.1%} of the people must be caught, the smallest share "
-            f"caught was {m.positive.fraction:.1%}. {m.remedy or 'More holdout rows or finer columns are needed.'}"
+            f"caught was {m.positive.fraction:.1%}. {m.remedy or _more_rows(m, m.positive.fraction, strict)}"
         )
     if m.remedy is not None:
         return f"No power: not even copies of everybody fail. {m.remedy}"
@@ -189,23 +189,51 @@ def _no_power(m: Measurement) -> str:
     )
 
 
+def _more_rows(m: Measurement, caught: float, strict: float) -> str:
+    """What catches the share that must be caught, if the effect of copies is in proportion to their share.
+
+    A share is caught about where its effect is the limit and the error of the bound. The latter falls as one over the
+    root of the people; what the share itself must move does not.
+    """
+    if m.effect is None:
+        return "More holdout rows or finer columns are needed."
+    first = math.sqrt(caught * max((step for step in LADDER if step < caught), default=caught))  # it lies between
+    error, margin = m.effect.estimate - m.effect.lower(strict), m.limit.value - m.endpoint.chance
+    left = (error + margin) * m.limit.planted / first - margin
+    if error <= 0.0 or left <= 0.0:
+        return "More rows will hardly do: copies do not stand out among these columns. Finer columns are needed."
+    rows = m.nonmembers * (error / left) ** 2 / (1.0 if m.endpoint.stratum == "all" else EXPOSED_SHARE)
+    return f"About {max(math.ceil(rows), needed(m)):,} holdout rows, and as many members, or finer columns are needed."
+
+
 def needed(m: Measurement) -> int:
     """About how many holdout rows let a release without leak pass with 80 % power."""
-    if m.endpoint.statistic == "auc":
+    return _rows_to_pass(m.endpoint, m.limit, m.effect, max(m.members, 1) / max(m.nonmembers, 1), POWER)
+
+
+def conclusive(asked: Sequence[tuple[Endpoint, Limit]]) -> int:
+    """About how many members, and as many others, let a release without leak pass all of this with 80 % power.
+
+    Each question is given its part of the 20 % (Bonferroni), and hit rates of 1 % where an endpoint names none. A pass
+    also asks that planted copies are caught: where these stand out, fewer people do; where they do not, no number does.
+    """
+    power = 1.0 - (1.0 - POWER) / max(len(asked), 1)
+    return max((_rows_to_pass(endpoint, limit, None, 1.0, power) for endpoint, limit in asked), default=MIN_GROUP)
+
+
+def _rows_to_pass(endpoint: Endpoint, limit: Limit, effect: Effect | None, ratio: float, power: float) -> int:
+    if endpoint.statistic == "auc":
         spread = math.sqrt(1.0 / 12.0)
-    elif m.endpoint.statistic == "mean_excess":
+    elif endpoint.statistic == "mean_excess":
         spread = 0.5
     else:
-        rate = m.endpoint.fpr or 0.01
-        if isinstance(m.effect, RateDifference):
-            rate = max(rate, m.effect.hits0 / m.effect.n0)
-        elif isinstance(m.effect, PairedDifference):
-            rate = max(rate, m.effect.second / m.effect.trials)
+        rate = endpoint.fpr or 0.01
+        if isinstance(effect, RateDifference):
+            rate = max(rate, effect.hits0 / effect.n0)
+        elif isinstance(effect, PairedDifference):
+            rate = max(rate, effect.second / effect.trials)
         spread = math.sqrt(rate * (1.0 - rate))
-    count = nonmembers_needed(
-        spread=spread,
-        margin=max(m.limit.value - m.endpoint.chance, 1e-3),
-        members_per_nonmember=max(m.members, 1) / max(m.nonmembers, 1),
-    )
-    scale = 1.0 if m.endpoint.stratum == "all" else 1.0 / EXPOSED_SHARE
+    margin = max(limit.value - endpoint.chance, 1e-3)
+    count = nonmembers_needed(spread=spread, margin=margin, members_per_nonmember=ratio, power=power)
+    scale = 1.0 if endpoint.stratum == "all" else 1.0 / EXPOSED_SHARE
     return max(math.ceil(count * scale), math.ceil(MIN_GROUP * scale))

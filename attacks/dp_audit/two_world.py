@@ -30,6 +30,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from attacks.errors import AttackParameterError
+from attacks.generators.backends import in_order, running_on
 from attacks.statistics import FloatArray, clopper_pearson_lower, clopper_pearson_upper
 
 World = TypeVar("World")
@@ -89,13 +90,16 @@ class TwoWorldBound:
 
 
 def two_world(
-    run: Callable[[World], float],
+    run: Callable[..., float],
     without: World,
     joined: World,
     *,
     runs: int,
     delta: float,
     alpha: float = 0.05,
+    backend: str | None = None,
+    jobs: int | None = None,
+    address: str | None = None,
 ) -> TwoWorldBound:
     """Run both worlds and bound epsilon.
 
@@ -107,9 +111,23 @@ def two_world(
         runs: T, in each world.
         delta: where the bound is to be large; it holds at every delta.
         alpha: one minus the confidence.
+        backend: where runs run, see `attacks.generators.backends`; None for here. `run` then travels to the workers and
+            is called with a table and the number of the run, another for each of both worlds: a seeded generator that
+            it carried along would give every worker the same noise, so one is to be made from the number.
+        jobs: workers; None for one a core, or all of a cluster.
+        address: of a running cluster, for `dask` and `ray`.
+
+    Raises:
+        AttackParameterError: a backend that does not exist or is not installed; see `two_world_bound`.
     """
-    scores = [np.array([run(world) for _ in range(runs)], dtype=np.float64) for world in (without, joined)]
-    return two_world_bound(scores[0], scores[1], delta=delta, alpha=alpha)
+    worlds = [without] * runs + [joined] * runs
+    if backend is None:
+        scores = [float(run(world)) for world in worlds]
+    else:
+        with running_on(backend, jobs=jobs, address=address):
+            scores = in_order(run, lambda: zip(worlds, range(2 * runs), strict=True))
+    found = np.array(scores, dtype=np.float64)
+    return two_world_bound(found[:runs], found[runs:], delta=delta, alpha=alpha)
 
 
 def two_world_bound(without: FloatArray, joined: FloatArray, *, delta: float, alpha: float = 0.05) -> TwoWorldBound:

@@ -18,16 +18,18 @@ to spill memory to disk (Dask), somebody else's cluster does what it was set up 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 
 from attacks.errors import AttackParameterError
 
+Made = TypeVar("Made")
+TRIES = 3
 BACKENDS = ("loky", "threading", "sequential", "dask", "ray")
 _LOST = {
     "distributed.scheduler": ("KilledWorker",),
@@ -70,6 +72,28 @@ def lost_workers() -> tuple[type[BaseException], ...]:
     """What is raised if whoever did the work is gone, and not because of the work."""
     held = [(sys.modules.get(module), names) for module, names in _LOST.items()]
     return BrokenExecutor, *(getattr(module, name) for module, names in held for name in names if hasattr(module, name))
+
+
+def in_order(
+    work: Callable[..., Made], calls: Callable[[], Iterable[tuple[Any, ...]]], jobs: int | None = None
+) -> list[Made]:
+    """`work(*call)` for each of `calls()`, in their order, whoever dies meanwhile.
+
+    If a worker dies all calls are made again, `TRIES` times at most.
+    """
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            # no memory maps: joblib would write the rows of large tables to a temporary folder
+            made: list[Made] = joblib.Parallel(n_jobs=jobs, max_nbytes=None)(
+                joblib.delayed(work)(*call) for call in calls()
+            )
+        except lost_workers():
+            if tried == TRIES:
+                raise
+        else:
+            return made
 
 
 @contextmanager

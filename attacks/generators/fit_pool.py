@@ -18,7 +18,7 @@ import joblib
 import pandas as pd
 
 from attacks.errors import AttackInputError
-from attacks.generators.backends import lost_workers
+from attacks.generators.backends import in_order
 from attacks.generators.coded import Codebook, Coded
 from attacks.generators.kept_fits import KeptFits
 from attacks.generators.worlds import Worlds, rng_of
@@ -28,7 +28,6 @@ Fit = Callable[[pd.DataFrame, int], Any]
 Progress = Callable[[str, int, int, str], None]
 ROUND = 4
 """Fits a worker between two looks at the clock."""
-TRIES = 3
 
 
 def run_fits(
@@ -78,20 +77,10 @@ def run_fits(
 
 
 def _round(fit: Fit, worlds: Worlds, book: Codebook, batch: list[int], jobs: int | None) -> list[Coded]:
-    """The fits of these numbers, in their order, whoever dies meanwhile."""
-    tried = 0
-    while True:
-        tried += 1
-        try:
-            # no memory maps: joblib would write the rows of large tables to a temporary folder
-            made: list[Coded] = joblib.Parallel(n_jobs=jobs, max_nbytes=None)(
-                joblib.delayed(_one)(fit, worlds.table(world), _seed(worlds.seed, world), book) for world in batch
-            )
-        except lost_workers():
-            if tried == TRIES:
-                raise
-        else:
-            return made
+    """Releases in their order; tables are made as they are handed out."""
+    return in_order(
+        _one, lambda: ((fit, worlds.table(world), _seed(worlds.seed, world), book) for world in batch), jobs
+    )
 
 
 def _one(fit: Fit, table: pd.DataFrame, seed: int, book: Codebook) -> Coded:

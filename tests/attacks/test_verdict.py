@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from attacks import sampling
 from attacks.controls import PositiveControl
-from attacks.limits import Limit
-from attacks.protocol import Endpoint
+from attacks.limits import DEFAULT_LIMITS, Limit
+from attacks.protocol import Endpoint, Roles
 from attacks.statistics import NormalEffect, RateDifference
-from attacks.verdict import Measurement, decide, worst
+from attacks.suite import SUITES, build
+from attacks.verdict import Measurement, conclusive, decide, worst
+from dpsynth.workspace import targets
 
 LIMIT = Limit(value=0.05, planted=0.10)
 CAUGHT = PositiveControl(kind="random", fraction=0.05, detected=9, trials=10)
@@ -153,3 +157,45 @@ def test_a_larger_effect_never_gets_a_better_verdict():
         seen.append(rank[decide([m])[0].verdict])
     assert seen == sorted(seen)
     assert set(seen) == {0, 1, 2}
+
+
+ROUNDS = 400
+
+
+@pytest.mark.parametrize(("share", "most", "least"), [(1.0, 1.0, 0.7), (0.25, 0.35, 0.0)])
+def test_so_many_people_conclude_about_a_release_without_leak_and_a_quarter_does_not(share, most, least):
+    """All questions of `standard` at once: how often the upper bounds of a release that knows nobody are below."""
+    rng, asked = np.random.default_rng(1), questions("standard")
+    people = round(share * conclusive(asked))
+    below = np.ones(ROUNDS, dtype=bool)
+    for endpoint, limit in asked:
+        n = people if endpoint.stratum == "all" else people // 10
+        error = {"auc": np.sqrt(2 / 12 / n), "mean_excess": np.sqrt(0.5 / n)}.get(endpoint.statistic)
+        for at in range(ROUNDS):
+            if error is not None:
+                effect = NormalEffect(estimate=endpoint.chance + rng.normal(0, error), se=error, method="normal")
+            else:
+                hits = rng.binomial(n, endpoint.fpr or 0.01, 2)
+                effect = RateDifference(hits1=int(hits[0]), n1=n, hits0=int(hits[1]), n0=n)
+            below[at] &= effect.upper(0.05) < limit.value
+    assert least <= below.mean() <= most
+
+
+def test_default_numbers_of_targets_conclude():
+    """Those drawn from files, and those sealed with a draft of an engine, a tenth fewer than meant."""
+    for suite in ("quick", "standard"):
+        assert conclusive(questions(suite)) < min(sampling.TARGETS, 0.9 * targets.TARGETS)
+
+
+def questions(suite):
+    settings, roles = SUITES[suite], Roles(sensitive=("secret",))
+    found = [e for attack in build(settings, roles, 15)[0] for e in attack.endpoints(roles)]
+    return [(e, DEFAULT_LIMITS["public"][e.limit_id]) for e in found if settings.asks(e)]
+
+
+@pytest.mark.parametrize(("caught", "said"), [(0.20, "About 8,"), (1.00, "More rows will hardly do")])
+def test_how_many_rows_would_catch_what_must_be_caught(caught, said):
+    """An error of 0.05 that must shrink to a third, and a slope of copies that does not reach the limit."""
+    positive = PositiveControl(kind="random", fraction=caught, detected=9, trials=10)
+    reason = judged(0.0, 0.02, positive=positive).reason
+    assert f"the smallest share caught was {caught:.1%}" in reason and said in reason

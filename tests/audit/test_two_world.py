@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -101,3 +103,34 @@ def test_scores_that_bound_nothing_are_refused(without, joined, delta, alpha, ma
 def test_infinite_scores_are_scores():
     bound = two_world_bound(np.full(80, -np.inf), np.full(80, np.inf), delta=0.0)
     assert bound.epsilon(0.0) == pytest.approx(bound.ceiling(0.0))
+
+
+def noisy(world, number):
+    """One run whose noise is made from its number."""
+    return world + float(np.random.default_rng([7, number]).laplace())
+
+
+@pytest.mark.parametrize(("backend", "jobs"), [("loky", 2), ("threading", 3), ("sequential", None)])
+def test_runs_elsewhere_give_the_bound_of_runs_here(backend, jobs):
+    numbers = iter(range(400))
+    here = two_world(lambda world: noisy(world, next(numbers)), 0.0, 1.0, runs=200, delta=0.0)
+    assert two_world(noisy, 0.0, 1.0, runs=200, delta=0.0, backend=backend, jobs=jobs) == here
+    assert here.epsilon(0.0) > 0.0
+
+
+def test_a_worker_that_is_killed_changes_no_bound(tmp_path):
+    note, home = tmp_path / "killed", os.getpid()
+
+    def run(world, number):
+        if number == 90 and os.getpid() != home and not note.exists():
+            note.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return noisy(world, number)
+
+    found = two_world(run, 0.0, 1.0, runs=60, delta=0.0, backend="loky", jobs=2)
+    assert note.exists() and found == two_world(noisy, 0.0, 1.0, runs=60, delta=0.0, backend="sequential")
+
+
+def test_a_backend_that_there_is_not_is_refused():
+    with pytest.raises(AttackParameterError, match="no backend 'slurm'"):
+        two_world(noisy, 0.0, 1.0, runs=8, delta=0.0, backend="slurm")
