@@ -26,14 +26,16 @@ def schema_document(schema: Any) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "columns": [
-            {"name": name, **{k: v for k, v in spec.model_dump(mode="json").items() if _is_said(v)}}
+            {"name": name, **{k: v for k, v in spec.model_dump(mode="json").items() if _is_said(k, v)}}
             for name, spec in schema.columns.items()
         ],
         "constraints": [str(rule) for rule in schema.constraints],
     }
 
 
-def _is_said(value: Any) -> bool:
+def _is_said(name: str, value: Any) -> bool:
+    if name == "nullable":
+        return value is False
     return value is not None and value is not False and value != []
 
 
@@ -115,4 +117,7 @@ def _declared(column: Document) -> str:
         said.append(f"from {column.get('min', 'unknown')} to {column.get('max', 'unknown')}")
     said += [f"{name} {clean(column[name])}" for name in ("precision", "format") if name in column]
     said += [word for word in ("other", "constant") if column.get(word)]
+    for name, word in (("hierarchy", "hierarchy by the first"), ("missing", "missing is also")):
+        said += [f"{word} {', '.join(clean(str(one)) for one in column[name])}"] if column.get(name) else []
+    said += [] if column.get("nullable", True) else ["no cell is missing"]
     return "; ".join(said) or "nothing beyond its kind"

@@ -73,8 +73,8 @@ def cost_view(document: Document) -> CostView:
         given = document["rows"]
         rows = f"about {given:,} rows" if given else f"figures for {document['figures_for_rows']:,} rows"
         return CostView(
-            title=f"Plan: {clean(document['generator'])} on {clean(document['source'])}",
-            of=f"{document['columns']:,} columns, {rows}, {clean(document['engine'])}",
+            title=f"Plan: {clean(document['generator'])}",
+            of=f"{clean(document['source'])}: {document['columns']:,} columns, {rows}, {clean(document['engine'])}",
             guarantee=guarantee_view(document["guarantee"]),
             engine=engine,
             lines=tuple(_line(step, paid) for step in document["steps"]),

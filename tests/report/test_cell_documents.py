@@ -21,6 +21,8 @@ SCHEMA = Schema.model_validate({
         "ward": {"kind": "categorical", "values": [f"w{i}" for i in range(12)], "role": "target"},
         "age": {"kind": "integer", "min": 0, "max": 120},
         "note": {"kind": "text"},
+        "paid": {"kind": "boolean", "nullable": False},
+        "code": {"kind": "categorical", "hierarchy": [3], "missing": ["NA", "?"]},
     },
 })  # fmt: skip
 
@@ -37,10 +39,12 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_a_schema_shows_what_was_declared_and_counts_long_domains() -> None:
     text = Page(cell(SCHEMA)).text
-    assert "Schema of 3 columns" in text
+    assert "Schema of 5 columns" in text
     assert "ward categorical target 12 values: w0, w1, w2, w3, w4, w5, w6, w7 and 4 more" in text
     assert "age integer – from 0 to 120" in text
     assert "note text – nothing beyond its kind" in text
+    assert "paid boolean – no cell is missing" in text
+    assert "code categorical – hierarchy by the first 3; missing is also NA, ?" in text
 
 
 def test_a_ledger_shows_balances_and_kinds_and_no_body(ledger: Ledger) -> None:
@@ -69,7 +73,7 @@ def test_every_class_has_words_for_a_terminal(internal: dict[str, Any], ledger: 
     for name, text in texts.items():
         assert 10 < len(text) < 6000, name
         assert "nonce" not in text
-    assert texts["schema"].splitlines()[0] == "Schema of 3 columns"
+    assert texts["schema"].splitlines()[0] == "Schema of 5 columns"
     assert "\x1b" not in plain(Schema.model_validate({"version": 1, "columns": {"a\x1b[31m": {"kind": "integer"}}}))
 
 

@@ -67,7 +67,7 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
         _checks(schema, of, kept),
         _digest(manner, of, kept),
         Step(name="split", statements=named, **scans(of, named), read=named * unit,
-             note=f"by keyed hashes of {'the unit' if by_unit else 'the row key'}, computed in each scan"),
+             note=f"by keyed hashes of {'the unit' if by_unit else 'what tells rows apart'}, in each scan"),
     ]  # fmt: skip
     if by_unit:
         steps.append(Step(name="bound rows of a unit", statements=4, **scans(of, 4), read=unit + kept, written=kept,
