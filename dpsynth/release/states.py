@@ -33,7 +33,6 @@ from dpsynth.release.policy import Policy
 from dpsynth.release.reviews import Tally, tally
 from dpsynth.release.standing import EARLIEST, PATH, Lack, Standing, State, times
 
-_ASIDE = {"regenerate": State.REGENERATING, "reject": State.REJECTED}
 _SYNTHESIZE = "Synthesize another draft; this one's cost and attempt stay on record."
 
 
@@ -109,7 +108,7 @@ class _Judge:
         if lacking:
             return self._at(State.ATTACKED, *lacking)
         if found.verdict != "ship" and (refused := self._unwaived()):
-            return self._at(_ASIDE.get(str(found.verdict), State.REJECTED), *refused)
+            return self._at(State.REGENERATING if found.verdict == "regenerate" else State.REJECTED, *refused)
         if self.votes is None:
             return self._at(State.APPROVED, self._release())
         return self._reviewed(self.votes)

@@ -23,6 +23,17 @@ from dpsynth.release.policy import Policy, default_policy
 from dpsynth.release.rules import RULES, load_rule
 from dpsynth.release.rules.protocol import EvidenceMissing
 
+AT_HOME = {
+    "attack_level",
+    "attack_limits",
+    "attack_verdicts",
+    "diversity",
+    "later",
+    "quality",
+    "tail_recall",
+    "tails",
+    "utility",
+}
 PIECES = ("draft", "attack", "quality", "ledger")
 
 
@@ -94,6 +105,19 @@ class RuleConformance:
             found = self.ask(spoilt, policy)
             assert not found.passed, label
             assert found.on_fail == "warn" or found.effect != "ship", label
+
+    def test_a_report_that_need_not_be_there_is_judged_if_it_is(self, evidence):
+        for label, spoilt, policy in self.spoil(evidence, default_policy()):
+            lax = changed(policy, "quality", required=False)
+            if spoilt.quality is not None:
+                assert not self.ask(spoilt, lax).passed, label
+
+    def test_values_from_real_records_stay_at_home_and_no_others(self, evidence):
+        """Whatever they came to; what a policy does not ask, or what was never set aside, has no value."""
+        good = [("good", evidence, default_policy())]
+        for label, judged, policy in [*good, *self.spoil(evidence, default_policy())]:
+            found = self.ask(judged, policy)
+            assert found.confidential == (self.name in AT_HOME) or found.value is None, label
 
     def test_a_failure_says_what_to_do(self, evidence):
         for label, spoilt, policy in self.spoil(evidence, default_policy()):

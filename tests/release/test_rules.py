@@ -17,6 +17,7 @@ from dpsynth.release.evidence import LineageFacts
 from dpsynth.release.gate import gate
 from dpsynth.release.policy import LineageLimits, default_policy
 from tests.conformance.rule import (
+    AT_HOME,
     RuleConformance,
     changed,
     with_attack,
@@ -51,6 +52,7 @@ def test_words_that_decisions_are_read_by(evidence):
     assert {name: (found[name].value, found[name].limit) for name in WORDS} == WORDS
     assert {name for name, rule in found.items() if rule.on_fail == "reject"} == REJECT
     assert {name for name, rule in found.items() if rule.on_fail == "warn"} == {"tails"}
+    assert {name for name, rule in found.items() if rule.confidential} == AT_HOME - {"later"}
 
 
 class TestEvidenceComplete(RuleConformance):
@@ -74,6 +76,9 @@ class TestDocumentsBound(RuleConformance):
             yield f"never recorded {kind}", with_ledger(evidence, recorded={**recorded, kind: ()}), policy
             later = {**recorded, kind: (*recorded[kind], "11" * 32)}
             yield f"stale {kind}", with_ledger(evidence, recorded=later), policy
+        optional = changed(policy, "quality", required=False)
+        stale = {**recorded, "quality": (*recorded["quality"], "11" * 32)}
+        yield "stale quality that nobody asked for", with_ledger(evidence, recorded=stale), optional
         for name in ("draft", "attack", "quality"):
             others = {key: value for key, value in evidence.commitments.items() if key != name}
             yield f"no commitment of {name}", replace(evidence, commitments=others), policy
