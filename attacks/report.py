@@ -138,25 +138,30 @@ class SamplingRecord(_Strict):
         learned_rows: of these, how many attacks that learn held; all others went through all rows.
         targets: most members and most nonmembers that were drawn; None if nobody was left out.
         drawn: about so many rows on each side at most, which the caller drew, perhaps from more.
+        conclusive: about how many of either let a release without leak pass every question in four of five cases.
     """
 
     release_rows: int = Field(ge=0)
     learned_rows: int = Field(ge=0)
     targets: int | None = Field(default=None, ge=2)
     drawn: int | None = Field(default=None, ge=2)
+    conclusive: int | None = Field(default=None, ge=1)
 
     @model_serializer(mode="wrap")
     def _as_written(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without an absent `drawn`: as it was written before there was one."""
+        """Without an absent `drawn` or `conclusive`: as it was written before there was one."""
         body: dict[str, Any] = default(self)
-        if self.drawn is None:
-            del body["drawn"]
-        return body
+        return {name: value for name, value in body.items() if name not in ("drawn", "conclusive") or value is not None}
 
     def __str__(self) -> str:
         people = "all people" if self.targets is None else f"at most {self.targets:,} members and as many others, drawn"
         if self.drawn is not None:
             people += f" of a sample of at most about {self.drawn:,} rows on each side"
+        looked_at = min((count for count in (self.targets, self.drawn) if count is not None), default=None)
+        if self.conclusive is not None:
+            people += f"; of a release without leak about {self.conclusive:,} of either let every question pass"
+            if looked_at is not None and looked_at < self.conclusive:
+                people += ", more than these"
         return (
             f"{people}; {self.release_rows:,} released rows, of which attacks that learn saw {self.learned_rows:,}; "
             "what is detectable is what this sample detects"

@@ -38,7 +38,7 @@ from attacks.report import AttackReport, NotApplicable, SamplingRecord
 from attacks.rows import Asked, compose
 from attacks.sampling import TARGETS, sampled
 from attacks.statistics import Effect
-from attacks.verdict import FAMILY_ALPHA, Measurement
+from attacks.verdict import FAMILY_ALPHA, Measurement, conclusive
 
 Progress = Callable[[str, int, int, str], None]
 Found = tuple[list[Asked], list[Reading]]
@@ -222,7 +222,8 @@ def run(
     if not endpoints:
         progress("attacks", 1, 1, "canary")
     name = suite if isinstance(suite, str) else "custom"
-    sampling = _sampling(source, members, nonmembers, targets, drawn)
+    everything = [(e, bars[e.limit_id]) for _, asked in endpoints for e in asked]
+    sampling = _sampling(source, members, nonmembers, targets, drawn, everything)
     return compose(name, seed, rows, trace, absent, told, sampling=sampling)
 
 
@@ -234,7 +235,12 @@ def _followed(source: Released, progress: Progress) -> Released:
 
 
 def _sampling(
-    source: Released, members: Rows | None, nonmembers: Rows | None, targets: int | None, drawn: int | None
+    source: Released,
+    members: Rows | None,
+    nonmembers: Rows | None,
+    targets: int | None,
+    drawn: int | None,
+    asked: Sequence[tuple[Endpoint, Limit]],
 ) -> SamplingRecord | None:
     """What the report says of samples; None if everything was looked at whole."""
     files = any(rows is not None and not isinstance(rows, pd.DataFrame) for rows in (members, nonmembers))
@@ -242,7 +248,8 @@ def _sampling(
     if source.whole and most is None and drawn is None:
         return None
     learned = min(source.rows, source.sample)
-    return SamplingRecord(release_rows=source.rows, learned_rows=learned, targets=most, drawn=drawn)
+    enough = conclusive(asked) if asked else None
+    return SamplingRecord(release_rows=source.rows, learned_rows=learned, targets=most, drawn=drawn, conclusive=enough)
 
 
 def _resolve(

@@ -419,3 +419,10 @@ def test_truth_values_and_moments_are_read_from_files_as_in_memory(tmp_path):
         blocked = np.concatenate([getattr(block, part) for block in passes.blocks])
         assert blocked.tobytes() == getattr(whole.release, part).tobytes(), part
     assert passes.coding.layout.numeric == (True, False, False, False, True)
+
+
+def test_the_report_on_a_sample_says_how_many_people_would_conclude(world):
+    report = report_of(world, Released.of(world[1], block=TILE_ROWS, sample=1000))[1]
+    assert 2000 < (count := report.sampling.conclusive) < 2600  # one question fewer: `subspace` needs more columns
+    assert f"about {count:,} of either" in str(report) and report.to_json()["sampling"]["conclusive"] == count
+    assert attacks.AttackReport.from_json(report.to_json()) == report

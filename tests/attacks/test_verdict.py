@@ -12,6 +12,7 @@ from attacks import sampling
 from attacks.controls import PositiveControl
 from attacks.limits import DEFAULT_LIMITS, Limit
 from attacks.protocol import Endpoint, Roles
+from attacks.report import SamplingRecord
 from attacks.statistics import NormalEffect, RateDifference
 from attacks.suite import SUITES, build
 from attacks.verdict import Measurement, conclusive, decide, worst
@@ -199,3 +200,12 @@ def test_how_many_rows_would_catch_what_must_be_caught(caught, said):
     positive = PositiveControl(kind="random", fraction=caught, detected=9, trials=10)
     reason = judged(0.0, 0.02, positive=positive).reason
     assert f"the smallest share caught was {caught:.1%}" in reason and said in reason
+
+
+def test_a_report_on_a_sample_says_how_many_people_conclude():
+    told = [
+        str(SamplingRecord(release_rows=9, learned_rows=9, targets=most, conclusive=conclusive(questions("standard"))))
+        for most in (1000, 20_000)
+    ]
+    assert all("about 2,599 of either let every question pass" in line for line in told)
+    assert ["more than these" in line for line in told] == [True, False]
