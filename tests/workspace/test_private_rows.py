@@ -11,7 +11,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -355,8 +355,10 @@ MODULE = {
 }
 
 
-def _mentions(tree: ast.Module) -> set[str]:
+@cache
+def _mentions(path: Path) -> frozenset[str]:
     """Everything that a module imports, touches as an attribute, defines on top or names in a string."""
+    tree = ast.parse(path.read_text("utf-8"))
     found: set[str] = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -367,7 +369,7 @@ def _mentions(tree: ast.Module) -> set[str]:
             found.add(f".{node.attr}")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("reader", ROOMS)
@@ -376,11 +378,7 @@ def test_no_other_module_opens_private_rows(reader: str) -> None:
     home = MODULE.get(reader, "dpsynth.workspace.private")
     names = {home, f"{home}.{reader}"} if reader in MODULE else {f"{home}.{reader}", f".{reader}"}
     own = ROOT / (home.replace(".", "/") + ".py")
-    found = {
-        str(path.relative_to(package))
-        for path in package.rglob("*.py")
-        if path == own or names & _mentions(ast.parse(path.read_text("utf-8")))
-    }
+    found = {str(path.relative_to(package)) for path in package.rglob("*.py") if path == own or names & _mentions(path)}
     assert found == set(ROOMS[reader])
 
 
@@ -389,7 +387,7 @@ def test_readers_of_files_are_used_behind_the_reader_of_tables(reader: str) -> N
     users = {
         str(path.relative_to(ROOT / "dpsynth"))
         for path in (ROOT / "dpsynth").rglob("*.py")
-        if any(name.startswith(reader) for name in _mentions(ast.parse(path.read_text("utf-8"))))
+        if any(name.startswith(reader) for name in _mentions(path))
     }
     assert users == {"data/read.py"}
 

@@ -52,7 +52,7 @@ def written(path, columns: int, nan: bool = False):
     ("name", "columns", "of", "most"),
     [
         ("independent", 200, "declared", 1),
-        ("independent", 200, "open", 2),
+        pytest.param("independent", 200, "open", 2, marks=pytest.mark.slow),
         ("mst", 24, "declared", 2),
         ("mst", 24, "open", 3),
         ("aim", 8, "open", 3),
