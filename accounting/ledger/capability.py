@@ -106,17 +106,17 @@ class Capabilities:
         """
         with self._lock:
             known, process = self._unused.pop(id(capability), (None, None))
-        if known is None or known is not capability or process != os.getpid():
+        if known is not capability or process != os.getpid():
             raise CapabilityRefused(
                 "This capability was not handed out by this ledger, or was used before: one reservation pays for one "
                 "read.",
                 "Reserve again for another run.",
             )
-        if known.commitment != commitment:
+        if capability.commitment != commitment:
             raise CapabilityRefused(
                 "The capability is for another data set than the one to be read.", "Reserve on this data's budget."
             )
-        if known.plan_digest != plan_digest:
+        if capability.plan_digest != plan_digest:
             raise CapabilityRefused(
                 "The capability is for another plan than the one to be fitted.", "Reserve the plan that will run."
             )

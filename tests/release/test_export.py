@@ -323,3 +323,11 @@ def test_the_card_names_synthetic_parents_as_the_ledger_does(tmp_path):
         assert made.verification.ok
         assert "and on real rows" in (made.path / "card.yaml").read_text("utf-8")
     assert "lineage" not in ready_world(tmp_path / "free").documents.draft
+
+
+def test_progress_is_told_step_by_step_to_the_last(released, tmp_path):
+    world, _, _ = released
+    told = []
+    world.release(tmp_path / "again", decision=world.judge(), progress=lambda *step: told.append(step))
+    assert [step[:3] for step in told] == [("release", number, 5) for number in range(1, 6)]
+    assert len({step[3] for step in told}) == 5

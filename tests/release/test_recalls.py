@@ -72,3 +72,26 @@ def test_a_missing_file_is_refused(released: Any, tmp_path: Path) -> None:
     failure = verify(folder, world.signer.public_bytes, recalls=tmp_path / "none.json").failure
     assert failure is not None
     assert failure.code == "recalls_unreadable"
+
+
+def test_files_of_notices_are_read_up_to_sixteen_mebibytes_and_ten_thousand(
+    released: Any, notice: dict[str, Any], tmp_path: Path
+) -> None:
+    for size, code in ((2**24, "not_json"), (2**24 + 1, "document_too_large")):
+        assert _answer(released, tmp_path, "x" * size) == code
+    other = {**notice, "release": "release-of-others"}
+    for count, code in ((10_000, "ok"), (10_001, "recalls_malformed")):
+        assert _answer(released, tmp_path, {"schema": "dpsynth.recalls/1", "notices": [other] * count}) == code
+
+
+@pytest.mark.parametrize("changes", [{"schema": "dpsynth.recall/2"}, {"more": "1"}, {"reason": 5}, {"root": None}])
+def test_a_notice_of_another_form_is_refused_in_a_list_and_alone(
+    released: Any, notice: dict[str, Any], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    wrong = {**notice, **changes}
+    for document in (wrong, {"schema": "dpsynth.recalls/1", "notices": [notice, wrong]}):
+        assert _answer(released, tmp_path, document) == "recalls_malformed"
+    for name in notice:
+        assert _answer(released, tmp_path, {k: v for k, v in notice.items() if k != name}) == "recalls_malformed"
+    listed = {"schema": "dpsynth.recalls/1", "notices": [], "more": 1}
+    assert _answer(released, tmp_path, listed) == "recalls_malformed"
