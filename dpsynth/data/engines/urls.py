@@ -213,6 +213,11 @@ def _in_bucket(scheme: str, rest: str) -> SourceURL:
     """A bucket's place: its name, and the path without empty parts at its ends."""
     require_bare(f"{scheme}://{rest}")
     place = f"{scheme}://{rest.strip('/')}"
+    if any(part in ("", ".", "..") for part in rest.strip("/").split("/")):
+        raise ParameterError(
+            "The path in the bucket has parts that are empty, '.' or '..', so one file would have many names.",
+            "Write it without them.",
+        )
     return SourceURL(kind="duckdb", place=place, pattern=place)
 
 

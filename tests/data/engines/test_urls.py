@@ -380,3 +380,10 @@ def test_a_name_that_postgresql_would_cut_is_refused(source, table):
 def test_a_cluster_is_hosts_and_ports(master):
     with pytest.raises(ParameterError, match="more than hosts and ports"):
         parse(master, table="t")
+
+
+@pytest.mark.parametrize("path", ["a/./f.parquet", "a/../a/f.parquet", "a//f.parquet", "./a", "a/.."])
+def test_a_path_in_a_bucket_has_one_spelling(path):
+    """`a/./f.parquet` was listed and read as `a/f.parquet`, and had a budget of its own."""
+    with pytest.raises(ParameterError, match="parts that are empty"):
+        parse(f"s3://claims/{path}")
