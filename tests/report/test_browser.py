@@ -142,11 +142,12 @@ JUPYTER = """
 .jp-RenderedHTMLCommon tbody tr:nth-child(even) { background: rgb(245, 245, 245); }
 .jp-RenderedHTMLCommon code { background-color: rgb(255, 255, 255); color: rgb(0, 0, 0); }
 .jp-RenderedHTMLCommon ul:not(.list-inline) { padding-left: 2em; }
+.mark { background-color: rgb(255, 243, 205); padding: .19em; }
 .jp-OutputArea-output dl { display: block; width: 100%; overflow: hidden; }
 .jp-OutputArea-output dt { float: left; width: 20%; }
 .jp-OutputArea-output dd { float: left; width: 80%; }
 """
-"""What JupyterLab 4 says of everything in an output, with colours in place of its variables."""
+"""What JupyterLab 4 (of `.mark`: our site's theme) says of everything in an output, colours in place of variables."""
 ASTRAY = """
 const look = (query, name) => [...document.querySelectorAll('.dpsynth ' + query)].map((e) => getComputedStyle(e)[name]);
 const wrong = (query, name, good) => [query, name, look(query, name).filter((found) => found !== good).length];
@@ -155,6 +156,7 @@ return [
     wrong('table', 'tableLayout', 'auto'),
     wrong('dt', 'cssFloat', 'none'), wrong('dd', 'cssFloat', 'none'), wrong('ul', 'paddingLeft', '0px'),
     wrong('tbody tr', 'backgroundColor', 'rgba(0, 0, 0, 0)'), wrong('td code', 'backgroundColor', 'rgba(0, 0, 0, 0)'),
+    wrong('.mark', 'backgroundColor', 'rgba(0, 0, 0, 0)'),
 ].filter((each) => each[2]);
 """
 
