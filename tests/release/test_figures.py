@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from accounting import DiscreteGaussian, DiscreteLaplace
 from dpsynth.core.noise import unsafe_SeededNoise
@@ -16,7 +17,7 @@ from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
 from dpsynth.release.card import read_card
 from dpsynth.release.documents import Refusal
 from dpsynth.release.export import Documents, gather
-from dpsynth.release.figures import LIKENESSES, figure_of
+from dpsynth.release.figures import CELLS, LIKENESSES, figure_of
 from dpsynth.release.public_view import public_evidence
 from dpsynth.release.verify import verify
 from tests.release.figure_world import CLEAN, COPIED, buy, figure
@@ -190,3 +191,27 @@ def test_where_noise_drowns_the_people_nothing_is_claimed(people):
     for counts in ((*people, 900, 900, 900), (900, 900, 900, *people)):
         assert figure(counts, scale="0.05").excess(("exact",)) == (0.0, -1.0, 1.0)
     assert figure((3, 0, 0, 900, 900, 900), scale="0.05").excess(("exact",)) != (0.0, -1.0, 1.0), "five with the two"
+
+
+def test_a_figure_is_shown_with_what_follows_from_it():
+    bought = figure(COPIED)
+    body = bought.to_json()
+    assert {name: body[name] for name in ("statistic", "draft", "counts", "scale", "epsilon")} == {
+        "statistic": "copies", "draft": "draft-1", "counts": list(COPIED), "scale": "10", "epsilon": "0.1",
+    }  # fmt: skip
+    for likeness, kinds in {"exact": ("exact",), "exact_or_near": ("exact", "near")}.items():
+        estimate, low, high = bought.excess(kinds)
+        rounded = {"estimate": round(estimate, 6), "ci_low": round(low, 6), "ci_high": round(high, 6)}
+        assert body["excess"][likeness] == rounded and low < estimate < high
+    assert set(body["excess"]) == {"exact", "exact_or_near"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"cells": CELLS["copies"][::-1]}, {"counts": COPIED[:-1]}, {"counts": (2**53 + 1, *COPIED[1:])},
+     {"counts": (-(2**53) - 1, *COPIED[1:])}, {"scale": "0"}, {"epsilon": "0"}, {"statistic": "copy"}, {"more": 1}]
+)  # fmt: skip
+def test_counts_that_are_those_of_no_table_are_no_figure(changes):
+    assert figure((2**53, -(2**53), *COPIED[2:])).counts[0] == 2**53
+    with pytest.raises(ValidationError):
+        figure(changes.pop("counts", COPIED), **changes)

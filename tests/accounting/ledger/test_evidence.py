@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from accounting.ledger.errors import LedgerReadOnly, LedgerTampered, LedgerUnava
 from accounting.ledger.evidence import checkpoint as checkpoints
 from accounting.ledger.evidence.compare import Relationship, compare_slices
 from accounting.ledger.evidence.export import export_lines, read_export
-from accounting.ledger.evidence.replay import Outcome, methods, replay
+from accounting.ledger.evidence.replay import TOLERANCE, Outcome, methods, replay
 
 TERMS = {"relation": NeighboringRelation.ADD_REMOVE, "unit": PrivacyUnit()}
 
@@ -297,6 +298,31 @@ def test_another_version_confirms_or_fails_to(priced: Ledger) -> None:
     found = replay(_forged(priced, all={"exact/another-1": charged}), "zcdp")[-1]
     assert (found.stated, found.outcome) == (None, Outcome.UNCONFIRMED)
     assert replay(_forged(priced, all={"exact/another-1": charged}), "pld")[-1].outcome is Outcome.HOLDS
+
+
+@pytest.mark.parametrize(("more", "outcome"), [("0", Outcome.HOLDS), ("1e-9", Outcome.UNCONFIRMED)])
+def test_what_is_proved_may_exceed_the_charge_by_the_tolerance_and_no_more(
+    priced: Ledger, more: str, outcome: Outcome
+) -> None:
+    proved = replay(priced.entries(), "zcdp")[-1].found
+    assert proved is not None
+    charged = str(proved - TOLERANCE - Decimal(more))
+    entries = _forged(priced, all={"exact/another-1": charged}, epsilon=charged)
+    body = {**entries[-1].body, "charge": {**dict(entries[-1].body["charge"]), "epsilon": charged}}
+    assert replay([*entries[:-1], replace(entries[-1], body=body)], "zcdp")[-1].outcome is outcome
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("more", "outcome"), [("0", Outcome.HOLDS), ("1e-9", Outcome.WRONG)])
+def test_a_stated_figure_of_this_version_is_found_again_within_the_tolerance(
+    priced: Ledger, sign: int, more: str, outcome: Outcome
+) -> None:
+    (last,) = replay(priced.entries(), "zcdp")[-1:]
+    assert last.found is not None
+    known = dict(dict(priced.entries()[-1].body["guarantee"])["all"])  # type: ignore[call-overload]
+    name = next(one for one in known if one.startswith("zcdp"))
+    stated = str(last.found + sign * (TOLERANCE + Decimal(more)))
+    assert replay(_forged(priced, all={**known, name: stated}), "zcdp")[-1].outcome is outcome
 
 
 def test_an_unknown_accountant_is_refused(priced: Ledger) -> None:
