@@ -74,7 +74,7 @@ def cost_view(document: Document) -> CostView:
         rows = f"about {given:,} rows" if given else f"figures for {document['figures_for_rows']:,} rows"
         return CostView(
             title=f"Plan: {clean(document['generator'])}",
-            of=f"{clean(document['source'])}: {document['columns']:,} columns, {rows}, {clean(document['engine'])}",
+            of=f"{clean(document['source'])} ({clean(document['engine'])}): {document['columns']:,} columns, {rows}",
             guarantee=guarantee_view(document["guarantee"]),
             engine=engine,
             lines=tuple(_line(step, paid) for step in document["steps"]),
@@ -115,10 +115,12 @@ def _line(step: Mapping[str, Any], paid: float) -> CostLine:
 
 def _totals(document: Document) -> str:
     totals = document["totals"]
-    scans = ", ".join(f"{value:,} of the {word}" for of, word in SCANNED.items() if (value := totals["scans"][of]))
+    whole = {**SCANNED, "copy": "engine's own copy"}
+    scans = ", ".join(f"{value:,} of the {word}" for of, word in whole.items() if (value := totals["scans"][of]))
     shuffles = f"; {totals['shuffles']:,} shuffles" if totals["shuffles"] else ""
     written = size(totals["bytes"]["written"])
-    return f"{totals['statements']:,} statements; scans: {scans}; {written} written there{shuffles}"
+    asked = f"{totals['statements']:,} statements and {totals['uploads']:,} public tables"
+    return f"{asked}; scans: {scans}; {written} written there{shuffles}"
 
 
 def _limit(limit: Mapping[str, Any]) -> LimitLine:
@@ -129,7 +131,11 @@ def _limit(limit: Mapping[str, Any]) -> LimitLine:
 
 
 def _notes(document: Document) -> tuple[str, ...]:
-    notes = []
+    notes = [
+        f"Of the rows to draw, {clean(step['note'])}."
+        for step in document["steps"]
+        if step["step"] == "draw rows" and step["note"]
+    ]
     if not document["known"]:
         notes.append("The generator does not say what it asks, so its questions are unknown.")
     if document["open_columns"]:
@@ -137,8 +143,9 @@ def _notes(document: Document) -> tuple[str, ...]:
     time = document["time"]
     if time is not None:
         engine = "" if time["engine"] == document["engine"] else f" if it counts as fast as {clean(time['engine'])}"
+        far = f", for {time['beyond']:,.0f} times as many rows," if time["beyond"] > 1 else ""
         notes.append(
-            f"Counting: about {duration(float(time['cpu_seconds']))} of CPU time{engine}; an estimate from "
+            f"Counting: about {duration(float(time['cpu_seconds']))} of CPU time{engine}; an estimate{far} from "
             f"{clean(time['measured'])}."
         )
     notes.append(f"Read of the data: {clean(document['read'])}. Nothing was counted, reserved or spent.")

@@ -22,11 +22,6 @@ from dpsynth.cli.commands.options import (
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace.cost import CostPlan
-    from dpsynth.workspace.cost.steps import Step
-
-SHOWN_LIMITS = 4
-COMFORTABLE = 0.1
-"""Part of a limit below which it is not worth a line."""
 
 
 def plan(
@@ -77,68 +72,28 @@ def plan(
 
 
 def _show(terminal: Terminal, found: CostPlan) -> None:
-    from dpsynth.core.amounts import duration, size
-    from dpsynth.workspace.cost.plan import MILLION
+    from dpsynth.report.costs import cost_view
 
-    guarantee, engine = found.plan.guarantee, found.engine != "memory"
+    view, guarantee = cost_view(found.to_json()), found.plan.guarantee
     claim = f"{guarantee.relation.value.replace('_', '/')}, {found.plan.tree.unit}"
-    given = f"about {found.rows:,} rows" if found.rows else f"figures for {MILLION:,} rows (--rows is not given)"
-    terminal.say(f"{found.plan.generator} on {found.source} ({found.engine}): {found.columns} columns, {given}")
+    hint = "" if found.rows else " (--rows is not given)"
+    terminal.say(f"{found.plan.generator} on {view.of}{hint}")
     terminal.say(f"epsilon {short(guarantee.epsilon)} at delta {short(guarantee.delta)} ({claim})")
-    rho = sum(float(step.rho or 0) for step in found.steps)
-    there = [">statements", ">scans", ">read there"] if engine else []
-    heads = ["step", *there, ">histograms", ">cells", ">memory here", ">of rho", "grows with"]
-    lines = [_row(step, rho, engine=engine) for step in found.steps]
-    terminal.table("At most", heads, lines, spare=["cells", *(["read there"] if engine else []), "grows with"])
-    if engine:
-        scans = ", ".join(f"{found.total(of):,} of the {what}" for of, what in SCANNED.items() if found.total(of))
-        terminal.say(
-            f"{found.total('statements'):,} statements and {found.total('uploads'):,} public tables; scans: {scans}; "
-            f"{size(found.total('written'))} written there"
-            + (f"; {found.total('shuffles'):,} shuffles" if found.total("shuffles") else "")
-        )
-    for step in found.steps:
-        if step.note is not None and step.name == "draw rows":
-            terminal.say(f"Of the rows to draw, {step.note}.")
-    if not found.known:
-        terminal.say(f"{found.plan.generator} does not say what it asks: its questions are unknown.")
-    if found.worst:
-        terminal.say(f"Open domains: {len(found.worst)}; their figures are the worst that may come.")
-    if (time := found.time) is not None:
-        far = f", for {time.beyond:,.0f} times as many rows" if time.beyond > 1 else ""
-        about = f"about {duration(time.seconds)} of CPU time{time.elsewhere(found.engine)}"
-        terminal.say(f"Counting: {about}, by what was measured{far} on")
-        terminal.say(f"  {time.measured}")
-    first = [limit for limit in found.limits if limit.part >= COMFORTABLE][:SHOWN_LIMITS] or found.limits[:1]
-    terminal.say("What breaks first:" if first[0].part >= 1 else "Nothing breaks; nearest to its limit:", style="bold")
-    for limit in first:
-        terminal.say(f"  {limit.name}, {limit.part:.2g} of its limit: {limit.says}.")
-        if limit.part >= 1:
+    there = {"statements": ">statements", "scans": ">scans", "read": ">read there"} if view.engine else {}
+    counted = {"histograms": ">histograms", "cells": ">cells", "here": ">memory here", "rho": ">of rho"}
+    heads = {"name": "step", **there, **counted, "grows": "grows with"}
+    spare = ["cells", *(["read there"] if there else []), "grows with"]
+    cells = [[getattr(line, field) for field in heads] for line in view.lines]
+    terminal.table("At most", list(heads.values()), cells, spare=spare)
+    for line in (view.totals, *view.notes):
+        if line:
+            terminal.say(line)
+    breaks = any(limit.word == "breaks" for limit in view.limits)
+    terminal.say("What breaks first:" if breaks else "Nothing breaks; nearest to its limit:", style="bold")
+    for limit in view.limits:
+        terminal.say(f"  {limit.name}, {limit.part} of its limit: {limit.says}.")
+        if limit.word == "breaks":
             terminal.say(f"    {limit.advice}")
-    terminal.say(f"Read of the data: {found.read}. Nothing was counted, reserved or spent.")
-
-
-SCANNED = {"source": "source", "copy": "engine's own copy", "codes": "codes"}
-
-
-def _row(step: Step, rho: float, *, engine: bool) -> list[str]:
-    from dpsynth.core.amounts import size
-
-    def number(value: int | None) -> str:
-        return "unknown" if value is None else f"{value:,}" if value else ""
-
-    scans = " + ".join(f"{value:,} {of}" for of in SCANNED if (value := getattr(step, of)))
-    there = [number(step.statements), scans, size(step.read) if step.read else ""] if engine else []
-    part = "" if not step.events else "unknown" if step.rho is None else f"{float(step.rho) / rho:.1%}"
-    here = size(step.here) if step.here else ""
-    return [step.name, *there, number(step.histograms), number(step.cells), here, part, growth(step)]
-
-
-def growth(step: Step) -> str:
-    """What a step grows with, in words."""
-    columns = {0: [], 1: ["columns"], 2: ["columns²"]}[step.growth]
-    rows = ["rows"] if step.source or step.copy or step.codes else []
-    return " × ".join([*rows, *columns])
 
 
 def add_to(app: typer.Typer) -> None:
