@@ -55,6 +55,27 @@ def test_words_that_decisions_are_read_by(evidence):
     assert {name for name, rule in found.items() if rule.confidential} == AT_HOME - {"later"}
 
 
+def test_what_is_at_its_limit_is_within_it(evidence):
+    """In the limits' own decimals: a policy that allows exactly what there is lets it pass, and no less does."""
+    facts, rows = evidence.ledger, evidence.draft.row_total
+    delta = facts.guarantee.delta
+    for name, section, key, at in (
+        ("delta", "guarantee", "max_delta", delta),
+        ("delta", "guarantee", "max_delta_times_rows", delta * rows),
+        ("epsilon_per_release", "guarantee", "max_epsilon_per_release", facts.guarantee.epsilon),
+        ("epsilon_total", "guarantee", "max_epsilon_total", facts.granted_epsilon),
+        ("canary_share", "attacks", "max_canary_share", evidence.draft.canaries.share),
+    ):
+        for share, passed in ((Decimal(1), True), (Decimal("0.999999"), False)):
+            policy = changed(default_policy(), section, **{key: str(at * share)})
+            (found,) = gate(evidence, policy, rules=[rules.load_rule(name)]).rules
+            assert found.passed == passed, (name, key, share)
+    for attempt, passed in ((3, True), (4, False)):
+        policy = changed(default_policy(), "attempts", max_attempts=3)
+        (found,) = gate(with_ledger(evidence, attempt=attempt), policy, rules=[rules.load_rule("attempts")]).rules
+        assert found.passed == passed
+
+
 class TestEvidenceComplete(RuleConformance):
     name = "evidence_complete"
     needs = ("draft", "attack", "quality", "ledger")
