@@ -49,6 +49,11 @@ def _ticks(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]{1,200})`", r"<code>\1</code>", escaped))  # noqa: S704 - escaped above
 
 
+def _path(text: str) -> Markup:
+    """Escaped text that may go on in a new line after a part of a path or of a name, not amid one."""
+    return Markup(re.sub(r"(?<=[\w])([/._-]+)(?=\w)", r"\1<wbr>", str(escape(clean(text)))))  # noqa: S704 - escaped above
+
+
 def _short(digest: str | None) -> str:
     """The first twelve characters of a digest."""
     return "\u2013" if not digest else clean(digest)[:12]
@@ -75,7 +80,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(num=figure_text, pct=_percent, short=_short, brief=_brief, ticks=_ticks, threat=_threat)
+    env.filters.update(
+        num=figure_text, pct=_percent, short=_short, brief=_brief, path=_path, ticks=_ticks, threat=_threat
+    )
     env.globals.update(
         metric_words=words.metric_words,
         mode_words=MODE_WORDS,

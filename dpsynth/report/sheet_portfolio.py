@@ -45,23 +45,23 @@ def portfolio_sections(model: PortfolioModel) -> list[dict[str, Any]]:
     return [
         section("In short", f"{model.verdict.word}; {model.verdict.sentence}"),
         _said("Budgets", "No budget was granted.", "Shares stand below their whole, which spends with them",
-              "Data_set|1fr Purpose|auto Recipients|auto Used|2.6cm >Granted|auto >Spent|auto >Reserved|auto "
+              "Data_set|2fr Purpose|1fr Recipients|auto Used|2.6cm >Granted|auto >Spent|auto >Reserved|auto "
               ">Left|auto >Delta_left|auto", budgets),
-        _said("Waiting for somebody", "No draft waits.", "What each draft needs next", "Draft|auto State|auto Next|1fr",
+        _said("Waiting for somebody", "No draft waits.", "What each draft needs next", "Draft|1fr State|auto Next|2fr",
               waiting),
         _said("Releases and recalls", "Nothing was released.", "What left, and what was called back",
-              "Release|auto Draft|auto Data_set|auto Released|auto >Entry|auto State|auto Reason|1fr", releases),
+              "Release|auto Draft|1fr Data_set|1fr Released|auto >Entry|auto State|auto Reason|1fr", releases),
         _said("Drafts and attempts", "No draft was made.", "Also those that failed: all of them stay charged",
-              "Draft|1fr Data_set|auto Generator|auto >Epsilon|auto State|auto >Attacks_/_decisions|auto Created|auto",
+              "Draft|1fr Data_set|1fr Generator|auto >Epsilon|auto State|auto >Attacks_/_decisions|auto Created|auto",
               drafts),
         _said("What happened", "Nothing.", "The ledger in words, newest first; order is the chain's, times are claims",
-              ">Entry|auto Time|auto What|auto Data_set|auto Detail|1fr", happened),
+              ">Entry|auto Time|auto What|auto Data_set|1fr Detail|1.4fr", happened),
     ]  # fmt: skip
 
 
 def _sub(budget: Budget) -> str:
     """What stands below a budget's name."""
-    place = f"in {budget.place}" if budget.place else ""
+    place = f"rows stay in {budget.place}" if budget.place else ""
     return ", ".join(filter(None, (place, "amended" if budget.view.first else "")))
 
 

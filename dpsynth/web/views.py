@@ -85,6 +85,7 @@ class Case:
     held: tuple[Check, ...]
     acts: tuple[Act, ...]
     bundle: bool  # that may be handed on: it left from here and was not called back
+    place: str  # where the rows of the data set stay, if in an engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +178,7 @@ def case(draft: Draft, model: ReportModel, people: Sequence[Person]) -> Case:
     """Where a draft stands, what the first page says of its quality, and what the people here may do to it."""
     standing = governance.standing(draft.workspace, draft.name)
     failed = [check.name for check in model.failed if check.on_fail != "warn"]
+    place = draft.dataset.place
     return Case(
         standing=standing,
         steps=_steps(standing),
@@ -185,6 +187,7 @@ def case(draft: Draft, model: ReportModel, people: Sequence[Person]) -> Case:
         held=tuple(check for check in model.checks if check.passed),
         acts=offered(standing, draft.workspace.policy(), failed, people),
         bundle=standing.state is State.RELEASED and bundle_of(draft.workspace, draft.name).is_file(),
+        place="" if place is None else place.shown,
     )
 
 

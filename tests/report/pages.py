@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "br", "hr", "img", "input", "link", "circle", "path", "use", "rect"}
+VOID = {"meta", "br", "wbr", "hr", "img", "input", "link", "circle", "path", "use", "rect"}
 
 
 class Page(HTMLParser):

@@ -19,7 +19,7 @@ from tests.report.pages import Page
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "header", "h1", "h2", "p", "div", "span", "b",
     "code", "dl", "dt", "dd", "ul", "li", "table", "caption", "thead", "tbody", "tr", "th", "td", "figure",
-    "figcaption", "svg", "g", "path", "circle", "defs", "clippath", "rect", "text", "use",
+    "figcaption", "svg", "g", "path", "circle", "defs", "clippath", "rect", "text", "use", "wbr",
 }  # fmt: skip
 CORPUS = [
     "<script>alert(1)</script>",

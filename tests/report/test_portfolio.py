@@ -7,13 +7,14 @@ import pytest
 
 from dpsynth.core.errors import DataError
 from dpsynth.report import assemble_portfolio, portfolio_pdf, render_portfolio
+from dpsynth.report.html import environment
 from tests.report.pages import Page
 from tests.report.test_page import CORPUS, inert, poison
 
 AMOUNTS = {"granted": "3", "spent": "1.5", "reserved": "0.5", "left": "1"}
 NODE = {
     "budget_id": "b-0", "parent": None, "depth": 0, "dataset": "affairs", "purpose": None, "recipient": "any",
-    "epsilon": AMOUNTS, "delta": {**AMOUNTS, "granted": "1e-5", "left": "7e-6"},
+    "epsilon": AMOUNTS, "delta": {**AMOUNTS, "granted": "1e-5", "left": "7e-6"}, "place": "/data/affairs",
 }  # fmt: skip
 DRAFT = {
     "draft": "fair-0001", "dataset": "affairs", "generator": "mst", "epsilon": "0.75", "created": "2026-11-20",
@@ -103,3 +104,14 @@ def test_a_long_history_is_cut_and_says_so(document: dict[str, Any]) -> None:
 def test_another_document_is_refused() -> None:
     with pytest.raises(DataError, match="The portfolio document cannot be reported"):
         assemble_portfolio({"workspace": "secret"})
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("postgresql://db:5432/w/a_b.c-1", "postgresql://db:5432/<wbr>w/<wbr>a_<wbr>b.<wbr>c-<wbr>1"),
+        ("/a <b>&'/c", "/a &lt;b&gt;&amp;&#39;/c"),
+    ],
+)
+def test_a_place_breaks_after_its_parts_and_stays_escaped(place, shown):
+    assert environment().filters["path"](place) == shown
