@@ -136,6 +136,12 @@ def _notes(document: Document) -> tuple[str, ...]:
         for step in document["steps"]
         if step["step"] == "draw rows" and step["note"]
     ]
+    bought = document.get("publish_quality")
+    if bought is not None:
+        notes.append(
+            f"Quality: epsilon {clean(bought['epsilon'])} more for {bought['marginals']:,} columns and pairs, with noise "
+            f"of scale {clean(bought['scale'])} on each count."
+        )
     if not document["known"]:
         notes.append("The generator does not say what it asks, so its questions are unknown.")
     if document["open_columns"]:

@@ -13,6 +13,7 @@ from dpsynth.demo import write
 FIELDS = {
     "schema", "source", "engine", "generator", "guarantee", "columns", "rows", "figures_for_rows", "known",
     "open_columns", "steps", "totals", "noise", "limits", "time", "read",
+    "publish_quality",
 }  # fmt: skip
 
 
@@ -40,7 +41,11 @@ def test_people_and_scripts_read_one_plan(tmp_path: Path, capsys: pytest.Capture
     for step in found["steps"]:
         assert step["step"] in text
     assert f"{found['totals']['statements']:,} statements" in text and "Nothing was counted" in text
-    assert "hunter2" not in text + heard.out + heard.err
+    assert "hunter2" not in text + heard.out + heard.err and found["publish_quality"] is None
+    assert call([*words, "--publish-quality", "epsilon=0.1"]) == 0
+    more = " ".join(capsys.readouterr().out.split())
+    assert "quality: count" in more and "Quality: epsilon 0.1 more for 17 columns and pairs" in more
+    assert call([*words, "--publish-quality", "delta=1"]) == 2
 
 
 def test_without_rows_figures_are_said_to_be_for_a_million(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

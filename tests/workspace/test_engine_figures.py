@@ -90,7 +90,7 @@ class Place:
         pq.write_table(self.rows.slice(0, half), folder / "1.parquet")
         pq.write_table(self.rows.slice(half), folder / "2.parquet")
         if self.engine == "spark":
-            server.read.parquet(str(folder)).createOrReplaceTempView("figures")
+            server.catalog.createTable("figures", path=str(folder), source="parquet")
             self.named = {"table": "figures"}
             return ("local[2]",)
         self.named = {}
@@ -142,7 +142,8 @@ def same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 def spark() -> Iterator[Any]:
     import pyspark
 
-    session = pyspark.sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    session = pyspark.sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")\
+        .config("spark.sql.shuffle.partitions", "2").getOrCreate()
     yield session
     session.stop()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpsynth.cli.commands.budget_plan import given_workspace, short
+from dpsynth.cli.commands.draft import figure_epsilon
 from dpsynth.cli.commands.options import (
     AsJson,
     Delta,
@@ -40,6 +41,10 @@ def plan(
         typer.Option(help="about how many, as you know from elsewhere; it is never looked up; default: a million"),
     ] = None,
     draw: Annotated[int | None, typer.Option(help="synthetic rows; default: as many as there are")] = None,
+    publish_quality: Annotated[
+        str | None,
+        typer.Option(metavar="epsilon=E", help="also what buying noisy figures of quality for the release would ask"),
+    ] = None,
     schema: SchemaFile = None,
     target: Annotated[str | None, typer.Option(help="the column that models will predict")] = None,
     unit: UnitColumn = None,
@@ -65,6 +70,7 @@ def plan(
         unit=unit_of(unit, max_per_unit),
         rows=rows,
         draw=draw,
+        publish_quality=None if publish_quality is None else figure_epsilon(publish_quality, "--publish-quality"),
         workspace=given_workspace(workspace),
     )
     _show(terminal, found)

@@ -23,7 +23,7 @@ Not guaranteed: that cells this coarse show an error inside one of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, cast, final
@@ -45,6 +45,8 @@ _INTERVALS: Final = 6
 _FREQUENT: Final = 5
 _BANDS: Final = (1, 10, 100)
 _COARSE: Final = 3
+SIDE: Final = _FREQUENT + len(_BANDS) + 2
+"""Cells of one column at most."""
 
 
 @final
@@ -170,7 +172,7 @@ def cells_of(released: Table, *, target: str | None, leave_out: tuple[str, ...] 
     """
     names = [name for name in released.columns if name not in leave_out][:MOST]
     rulers = tuple(_ruler(released, name) for name in names)
-    pairs = [(name, target) for name in names if name != target] if target in names else list(pairwise(names))
+    pairs = pairs_of(names, target)
     side = {ruler.name: _pair_side(ruler) for ruler in rulers}
     return Cells(
         rulers=rulers,
@@ -178,6 +180,13 @@ def cells_of(released: Table, *, target: str | None, leave_out: tuple[str, ...] 
         sizes=(*(ruler.size + 1 for ruler in rulers), *(side[a] * side[b] for a, b in pairs)),
         unseen=tuple(ruler.shown for ruler in rulers),
     )
+
+
+def pairs_of(names: Sequence[str], target: str | None) -> list[tuple[str, str]]:
+    """Each column with the target; without a target each with the one after it."""
+    if target is None or target not in names:
+        return list(pairwise(names))
+    return [(name, target) for name in names if name != target]
 
 
 def _merged(counted: Codes, cells: Codes, side: int) -> Codes:

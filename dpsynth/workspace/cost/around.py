@@ -5,7 +5,10 @@ Not guaranteed: what a source that is a view does by itself each time that it is
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dpsynth.data.engines.facts import MOST_OUTPUTS
+from dpsynth.quality.published.cells import MOST, SIDE, pairs_of
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Asks
 from dpsynth.workspace.cost.manners import RAW_BYTES, Manner
@@ -73,6 +76,60 @@ def steps_before(manner: Manner, schema: Schema, rows: int, *, by_unit: bool) ->
         steps.append(Step(name="bound rows of a unit", statements=4, **scans(of, 4), read=unit + kept, written=kept,
                           shuffles=2 * manner.shuffles, note="of both parts; rows in order within each"))  # fmt: skip
     return steps
+
+
+def quality_marginals(schema: Schema, unit: str | None) -> list[tuple[str, ...]]:
+    """Columns and pairs that bought quality counts: a public rule, by names and target."""
+    names = [name for name in schema.modelled if name != unit and schema.columns[name].kind != "text"][:MOST]
+    return [*((name,) for name in names), *pairs_of(names, schema.target)]
+
+
+def steps_of_quality(manner: Manner, schema: Schema, rows: int, fitted: int, *, unit: str | None) -> list[Step]:
+    """Buying quality (`--publish-quality`) for a draft: the rows are opened, checked and split again, then counted.
+
+    Args:
+        manner: of the engine.
+        schema: public facts.
+        rows: of the whole table, about.
+        fitted: of the training part, about.
+        unit: the column that names a unit of several rows; None if a row is one.
+    """
+    marginals = quality_marginals(schema, unit)
+    singles = sum(len(names) == 1 for names in marginals)
+    cells = singles * SIDE + (len(marginals) - singles) * SIDE**2
+    counted = Step(name="count", histograms=len(marginals), cells=cells, here=8 * cells, growth=1)
+    before = [step for step in steps_before(manner, schema, rows, by_unit=unit is not None) if "bound" not in step.name]
+    if manner.name != "memory":
+        of, many = fitted_from(manner, by_unit=unit is not None), len(marginals) > 1
+        sent, width = manner.statements(marginals), singles * fitted
+        texts = sum(schema.columns[name].kind in TEXTS for (name,) in marginals[:singles])
+        number = {"source": 0, "copy": 0, of: 1}
+        if unit is not None:
+            kept = fitted * (row_bytes(schema) + manner.row_bytes)
+            raw: Relation = "copy" if manner.copies else "source"
+            before.append(
+                Step(
+                    name="bound rows of a unit",
+                    statements=2,
+                    **scans(raw, 2),
+                    read=2 * kept,
+                    written=kept,
+                    shuffles=manner.shuffles,
+                )
+            )
+        counted = replace(
+            counted,
+            statements=sent.number + many,
+            uploads=2 * texts,
+            source=number["source"],
+            copy=number["copy"],
+            codes=sent.number if many else 0,
+            read=fitted * row_bytes(schema) + sent.columns * fitted,
+            written=width,
+            shuffles=sent.number * manner.shuffles,
+            note="in cells that the released rows decide",
+        )
+    return [replace(step, name=f"quality: {step.name}") for step in (*before, counted)]
 
 
 def _digest(manner: Manner, of: Relation, kept: int) -> Step:

@@ -17,7 +17,8 @@ Not guaranteed: what a generator of others asks, unless it declares it; or how a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,7 +26,14 @@ from accounting.decimals import decimal_text
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import ParameterError
 from dpsynth.tabular.asks import Ask, Asks, Declares
-from dpsynth.workspace.cost.around import IDENTITY_BYTES, fitted_from, steps_after, steps_before
+from dpsynth.workspace.cost.around import (
+    IDENTITY_BYTES,
+    fitted_from,
+    quality_marginals,
+    steps_after,
+    steps_before,
+    steps_of_quality,
+)
 from dpsynth.workspace.cost.estimate import Estimate, estimated
 from dpsynth.workspace.cost.limits import Limit, limits, memory_of_this_machine
 from dpsynth.workspace.cost.manners import MANNERS, EngineName
@@ -51,6 +59,26 @@ UNKNOWN = "this generator does not say what it asks"
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityPrice:
+    """Of noisy counts of quality that are bought with the release.
+
+    Attributes:
+        epsilon: charged beside the run, in its relation and unit.
+        marginals: columns and pairs that are counted.
+        scale: of the discrete Laplace noise on each count, in rows.
+    """
+
+    epsilon: Decimal
+    marginals: int
+    scale: Decimal
+
+    def to_json(self) -> dict[str, Any]:
+        """The `publish_quality` of `plan --json`."""
+        return {"epsilon": decimal_text(self.epsilon), "marginals": self.marginals, "scale": decimal_text(self.scale)}
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostPlan:
     """What `dpsynth plan` answers.
 
@@ -65,6 +93,7 @@ class CostPlan:
         limits: costs beside what they may be, worst first.
         time: CPU time of counting in an engine; None in memory.
         read: what was read of the data.
+        quality: what bought quality would cost beside the run; None if none is asked for.
     """
 
     source: str
@@ -77,6 +106,7 @@ class CostPlan:
     limits: tuple[Limit, ...]
     time: Estimate | None
     read: str
+    quality: QualityPrice | None = None
 
     @property
     def known(self) -> bool:
@@ -154,6 +184,7 @@ class CostPlan:
             "limits": [limit.to_json() for limit in self.limits],
             "time": None if self.time is None else self.time.to_json(),
             "read": self.read,
+            "publish_quality": None if self.quality is None else self.quality.to_json(),
         }
 
 
@@ -170,6 +201,7 @@ def plan_cost(
     unit: PrivacyUnit | None = None,
     rows: int | None = None,
     draw: int | None = None,
+    publish_quality: Any = None,
     workspace: Workspace | None = None,
 ) -> CostPlan:
     """What a run would ask of its data; no row is read, and with a schema nothing is.
@@ -186,6 +218,7 @@ def plan_cost(
         unit: whose data one step of the relation adds or removes; a registered data set has its own.
         rows: about how many there are, from public knowledge.
         draw: synthetic rows; default as many as there are.
+        publish_quality: epsilon of noisy counts of quality that would be bought for the release; None for none.
         workspace: where `source` may be registered.
 
     Raises:
@@ -201,7 +234,21 @@ def plan_cost(
     check_rows(draw, len(found.schema.modelled))
     made = generator_named(generator) if isinstance(generator, str) else generator
     plan = made.plan(found.schema, found.unit, epsilon=epsilon, delta=delta)
-    return _costed(found, made, plan, rows, draw)
+    costed = _costed(found, made, plan, rows, draw)
+    return costed if publish_quality is None else _with_quality(costed, found, publish_quality)
+
+
+def _with_quality(costed: CostPlan, found: _Source, epsilon: Any) -> CostPlan:
+    """The steps and the price of a figure beside the run's."""
+    from dpsynth.workspace.figures import amount, noise_scale
+
+    price, unit, whole = amount(epsilon), found.unit, costed.rows or MILLION
+    marginals = len(quality_marginals(found.schema, unit.column))
+    scale = noise_scale(price, costed.plan.tree.relation, unit.max_records * marginals)
+    fitted = max(round(whole * (1 - HOLDOUT_SHARE)), 1)
+    more = steps_of_quality(MANNERS[found.engine], found.schema, whole, fitted, unit=unit.column)
+    said = QualityPrice(epsilon=price, marginals=marginals, scale=scale)
+    return replace(costed, steps=(*costed.steps, *more), quality=said)
 
 
 @final

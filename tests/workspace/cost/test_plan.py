@@ -238,3 +238,30 @@ def test_nonsense_is_refused(rows):
         plan_cost("claims/", "mst", **ask, unit=PrivacyUnit(kind="user", column="nobody", max_records=2))
     with pytest.raises(DataError, match="does not exist"):
         plan_cost("nowhere.parquet", "mst", epsilon=1, delta="1e-6")
+
+
+@pytest.mark.parametrize("by_unit", [True, False])
+def test_bought_quality_asks_what_was_said_beside_the_run(tmp_path, monkeypatch, by_unit):
+    declared, _ = written(tmp_path / "claims", columns=9)
+    (tmp_path / "s.yaml").write_text(declared.to_yaml(), "utf-8")
+    ws = Workspace.init(tmp_path / "vault")
+    unit = {"unit": "person", "max_per_unit": 3} if by_unit else {"row_key": "key"}
+    data = ws.register(tmp_path / "claims", schema=tmp_path / "s.yaml", **unit)
+    ws.create_budget(data, epsilon=3, delta="1e-6")
+    asked = {"epsilon": "1", "delta": "1e-7", "workspace": ws, "rows": ROWS}
+    found, run = (plan_cost(data, "independent", **asked, **more) for more in ({"publish_quality": "0.5"}, {}))
+    assert found.steps[: len(run.steps)] == run.steps and found.plan == run.plan
+    draft = ws.synthesize(data, "independent", epsilon="1", delta="1e-7", rows=500)
+    with counted(monkeypatch) as sent:
+        figure = draft.buy_figure("marginals", epsilon="0.5")
+    more = found.steps[len(run.steps) :]
+    assert found.quality.marginals == len(figure.marginals) and found.quality.scale == figure.scale
+    assert more[-1].histograms == len(figure.marginals) and more[-1].cells >= sum(figure.sizes)
+    for what in ("statements", "source", "copy", "codes", "uploads"):
+        said, happened = (
+            sum(values) for values in ((getattr(s, what) for s in more), (of[what] for of in sent.values()))
+        )
+        assert happened <= said <= happened + (9 if what == "uploads" else 2), (
+            what,
+            {k: v[what] for k, v in sent.items()},
+        )
