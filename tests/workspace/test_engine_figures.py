@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,7 @@ from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
 from dpsynth.quality.published.cells import cells_of
+from dpsynth.schema.domain import GridDomain
 from dpsynth.workspace import Draft, Workspace
 from dpsynth.workspace import figures as door
 from dpsynth.workspace.copies import histogram
@@ -38,6 +39,7 @@ from tests.workspace.governed import Governed
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.keyed import bounded, split
 from dpsynth.data.engines.protocol import EngineLost, SourceChanged, UnsupportedByEngine
+from dpsynth.data.engines.urls import parse
 from dpsynth.data.engines.warehouse import EngineTable
 
 KEY = bytes(range(32))
@@ -142,8 +144,12 @@ def same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 def spark() -> Iterator[Any]:
     import pyspark
 
-    session = pyspark.sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")\
-        .config("spark.sql.shuffle.partitions", "2").getOrCreate()
+    session = (
+        pyspark.sql.SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .getOrCreate()
+    )
     yield session
     session.stop()
 
@@ -390,3 +396,26 @@ def test_a_bundle_with_bought_quality_of_an_engine_verifies(place: Place, tmp_pa
     assert (figure["statistic"], figure["marginals"][0]) == ("marginals", ["id"])
     found = verify(released.bundle, released.public_key)
     assert found.ok and any("table of how near the fitted rows are" in note for note in found.warnings)
+
+
+@pytest.mark.parametrize("unit", ["who", None])
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_people_are_classed_as_in_memory_by_the_most_alike_of_their_rows(
+    tmp_path: Path, columns: int, unit: str
+) -> None:
+    """Small worlds, in which every class is frequent, people have several rows and cells are missing."""
+    rng = np.random.default_rng(columns)
+    names = [f"x{at}" for at in range(columns)]
+    cells = {name: pa.array(rng.integers(0, 5, 200), mask=rng.random(200) < 0.1) for name in names}
+    rows = pa.table({"who": pa.array(rng.integers(0, 60, 200)), **cells})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    few = max(5**columns // 25, 2)
+    released = Table.from_arrow(pa.table({name: pa.array(rng.integers(0, 6, few)) for name in names}))
+    domains = {name: GridDomain(kind="integer", low=0, high=5) for name in names}
+    table = parse(str(tmp_path / "*.parquet")).open()
+    with closing(table.engine):
+        memory = Table.from_arrow(rows)
+        there, here = (
+            histogram({"train": one, "holdout": one}, released, domains, unit=unit) for one in (table, memory)
+        )
+    assert there.tolist() == here.tolist() and (here[:3] > 0).sum() == min(columns + 1, 3)
