@@ -139,8 +139,8 @@ def _notes(document: Document) -> tuple[str, ...]:
     bought = document.get("publish_quality")
     if bought is not None:
         notes.append(
-            f"Quality: epsilon {clean(bought['epsilon'])} more for {bought['marginals']:,} columns and pairs, with noise "
-            f"of scale {clean(bought['scale'])} on each count."
+            f"Quality: epsilon {clean(bought['epsilon'])} more for {bought['marginals']:,} columns and pairs, with "
+            f"noise of scale {clean(bought['scale'])} on each count."
         )
     if not document["known"]:
         notes.append("The generator does not say what it asks, so its questions are unknown.")
