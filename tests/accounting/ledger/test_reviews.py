@@ -146,6 +146,19 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any], Signer], dict[str, Any]], Reas
         },
         Reason.RULE_BROKEN,
     ),
+    "a draft whose maker is named and signed nothing": (
+        lambda s, _: {
+            "kind": "attempt", "budget_id": s["budget"], **BUDGET_ROWS, "document": "01" * 32,
+            "generator_key": s["keys"][0].key_id,
+        },
+        Reason.RULE_BROKEN,
+    ),
+    "a draft that somebody signed who is not named": (
+        lambda s, _: {
+            "kind": "attempt", "budget_id": s["budget"], **BUDGET_ROWS, "document": "01" * 32, "signature": "00" * 64,
+        },
+        Reason.RULE_BROKEN,
+    ),
     "a recall that no release key signed": (
         lambda s, _: {
             "kind": "recall", "budget_id": s["budget"],
