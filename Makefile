@@ -7,7 +7,12 @@ DATA   ?= fair
 # The workers are the parallelism: threads of matrix products on top of them only get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help install demo test test-all audit lint docs docs-full bench clean spark fuzz mutate
+# Where Spark is started: by one process, since each worker would start a Java of a gigabyte. Python inside Spark finds
+# the tests by PYTHONPATH.
+ON_SPARK := PYTHONPATH=$(CURDIR) $(ONE_THREAD) $(BIN)/python -m pytest -rs $(wildcard tests/data/engines/test_*spark*.py) \
+	tests/tabular/streams/test_spark.py tests/cli/test_engines.py
+
+.PHONY: help install demo test test-all audit lint docs docs-full bench clean spark spark-all fuzz mutate
 
 help: ## what each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,15 +30,19 @@ demo: $(STAMP) ## private table -> verified release on real embedded data; DATA=
 test: $(STAMP) ## the default suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto
 
-test-all: $(STAMP) ## with everything that takes minutes
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m 'not audit'
+test-all: $(STAMP) ## with everything that takes minutes; Spark has `make spark-all`
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m 'not audit and not spark'
 
 audit: $(STAMP) ## privacy audits over many runs, with their figures (about a quarter of an hour on one core)
 	$(BIN)/python -m pytest -m audit -v
 
-spark: $(STAMP) ## Spark for real: in one process, and on a master and two workers whose executors are killed (needs Java)
+spark: $(STAMP) ## Spark for real: every check of an engine, and a cluster of two workers whose executors are killed (needs Java)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]'
-	$(ONE_THREAD) $(BIN)/python -m pytest -v -m 'not audit' tests/data/engines/test_spark*.py
+	$(ON_SPARK) -m 'spark and not slow'
+
+spark-all: $(STAMP) ## the same with what takes minutes: every check on the cluster too, and the checks before a run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]'
+	$(ON_SPARK) -m spark
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of every parser with atheris, two CPU minutes each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

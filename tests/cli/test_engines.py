@@ -15,6 +15,7 @@ import pytest
 
 from dpsynth.cli.app import call
 from dpsynth.cli.typed_secrets import Typed
+from tests.spark_cluster import why_not
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 
@@ -147,10 +148,13 @@ def test_from_a_server_to_a_verified_bundle_and_the_password_is_nowhere(run: Run
         assert not [path for path in (home / "out").rglob("*") if account.encode() in path.read_bytes()]
 
 
+@pytest.mark.spark
 @pytest.mark.slow
+@pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 def test_from_spark_to_a_decision(run: Run, home: Path) -> None:
-    pyspark = pytest.importorskip("pyspark.sql", reason="no Spark: pip install 'dpsynth-release[spark]'")
-    session = pyspark.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
     session.read.parquet(str(home / "claims")).createOrReplaceTempView("visits")
     source = ("local[2]", "--table", "visits")
     ok(run("budget", "create", *source, *GRANT, "--row-key", "id", "--schema", "schema.yaml"))

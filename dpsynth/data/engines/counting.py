@@ -2,10 +2,14 @@
 
 Codes are small integers and missing is one of them, so no cell of a relation of codes is NULL. One statement with
 GROUPING SETS counts a batch of column sets in one scan, and NULL says which columns a row of the answer is not about.
-What leaves the engine are codes and counts: integers.
+An engine that groups by one number much faster than by sets of columns (`Engine.exploded`) is asked for that: each set's
+codes are the digits of a number, and ranges of numbers tell the sets apart. What leaves the engine are codes and
+counts: integers.
 
 >>> statement('"t"', [("a", "b"), ("a",)])
 'SELECT "a", "b", COUNT(*) AS "n" FROM "t" GROUP BY GROUPING SETS (("a", "b"), ("a"))'
+>>> numbered([("a", "b"), ("a",)], {"a": 4, "b": 9})
+(['0 + CAST("a" AS BIGINT) * 10 + CAST("b" AS BIGINT)', '50 + CAST("a" AS BIGINT)'], [0, 50, 55])
 
 Not guaranteed: that a histogram is small. Above `MAX_CELLS` cells it is refused, as a table in memory does.
 """
@@ -50,8 +54,12 @@ def histograms(
         _require_small(clique, sizes)
     for batch in batches(cliques, engine.batch):
         sets = sorted({tuple(sorted(set(clique))) for clique in batch})
-        answer = engine.fetch(statement(source, sets))
-        found = _by_set(answer, sets, sizes)
+        numbers, ends = numbered(sets, sizes)
+        packed = engine.exploded(source, numbers) if len(sets) > 1 else None
+        if packed is None:
+            found = _by_set(engine.fetch(statement(source, sets)), sets, sizes)
+        else:
+            found = _by_number(engine.fetch(packed), ends, sets, sizes)
         for clique in batch:
             own = tuple(sorted(set(clique)))
             yield np.ascontiguousarray(found[own].transpose([own.index(name) for name in clique]))
@@ -114,6 +122,25 @@ def statement(source: str, sets: Sequence[Columns]) -> str:
     return f'SELECT {shown}{", " * bool(names)}COUNT(*) AS "n" FROM {source} GROUP BY GROUPING SETS ({groups})'  # noqa: S608 - our own names
 
 
+def numbered(sets: Sequence[Columns], sizes: Mapping[str, int]) -> tuple[list[str], list[int]]:
+    """SQL of each set's number in a row, and where each set's numbers begin and the last's end.
+
+    Args:
+        sets: distinct columns each, of no more than `MAX_CELLS` cells.
+        sizes: column of codes -> number of codes, missing not counted.
+    """
+    numbers, ends = [], [0]
+    for columns in sets:
+        sides = [sizes[name] + 1 for name in columns]
+        digits = (
+            f'CAST("{name}" AS BIGINT)' + (f" * {math.prod(sides[at + 1 :])}" if at + 1 < len(sides) else "")
+            for at, name in enumerate(columns)
+        )
+        numbers.append(" + ".join([str(ends[-1]), *digits]))
+        ends.append(ends[-1] + math.prod(sides))
+    return numbers, ends
+
+
 def batches(cliques: Iterable[Columns], most: int) -> Iterator[list[Columns]]:
     """What each statement asks for, in order; a cost plan counts them by this very function.
 
@@ -154,6 +181,22 @@ def _by_set(answer: pa.Table, sets: Sequence[Columns], sizes: Mapping[str, int])
         dense = np.zeros(math.prod(shape), dtype=np.int64)
         dense[flat] = counts[rows]
         found[columns] = dense.reshape(shape)
+    return found
+
+
+def _by_number(
+    answer: pa.Table, ends: Sequence[int], sets: Sequence[Columns], sizes: Mapping[str, int]
+) -> dict[Columns, NDArray[np.int64]]:
+    numbers, counts = (values_of(answer.column(at)).astype(np.int64) for at in (0, 1))
+    order = np.argsort(numbers)
+    numbers, counts = numbers[order], counts[order]
+    cuts = np.searchsorted(numbers, np.array(ends))
+    found = {}
+    for at, columns in enumerate(sets):
+        own = slice(cuts[at], cuts[at + 1])
+        dense = np.zeros(ends[at + 1] - ends[at], dtype=np.int64)
+        dense[numbers[own] - ends[at]] = counts[own]
+        found[columns] = dense.reshape(tuple(sizes[name] + 1 for name in columns))
     return found
 
 

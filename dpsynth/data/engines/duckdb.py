@@ -262,6 +262,10 @@ class DuckDB:
         with self._asked():
             yield from self.connection.sql(query).to_arrow_reader(rows)
 
+    def exploded(self, source: str, numbers: Sequence[str]) -> None:
+        """Grouping sets are counted as fast."""
+        del source, numbers
+
     def nearest(self, number: Any) -> Any:
         """Ibis: a double rounded to the nearest whole double, half to even."""
         return builtin("round_even", ("float64", "int64"), "float64")(number, 0)

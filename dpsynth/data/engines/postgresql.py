@@ -160,6 +160,10 @@ class PostgreSQL:
             while found := cursor.fetchmany(rows):
                 yield _batch(cursor.description, found)
 
+    def exploded(self, source: str, numbers: Sequence[str]) -> None:
+        """Grouping sets are counted as fast."""
+        del source, numbers
+
     def nearest(self, number: Any) -> Any:
         """Ibis: a double rounded to the nearest whole double, half to even."""
         return builtin("round", ("float64",), "float64")(number)

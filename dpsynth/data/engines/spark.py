@@ -50,7 +50,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "spark.sql.ansi.enabled": "true",
         "spark.sql.ansi.doubleQuotedIdentifiers": "true",
         "spark.sql.caseSensitive": "true",
-        "spark.sql.codegen.wholeStage": "false",  # a tree of comparisons in one method is more than the JVM compiles
+        "spark.sql.codegen.hugeMethodLimit": "8000",  # bytes; trees of comparisons beyond it the JVM never compiles
         "spark.sql.defaultCatalog": "spark_catalog",  # a short name means one table, whatever the cluster prefers
         "spark.sql.runSQLOnFiles": "false",  # a folder is no table: its place would be another
         "spark.sql.session.timeZone": "UTC",
@@ -206,6 +206,14 @@ class Spark:
                 batch = pa.ipc.read_record_batch(pa.py_buffer(message), schema)
                 if batch.num_rows:
                     yield batch
+
+    def exploded(self, source: str, numbers: Sequence[str]) -> str:
+        """SQL: each of these whole numbers that occurs in any row, as "k", and how often, as "n".
+
+        Grouping sets make a row of all columns for each set; one number instead took a fifth of their CPU time.
+        """
+        rows = f'SELECT EXPLODE(ARRAY({", ".join(numbers)})) AS "k" FROM {source}'  # noqa: S608 - our own names
+        return f'SELECT "k", COUNT(*) AS "n" FROM ({rows}) AS "t" GROUP BY "k"'  # noqa: S608
 
     def nearest(self, number: Any) -> Any:
         """Ibis: a double rounded to the nearest whole double, half to even."""

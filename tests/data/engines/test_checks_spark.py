@@ -1,30 +1,26 @@
 from __future__ import annotations
 
-import os
-import shutil
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.conformance.engine_checks import ChecksConformance
+from tests.spark_cluster import LOCAL, why_not
 
-pytest.importorskip("pyspark", reason="no Spark: pip install 'dpsynth-release[spark]'")
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.spark import Spark
 
 pytestmark = [
+    pytest.mark.spark,
     pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("java") is None and "JAVA_HOME" not in os.environ, reason="no Java, which Spark runs on"
-    ),
+    pytest.mark.skipif(why_not() is not None, reason=why_not() or ""),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):
-    engine = Spark("local[2]", {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g"})
+    engine = Spark("local[2]", LOCAL)
     folder = tmp_path_factory.mktemp("parquet")
     names = (folder / f"{at}.parquet" for at in range(10**6))
 

@@ -28,7 +28,7 @@ from tests.workspace.test_engine_failures import ASKED, after, model_of, people,
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.spark,
     pytest.mark.skipif(why_not() is not None, reason=why_not() or ""),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
@@ -69,10 +69,14 @@ def load(engine, write):
     return lambda rows: engine.parquet([write(rows)])
 
 
+@pytest.mark.slow
 class TestSparkOnTwoWorkers(EngineConformance):
-    def test_there_are_two_workers(self, engine, cluster):
-        assert len(cluster.ready(engine.session)) == WORKERS
-        assert engine.session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() == WORKERS + 1
+    pass
+
+
+def test_there_are_two_workers(engine, cluster):
+    assert len(cluster.ready(engine.session)) == WORKERS
+    assert engine.session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() == WORKERS + 1
 
 
 class Killer:
@@ -134,6 +138,7 @@ def test_an_executor_killed_under_a_fit_changes_no_byte_of_the_release(engine, c
     assert killer.running == len(during)
 
 
+@pytest.mark.slow
 def test_with_a_folder_every_executor_may_be_killed_again_and_again(cluster, engine, write, tmp_path):
     from dpsynth.data.engines.spark import Spark
 

@@ -20,11 +20,11 @@ from dpsynth.core.errors import DataError
 from dpsynth.data.engines.protocol import SourceChanged
 from dpsynth.data.table import Table
 from tests.conformance.engine import described
-from tests.spark_cluster import why_not
+from tests.spark_cluster import LOCAL, why_not
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.spark,
     pytest.mark.skipif(why_not() is not None, reason=why_not() or ""),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
@@ -34,7 +34,7 @@ pytestmark = [
 def engine():
     from dpsynth.data.engines.spark import Spark
 
-    engine = Spark("local[2]", {"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g"})
+    engine = Spark("local[2]", LOCAL)
     yield engine
     engine.close()
     engine.session.stop()
@@ -237,6 +237,7 @@ def alone(*lines: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_session_that_dies_is_lost_in_our_words(write):
     path = write(pa.table({"x": range(10)}))
     said = alone(

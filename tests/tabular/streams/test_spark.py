@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from dpsynth.tabular.saved.saving import to_bytes
 from dpsynth.tabular.streams.row_stream import RowStream
 from dpsynth.tabular.streams.spark import Task, on_spark, without_model
+from tests.spark_cluster import why_not
 from tests.tabular.streams import worlds
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,10 +26,9 @@ def test_a_task_gives_the_rows_of_the_partitions_that_it_is_told():
     assert made.equals(pa.concat_tables([*stream.batches(3), *stream.batches(1)]))
 
 
-@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 def test_spark_draws_the_rows_of_every_partition_and_the_same_ones_again(monkeypatch):
-    if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
-        pytest.skip("Spark needs pyspark and Java")
     from pyspark.sql import SparkSession
     from pyspark.sql.functions import spark_partition_id
 
