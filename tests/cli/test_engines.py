@@ -151,6 +151,7 @@ def test_from_a_server_to_a_verified_bundle_and_the_password_is_nowhere(run: Run
 @pytest.mark.spark
 @pytest.mark.slow
 @pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_from_spark_to_a_decision(run: Run, home: Path) -> None:
     from pyspark.sql import SparkSession
 

@@ -2,9 +2,9 @@
 
 Codes are small integers and missing is one of them, so no cell of a relation of codes is NULL. One statement with
 GROUPING SETS counts a batch of column sets in one scan, and NULL says which columns a row of the answer is not about.
-An engine that groups by one number much faster than by sets of columns (`Engine.exploded`) is asked for that: each set's
-codes are the digits of a number, and ranges of numbers tell the sets apart. What leaves the engine are codes and
-counts: integers.
+An engine that groups by one number much faster than by sets of columns (`Engine.exploded`) is asked for that: the
+codes of a set are the digits of a number, and ranges of numbers tell the sets apart. What leaves the engine are codes
+and counts: integers.
 
 >>> statement('"t"', [("a", "b"), ("a",)])
 'SELECT "a", "b", COUNT(*) AS "n" FROM "t" GROUP BY GROUPING SETS (("a", "b"), ("a"))'

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from tests.conformance.engine import EngineConformance
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
-from dpsynth.core.errors import DataError
+from dpsynth.core.errors import DataError, ParameterError
+from dpsynth.data.engines.counting import histograms
 from dpsynth.data.engines.duckdb import DuckDB
 from dpsynth.data.engines.protocol import UnsupportedByEngine
 from dpsynth.schema.domain import GridDomain
@@ -31,6 +33,35 @@ def load(tmp_path_factory):
 
 class TestDuckDB(EngineConformance):
     pass
+
+
+class Exploding(DuckDB):
+    """DuckDB that is asked as Spark is."""
+
+    def exploded(self, source, numbers):
+        rows = f'SELECT UNNEST([{", ".join(numbers)}]) AS "k" FROM {source}'
+        return f'SELECT "k", COUNT(*) AS "n" FROM ({rows}) AS "t" GROUP BY "k"'
+
+
+def test_histograms_from_one_number_a_row_are_those_of_grouping_sets():
+    rng = np.random.default_rng(4)
+    sizes = {"a": 3, "b": 1, "c": 40, "d": 2**33}
+    codes = pa.table({name: pa.array(rng.integers(0, min(size, 99) + 1, 500)) for name, size in sizes.items()})
+    cliques = [("b", "a"), ("a", "b"), (), ("c",), ("c", "a", "b"), ("b", "c"), ("a", "c")]
+    found = []
+    for kind in (DuckDB, Exploding):
+        engine = kind(threads=1)
+        source = engine.upload(codes)
+        for rows in (f'"{source}"', f'(SELECT * FROM "{source}" WHERE false) AS "t"'):
+            found.append(list(histograms(engine, rows, sizes, cliques)))
+        with pytest.raises(ParameterError, match="cells; the limit"):
+            list(histograms(engine, f'"{source}"', sizes, [("a",), ("d", "a")]))
+        engine.close()
+    counted, none, exploded, none_exploded = found
+    assert [each.sum() for each in counted] == [500] * len(cliques)
+    for ours, expected in ((exploded, counted), (none_exploded, none)):
+        for own, other in zip(ours, expected, strict=True):
+            assert own.dtype == np.int64 and own.shape == other.shape and np.array_equal(own, other)
 
 
 def test_numbers_that_no_bound_holds_are_refused_by_column():

@@ -28,6 +28,7 @@ def test_a_task_gives_the_rows_of_the_partitions_that_it_is_told():
 
 @pytest.mark.spark
 @pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_spark_draws_the_rows_of_every_partition_and_the_same_ones_again(monkeypatch):
     from pyspark.sql import SparkSession
     from pyspark.sql.functions import spark_partition_id
