@@ -49,7 +49,12 @@ def register(
     if _stays(ws, at, table):
         record = _of_place(ws, places.located(at, table), name, row_key, who)
     elif row_key is not None and isinstance(at, str | Path) and not _there(Path(at)):
-        raise DataError("There is no such file or folder.", "Check the path.")
+        known = next((one for one in ws.registry if one.name == str(at) and one.place is not None), None)
+        if known is None:
+            raise DataError(
+                "There is no such file or folder, nor a data set of this name in an engine.", "Check the path."
+            )
+        record = _of_place(ws, session_of(ws, known), known.name, row_key, known.unit if unit is None else who)
     elif row_key is not None:
         raise ParameterError(
             "A row key tells rows apart that stay in an engine, and one file is read into memory.",

@@ -190,6 +190,17 @@ def test_a_schema_that_models_the_row_key_is_refused_before_a_budget_hangs_on_it
     assert run("budget", "show", "claims")[0] != 0
 
 
+def test_a_row_key_that_was_wrong_is_corrected_under_the_name_that_the_budget_has(run: Run) -> None:
+    assert run("budget", "create", "claims/", *GRANT, "--row-key", "sex")[0] == 0
+    asked = ("synthesize", "claims", "-e", "1", "-g", "independent")
+    code, said = run(*asked)
+    assert code == 1 and "--row-key COLUMN" in said
+    assert run(*asked, "--row-key", "claims")[0] == 1
+    assert run(*asked, "--row-key", "id")[0] == run(*asked)[0] == 0
+    code, said = run("synthesize", "nothing", "-e", "1", "--row-key", "id")
+    assert code == 1 and "no such file or folder, nor a data set" in said
+
+
 def test_a_run_file_with_a_password_is_refused(run: Run, home: Path) -> None:
     (home / "run.yaml").write_text(
         f"data: postgresql://a:{QUOTED}@h/d\ntable: t\nrow_key: id\nworkspace: v2\n"

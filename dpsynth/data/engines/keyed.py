@@ -135,7 +135,7 @@ def require_key(table: EngineTable, column: str) -> None:
     if not answer.column(0)[0].as_py():
         raise DataError(
             f"The row key {shown(column)} is the same for two records, so it names neither.",
-            "Name a column that is another for each record.",
+            "Name a column that is another for each record: --row-key COLUMN.",
         )
 
 
