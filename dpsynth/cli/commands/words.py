@@ -84,7 +84,9 @@ def quality_rows(document: Mapping[str, Any]) -> list[list[str]]:
 
 
 def show_attacks(terminal: Terminal, title: str, document: Mapping[str, Any]) -> None:
-    """The table of an attack report, what was not applicable, and the JSON."""
+    """The table of an attack report, what was not applicable or only sampled, and the JSON."""
+    from attacks.report import SamplingRecord
+
     terminal.table(
         f"{title}: {document['verdict']} (internal: computed from private rows)",
         ["verdict", "attack", "stratum", "endpoint", ">estimate", ">upper bound", ">limit", ">detectable"],
@@ -95,6 +97,8 @@ def show_attacks(terminal: Terminal, title: str, document: Mapping[str, Any]) ->
             terminal.say(f"{row['name']} ({row['endpoint']}, {row['stratum']}): {row['reason']}")
     for absent in document.get("not_applicable", ()):
         terminal.say(f"not applicable: {absent['name']}: {absent['reason']}")
+    if document.get("sampling") is not None:
+        terminal.say(f"sampled: {SamplingRecord.model_validate(document['sampling'])}")
     terminal.result(document)
 
 
