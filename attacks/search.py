@@ -211,9 +211,10 @@ class Search:
         kinds = np.empty((len(number), self._kinds.shape[1]), dtype=np.float32)
         kinds[old], kinds[new] = self._known.points(number[old]), fresh
         if self._numbers.shape[1]:
-            pairs = _Pairs(kinds=kinds, numbers=rows.numbers(at, at + len(span.order)), span=span, size=span.size)
+            numbers, queries = self._varying(rows.numbers(at, at + len(span.order)))
+            pairs = _Pairs(kinds=kinds, numbers=numbers, queries=queries, span=span, size=span.size)
         else:  # equal categories are equal rows: the first one says all, and an old combination nothing new
-            pairs = _Pairs(kinds=kinds, numbers=None, span=span, size=np.ones_like(span.size))
+            pairs = _Pairs(kinds=kinds, numbers=None, queries=None, span=span, size=np.ones_like(span.size))
             old = old[:0]
         budget = TOO_MANY * len(self._queries) * len(span.order)
         if len(old):
@@ -228,6 +229,12 @@ class Search:
                 return False
             self._compare(pairs, query, local, winner, at)
         return not len(new) or self._bound(pairs, new, winner, at, budget)
+
+    def _varying(self, numbers: Floats) -> tuple[Doubles, Doubles]:
+        """Numbers of rows and of queries, in double precision, without dimensions in which all of them are alike."""
+        first = numbers[0]
+        kept = np.flatnonzero((numbers != first).any(axis=0) | (self._numbers != first).any(axis=0))
+        return numbers[:, kept].astype(np.float64), self._numbers[:, kept].astype(np.float64)
 
     def _bound(self, pairs: _Pairs, new: Places, winner: Places, at: int, budget: float) -> bool:
         """The same for combinations that are new."""
@@ -276,8 +283,9 @@ class Search:
             place = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
             row = pairs.span.order[np.repeat(pairs.span.start[which[done:stop]], sizes) + place]
             query, square = np.repeat(queries, sizes), np.repeat(apart, sizes)
-            if pairs.numbers is not None:
-                gap = pairs.numbers[row].astype(np.float64) - self._numbers[query]
+            if pairs.numbers is not None and pairs.queries is not None:
+                gap = pairs.numbers[row]
+                gap -= pairs.queries[query]
                 square = square + np.einsum("pd,pd->p", gap, gap)
             self._keep(query, row + at, square, winner)
             done = stop
@@ -341,7 +349,8 @@ class _Pairs:
     """What pairs of queries and combinations of a span are compared by; `size` rows of each combination count."""
 
     kinds: Floats
-    numbers: Floats | None
+    numbers: Doubles | None
+    queries: Doubles | None
     span: _Span
     size: Places
 
