@@ -185,8 +185,8 @@ def _no_power(m: Measurement, strict: float) -> str:
         "No power: Not even copies of everybody would exceed the limit. Either there are too few people or columns, or "
         "people have twins on both sides (several rows of one person and no unit column), or the release has so many "
         "rows that everybody is near one of them, copied or not, or the value is known of nearly everybody without the "
-        "release. More people, a unit column, fewer released rows, a lower limit, or (for a secret that is none) another "
-        "role are needed."
+        "release. More people, a unit column, fewer released rows, a lower limit, or (for a secret that is none) "
+        "another role are needed."
     )
 
 
