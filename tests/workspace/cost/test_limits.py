@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,19 @@ def test_a_histogram_that_no_table_gives_is_seen():
     spec = {"kind": "categorical", "values": list(range(127))}
     found = limit(planned("mst", 2, 10**6, spec), "cells")
     assert found.advice == COARSER and found.part == pytest.approx(128**2 / 2**27)
+
+
+def test_the_measurements_are_those_of_the_page():
+    """`docs/concepts/engines.md`: CPU seconds of 15 single columns, and of the codes and all 105 pairs together."""
+    own = json.loads(resources.files("dpsynth.workspace.cost").joinpath("measured.json").read_text("utf-8"))
+    own = own["engines"]["duckdb"]
+    page = (Path(__file__).resolve().parents[3] / "docs" / "concepts" / "engines.md").read_text("utf-8")
+    lines = page.partition("| rows × 15 columns |")[2].split("\n\n")[0].splitlines()[2:]
+    for line, single, joint in zip(lines, own["singles"]["points"], own["joint"]["points"], strict=True):
+        rows, _, *parts = (cell.strip() for cell in line.strip("|").split("|"))
+        cpu = [float(re.findall(r"\(([\d.]+)\)", part)[0]) for part in parts[:3]]
+        assert single["rows"] == joint["rows"] == int(rows.replace(",", ""))
+        assert [single["cpu_s"], joint["cpu_s"]] == pytest.approx([cpu[0], cpu[1] + cpu[2]])
 
 
 def test_time_is_what_was_measured_and_says_where_and_how_far_beyond():
