@@ -14,6 +14,7 @@ Not guaranteed: that a version is one. Which people stand in two files is known 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,7 +25,7 @@ from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from accounting.ledger.errors import KeyRefused
 from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import BudgetRefused, ParameterError
-from dpsynth.workspace.overlaps import refuse_overlap
+from dpsynth.workspace.overlaps import doubts, refuse_overlap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,7 @@ def create(
     parent: str | Path | DatasetRecord | None,
     purpose: str | None,
     recipient: str,
+    warn: Callable[[str], None],
 ) -> BudgetRecord:
     """See `Workspace.create_budget`."""
     if purpose is None and recipient != ANYBODY:
@@ -126,6 +128,8 @@ def create(
             above = _named(workspace, ledger, parent)
         else:
             refuse_overlap(workspace, ledger, record)
+            for doubt in doubts(workspace, ledger, record):
+                warn(doubt)
         if above is not None and conversion_delta is None and filter_ is None:
             conversion_delta = _in_proportion(above, parse_delta(str(delta)))
         made = ledger.create_budget(

@@ -72,15 +72,14 @@ def _roots(ledger: Ledger, record: DatasetRecord) -> str | None:
     return at
 
 
-def doubts(workspace: Workspace, record: DatasetRecord) -> tuple[str, ...]:
+def doubts(workspace: Workspace, ledger: Ledger, record: DatasetRecord) -> tuple[str, ...]:
     """What a person should think of before granting: tables of one name in one database of another host."""
-    with workspace.ledger() as ledger:
-        return tuple(
-            f"'{other.name}' is a table of the same name on another host ({other.place.shown}) and has a budget. If "
-            f"both names mean one server, stop: use '{other.name}', or grant with --parent {shlex.quote(other.name)}."
-            for other in _others(workspace, ledger, record)
-            if other.place is not None and _tail(other) is not None and _tail(other) == _tail(record)
-        )
+    return tuple(
+        f"'{other.name}' is a table of the same name on another host ({other.place.shown}) and has a budget. If "
+        f"both names mean one server, stop: use '{other.name}', or grant with --parent {shlex.quote(other.name)}."
+        for other in _others(workspace, ledger, record)
+        if other.place is not None and _tail(other) is not None and _tail(other) == _tail(record)
+    )
 
 
 def _others(workspace: Workspace, ledger: Ledger, record: DatasetRecord) -> list[DatasetRecord]:

@@ -40,7 +40,6 @@ from dpsynth.schema.model import Schema
 from dpsynth.text.request import Request
 from dpsynth.workspace.draft import SUITE, Draft, Release
 from dpsynth.workspace.layout import MARKER, read_json, write_json
-from dpsynth.workspace.overlaps import doubts
 from dpsynth.workspace.workspace import CANARIES, Workspace
 
 Amount = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
@@ -165,9 +164,7 @@ def execute(
         time=time, since=since,
     )  # fmt: skip
     if config.budget is not None and not _has_budget(ws, record):
-        for doubt in doubts(ws, record):
-            warn(doubt)
-        ws.create_budget(record, **config.budget.model_dump())
+        ws.create_budget(record, **config.budget.model_dump(), warn=warn)
     draft = _draft(ws, config, record, say, progress, warn)
     documents = draft.documents
     if documents.attack is None:

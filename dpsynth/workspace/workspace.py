@@ -186,6 +186,7 @@ class Workspace:
         parent: str | Path | DatasetRecord | None = None,
         purpose: str | None = None,
         recipient: str = budgets.ANYBODY,
+        warn: Warn = _quiet,
     ) -> Balance:
         """Grant a data set its budget, or take a share of it; only amendments change either later.
 
@@ -200,6 +201,7 @@ class Workspace:
                 so that both spend from one; of a share: another share of the same data.
             purpose: makes it a share, without data of its own: its name, which receivers of slices see.
             recipient: for whom a share is: any, internal, restricted or public.
+            warn: called with what a person should think of first: a table of that name on another host has a budget.
 
         Raises:
             BudgetRefused: the data has a budget, or the part does not suit what it is a part of.
@@ -208,7 +210,7 @@ class Workspace:
         record = self.find(data)
         made = budgets.create(
             self, record, epsilon=epsilon, delta=delta, filter_=filter, order=order, conversion_delta=conversion_delta,
-            parent=parent, purpose=purpose, recipient=recipient,
+            parent=parent, purpose=purpose, recipient=recipient, warn=warn,
         )  # fmt: skip
         return self.balance(record, purpose=made.budget_id)
 

@@ -14,7 +14,6 @@ from dpsynth.core.errors import BudgetRefused, DpsynthError
 from dpsynth.core.progress import silent
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.figures import buy
-from dpsynth.workspace.overlaps import doubts
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 
@@ -93,13 +92,17 @@ def test_a_table_of_that_name_on_another_host_is_warned_of(ws: Workspace, monkey
         ws.register(url, table=table, row_key="id")
         for url, table in (("postgresql://db.example/claims", "health.visits"), ("postgresql://db/claims", "visits"))
     )
-    assert len(doubts(ws, alias)) == 1
-    assert first.name in doubts(ws, alias)[0]
-    assert doubts(ws, other) == ()
-    assert doubts(ws, first) == ()
+    said: list[str] = []
+    ws.create_budget(other, epsilon=1, delta="1e-6", warn=said.append)
+    assert said == []
+    ws.create_budget(alias, epsilon=1, delta="1e-6", warn=said.append)
+    assert len(said) == 1
+    assert first.name in said[0]
     spark, cluster = (ws.register(url, table="w.t", row_key="id") for url in ("local[2]", "spark://elsewhere:7077"))
-    ws.create_budget(spark, epsilon=1, delta="1e-6")
-    assert spark.name in doubts(ws, cluster)[0]
+    ws.create_budget(spark, epsilon=1, delta="1e-6", warn=said.append)
+    assert len(said) == 1
+    ws.create_budget(cluster, epsilon=1, delta="1e-6", warn=said.append)
+    assert spark.name in said[1]
 
 
 def test_a_run_file_that_grants_says_what_is_doubtful(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,6 @@ def create(
     """Grant a data set its privacy budget, or take a share of it: all releases together may spend no more."""
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Workspace
-    from dpsynth.workspace.overlaps import doubts
 
     terminal = Terminal(as_json=as_json)
     ws = Workspace.open(workspace)
@@ -84,9 +83,6 @@ def create(
             data, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit, schema=schema,
             parents=parents or (), real_anchor=real_anchor,
         )  # fmt: skip
-    if purpose is None and parent is None:
-        for doubt in doubts(ws, record):
-            terminal.warn(doubt)
     balance = ws.create_budget(
         record,
         epsilon=epsilon,
@@ -97,6 +93,7 @@ def create(
         parent=parent,
         purpose=purpose,
         recipient=recipient,
+        warn=terminal.warn,
     )
     terminal.say(f"Budget of '{record.name}'{_for(purpose)} ({record.unit}): {balance.original}, {balance.composition}")
     _say_where(terminal, record)
