@@ -375,7 +375,17 @@ ADVICE: dict[str, tuple[tuple[float, ...], float | None, float, str]] = {
     "noise, and little more budget": (NOISY, 10.0, 1.84, "about 1.9 times the epsilon"),
     "noise, and too much of it": (NOISY, 10.0, 9.0, "fewer columns, about 2 of 4"),
     "one pair, beyond its noise": (NOISY, 1.0, 2.0, "'age' and 'c0', beyond its noise, so the model did not keep it"),
-    "all pairs, beyond noise": ((0.08,) * 5, 1.0, 2.0, "use another generator, such as gibbs"),
+    "one pair, and noise that is not known": (NOISY, None, 2.0, "'age' and 'c0', so the model did not keep it"),
+    "all pairs, beyond noise": (
+        (0.08,) * 5,
+        1.0,
+        2.0,
+        "more than noise explains: use another generator, such as gibbs",
+    ),
+    "all pairs, and noise that is not known": ((0.08,) * 5, None, 2.0, "'c0', over many pairs: use another generator"),
+    "nothing lost": ((-0.01, -0.02), 1.0, 2.0, "'c0', by no more than its noise: use about 2 times the epsilon"),
+    "noise, at the edge of advice": (NOISY, 10.0, 4.0, "about 4 times the epsilon"),
+    "noise, beyond the edge of advice": (NOISY, 10.0, 4.1, "5 times the epsilon would be needed"),
     "no pairs": ((), None, 2.0, "Use more epsilon or fewer columns, or use another generator"),
 }
 
@@ -385,6 +395,13 @@ def test_the_remedy_follows_from_the_numbers(
     evidence: Evidence, lost: tuple[float, ...], sigma: float | None, times: float, said: str
 ) -> None:
     assert said in remedy(_lossy(evidence, lost, sigma), evidence.draft, times=times)
+
+
+def test_texts_are_told_another_method_and_no_generator_of_tables(evidence: Evidence) -> None:
+    written = evidence.draft.model_copy(update={"text": TextFacts(column="note", model="m", fingerprint="ab" * 32)})
+    for lost, sigma in (((0.08,) * 5, 1.0), ((), None)):
+        said = remedy(_lossy(evidence, lost, sigma), written, times=2.0)
+        assert "better public model or another method of `dpsynth text synthesize`" in said and "gibbs" not in said
 
 
 def test_another_generator_is_one_of_the_table_and_another_one() -> None:
