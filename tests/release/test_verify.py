@@ -25,7 +25,7 @@ from dpsynth.release.keys import to_pem
 from dpsynth.release.layout import MEMBERS, STATEMENT
 from dpsynth.release.verify import Verifier, verify
 from tests.release.bundle_cases_owner import refresh
-from tests.release.bundle_tools import read
+from tests.release.bundle_tools import read, zip_bytes
 from tests.release.world import ready_world
 
 
@@ -239,3 +239,12 @@ def test_statements_with_odd_claims_are_refused(released, value):
 def test_a_release_from_a_budget_that_adds_up_rho_verifies(tmp_path):
     world = ready_world(tmp_path / "world", adds_up="zcdp")
     assert verify(world.release(tmp_path / "bundle").path, world.signer.public_bytes).ok
+
+
+def test_a_directory_is_bounded_before_it_is_read(tmp_path):
+    """Four times the members of a bundle are listed at most; so few that are no bundle are told by their names."""
+    path = tmp_path / "bundle.zip"
+    for count, code in ((4 * len(MEMBERS), "duplicate_member"), (4 * len(MEMBERS) + 1, "extra_file")):
+        path.write_bytes(zip_bytes([("card.yaml", b"")] * count))
+        failure = verify(path, bytes(32)).failure
+        assert (failure.name, failure.code) == ("layout", code)
