@@ -117,7 +117,7 @@ def test_a_run_file_that_grants_says_what_is_doubtful(ws: Workspace, monkeypatch
     amounts = {"epsilon": "1", "delta": "1e-6"}
     config = RunConfig.model_validate({**body, "budget": amounts, "synthesize": {**amounts, "generator": "mst"}})
     said: list[str] = []
-    with pytest.raises(DpsynthError, match="was lost|not installed"):
+    with pytest.raises(DpsynthError, match=r"was lost|not installed"):
         execute(config, say=said.append, progress=silent, warn=said.append)
     assert any("of the same name on another host" in words for words in said)
 
