@@ -156,7 +156,7 @@ def test_from_spark_to_a_decision(run: Run, home: Path) -> None:
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-    session.read.parquet(str(home / "claims")).createOrReplaceTempView("visits")
+    session.catalog.createTable("visits", path=str(home / "claims"), source="parquet")
     source = ("local[2]", "--table", "visits")
     ok(run("budget", "create", *source, *GRANT, "--row-key", "id", "--schema", "schema.yaml"))
     ok(run("synthesize", "visits", "-e", "2", "-g", "mst"))

@@ -202,6 +202,7 @@ def test_counts_noise_and_event_are_those_of_a_table_in_memory(
     equal_to_memory(Place(tmp_path, engine, postgresql, said, since))
 
 
+@pytest.mark.spark
 @pytest.mark.slow
 @SPARK
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -399,11 +400,12 @@ def test_a_bundle_with_bought_quality_of_an_engine_verifies(place: Place, tmp_pa
 
 
 @pytest.mark.parametrize("unit", ["who", None])
-@pytest.mark.parametrize("columns", [1, 2, 4])
+@pytest.mark.parametrize(("columns", "joins"), [(1, 17), (2, 17), (4, 17), (4, 2), (4, 5), (2, 1)])
 def test_people_are_classed_as_in_memory_by_the_most_alike_of_their_rows(
-    tmp_path: Path, columns: int, unit: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int, joins: int, unit: str
 ) -> None:
-    """Small worlds, in which every class is frequent, people have several rows and cells are missing."""
+    """Small worlds, in one statement and several: every class is frequent, people have rows, cells are missing."""
+    monkeypatch.setattr("dpsynth.data.engines.likeness.JOINS", joins)
     rng = np.random.default_rng(columns)
     names = [f"x{at}" for at in range(columns)]
     cells = {name: pa.array(rng.integers(0, 5, 200), mask=rng.random(200) < 0.1) for name in names}
