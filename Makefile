@@ -10,7 +10,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Where Spark is started: by one process, since each worker would start a Java of a gigabyte. Python inside Spark finds
 # the tests by PYTHONPATH.
 ON_SPARK := PYTHONPATH=$(CURDIR) $(ONE_THREAD) $(BIN)/python -m pytest -rs $(wildcard tests/data/engines/test_*spark*.py) \
-	tests/tabular/streams/test_spark.py tests/cli/test_engines.py
+	tests/tabular/streams/test_spark.py tests/cli/test_engines.py tests/workspace/test_engine_figures.py
 
 .PHONY: help install demo test test-all audit lint docs docs-full bench clean spark spark-all fuzz mutate
 
