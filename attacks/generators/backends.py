@@ -12,7 +12,8 @@ which of them was lost.
 ('loky', 'threading', 'sequential', 'dask', 'ray')
 
 Not guaranteed: confidentiality of a cluster. Real rows travel to its workers; those that are started here are told not
-to spill memory to disk (Dask), somebody else's cluster does what it was set up to do.
+to spill memory to disk, but Ray's store takes files of its temporary folder when shared memory is full; somebody else's
+cluster does what it was set up to do.
 """
 
 from __future__ import annotations
@@ -125,7 +126,11 @@ def _ray(jobs: int | None, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    here: dict[str, Any] = {"num_cpus": jobs or joblib.cpu_count(), "include_dashboard": False}
+    here: dict[str, Any] = {
+        "num_cpus": jobs or joblib.cpu_count(),
+        "include_dashboard": False,
+        "_system_config": {"automatic_object_spilling_enabled": False},
+    }
     ray.init(log_to_driver=False, **({"address": address} if address is not None else here))
     try:
         yield
