@@ -240,6 +240,7 @@ class Draft:
 
         Raises:
             BudgetRefused: the budget is short; nothing was read.
+            SourceError: rows in an engine are others than those fitted; or the engine went away, and the same goes on.
         """
         from dpsynth.workspace.figures import buy
 
