@@ -152,7 +152,12 @@ def _child(fault: Mutant | None, tests: dict[str, float], expected: float) -> in
         os.dup2(null, stream)
     signal.setitimer(signal.ITIMER_PROF, 4 * expected)  # SIGPROF ends the child; CPU time, others share the machine
     if fault is not None:
-        sys.meta_path.insert(0, _Planted(fault))
+        planted = _Planted(fault)
+        sys.meta_path.insert(0, planted)
+        try:  # at once: a doctest of the module would otherwise put the sound one in its place
+            importlib.import_module(planted.name)
+        except BaseException:  # noqa: BLE001 - whatever a fault breaks is a fault noticed
+            return 1
     import pytest
 
     class Chosen:
