@@ -61,7 +61,10 @@ def register(
             "Leave it out; or name the file's folder, whose rows stay where they are.",
         )
     elif source is None and not _there(Path(at)):
-        return ws.registry.get(str(at))
+        record = ws.registry.get(str(at))
+        if unit is None or who == record.unit:
+            return record
+        record = replace(record, unit=who)
     else:
         record = _of_content(ws, at, name, who)
     known_as = None if schema is None else str(Path(schema).resolve())
@@ -144,7 +147,7 @@ def _of_content(ws: Workspace, source: Any, name: str | None, unit: PrivacyUnit)
 def _check(ws: Workspace, record: DatasetRecord) -> None:
     """What is declared suits the columns."""
     if record.place is None:
-        source = Path(record.path) if record.path is not None else ws._tables[record.commitment]
+        source = Path(record.path) if record.path is not None else load(ws, record)
         check_declared(source, record.unit.column, record.schema, record.time)
         return
     named = described(session_of(ws, record))

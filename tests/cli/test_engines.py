@@ -190,8 +190,11 @@ def test_a_schema_that_models_the_row_key_is_refused_before_a_budget_hangs_on_it
     assert run("budget", "show", "claims")[0] != 0
 
 
-def test_a_row_key_that_was_wrong_is_corrected_under_the_name_that_the_budget_has(run: Run) -> None:
+def test_a_row_key_that_was_wrong_is_corrected_under_the_name_that_the_budget_has(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run("budget", "create", "claims/", *GRANT, "--row-key", "sex")[0] == 0
+    monkeypatch.chdir(home / "vault")  # where `claims` is no folder
     asked = ("synthesize", "claims", "-e", "1", "-g", "independent")
     code, said = run(*asked)
     assert code == 1 and "--row-key COLUMN" in said
@@ -199,6 +202,15 @@ def test_a_row_key_that_was_wrong_is_corrected_under_the_name_that_the_budget_ha
     assert run(*asked, "--row-key", "id")[0] == run(*asked)[0] == 0
     code, said = run("synthesize", "nothing", "-e", "1", "--row-key", "id")
     assert code == 1 and "no such file or folder, nor a data set" in said
+
+
+def test_another_unit_is_not_passed_over_where_a_data_set_is_named(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("budget", "create", "claims/", *GRANT, "--unit", "place", "--max-per-unit", "40")[0] == 0
+    monkeypatch.chdir(home / "vault")
+    code, said = run("synthesize", "claims", "-e", "1", "-g", "independent", "--unit", "place", "--max-per-unit", "4")
+    assert code == 1 and "is registered as 'claims' with the unit" in said
 
 
 def test_a_run_file_with_a_password_is_refused(run: Run, home: Path) -> None:
