@@ -69,4 +69,4 @@ bench: $(STAMP) ## the figures in README and docs
 	$(BIN)/python benchmarks/readme_figures.py
 
 clean: ## everything that the commands above made
-	rm -rf $(VENV) demo-out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo-out spark-warehouse docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
