@@ -22,7 +22,7 @@ from attacks_ladder import load
 import attacks
 from dpsynth.data.table import Table
 from dpsynth.schema.draft import draft
-from dpsynth.workspace.procedure import Procedure
+from dpsynth.workspace.runs.procedure import Procedure
 
 PRICES = ("1", "10", "1000")
 GENERATORS = ("mst", "independent")

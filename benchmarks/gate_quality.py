@@ -61,7 +61,7 @@ def measure(name: str, seed: int, out: Path) -> None:
     from dpsynth.quality import evaluate
     from dpsynth.quality.sabotage import SABOTAGES, sabotaged
     from dpsynth.tabular import generator as generator_named
-    from dpsynth.workspace.public import synthesize_public
+    from dpsynth.workspace.runs.public import synthesize_public
 
     with tempfile.TemporaryDirectory() as scratch:
         table, schema = _source(name, Path(scratch))
@@ -122,7 +122,7 @@ def measure_later(name: str, seed: int, out: Path) -> None:
     from dpsynth.quality import evaluate
     from dpsynth.schema.draft import draft
     from dpsynth.schema.model import Schema
-    from dpsynth.workspace.public import synthesize_public
+    from dpsynth.workspace.runs.public import synthesize_public
 
     if name == "fashion":
         parts = [fashion(rows, 10 * seed + i, later=i == 2) for i, rows in enumerate((4000, 1700, 1700))]

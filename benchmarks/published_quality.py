@@ -25,7 +25,7 @@ from dpsynth.data.table import Table
 from dpsynth.mechanisms.discrete_laplace import discrete_laplace
 from dpsynth.quality.published.bounds import noisy_distance
 from dpsynth.quality.published.cells import cells_of
-from dpsynth.workspace.figures import noise_scale
+from dpsynth.workspace.figures.figure import noise_scale
 
 SHARED = Path(os.environ.get("DPSYNTH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -59,7 +59,7 @@ def own_error(generators: list[str]) -> None:
     from dpsynth.data.read import read
     from dpsynth.data.table import Table
     from dpsynth.schema.checks import column_options
-    from dpsynth.workspace.public import synthesize_public
+    from dpsynth.workspace.runs.public import synthesize_public
 
     for name in ("adult", "fair", "randhie", "anes96", "credit"):
         table = load(name)

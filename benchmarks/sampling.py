@@ -75,7 +75,7 @@ def main() -> int:
 def fitted(generator: str, scratch: Path) -> Path:
     """A model file."""
     from dpsynth.tabular import save
-    from dpsynth.workspace.public import synthesize_public
+    from dpsynth.workspace.runs.public import synthesize_public
 
     table = load("adult")
     made = synthesize_public(table.train, generator, epsilon="1", delta="1e-9", schema=table.schema)
@@ -102,7 +102,7 @@ def one(way: str, model: str, rows: str, out: str, *, workers: int) -> Result:
     from dpsynth.tabular.saved.saving import load as load_model
     from dpsynth.tabular.streams.parts import write_parts
     from dpsynth.tabular.streams.row_stream import RowStream
-    from dpsynth.workspace.public import write_rows
+    from dpsynth.workspace.runs.public import write_rows
 
     saved, number, target = load_model(model), int(rows), Path(out)
     begun = spent()

@@ -37,7 +37,7 @@ from dpsynth.quality.sequences import (
 )
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.autoregressive import Autoregressive
-from dpsynth.workspace.public import synthesize_public
+from dpsynth.workspace.runs.public import synthesize_public
 
 CONSTANT = ("race", "gender")
 GOAL = 0.10

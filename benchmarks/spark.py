@@ -70,7 +70,7 @@ def measured(name: str, files: Path, adult: Path, master: str, memory: str) -> d
 
         table = DuckDB(threads=4).parquet(sorted(files.glob("*.parquet")))
     else:
-        from dpsynth.data.engines.spark import Spark
+        from dpsynth.data.engines.spark.engine import Spark
 
         options = {"spark.driver.memory": memory, "spark.local.dir": str(files.parent / "spark")}
         engine = Spark(master, options)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dpsynth.workspace import Draft, Release, Workspace, governance, keys, reporting
     from dpsynth.workspace.cost.plan import plan_cost
     from dpsynth.workspace.planning import plan_budget
-    from dpsynth.workspace.public import synthesize_public
+    from dpsynth.workspace.runs.public import synthesize_public
 
 __version__ = "0.1.0"
 
@@ -53,7 +53,7 @@ _WHERE = {
     "plan_budget": "dpsynth.workspace.planning",
     "plan_cost": "dpsynth.workspace.cost.plan",
     "read": "dpsynth.data.read",
-    "synthesize_public": "dpsynth.workspace.public",
+    "synthesize_public": "dpsynth.workspace.runs.public",
     "verify": "dpsynth.release.verify",
 }
 _MODULES = {

@@ -276,7 +276,7 @@ class Ledger(ReviewedLedger):
         """Return if an interrupted run may read on: its reservation is open and was read under this very token.
 
         No entry is written: the read was recorded, the price is held, and only one commit can close it. That nothing is
-        released twice is the caller's proof (`dpsynth.workspace.interrupted`).
+        released twice is the caller's proof (`dpsynth.workspace.runs.interrupted`).
 
         Args:
             reservation_id: an open reservation.

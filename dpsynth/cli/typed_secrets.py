@@ -44,7 +44,7 @@ class Typed:
         """Look through the words of a command."""
         shown: dict[str, str] = {}
         for found in filter(None, map(_URL.search, arguments)):
-            from dpsynth.data.engines.credentials import passwords, without_secrets
+            from dpsynth.data.engines.sources.credentials import passwords, without_secrets
 
             secrets = passwords(found[0])
             if secrets:

@@ -34,7 +34,7 @@ from dpsynth.core.errors import DpsynthError, ParameterError
 from dpsynth.core.progress import Clock, Progress, silent
 from dpsynth.simulation.population import Drawn
 from dpsynth.workspace.layout import read_json
-from dpsynth.workspace.public import ignore
+from dpsynth.workspace.runs.public import ignore
 
 if TYPE_CHECKING:
     import pandas as pd

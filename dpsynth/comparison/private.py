@@ -37,13 +37,13 @@ from dpsynth.core.progress import Clock, Progress
 from dpsynth.quality.report import QualityReport
 from dpsynth.workspace.budgets import budget_of
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.private import open_source
-from dpsynth.workspace.synthesis import Interrupted
+from dpsynth.workspace.private.room import open_source
+from dpsynth.workspace.runs.synthesis import Interrupted
 
 if TYPE_CHECKING:
     from dpsynth.schema.model import Schema
     from dpsynth.workspace import Draft, Workspace
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
 
 METRICS = {
     "tvd1": ("tvd1_mean",),

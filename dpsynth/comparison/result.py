@@ -125,7 +125,7 @@ class Comparison:
         Raises:
             DpsynthError: the path is a link or a folder, or its folder does not exist.
         """
-        from dpsynth.workspace.public import check_place
+        from dpsynth.workspace.runs.public import check_place
 
         where = Path(path)
         check_place(where)

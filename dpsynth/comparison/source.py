@@ -20,7 +20,7 @@ from dpsynth.data.table import Table
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.simulation.population import Drawn
-from dpsynth.workspace.split import split
+from dpsynth.workspace.private.split import split
 
 if TYPE_CHECKING:
     import pandas as pd

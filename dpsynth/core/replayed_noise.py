@@ -8,8 +8,8 @@ meant for it. So the release is the one that would have been made without the in
 Why one event is spent: the event is one draw of the mechanism M on the rows D. Either its value was kept; then it is
 read, and reading a released value again is post-processing of it. Or nothing was kept of it; then M is run on the same
 D with the same words, which is the same draw. In no case do two values of M exist. Exact counts are never kept. The key
-is secret until the run is committed and is destroyed then (`dpsynth.workspace.interrupted`), so that afterwards nobody
-can subtract the noise.
+is secret until the run is committed and is destroyed then (`dpsynth.workspace.runs.interrupted`), so that afterwards
+nobody can subtract the noise.
 
 >>> key = bytes(32)
 >>> bool((ReplayedNoise(key).uint64(3) == ReplayedNoise(key).uint64(3)).all())

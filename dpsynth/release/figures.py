@@ -2,9 +2,9 @@
 
 `copies` is a histogram: every person falls into exactly one cell, so adding or removing one person changes one cell by
 one (replacing one changes two), whatever the cells ask. `marginals`, which has several, is `dpsynth.release.marginals`.
-Discrete Laplace noise on all cells makes a figure epsilon-DP (`dpsynth.workspace.figures` draws it). The commit that
-spent the epsilon holds cells and noisy counts as its facts, so a figure cannot be shown without its cost, nor one that
-was bought be left out: `evidence.json` must list what the ledger lists. What follows from it is post-processing.
+Discrete Laplace noise on all cells makes a figure epsilon-DP (`dpsynth.workspace.figures.figure` draws it). The commit
+that spent the epsilon holds cells and noisy counts as its facts, so a figure cannot be shown without its cost, nor one
+that was bought be left out: `evidence.json` must list what the ledger lists. What follows from it is post-processing.
 
 `copies` has the cells (part, likeness): was the person in training or in the holdout, and does the release hold one of
 their rows (`exact`), one but for a single column (`near`), or neither. Who was held out was decided by a coin with a

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from dpsynth.report.views import Check
     from dpsynth.workspace import Workspace
     from dpsynth.workspace.budgets import Node
-    from dpsynth.workspace.datasets import DatasetRecord
     from dpsynth.workspace.draft import Draft
+    from dpsynth.workspace.registry.datasets import DatasetRecord
 
 PAGE_OF_ENTRIES: Final = 50
 _WAITING: Final = {

@@ -25,14 +25,14 @@ from accounting.ledger.errors import BudgetExceeded as LedgerExceeded
 from accounting.ledger.errors import KeyRefused
 from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import BudgetRefused, ParameterError
-from dpsynth.workspace.overlaps import doubts, refuse_overlap
+from dpsynth.workspace.registry.overlaps import doubts, refuse_overlap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from accounting.ledger import Balance, Ledger, Signer
     from accounting.ledger.records import BudgetRecord, ReservationRecord
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
     from dpsynth.workspace.workspace import Workspace
 
 ANYBODY = "any"

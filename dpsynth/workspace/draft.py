@@ -34,12 +34,12 @@ from dpsynth.release.evidence import DraftDocument, Evidence, bind
 from dpsynth.release.export import Documents, judge
 from dpsynth.release.gate import Decision
 from dpsynth.schema.model import Schema
-from dpsynth.workspace.bounding import bounded
-from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.private import open_source, sealed_source
-from dpsynth.workspace.split import Split
-from dpsynth.workspace.synthesis import CANARY_COIN
+from dpsynth.workspace.private.bounding import bounded
+from dpsynth.workspace.private.room import open_source, sealed_source
+from dpsynth.workspace.private.split import Split
+from dpsynth.workspace.registry.datasets import DatasetRecord
+from dpsynth.workspace.runs.synthesis import CANARY_COIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,7 @@ class Draft:
     @property
     def condition(self) -> str | None:
         """What its rows were asked to be like, in words; None for a picture of the whole table."""
-        from dpsynth.workspace.resampling import condition
+        from dpsynth.workspace.runs.resampling import condition
 
         asked = condition(self)
         return None if asked is None else asked.asked()
@@ -242,7 +242,7 @@ class Draft:
             BudgetRefused: the budget is short; nothing was read.
             SourceError: rows in an engine are others than those fitted; or the engine went away, and the same goes on.
         """
-        from dpsynth.workspace.figures import buy
+        from dpsynth.workspace.figures.figure import buy
 
         return buy(self, statistic, epsilon=epsilon)
 
@@ -283,7 +283,7 @@ class Draft:
             BudgetRefused: the budget is short of what quality costs; nothing was read.
         """
         from dpsynth.release.fields import checked_licence
-        from dpsynth.workspace.publishing import publish_quality as bought
+        from dpsynth.workspace.figures.publishing import publish_quality as bought
         from dpsynth.workspace.releasing import release
 
         checked_licence(licence)
@@ -351,7 +351,7 @@ class Draft:
             return None
         import attacks
         from dpsynth.data.table import Table
-        from dpsynth.workspace.resampling import possible
+        from dpsynth.workspace.runs.resampling import possible
 
         sealed = pq.read_table(io.BytesIO(self.workspace.vault.open(f"{self.name}-canaries")))
         rows = Table.from_arrow(sealed.drop_columns([CANARY_COIN]))

@@ -24,8 +24,8 @@ from dpsynth.core.progress import Progress
 from dpsynth.quality import evaluate
 from dpsynth.quality.report import QualityReport, too_few
 from dpsynth.workspace.layout import read_json
-from dpsynth.workspace.resampling import comparable, condition
-from dpsynth.workspace.targets import SAMPLED, TARGETS
+from dpsynth.workspace.private.targets import SAMPLED, TARGETS
+from dpsynth.workspace.runs.resampling import comparable, condition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -246,7 +246,7 @@ def _evaluated_table(
     )
     if comparators is None:
         return measure(comparators=None)
-    from dpsynth.workspace.comparators import beside
+    from dpsynth.workspace.figures.comparators import beside
 
     return beside(draft, comparators, draft._rows_frame(), lambda paid: measure(comparators=paid))
 

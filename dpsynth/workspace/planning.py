@@ -32,17 +32,17 @@ from accounting.ledger.composition import Composition, FilterName
 from accounting.ledger.errors import BudgetRefused
 from accounting.ledger.quotes import Quote, best_order, quote
 from accounting.relation import PrivacyUnit
-from dpsynth.data.engines.credentials import without_secrets
+from dpsynth.data.engines.sources.credentials import without_secrets
 from dpsynth.workspace.budgets import budget_of
-from dpsynth.workspace.places import located, stays
-from dpsynth.workspace.public_schema import public_schema
+from dpsynth.workspace.registry.places import located, stays
+from dpsynth.workspace.registry.public_schema import public_schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from accounting.ledger.records import BudgetRecord
     from dpsynth.tabular.protocol import Generator, Plan
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
     from dpsynth.workspace.workspace import Workspace
 
 

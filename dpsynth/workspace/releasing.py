@@ -27,8 +27,8 @@ from dpsynth.release.standing import FINAL, State
 from dpsynth.workspace.draft import Release
 from dpsynth.workspace.governance import governance_document, standing
 from dpsynth.workspace.layout import read_json, write_json
+from dpsynth.workspace.private.targets import SAMPLED
 from dpsynth.workspace.stating import stated_by
-from dpsynth.workspace.targets import SAMPLED
 
 if TYPE_CHECKING:
     from accounting.ledger import Ledger

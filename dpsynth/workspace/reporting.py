@@ -60,7 +60,7 @@ def portfolio(workspace: Workspace, path: str | Path) -> Path:
 
 
 def _place(path: str | Path) -> Path:
-    from dpsynth.workspace.public import check_place
+    from dpsynth.workspace.runs.public import check_place
 
     where = Path(path)
     if where.suffix not in (".html", ".pdf"):

@@ -32,7 +32,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from dpsynth.core.errors import BudgetRefused, ParameterError, VerificationError, WorkspaceError
 from dpsynth.core.progress import Progress
-from dpsynth.data.engines.credentials import passwords
+from dpsynth.data.engines.sources.credentials import passwords
 from dpsynth.release.card import NOT_STATED
 from dpsynth.release.documents import Refusal, digest, parse_yaml
 from dpsynth.release.fields import Licence
@@ -202,7 +202,7 @@ def _decided(draft: Draft) -> str:
 def _buy_before_reviews(draft: Draft, epsilon: str) -> None:
     """Where people review, they see the figure that the bundle will publish; once somebody voted it is too late."""
     from dpsynth.workspace import governance
-    from dpsynth.workspace.publishing import buy_quality
+    from dpsynth.workspace.figures.publishing import buy_quality
 
     standing = governance.standing(draft.workspace, draft.name)
     waits = bool(standing.missing) and standing.missing[0].rule == "reviews"

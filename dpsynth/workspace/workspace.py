@@ -27,19 +27,19 @@ from accounting.ledger import Ledger, Signer
 from accounting.ledger.errors import KeyRefused
 from dpsynth.core.errors import WorkspaceError
 from dpsynth.core.progress import Progress, silent
-from dpsynth.data.engines.credentials import without_secrets
+from dpsynth.data.engines.sources.credentials import without_secrets
 from dpsynth.data.table import Table
 from dpsynth.release.seal import Vault
 from dpsynth.workspace import budgets
 from dpsynth.workspace.budgets import Node
-from dpsynth.workspace.datasets import DatasetRecord, Registry
 from dpsynth.workspace.layout import Layout, find
 from dpsynth.workspace.notebooks import draw_in_notebooks
-from dpsynth.workspace.time import cut
+from dpsynth.workspace.private.time import cut
+from dpsynth.workspace.registry.datasets import DatasetRecord, Registry
 
 if TYPE_CHECKING:
     from accounting.ledger import Balance
-    from dpsynth.data.engines.urls import SourceURL
+    from dpsynth.data.engines.sources.urls import SourceURL
     from dpsynth.data.engines.warehouse import EngineTable
     from dpsynth.pipeline import AnyGenerator
     from dpsynth.release.policy import Policy
@@ -144,7 +144,7 @@ class Workspace:
             ParameterError: a time without a date, a date without a time, or no date.
             WorkspaceError: a budget was granted for another unit of privacy.
         """
-        from dpsynth.workspace.registering import register
+        from dpsynth.workspace.registry.registering import register
 
         return register(
             self, name_or_path, source, table=table, row_key=row_key, unit=unit, max_per_unit=max_per_unit,
@@ -170,7 +170,7 @@ class Workspace:
         """As `find`, or None for content or a place that is not registered; nothing is written."""
         if isinstance(data, DatasetRecord):
             return data
-        from dpsynth.workspace.registering import registered
+        from dpsynth.workspace.registry.registering import registered
 
         return registered(self, data, table)
 
@@ -343,7 +343,7 @@ class Workspace:
             BudgetRefused: no budget, or too little of it; nothing was read by a mechanism.
             DataError, SchemaError: the file cannot be used; nothing was spent.
         """
-        from dpsynth.workspace.synthesis import synthesize
+        from dpsynth.workspace.runs.synthesis import synthesize
 
         return synthesize(
             self,
@@ -365,7 +365,7 @@ class Workspace:
         The ledger says so before a row is read. `rows` must be given; `options`: schema, target; all else is as for
         `synthesize`.
         """
-        from dpsynth.workspace.unprotected import synthesize_unprotected
+        from dpsynth.workspace.runs.unprotected import synthesize_unprotected
 
         run = {"rows": rows, "purpose": budget, "canaries": canaries, "progress": progress, "warn": warn}
         return synthesize_unprotected(self, self._timed(self.find(data), time, since), baseline, **run, **options)  # type: ignore[arg-type]
@@ -393,7 +393,7 @@ class Workspace:
             ParameterError: the model has no such column or value.
             WorkspaceError: no such draft, or none of its model.
         """
-        from dpsynth.workspace.resampling import resample
+        from dpsynth.workspace.runs.resampling import resample
 
         return resample(self, self.draft(draft) if isinstance(draft, str) else draft, rows, given, balance)
 
@@ -405,7 +405,7 @@ class Workspace:
         Raises:
             DataError: the file is gone or its content is another one than was registered, or the engine refuses.
         """
-        from dpsynth.workspace.registering import load
+        from dpsynth.workspace.registry.registering import load
 
         return load(self, record)
 

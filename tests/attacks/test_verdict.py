@@ -16,7 +16,7 @@ from attacks.report import SamplingRecord
 from attacks.statistics import NormalEffect, RateDifference
 from attacks.suite import SUITES, build
 from attacks.verdict import Measurement, conclusive, decide, worst
-from dpsynth.workspace import targets
+from dpsynth.workspace.private import targets
 
 LIMIT = Limit(value=0.05, planted=0.10)
 CAUGHT = PositiveControl(kind="random", fraction=0.05, detected=9, trials=10)

@@ -75,7 +75,7 @@ def test_likelihoods_are_attacked_where_the_generator_has_them(files, capsys):
 
 def test_more_shown_than_charged_is_a_failure(files, capsys, monkeypatch):
     """A generator whose fits copy: the price is a claim that the audit refutes."""
-    import dpsynth.workspace.procedure as module
+    import dpsynth.workspace.runs.procedure as module
 
     def copies(_self, rows, _seed):
         return rows

@@ -254,7 +254,7 @@ def test_a_run_that_broke_off_keeps_its_number_whichever_share_paid(run: Run, mo
     grant(run)
     assert run("budget", "create", "claims", "-e", "1", "-d", "5e-6", "--purpose", "teaching")[0] == 0
     with monkeypatch.context() as patched:
-        patched.setattr("dpsynth.workspace.synthesis.fit_model", broken)
+        patched.setattr("dpsynth.workspace.runs.synthesis.fit_model", broken)
         assert run("synthesize", "claims", "-e", "0.5", "--purpose", "teaching", *RUN)[0] == 1
     assert run("synthesize", "claims", "-e", "0.5", *RUN)[1]["draft"] == "claims-0002"
 

@@ -269,7 +269,7 @@ def test_ctrl_c_in_the_fit_leaves_a_reservation_and_says_so(vault: Path) -> None
         [
             sys.executable, "-c",
             "import sys, time, dpsynth.pipeline as p\n"
-            "import dpsynth.workspace.synthesis as s\n"
+            "import dpsynth.workspace.runs.synthesis as s\n"
             "def slow(*a, **k):\n    print('fitting', flush=True)\n    time.sleep(60)\n"
             "s.fit_model = slow\n"
             "from dpsynth.cli.app import call\n"
@@ -347,7 +347,7 @@ def test_an_open_reservation_is_listed_with_the_command_that_closes_it(
         raise KeyboardInterrupt
 
     assert grant(vault) == 0
-    monkeypatch.setattr("dpsynth.workspace.synthesis.fit_model", stopped)
+    monkeypatch.setattr("dpsynth.workspace.runs.synthesis.fit_model", stopped)
     code, out = run(capsys, "synthesize", "data", "-e", "1", "-w", vault)
     assert code == 130
     assert call(["ledger", "show", "-w", str(vault)]) == 0

@@ -11,8 +11,8 @@ import pytest
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import save
-from dpsynth.workspace import sealed_size
-from dpsynth.workspace.sealed_size import MOST_CELLS, check_rows, most_rows
+from dpsynth.workspace.runs import sealed_size
+from dpsynth.workspace.runs.sealed_size import MOST_CELLS, check_rows, most_rows
 from tests.cli.test_commands import call, grant, run, vault  # noqa: F401
 from tests.tabular.streams import worlds
 

@@ -16,7 +16,7 @@ from dpsynth.pipeline import fit_model
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator
-from dpsynth.workspace.datasets import as_table
+from dpsynth.workspace.registry.datasets import as_table
 
 
 @pytest.mark.parametrize("name", sorted(demo.DATASETS))

@@ -10,7 +10,7 @@ import pytest
 
 from dpsynth.demo.data import write
 from dpsynth.workspace import Draft, Workspace
-from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.registry.datasets import DatasetRecord
 
 
 def lenient(policy: str) -> str:

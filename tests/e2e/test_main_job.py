@@ -17,7 +17,7 @@ from dpsynth.core.errors import BudgetRefused, DataError, GateRefused, Parameter
 from dpsynth.report.model import provenance
 from dpsynth.workspace import Draft, Workspace
 from dpsynth.workspace.budgets import BudgetExceeded
-from dpsynth.workspace.datasets import DatasetRecord
+from dpsynth.workspace.registry.datasets import DatasetRecord
 
 Made = tuple[Workspace, DatasetRecord]
 

@@ -11,9 +11,9 @@ from dpsynth.cli.app import call
 from dpsynth.core.errors import DataError, GateRefused
 from dpsynth.report.statement import Statement
 from dpsynth.workspace import Draft, Workspace
-from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.governance import governance_document
 from dpsynth.workspace.portfolio import portfolio_document
+from dpsynth.workspace.registry.datasets import DatasetRecord
 from dpsynth.workspace.releasing import internal_model, public_model
 from dpsynth.workspace.stating import stated_by
 

@@ -18,9 +18,10 @@ from dpsynth.core.errors import ParameterError, SealError, WorkspaceError
 from dpsynth.data.table import Table
 from dpsynth.release.entries import attempts
 from dpsynth.release.formats import encode_parquet
-from dpsynth.workspace import Draft, Workspace, resampling
-from dpsynth.workspace.resampling import matching, model_of
-from dpsynth.workspace.synthesis import CANARY_COIN
+from dpsynth.workspace import Draft, Workspace
+from dpsynth.workspace.runs import resampling
+from dpsynth.workspace.runs.resampling import matching, model_of
+from dpsynth.workspace.runs.synthesis import CANARY_COIN
 
 Made = tuple[Workspace, object]
 

@@ -11,7 +11,7 @@ from dpsynth.core.errors import ParameterError
 from dpsynth.data.table import Table
 from dpsynth.quality.collapse import Line, follow, simulate
 from dpsynth.simulation import Population, mixture, network
-from dpsynth.workspace.public import synthesize_public
+from dpsynth.workspace.runs.public import synthesize_public
 
 
 def together(tables: Sequence[Table]) -> Table:

@@ -73,8 +73,8 @@ def test_a_plan_of_another_choice_is_refused():
 
 def test_auto_is_the_default_everywhere():
     from dpsynth.cli.commands.data import synthesize
-    from dpsynth.workspace.public import synthesize_public
     from dpsynth.workspace.run import SynthesizeSection
+    from dpsynth.workspace.runs.public import synthesize_public
     from dpsynth.workspace.workspace import Workspace
 
     faces = [synthesize, synthesize_public, Workspace.synthesize]

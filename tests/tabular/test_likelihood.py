@@ -12,7 +12,7 @@ import pytest
 from dpsynth.core.errors import ParameterError
 from dpsynth.schema.model import Schema
 from dpsynth.tabular.forests.likelihood import log_density
-from dpsynth.workspace.procedure import ModelLikelihood, Procedure
+from dpsynth.workspace.runs.procedure import ModelLikelihood, Procedure
 
 COLUMNS = {
     "a": {"kind": "categorical", "values": ["x", "y", "z"]},

@@ -231,7 +231,7 @@ def test_side_exports(private, tmp_path):
     with pytest.raises(GateRefused):
         draft.release(tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    from dpsynth.workspace.private import PrivateRows, open_source
+    from dpsynth.workspace.private.room import PrivateRows, open_source
 
     rows = open_source(ws, draft.dataset, schema=None).rows
     assert isinstance(rows, PrivateRows)

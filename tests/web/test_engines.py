@@ -19,11 +19,11 @@ from dpsynth.release.verify import verify
 from dpsynth.web.access import Secrets
 from dpsynth.web.app import make_app
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.places import kept, located
 from dpsynth.workspace.portfolio import portfolio_document
+from dpsynth.workspace.private.targets import SAMPLED
+from dpsynth.workspace.registry.datasets import DatasetRecord
+from dpsynth.workspace.registry.places import kept, located
 from dpsynth.workspace.reporting import portfolio, report
-from dpsynth.workspace.targets import SAMPLED
 from tests.e2e.conftest import lenient
 from tests.report.pages import Page
 

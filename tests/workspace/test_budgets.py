@@ -12,8 +12,8 @@ from accounting.relation import NeighboringRelation
 from dpsynth.core.errors import BudgetRefused, ParameterError
 from dpsynth.workspace import Workspace
 from dpsynth.workspace.budgets import BudgetExceeded, family
-from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.keys import add_key
+from dpsynth.workspace.registry.datasets import DatasetRecord
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from accounting.ledger.entry import Kind
 from dpsynth.cli.app import call
 from dpsynth.core.errors import BudgetRefused, ParameterError
 from dpsynth.release.entries import attempts
-from dpsynth.workspace.comparators import asked
+from dpsynth.workspace.figures.comparators import asked
 from tests.workspace.test_unprotected import claims, kinds, workspace
 
 

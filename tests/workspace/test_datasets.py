@@ -8,7 +8,7 @@ import pytest
 
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import WorkspaceError
-from dpsynth.workspace.datasets import DatasetRecord, Registry, slug
+from dpsynth.workspace.registry.datasets import DatasetRecord, Registry, slug
 
 A, B = "a" * 64, "b" * 64
 

@@ -17,13 +17,13 @@ from accounting.ledger.entry import Kind
 from accounting.ledger.records import Status
 from dpsynth.core.errors import DataError, DpsynthError, SealError, SourceError, WorkspaceError
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.interrupted import SealedRun
+from dpsynth.workspace.runs.interrupted import SealedRun
 from tests.data.engines.test_postgresql import write
 from tests.postgresql import Server, running
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.protocol import EngineLost, SourceChanged
-from dpsynth.workspace.places import Place
+from dpsynth.workspace.registry.places import Place
 
 PASSWORD = "hunter2-secret"
 ASKED: dict[str, Any] = {"epsilon": 2, "delta": "1e-6", "canaries": 10}
@@ -342,7 +342,7 @@ def test_a_disk_that_is_full_leaves_a_run_that_goes_on(ws, server, claims, monke
         if list((ws.layout.root / "interrupted").glob("*.measured/000002")):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dpsynth.workspace.sealed_measurements.os.fsync", full)
+    monkeypatch.setattr("dpsynth.workspace.runs.sealed_measurements.os.fsync", full)
     with pytest.raises(SourceError, match=r"No space left on device.*--resume"):
         ws.synthesize("claims", "mst", **ASKED)
     stands(ws, claims)

@@ -27,11 +27,11 @@ from dpsynth.mechanisms.discrete_laplace import sample_discrete_laplace
 from dpsynth.quality.published.cells import cells_of
 from dpsynth.schema.domain import GridDomain
 from dpsynth.workspace import Draft, Workspace
-from dpsynth.workspace import figures as door
-from dpsynth.workspace.copies import histogram
-from dpsynth.workspace.interrupted import SealedRun
-from dpsynth.workspace.private import HOLDOUT_SHARE
-from dpsynth.workspace.resampling import model_of
+from dpsynth.workspace.figures import figure as door
+from dpsynth.workspace.figures.copies import histogram
+from dpsynth.workspace.private.room import HOLDOUT_SHARE
+from dpsynth.workspace.runs.interrupted import SealedRun
+from dpsynth.workspace.runs.resampling import model_of
 from tests.data.engines.test_postgresql import write
 from tests.spark_cluster import why_not
 from tests.workspace.governed import Governed
@@ -39,7 +39,7 @@ from tests.workspace.governed import Governed
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.keyed import bounded, split
 from dpsynth.data.engines.protocol import EngineLost, SourceChanged, UnsupportedByEngine
-from dpsynth.data.engines.urls import parse
+from dpsynth.data.engines.sources.urls import parse
 from dpsynth.data.engines.warehouse import EngineTable
 
 KEY = bytes(range(32))
@@ -211,10 +211,10 @@ def test_on_spark_too(tmp_path: Path, spark: Any) -> None:
 
 
 def test_counted_are_all_rows_and_not_the_sample_that_is_sealed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpsynth.workspace.private.sealed_source", lambda *_: pytest.fail("the sample was opened"))
+    monkeypatch.setattr("dpsynth.workspace.private.room.sealed_source", lambda *_: pytest.fail("the sample was opened"))
     seen: list[Any] = []
     monkeypatch.setattr(
-        "dpsynth.workspace.copies.units_by_class", lambda table, *_: seen.append(table) or np.array([0, 0, 1])
+        "dpsynth.workspace.figures.copies.units_by_class", lambda table, *_: seen.append(table) or np.array([0, 0, 1])
     )
     place.draft.buy_figure("copies", epsilon="0.5")
     assert len(seen) == 2 and all(isinstance(table, EngineTable) for table in seen)
@@ -277,7 +277,8 @@ def test_what_the_engine_cannot_count_is_refused_by_name_before_anything_is_rese
     before, made = len(place.entries()), model_of(place.draft).model
     domains = {**made.domains, "age": Odd()}
     monkeypatch.setattr(
-        "dpsynth.workspace.resampling.model_of", lambda _: type("S", (), {"model": type("M", (), {"domains": domains})})
+        "dpsynth.workspace.runs.resampling.model_of",
+        lambda _: type("S", (), {"model": type("M", (), {"domains": domains})}),
     )
     with pytest.raises(UnsupportedByEngine, match="codec Odd of column 'age'"):
         place.draft.buy_figure("copies", epsilon="0.5")
@@ -285,7 +286,7 @@ def test_what_the_engine_cannot_count_is_refused_by_name_before_anything_is_rese
     rows = place.draft.rows()
     words = rows.set_column(rows.column_names.index("age"), "age", pa.array(["9"] * len(rows)))
     monkeypatch.setattr(
-        "dpsynth.workspace.marginals.cells_of", lambda _, **said: cells_of(Table.from_arrow(words), **said)
+        "dpsynth.workspace.figures.marginals.cells_of", lambda _, **said: cells_of(Table.from_arrow(words), **said)
     )
     with pytest.raises(DataError, match="Column 'age' is integer in one table and string in the other"):
         place.draft.buy_figure("marginals", epsilon="0.5")
@@ -363,7 +364,7 @@ def test_another_price_other_rows_and_a_closed_reservation_do_not_go_on(place: P
 
 
 def test_a_count_that_the_rows_break_is_paid_for_and_closed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpsynth.workspace.copies.units_by_class", lambda *_: 1 / 0)
+    monkeypatch.setattr("dpsynth.workspace.figures.copies.units_by_class", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         place.draft.buy_figure(epsilon="0.5")
     (run,) = place.figures()
@@ -376,7 +377,7 @@ def test_a_person_who_stops_it_finds_it_again(place: Place) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dpsynth.workspace.copies.units_by_class", stop)
+        patch.setattr("dpsynth.workspace.figures.copies.units_by_class", stop)
         with pytest.raises(DpsynthError, match="Ask for the same and it goes on"):
             place.draft.buy_figure(epsilon="0.5")
     place.draft.buy_figure(epsilon="0.5")

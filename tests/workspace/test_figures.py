@@ -18,9 +18,9 @@ from dpsynth.core.errors import BudgetRefused, ParameterError, WorkspaceError
 from dpsynth.data.table import Table
 from dpsynth.release.figures import CELLS, FIGURES, PARTS, PURPOSE
 from dpsynth.workspace import Draft, Workspace
-from dpsynth.workspace import figures as door
-from dpsynth.workspace.copies import EXACT, NEAR, histogram, likeness
-from dpsynth.workspace.figures import STATISTICS, buy, noise_scale
+from dpsynth.workspace.figures import figure as door
+from dpsynth.workspace.figures.copies import EXACT, NEAR, histogram, likeness
+from dpsynth.workspace.figures.figure import STATISTICS, buy, noise_scale
 
 
 class Plain:
@@ -154,7 +154,7 @@ def test_noise_is_fresh_each_time_and_each_figure_is_charged(draft):
 
 
 def test_a_short_budget_sells_nothing_and_counts_nothing(draft, monkeypatch):
-    monkeypatch.setattr("dpsynth.workspace.copies.likeness", lambda *_: pytest.fail("rows were compared"))
+    monkeypatch.setattr("dpsynth.workspace.figures.copies.likeness", lambda *_: pytest.fail("rows were compared"))
     before = len(entries(draft))
     with pytest.raises(BudgetRefused):
         draft.buy_figure("copies", epsilon="3")
@@ -197,7 +197,7 @@ def test_what_cannot_be_sold_is_refused_before_anything_is_reserved(draft, stati
 
 
 def test_a_count_that_breaks_down_is_still_paid_for(draft, monkeypatch):
-    monkeypatch.setattr("dpsynth.workspace.copies.likeness", lambda *_: 1 / 0)
+    monkeypatch.setattr("dpsynth.workspace.figures.copies.likeness", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         draft.buy_figure("copies", epsilon="0.01")
     last = entries(draft)[-1]

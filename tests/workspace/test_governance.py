@@ -103,8 +103,8 @@ def test_a_withdrawn_draft_says_so(made: Governed) -> None:
 
 def test_figures_are_bought_before_reviewers_look(made: Governed, tmp_path: Path) -> None:
     """What a bundle publishes is what they have seen."""
-    from dpsynth.workspace.figures import sold
-    from dpsynth.workspace.publishing import buy_quality
+    from dpsynth.workspace.figures.figure import sold
+    from dpsynth.workspace.figures.publishing import buy_quality
 
     made.vote(0)
     with pytest.raises(ReviewRefused, match="votes"):
@@ -145,7 +145,7 @@ def test_the_command_buys_before_the_votes_and_is_refused_after(
 
 
 def test_a_run_file_buys_before_anybody_votes_and_not_after(made: Governed) -> None:
-    from dpsynth.workspace.figures import sold
+    from dpsynth.workspace.figures.figure import sold
     from dpsynth.workspace.run import _buy_before_reviews
 
     made.vote(0)

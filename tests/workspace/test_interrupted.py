@@ -21,9 +21,9 @@ from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.tabular import autoregressive
 from dpsynth.tabular.autoregressive import Autoregressive
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.interrupted import SealedRun
-from dpsynth.workspace.private import open_source
+from dpsynth.workspace.private.room import open_source
 from dpsynth.workspace.run import RunConfig, execute
+from dpsynth.workspace.runs.interrupted import SealedRun
 
 MADE_BY = Autoregressive(steps=30, every=5)
 ASKED = {"epsilon": "1", "delta": "1e-6", "canaries": 20}

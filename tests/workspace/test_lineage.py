@@ -15,7 +15,7 @@ from dpsynth.release.evidence import LineageFacts
 from dpsynth.release.rules import load_rule
 from dpsynth.simulation import network
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.lineage import facts
+from dpsynth.workspace.registry.lineage import facts
 
 BUNDLE = Path(__file__).parents[1] / "release" / "bundle_f161650.zip"
 

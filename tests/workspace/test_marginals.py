@@ -20,11 +20,11 @@ from dpsynth.mechanisms.discrete_laplace import discrete_laplace
 from dpsynth.quality.published.cells import cells_of
 from dpsynth.release.figures import PURPOSE
 from dpsynth.workspace import Workspace
-from dpsynth.workspace import figures as door
-from dpsynth.workspace.bounding import bounded
-from dpsynth.workspace.figures import noise_scale, sold
-from dpsynth.workspace.marginals import asked
-from dpsynth.workspace.publishing import publish_quality
+from dpsynth.workspace.figures import figure as door
+from dpsynth.workspace.figures.figure import noise_scale, sold
+from dpsynth.workspace.figures.marginals import asked
+from dpsynth.workspace.figures.publishing import publish_quality
+from dpsynth.workspace.private.bounding import bounded
 
 ADD, REPLACE = NeighboringRelation.ADD_REMOVE, NeighboringRelation.REPLACE_ONE
 KEY = b"k" * 32
@@ -86,7 +86,7 @@ def test_the_event_that_is_claimed_is_spent_and_reserved_before_any_row_is_read(
 
 def test_cells_change_and_facts_are_functions_of_release_schema_and_unit(draft, monkeypatch):
     """Known before any row is opened, so that the plan can be reserved."""
-    monkeypatch.setattr("dpsynth.workspace.private.prepare", lambda *_, **__: pytest.fail("rows were opened"))
+    monkeypatch.setattr("dpsynth.workspace.private.room.prepare", lambda *_, **__: pytest.fail("rows were opened"))
     first = asked(draft)
     again = asked(draft)
     assert first.change == 10 and first.facts == again.facts

@@ -13,7 +13,7 @@ import pytest
 from dpsynth.core.errors import BudgetRefused, DpsynthError
 from dpsynth.core.progress import silent
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.figures import buy
+from dpsynth.workspace.figures.figure import buy
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 
@@ -82,7 +82,7 @@ def test_files_that_come_later_lie_in_the_folder_already(ws: Workspace) -> None:
 
 def test_a_table_of_that_name_on_another_host_is_warned_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from dpsynth.data.table import Table
-    from dpsynth.workspace import registering
+    from dpsynth.workspace.registry import registering
 
     rows = Table.from_arrow(pa.table({"id": [1], "x": [2]}))
     monkeypatch.setattr(registering, "described", lambda source: rows)  # no server: names alone are compared
@@ -107,7 +107,7 @@ def test_a_table_of_that_name_on_another_host_is_warned_of(ws: Workspace, monkey
 
 def test_a_run_file_that_grants_says_what_is_doubtful(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from dpsynth.data.table import Table
-    from dpsynth.workspace import registering
+    from dpsynth.workspace.registry import registering
     from dpsynth.workspace.run import RunConfig, execute
 
     rows = Table.from_arrow(pa.table({"id": [1], "x": [2]}))

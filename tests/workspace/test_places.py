@@ -27,11 +27,11 @@ from dpsynth.core.errors import (
     SealError,
     WorkspaceError,
 )
-from dpsynth.data.engines.credentials import without_secrets
+from dpsynth.data.engines.sources.credentials import without_secrets
 from dpsynth.quality.comparators.score import Comparators
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.private import PrivateRows, open_source
-from dpsynth.workspace.targets import OF_A_UNIT, kept
+from dpsynth.workspace.private.room import PrivateRows, open_source
+from dpsynth.workspace.private.targets import OF_A_UNIT, kept
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.protocol import UnsupportedByEngine
@@ -387,8 +387,8 @@ def test_people_with_thousands_of_rows_neither_empty_a_sample_nor_lose_a_run_aft
 
 def test_reports_say_that_they_looked_at_a_sample_and_not_whether_it_was_all(ws: Workspace, tmp_path: Path) -> None:
     from dpsynth.report import cell
+    from dpsynth.workspace.private.targets import SAMPLED
     from dpsynth.workspace.releasing import internal_report
-    from dpsynth.workspace.targets import SAMPLED
 
     rows = people()  # fewer than are drawn: the sentence is the same, for how many there are is private
     draft = ws.synthesize(paid(ws, folder_of(tmp_path, rows)), "mst", epsilon=2, delta="1e-6")

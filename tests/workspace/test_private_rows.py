@@ -22,8 +22,8 @@ from accounting import EventTree, Ledger, NeighboringRelation, PrivacyUnit, Pure
 from accounting.ledger.capability import ReadCapability
 from accounting.ledger.errors import CapabilityRefused, ReservationRefused
 from dpsynth.workspace import Workspace
-from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.private import PrivateRows, open_source
+from dpsynth.workspace.private.room import PrivateRows, open_source
+from dpsynth.workspace.registry.datasets import DatasetRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -294,51 +294,63 @@ def test_real_rows_are_compared_with_paid_drafts_alone(world: World) -> None:
 # Which modules of dpsynth may name what opens rows, and why. Anything else is a new way around the reservation.
 ROOMS: dict[str, dict[str, str]] = {
     "open_source": {
-        "workspace/private.py": "the room itself",
-        "workspace/synthesis.py": "a fit, behind a capability",
+        "workspace/private/room.py": "the room itself",
+        "workspace/runs/synthesis.py": "a fit, behind a capability",
         "workspace/draft.py": "attacks and quality, behind a commit",
-        "workspace/figures.py": "a noisy histogram, behind a capability",
-        "workspace/unprotected.py": "a baseline, behind an entry that says so",
+        "workspace/figures/figure.py": "a noisy histogram, behind a capability",
+        "workspace/runs/unprotected.py": "a baseline, behind an entry that says so",
         "comparison/private.py": "a sweep whose runs reserve one by one",
-        "workspace/comparators.py": "private models, behind a capability",
+        "workspace/figures/comparators.py": "private models, behind a capability",
     },
-    "to_fit_unprotected": {"workspace/private.py": "the door", "workspace/unprotected.py": "the baseline's fit"},
+    "to_fit_unprotected": {
+        "workspace/private/room.py": "the door",
+        "workspace/runs/unprotected.py": "the baseline's fit",
+    },
     "to_fit": {
-        "workspace/private.py": "the door",
-        "workspace/synthesis.py": "the fit",
-        "workspace/comparators.py": "private models, charged as diffprivlib counts them",
+        "workspace/private/room.py": "the door",
+        "workspace/runs/synthesis.py": "the fit",
+        "workspace/figures/comparators.py": "private models, charged as diffprivlib counts them",
     },
-    "to_count": {"workspace/private.py": "the door", "workspace/figures.py": "a histogram that noise is added to"},
-    "to_recount": {"workspace/private.py": "the door", "workspace/figures.py": "the same, after an interruption"},
-    "units_by_class": {"data/engines/likeness.py": "itself", "workspace/copies.py": "counts behind `to_count`"},
-    "to_compare": {"workspace/private.py": "the door", "workspace/draft.py": "figures that stay confidential"},
-    "to_draw": {"workspace/private.py": "the door", "workspace/synthesis.py": "targets of a table in an engine, once"},
-    "to_keep": {"workspace/private.py": "the door", "workspace/synthesis.py": "the same, encrypted"},
+    "to_count": {
+        "workspace/private/room.py": "the door",
+        "workspace/figures/figure.py": "a histogram that noise is added to",
+    },
+    "to_recount": {
+        "workspace/private/room.py": "the door",
+        "workspace/figures/figure.py": "the same, after an interruption",
+    },
+    "units_by_class": {"data/engines/likeness.py": "itself", "workspace/figures/copies.py": "counts behind `to_count`"},
+    "to_compare": {"workspace/private/room.py": "the door", "workspace/draft.py": "figures that stay confidential"},
+    "to_draw": {
+        "workspace/private/room.py": "the door",
+        "workspace/runs/synthesis.py": "targets of a table in an engine, once",
+    },
+    "to_keep": {"workspace/private/room.py": "the door", "workspace/runs/synthesis.py": "the same, encrypted"},
     "sealed_source": {
-        "workspace/private.py": "the room itself",
+        "workspace/private/room.py": "the room itself",
         "workspace/draft.py": "attacks and quality of targets",
     },
-    "sampled": {"data/engines/rows.py": "itself", "workspace/private.py": "targets, behind their door"},
-    "_parts": {"workspace/private.py": "the rows"},
+    "sampled": {"data/engines/rows.py": "itself", "workspace/private/room.py": "targets, behind their door"},
+    "_parts": {"workspace/private/room.py": "the rows"},
     "fit_model": {
         "pipeline.py": "itself",
-        "workspace/synthesis.py": "on rows that a capability opened",
-        "workspace/public.py": "on data declared public",
-        "workspace/procedure.py": "an audit of a generator on anybody's rows: a report, no release",
+        "workspace/runs/synthesis.py": "on rows that a capability opened",
+        "workspace/runs/public.py": "on data declared public",
+        "workspace/runs/procedure.py": "an audit of a generator on anybody's rows: a report, no release",
     },
     "prepare": {
         "schema/checks.py": "itself",
-        "workspace/private.py": "the room",
-        "workspace/public.py": "data declared public",
+        "workspace/private/room.py": "the room",
+        "workspace/runs/public.py": "data declared public",
         "comparison/source.py": "data declared public, for a sweep",
-        "workspace/baselines.py": "data declared public, for a baseline",
+        "workspace/runs/baselines.py": "data declared public, for a baseline",
         "cli/commands/data.py": "schema draft: names and types, warnings for the operator",
     },
     "read": {
         "data/read.py": "itself",
         "__init__.py": "dp.read, for people",
         "schema/checks.py": "prepare",
-        "workspace/datasets.py": "register: column names",
+        "workspace/registry/datasets.py": "register: column names",
         "tabular/records/public_prior.py": "a prior that is declared public",
         "cli/commands/tables.py": "audit and evaluate on anybody's data: reports, no release",
         "cli/commands/texts.py": "audit of anybody's texts: a report, no release",
@@ -375,7 +387,7 @@ def _mentions(path: Path) -> frozenset[str]:
 @pytest.mark.parametrize("reader", ROOMS)
 def test_no_other_module_opens_private_rows(reader: str) -> None:
     package = ROOT / "dpsynth"
-    home = MODULE.get(reader, "dpsynth.workspace.private")
+    home = MODULE.get(reader, "dpsynth.workspace.private.room")
     names = {home, f"{home}.{reader}"} if reader in MODULE else {f"{home}.{reader}", f".{reader}"}
     own = ROOT / (home.replace(".", "/") + ".py")
     found = {str(path.relative_to(package)) for path in package.rglob("*.py") if path == own or names & _mentions(path)}
@@ -405,7 +417,7 @@ def test_only_the_room_asks_a_workspace_for_the_file_of_a_data_set() -> None:
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id in ("workspace", "ws", "self")
     }
-    assert callers == {"workspace/private.py"}
+    assert callers == {"workspace/private/room.py"}
 
 
 def test_only_registering_the_room_and_a_schema_connect_to_an_engine() -> None:
@@ -418,4 +430,4 @@ def test_only_registering_the_room_and_a_schema_connect_to_an_engine() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in asked
     }
-    assert callers == {"workspace/places.py", "workspace/registering.py", "cli/commands/data.py"}
+    assert callers == {"workspace/registry/places.py", "workspace/registry/registering.py", "cli/commands/data.py"}

@@ -11,8 +11,8 @@ import pytest
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.table import Table
 from dpsynth.schema.model import Schema
-from dpsynth.workspace import public
-from dpsynth.workspace.public import PublicSample, synthesize_public, write_rows
+from dpsynth.workspace.runs import public
+from dpsynth.workspace.runs.public import PublicSample, synthesize_public, write_rows
 
 SCHEMA = Schema.from_dict(
     {"columns": {"a": {"kind": "categorical", "values": ["x", "y"]}, "b": {"kind": "integer", "min": 0, "max": 9}}}

@@ -8,7 +8,7 @@ import pytest
 
 from dpsynth.core.errors import ParameterError, ReviewRefused
 from dpsynth.workspace import governance
-from dpsynth.workspace.figures import sold
+from dpsynth.workspace.figures.figure import sold
 from tests.workspace.governed import Governed, copy_of, make_governed
 
 

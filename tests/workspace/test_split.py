@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.table import Table
-from dpsynth.workspace.split import row_coins, split, unit_coins
+from dpsynth.workspace.private.split import row_coins, split, unit_coins
 
 KEY = bytes(range(32))
 

@@ -23,10 +23,10 @@ from dpsynth.data.table import Table
 from dpsynth.demo.texts import private_records
 from dpsynth.release.evidence import TimeFacts
 from dpsynth.workspace import Draft, Workspace
-from dpsynth.workspace.private import open_source
+from dpsynth.workspace.private.room import open_source
+from dpsynth.workspace.private.split import Split, split
+from dpsynth.workspace.private.time import cut, later_rows
 from dpsynth.workspace.run import RunConfig, execute
-from dpsynth.workspace.split import Split, split
-from dpsynth.workspace.time import cut, later_rows
 from tests.text.word_counts import WordCounts
 
 KEY = bytes(range(32))

@@ -19,7 +19,7 @@ from dpsynth.release.entries import attempts
 from dpsynth.release.policy import default_policy
 from dpsynth.schema.model import ColumnSpec, Schema
 from dpsynth.workspace import Draft, Workspace
-from dpsynth.workspace.private import open_source
+from dpsynth.workspace.private.room import open_source
 
 SCHEMA = Schema(
     columns={

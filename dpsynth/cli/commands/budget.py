@@ -29,7 +29,7 @@ from dpsynth.cli.commands.options import (
 if TYPE_CHECKING:
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace.budgets import Node
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
 
 Data = Annotated[
     str,

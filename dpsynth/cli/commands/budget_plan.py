@@ -65,8 +65,8 @@ def plan(
     """What such runs would cost under each filter, and how many fit; free, from public facts alone."""
     from dpsynth.cli.terminal import Terminal
     from dpsynth.tabular import generator as generator_named
-    from dpsynth.workspace.datasets import unit_of
     from dpsynth.workspace.planning import outlook
+    from dpsynth.workspace.registry.datasets import unit_of
 
     terminal = Terminal(as_json=as_json)
     found = outlook(

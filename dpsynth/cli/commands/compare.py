@@ -57,7 +57,7 @@ def compare(
     from accounting.relation import PrivacyUnit
     from dpsynth.cli.terminal import Terminal
     from dpsynth.comparison import compare as run
-    from dpsynth.workspace.public import check_place
+    from dpsynth.workspace.runs.public import check_place
 
     terminal = Terminal(as_json=as_json)
     if html is not None:

@@ -43,7 +43,7 @@ def draft(
     from dpsynth.cli.terminal import Terminal
     from dpsynth.core.errors import WorkspaceError
     from dpsynth.schema.checks import prepare
-    from dpsynth.workspace.places import source_at
+    from dpsynth.workspace.registry.places import source_at
 
     terminal = Terminal(as_json=as_json)
     if output.exists() or output.is_symlink():
@@ -234,7 +234,7 @@ def _synthesize_public(
     rows: int | None,
 ) -> None:
     from accounting.relation import PrivacyUnit
-    from dpsynth.workspace.public import check_output, check_place, synthesize_public
+    from dpsynth.workspace.runs.public import check_output, check_place, synthesize_public
 
     check_output(output)
     if save_model is not None:

@@ -173,8 +173,8 @@ def release(
 def quality_sold(terminal: Terminal, draft: Draft) -> dict[str, Any]:
     """Say what quality the release shows, and what that cost."""
     from dpsynth.report.words import QUALITY_SOLD
-    from dpsynth.workspace.figures import sold
-    from dpsynth.workspace.publishing import QUALITY
+    from dpsynth.workspace.figures.figure import sold
+    from dpsynth.workspace.figures.publishing import QUALITY
 
     figure = sold(draft, QUALITY)[-1]
     columns = {"ci_low": ">at least", "ci_high": ">at most", "floor": ">two samples"}

@@ -228,7 +228,7 @@ def evaluate(
 
     terminal = Terminal(as_json=as_json)
     if comparators:
-        from dpsynth.workspace.comparators import asked, declared_bounds
+        from dpsynth.workspace.figures.comparators import asked, declared_bounds
     elif epsilon is not None or draws is not None or public:
         raise typer.BadParameter("--epsilon, --draws and --public are about --comparators")
     if comparators and draft is None and not public:
@@ -307,7 +307,7 @@ def evaluate(
 def _publish(terminal: Terminal, draft: Draft, asked: str) -> None:
     """Evaluate unless that was done, then buy the figure."""
     from dpsynth.cli.commands.draft import figure_epsilon, quality_sold
-    from dpsynth.workspace.publishing import buy_quality
+    from dpsynth.workspace.figures.publishing import buy_quality
 
     number = figure_epsilon(asked, "--publish-quality")
     if draft.documents.quality is None:

@@ -55,7 +55,7 @@ def plan(
     """What a run would ask: statements, scans, histograms, memory and epsilon, before the first query; free."""
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace.cost import plan_cost
-    from dpsynth.workspace.datasets import unit_of
+    from dpsynth.workspace.registry.datasets import unit_of
 
     terminal = Terminal(as_json=as_json)
     found = plan_cost(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dpsynth.cli.terminal import Terminal
     from dpsynth.schema.model import Schema
-    from dpsynth.workspace.procedure import Procedure
+    from dpsynth.workspace.runs.procedure import Procedure
 
 
 class Attack(StrEnum):
@@ -87,7 +87,7 @@ def audit_generator(
     from dpsynth.cli.commands.tables import read_alike
     from dpsynth.cli.commands.words import show_attacks
     from dpsynth.cli.terminal import Terminal
-    from dpsynth.workspace.procedure import Procedure
+    from dpsynth.workspace.runs.procedure import Procedure
 
     terminal = Terminal(as_json=as_json)
     if release is not None and (knowledge is not Knowledge.release or attack is not Attack.shadow):

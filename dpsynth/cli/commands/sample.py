@@ -63,7 +63,7 @@ def sample(
         return
     from dpsynth.tabular.conditions.given import where as read_where
     from dpsynth.workspace import Workspace
-    from dpsynth.workspace.resampling import model_of
+    from dpsynth.workspace.runs.resampling import model_of
 
     ws = Workspace.open(workspace)
     draft = ws.draft(source)
@@ -94,7 +94,7 @@ def sample(
 def _sample_public(
     terminal: Terminal, model: Path, output: Path, rows: int | None, where: list[str], balance: str | None
 ) -> None:
-    from dpsynth.workspace.public import check_output, sample_public
+    from dpsynth.workspace.runs.public import check_output, sample_public
 
     check_output(output)
     made = sample_public(model, rows=rows, where=where, balance=balance)
@@ -124,7 +124,7 @@ def _sample_parts(
     where: list[str],
     workers: int,
 ) -> None:
-    from dpsynth.workspace.public import write_public_parts
+    from dpsynth.workspace.runs.public import write_public_parts
 
     with terminal.progress() as progress:
         saved, written = write_public_parts(

@@ -111,6 +111,6 @@ def digest(path: Path) -> tuple[int, str]:
 
 
 def _files(path: Path) -> Any:
-    from dpsynth.data.engines.files import FileSource
+    from dpsynth.data.engines.sources.files import FileSource
 
     return FileSource.at(_BUCKET.sub(r"\1://", str(path)))

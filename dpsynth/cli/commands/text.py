@@ -231,7 +231,7 @@ def _public(
     rows: int | None,
 ) -> None:
     from accounting.relation import PrivacyUnit
-    from dpsynth.workspace.public import check_output, synthesize_public, write_rows
+    from dpsynth.workspace.runs.public import check_output, synthesize_public, write_rows
 
     check_output(output)
     of = PrivacyUnit(kind="user", column=unit, max_records=max_per_unit) if unit is not None else None

@@ -41,8 +41,8 @@ def synthesize_public(
     rows: int | None,
 ) -> None:  # fmt: skip
     """Rows of a baseline on public data, to a file."""
-    from dpsynth.workspace.baselines import baseline_public
-    from dpsynth.workspace.public import check_output
+    from dpsynth.workspace.runs.baselines import baseline_public
+    from dpsynth.workspace.runs.public import check_output
 
     check_output(output)
     with terminal.progress() as progress:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from accounting.ledger.records import BudgetRecord
     from dpsynth.cli.terminal import Terminal
     from dpsynth.workspace import Draft
-    from dpsynth.workspace.public import PublicSample
+    from dpsynth.workspace.runs.public import PublicSample
 
 _ORDER = {"fail": 0, "inconclusive": 1, "pass": 2}
 

@@ -31,10 +31,10 @@ import pyarrow as pa
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import too_wide
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.files import FileSource
 from dpsynth.data.engines.protocol import ROW, EngineLost, Field, quoted
+from dpsynth.data.engines.sources.files import FileSource
+from dpsynth.data.engines.sources.unchanged import UnchangedFiles
 from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
-from dpsynth.data.engines.unchanged import UnchangedFiles
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
 from dpsynth.data.warning import listed
@@ -188,7 +188,7 @@ class DuckDB:
         """Paths as this connection reads them; a bucket's go through its file system in this process."""
         if source.local:
             return list(source.paths)
-        from dpsynth.data.engines.buckets import wrapped
+        from dpsynth.data.engines.sources.buckets import wrapped
 
         scheme = f"bucket{next(self._numbers)}"
         self.connection.register_filesystem(wrapped(source.filesystem, scheme))

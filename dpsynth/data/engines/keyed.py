@@ -9,7 +9,7 @@ Krawczyk 1996). The text is the identity's: a string as it is, an integer in dec
 **Split.** The coin of a unit (of a record, by its key column) is a function of the key and that identity alone. So
 give each unit of the larger of two neighbours its coin and the same coin to it in the smaller: for any such coins the
 training parts are neighbours or equal, and under add/remove the guarantee of the training part is one for the whole
-table; mixtures over coins are no worse (`workspace.split`). No other row moves, as positions would.
+table; mixtures over coins are no worse (`workspace.private.split`). No other row moves, as positions would.
 
 **Bound.** Each unit keeps its at most k rows of smallest digest over the row's own cells (or its key column). Which
 rows stay depends on that unit's rows and the key: adding or removing a unit changes at most k rows. Doubles have no

@@ -5,8 +5,8 @@ of them, takes the best class of each unit's rows and counts units. Three whole 
 
     2  a row of the unit is there      1  one is there but for a single column      0  neither
 
-They are the integers of `dpsynth.workspace.copies`, which compares 64-bit hashes of the same codes in memory, unless
-two hashes agree by chance.
+They are the integers of `dpsynth.workspace.figures.copies`, which compares 64-bit hashes of the same codes in memory,
+unless two hashes agree by chance.
 
 >>> best_of(["whole", "but0", "but1"])
 'CASE WHEN "whole"."hit" = 1 THEN 2 WHEN "but0"."hit" = 1 OR "but1"."hit" = 1 THEN 1 ELSE 0 END'

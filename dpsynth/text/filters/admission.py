@@ -28,8 +28,8 @@ PRIVATE = frozenset(
     {
         "dpsynth.data.table.Table",
         "dpsynth.text.corpus.Corpus",
-        "dpsynth.workspace.private.PrivateRows",
-        "dpsynth.workspace.private.Checked",
+        "dpsynth.workspace.private.room.PrivateRows",
+        "dpsynth.workspace.private.room.Checked",
     }
 )
 """Types that hold private rows, by name: a filter is checked without importing a workspace."""

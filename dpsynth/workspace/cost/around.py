@@ -13,8 +13,8 @@ from dpsynth.schema.model import Schema
 from dpsynth.tabular.asks import Asks
 from dpsynth.workspace.cost.manners import RAW_BYTES, Manner
 from dpsynth.workspace.cost.steps import Relation, Step, scans
-from dpsynth.workspace.sealed_size import most_rows
-from dpsynth.workspace.targets import TARGETS
+from dpsynth.workspace.private.targets import TARGETS
+from dpsynth.workspace.runs.sealed_size import most_rows
 
 DRAWN_BYTES = 20
 """Of a cell of a draft at the peak of drawing and sealing: `sealed_size`."""

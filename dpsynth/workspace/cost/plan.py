@@ -38,12 +38,12 @@ from dpsynth.workspace.cost.estimate import Estimate, estimated
 from dpsynth.workspace.cost.limits import Limit, limits, memory_of_this_machine
 from dpsynth.workspace.cost.manners import MANNERS, EngineName
 from dpsynth.workspace.cost.steps import Setting, Step, step_of
-from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.places import located, stays
-from dpsynth.workspace.private import HOLDOUT_SHARE
-from dpsynth.workspace.public_schema import public_schema
-from dpsynth.workspace.registering import session_of
-from dpsynth.workspace.sealed_size import check_rows
+from dpsynth.workspace.private.room import HOLDOUT_SHARE
+from dpsynth.workspace.registry.datasets import DatasetRecord
+from dpsynth.workspace.registry.places import located, stays
+from dpsynth.workspace.registry.public_schema import public_schema
+from dpsynth.workspace.registry.registering import session_of
+from dpsynth.workspace.runs.sealed_size import check_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,7 +240,7 @@ def plan_cost(
 
 def _with_quality(costed: CostPlan, found: _Source, epsilon: Any) -> CostPlan:
     """The steps and the price of a figure beside the run's."""
-    from dpsynth.workspace.figures import amount, noise_scale
+    from dpsynth.workspace.figures.figure import amount, noise_scale
 
     price, unit, whole = amount(epsilon), found.unit, costed.rows or MILLION
     marginals = len(quality_marginals(found.schema, unit.column))

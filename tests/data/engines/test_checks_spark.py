@@ -8,7 +8,7 @@ from tests.conformance.engine_checks import ChecksConformance
 from tests.spark_cluster import LOCAL, why_not
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
-from dpsynth.data.engines.spark import Spark
+from dpsynth.data.engines.spark.engine import Spark
 
 pytestmark = [
     pytest.mark.spark,

@@ -11,9 +11,9 @@ import pytest
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.engines import keyed, rows
-from dpsynth.data.engines.files import FileSource, matched, parted
 from dpsynth.data.engines.protocol import ROW
-from dpsynth.data.engines.urls import parse
+from dpsynth.data.engines.sources.files import FileSource, matched, parted
+from dpsynth.data.engines.sources.urls import parse
 from dpsynth.tabular.autoregressive import Autoregressive
 from tests.conformance.tables import mixed_table
 

@@ -8,7 +8,7 @@ import pytest
 
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.table import Table
-from dpsynth.workspace.datasets import as_table
+from dpsynth.workspace.registry.datasets import as_table
 from tests.conformance.engine import EngineConformance, hostile_table
 
 SECRET = "hunter2-Zq"

@@ -5,13 +5,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from dpsynth.core.errors import DataError, ParameterError
-from dpsynth.data.engines.described import described
-from dpsynth.data.engines.urls import parse
+from dpsynth.data.engines.sources.described import described
+from dpsynth.data.engines.sources.urls import parse
 from tests.conformance.engine import EngineConformance
 from tests.spark_cluster import LOCAL, why_not
 
 pytest.importorskip("ibis", reason="no ibis: pip install 'dpsynth-release[engines]'")
-from dpsynth.data.engines.spark import Spark
+from dpsynth.data.engines.spark.engine import Spark
 
 pytestmark = [
     pytest.mark.spark,

@@ -42,7 +42,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def engine(cluster):
-    from dpsynth.data.engines.spark import Spark
+    from dpsynth.data.engines.spark.engine import Spark
 
     engine = Spark(cluster.url, OPTIONS)
     cluster.ready(engine.session)
@@ -140,7 +140,7 @@ def test_an_executor_killed_under_a_fit_changes_no_byte_of_the_release(engine, c
 
 @pytest.mark.slow
 def test_with_a_folder_every_executor_may_be_killed_again_and_again(cluster, engine, write, tmp_path):
-    from dpsynth.data.engines.spark import Spark
+    from dpsynth.data.engines.spark.engine import Spark
 
     memory = mixed_table(1500, seed=4)
     safe = Spark(cluster.url, OPTIONS, folder=str(tmp_path))
@@ -237,7 +237,7 @@ def test_no_executor_logs_a_number_that_does_not_fit(engine, cluster, write, cap
 
 
 def test_a_cluster_that_is_gone_is_lost_and_not_waited_for(engine, cluster, write):
-    from dpsynth.data.engines.spark import Spark
+    from dpsynth.data.engines.spark.engine import Spark
 
     cluster.ready(engine.session)
     table = Spark(cluster.url, OPTIONS, patience=6).parquet([write(pa.table({"x": pa.array(range(1000))}))])

@@ -32,7 +32,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def engine():
-    from dpsynth.data.engines.spark import Spark
+    from dpsynth.data.engines.spark.engine import Spark
 
     engine = Spark("local[2]", LOCAL)
     yield engine
@@ -86,10 +86,10 @@ def test_a_view_that_is_a_function_of_the_rows_is_read(engine, people):
 
 
 def test_files_that_change_while_they_are_copied_are_refused(engine, write, monkeypatch):
-    from dpsynth.data.engines import spark_moment
+    from dpsynth.data.engines.spark import moment
 
     path, looked = write(pa.table({"x": range(100)})), []
-    sizes = spark_moment._files
+    sizes = moment._files
 
     def then_written(*asked):
         found = sizes(*asked)
@@ -98,7 +98,7 @@ def test_files_that_change_while_they_are_copied_are_refused(engine, write, monk
         looked.append(found)
         return found
 
-    monkeypatch.setattr(spark_moment, "_files", then_written)
+    monkeypatch.setattr(moment, "_files", then_written)
     with pytest.raises(SourceChanged, match="changed while it was read"):
         engine.parquet([path])
     assert len(looked) == 2
@@ -224,7 +224,7 @@ import os, sys
 import ibis, pyarrow.parquet
 from pyspark.sql import SparkSession
 from dpsynth.core.errors import DpsynthError
-from dpsynth.data.engines.spark import Spark
+from dpsynth.data.engines.spark.engine import Spark
 engine = Spark("local[1]", {"spark.driver.memory": "512m"})
 """
 

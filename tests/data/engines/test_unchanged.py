@@ -13,8 +13,8 @@ from dpsynth.core.errors import DataError, SourceError
 
 pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[engines]'")
 from dpsynth.data.engines.duckdb import DuckDB
-from dpsynth.data.engines.files import FileSource
 from dpsynth.data.engines.protocol import EngineLost, SourceChanged
+from dpsynth.data.engines.sources.files import FileSource
 from dpsynth.data.engines.version import version_of
 from dpsynth.schema.domain import CategoryDomain
 

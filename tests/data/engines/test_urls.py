@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.core.errors import DpsynthError, ParameterError
-from dpsynth.data.engines.urls import is_engine, parse, server, without_credentials
+from dpsynth.data.engines.sources.urls import is_engine, parse, server, without_credentials
 
 SECRET = "hunter2-Zq"
 
@@ -161,7 +161,7 @@ def test_a_server_is_reached_over_the_network_and_not_where_an_address_of_the_en
 
 def test_a_port_of_the_environment_leads_nowhere_else(postgresql, monkeypatch):
     pytest.importorskip("psycopg")
-    from dpsynth.data.engines import urls
+    from dpsynth.data.engines.sources import urls
 
     postgresql.sql("CREATE TABLE IF NOT EXISTS ported (x bigint)")
     monkeypatch.setattr(urls, "PORT", 5433)  # as if libpq had taken another port than the place says

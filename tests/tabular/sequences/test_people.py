@@ -28,7 +28,7 @@ from dpsynth.tabular import SavedModel, generator
 from dpsynth.tabular.autoregressive import Autoregressive
 from dpsynth.tabular.conditions.given import Between
 from dpsynth.tabular.saved.saving import from_bytes, to_bytes
-from dpsynth.workspace.bounding import bounded
+from dpsynth.workspace.private.bounding import bounded
 from tests.conformance.tables import schema
 from tests.tabular.sequences.panel import FOUR, PANEL, STAYS, panel
 

@@ -108,7 +108,7 @@ def counted(monkeypatch: Any) -> Iterator[Mapping[str, Counter[str]]]:
     with monkeypatch.context() as patch:
         for engine in (DuckDB, PostgreSQL):
             patch.setattr(f"{engine.__module__}.{engine.__name__}", _counting(engine))
-        import_module("dpsynth.workspace.synthesis")
+        import_module("dpsynth.workspace.runs.synthesis")
         for place, phase in PHASES.items():
             module, _, name = place.partition(":")
             function = getattr(import_module(module), name)

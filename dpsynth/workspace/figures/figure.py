@@ -47,11 +47,11 @@ from dpsynth.release.documents import digest
 from dpsynth.release.figures import CHANGE, PURPOSE, AnyFigure, bought, facts_of, figure_of
 from dpsynth.release.marginals import MAX_SCALE
 from dpsynth.workspace.budgets import BudgetExceeded, runs_on
-from dpsynth.workspace.interrupted import SealedRun, forget_closed, waiting
-from dpsynth.workspace.overlaps import refuse_grown_together
-from dpsynth.workspace.private import Checked, open_source
-from dpsynth.workspace.synthesis import Interrupted
-from dpsynth.workspace.targets import check_moment
+from dpsynth.workspace.private.room import Checked, open_source
+from dpsynth.workspace.private.targets import check_moment
+from dpsynth.workspace.registry.overlaps import refuse_grown_together
+from dpsynth.workspace.runs.interrupted import SealedRun, forget_closed, waiting
+from dpsynth.workspace.runs.synthesis import Interrupted
 
 if TYPE_CHECKING:
     from accounting.ledger import Reservation
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Codec, Table
     from dpsynth.release.evidence import DraftDocument
     from dpsynth.workspace.draft import Draft
-    from dpsynth.workspace.split import Split
+    from dpsynth.workspace.private.split import Split
 
 STATISTICS: Final[Mapping[str, str]] = MappingProxyType(
-    {"copies": "dpsynth.workspace.copies:asked", "marginals": "dpsynth.workspace.marginals:asked"}
+    {"copies": "dpsynth.workspace.figures.copies:asked", "marginals": "dpsynth.workspace.figures.marginals:asked"}
 )
 VERSION: Final = "1"
 DELTA: Final = Decimal("1e-15")

@@ -38,13 +38,13 @@ from dpsynth.schema.domain import known_domain
 from dpsynth.schema.model import Schema
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular import baseline as baseline_named
-from dpsynth.workspace.attribution import record_draft
-from dpsynth.workspace.baselines import check_numbers, fresh_seed
 from dpsynth.workspace.budgets import budget_of, runs_on
-from dpsynth.workspace.datasets import DatasetRecord
 from dpsynth.workspace.layout import write_json
-from dpsynth.workspace.private import open_source
-from dpsynth.workspace.synthesis import canary_bytes, next_number
+from dpsynth.workspace.private.room import open_source
+from dpsynth.workspace.registry.datasets import DatasetRecord
+from dpsynth.workspace.runs.attribution import record_draft
+from dpsynth.workspace.runs.baselines import check_numbers, fresh_seed
+from dpsynth.workspace.runs.synthesis import canary_bytes, next_number
 
 if TYPE_CHECKING:
     from accounting.ledger import Ledger

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dpsynth.core.errors import DataError
 from dpsynth.data.source import fingerprint
 from dpsynth.data.table import Table
-from dpsynth.workspace.datasets import table_bytes
+from dpsynth.workspace.registry.datasets import table_bytes
 
 if TYPE_CHECKING:
     from dpsynth.pipeline import AnyGenerator

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from accounting.relation import PrivacyUnit
 from dpsynth.core.errors import DataError, ParameterError
-from dpsynth.data.engines.described import described
 from dpsynth.data.engines.protocol import ROW
-from dpsynth.data.engines.urls import fixed_part
+from dpsynth.data.engines.sources.described import described
+from dpsynth.data.engines.sources.urls import fixed_part
 from dpsynth.data.source import fingerprint
 from dpsynth.schema.model import Schema
-from dpsynth.workspace import lineage, places
-from dpsynth.workspace.datasets import DatasetRecord, as_table, check_declared, table_bytes, unit_of
+from dpsynth.workspace.registry import lineage, places
+from dpsynth.workspace.registry.datasets import DatasetRecord, as_table, check_declared, table_bytes, unit_of
 
 if TYPE_CHECKING:
-    from dpsynth.data.engines.urls import SourceURL
+    from dpsynth.data.engines.sources.urls import SourceURL
     from dpsynth.data.engines.warehouse import EngineTable
     from dpsynth.data.table import Table
     from dpsynth.release.evidence import TimeFacts

@@ -39,7 +39,7 @@ from accounting.ledger.records import Status
 from dpsynth.core.errors import SealError, WorkspaceError
 from dpsynth.core.replayed_noise import ReplayedNoise
 from dpsynth.release.documents import digest
-from dpsynth.workspace.sealed_measurements import LIMIT, SealedMeasurements
+from dpsynth.workspace.runs.sealed_measurements import LIMIT, SealedMeasurements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

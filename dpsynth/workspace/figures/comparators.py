@@ -24,8 +24,8 @@ from dpsynth.quality.comparators.score import Comparators
 from dpsynth.quality.targets import MAX_CLASSES
 from dpsynth.release.figures import COMPARATORS
 from dpsynth.workspace.budgets import BudgetExceeded
-from dpsynth.workspace.overlaps import refuse_grown_together
-from dpsynth.workspace.private import open_source
+from dpsynth.workspace.private.room import open_source
+from dpsynth.workspace.registry.overlaps import refuse_grown_together
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
-from dpsynth.workspace.public_schema import NOTHING, public_schema
+from dpsynth.workspace.registry.public_schema import NOTHING, public_schema
 
 if TYPE_CHECKING:
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
     from dpsynth.workspace.workspace import Workspace
 
 

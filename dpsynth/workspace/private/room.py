@@ -44,9 +44,12 @@ from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.table import Table
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
-from dpsynth.workspace.bounding import bounded
-from dpsynth.workspace.datasets import DatasetRecord, drafted
-from dpsynth.workspace.places import (
+from dpsynth.workspace.private.bounding import bounded
+from dpsynth.workspace.private.split import Split, split
+from dpsynth.workspace.private.targets import OF_A_UNIT, TARGETS, keep, kept
+from dpsynth.workspace.private.time import check_parts, later_rows
+from dpsynth.workspace.registry.datasets import DatasetRecord, drafted
+from dpsynth.workspace.registry.places import (
     check_counted,
     no_identity,
     place_of,
@@ -54,9 +57,6 @@ from dpsynth.workspace.places import (
     stays_in_engine,
     with_row_key,
 )
-from dpsynth.workspace.split import Split, split
-from dpsynth.workspace.targets import OF_A_UNIT, TARGETS, keep, kept
-from dpsynth.workspace.time import check_parts, later_rows
 
 if TYPE_CHECKING:
     from accounting.event import EventTree

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.arrow_types import ARROW_OF
-from dpsynth.data.engines import packages
+from dpsynth.data.engines.sources import packages
+from dpsynth.data.engines.sources.urls import SourceURL, cluster, server
 from dpsynth.data.engines.types import dtype_of, kind_of
-from dpsynth.data.engines.urls import SourceURL, cluster, server
 from dpsynth.data.table import Table
 
 

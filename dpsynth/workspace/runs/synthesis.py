@@ -48,10 +48,16 @@ from dpsynth.text import METHODS
 from dpsynth.text.generator import TextGenerator
 from dpsynth.text.model import TextModel
 from dpsynth.text.protocol import Writer
-from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.budgets import BudgetExceeded, budget_of, runs_on
-from dpsynth.workspace.datasets import DatasetRecord
-from dpsynth.workspace.interrupted import (
+from dpsynth.workspace.layout import write_json
+from dpsynth.workspace.private.room import Checked, PrivateRows, open_source
+from dpsynth.workspace.private.targets import keep_moment
+from dpsynth.workspace.registry.datasets import DatasetRecord
+from dpsynth.workspace.registry.overlaps import refuse_grown_together
+from dpsynth.workspace.registry.public_schema import public_schema
+from dpsynth.workspace.registry.text_schema import text_schema
+from dpsynth.workspace.runs.attribution import record_draft
+from dpsynth.workspace.runs.interrupted import (
     Resumable,
     SealedRun,
     forget_closed,
@@ -60,14 +66,8 @@ from dpsynth.workspace.interrupted import (
     request,
     waiting,
 )
-from dpsynth.workspace.layout import write_json
-from dpsynth.workspace.overlaps import refuse_grown_together
-from dpsynth.workspace.prior import prior_digest
-from dpsynth.workspace.private import Checked, PrivateRows, open_source
-from dpsynth.workspace.public_schema import public_schema
-from dpsynth.workspace.sealed_size import check_rows, most_rows
-from dpsynth.workspace.targets import keep_moment
-from dpsynth.workspace.text_schema import text_schema
+from dpsynth.workspace.runs.prior import prior_digest
+from dpsynth.workspace.runs.sealed_size import check_rows, most_rows
 
 if TYPE_CHECKING:
     from dpsynth.workspace.draft import Draft

@@ -26,8 +26,8 @@ from dpsynth.schema.draft import with_text
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import generator as generator_named
 from dpsynth.tabular.saved.saving import SavedModel, load
-from dpsynth.workspace.bounding import bounded
-from dpsynth.workspace.datasets import as_table, drafted
+from dpsynth.workspace.private.bounding import bounded
+from dpsynth.workspace.registry.datasets import as_table, drafted
 
 if TYPE_CHECKING:
     import pandas as pd

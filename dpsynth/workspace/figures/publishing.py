@@ -18,7 +18,7 @@ from dpsynth.core.errors import GateRefused, ParameterError, ReviewRefused
 from dpsynth.release.bundle import check_target
 from dpsynth.release.export import gather, leaving
 from dpsynth.release.figures import AnyFigure, together
-from dpsynth.workspace.figures import amount, buy, sold
+from dpsynth.workspace.figures.figure import amount, buy, sold
 from dpsynth.workspace.releasing import decided
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpsynth.core.errors import BudgetRefused, DataError, ParameterError
-from dpsynth.data.engines.files import WILD, FileSource
+from dpsynth.data.engines.sources.files import WILD, FileSource
 from dpsynth.data.source import fingerprint
 
 if TYPE_CHECKING:
     from accounting.ledger import Ledger
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
     from dpsynth.workspace.workspace import Workspace
 
 END = 1 << 16

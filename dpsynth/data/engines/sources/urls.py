@@ -33,15 +33,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dpsynth.core.errors import ParameterError
-from dpsynth.data.engines import packages
-from dpsynth.data.engines.files import WILD, FileSource, parted, require_bare
 from dpsynth.data.engines.protocol import Engine
+from dpsynth.data.engines.sources import packages
+from dpsynth.data.engines.sources.files import WILD, FileSource, parted, require_bare
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.warning import shown
 
 if TYPE_CHECKING:
     from dpsynth.data.engines.postgresql import PostgreSQL
-    from dpsynth.data.engines.spark import Spark
+    from dpsynth.data.engines.spark.engine import Spark
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 Kind = Literal["duckdb", "postgresql", "spark"]
@@ -142,7 +142,7 @@ def cluster(source: SourceURL, **options: Any) -> Spark:
         DataError: the cluster refuses, or is away.
         ParameterError: this process has a session elsewhere.
     """
-    from dpsynth.data.engines.spark import Spark
+    from dpsynth.data.engines.spark.engine import Spark
 
     with _closed_unless_made(Spark(source.connection, **options)) as made:
         if _spark_place(made.session.sparkContext.master) != _spark_place(source.connection):

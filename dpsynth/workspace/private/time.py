@@ -27,7 +27,7 @@ from dpsynth.data.arrow_numpy import text_of, values_of
 from dpsynth.data.engines.keyed import cut as cut_at
 from dpsynth.data.temporal import DAY_MICROSECONDS, dates, datetimes
 from dpsynth.release.evidence import TimeFacts
-from dpsynth.workspace.split import Split
+from dpsynth.workspace.private.split import Split
 
 if TYPE_CHECKING:
     from dpsynth.data.engines.warehouse import EngineTable

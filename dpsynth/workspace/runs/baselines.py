@@ -18,7 +18,7 @@ from dpsynth.core.progress import Progress, silent
 from dpsynth.schema.checks import prepare
 from dpsynth.schema.model import Schema
 from dpsynth.tabular import baseline as baseline_named
-from dpsynth.workspace.public import ignore, write_rows
+from dpsynth.workspace.runs.public import ignore, write_rows
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table

@@ -1,6 +1,6 @@
 """Spark: a table of a catalogue, or Parquet files, on any cluster that PySpark reaches (`spark://…`, `local[2]`).
 
-The raw cells are read once and copied (`spark_moment`); a cache in memory stands above the copy, and codes are cached
+The raw cells are read once and copied (`moment`); a cache in memory stands above the copy, and codes are cached
 likewise, so what an executor takes with it is computed again from the same rows. A session of ours is ANSI (a number
 that does not fit is an error, never a NULL), speaks UTC, tells names apart by case, encrypts what it writes to local
 disks, and logs nothing, since logs hold cells.
@@ -24,10 +24,10 @@ from typing import Any, ClassVar, final
 import pyarrow as pa
 
 from dpsynth.core.errors import DataError
-from dpsynth.data.engines import spark_moment
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import Field
-from dpsynth.data.engines.spark_refusal import Watch, refused, silence
+from dpsynth.data.engines.spark import moment
+from dpsynth.data.engines.spark.refusal import Watch, refused, silence
 from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
@@ -147,7 +147,7 @@ class Spark:
                     cells.append(f'({_quoted(column.name)} IS NOT NULL AND {cell} IS NULL) AS "o{at}"')
             query = f'SELECT {", ".join(cells)} FROM global_temp."{source}"'  # noqa: S608 - quoted names
             with self._refused("read the table"):
-                copy = spark_moment.copied(self.session, query, reliably=self._folder is not None)
+                copy = moment.copied(self.session, query, reliably=self._folder is not None)
         finally:
             with self._refused("read the table"):
                 self.session.catalog.dropGlobalTempView(source)
@@ -183,7 +183,7 @@ class Spark:
             if kept is not None:
                 kept.unpersist()
             if copy is not None:
-                spark_moment.forget(copy)
+                moment.forget(copy)
             self.session.catalog.dropTempView(relation)
 
     def fetch(self, query: str) -> pa.Table:

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from dpsynth.core.errors import ParameterError
 from dpsynth.data.table import Table
 from dpsynth.quality.published.cells import cells_of
-from dpsynth.workspace.bounding import bounded
+from dpsynth.workspace.private.bounding import bounded
 
 if TYPE_CHECKING:
     from dpsynth.data.engines.warehouse import EngineTable
     from dpsynth.workspace.draft import Draft
-    from dpsynth.workspace.figures import Asked
-    from dpsynth.workspace.split import Split
+    from dpsynth.workspace.figures.figure import Asked
+    from dpsynth.workspace.private.split import Split
 
 
 def asked(draft: Draft) -> Asked:
@@ -39,7 +39,7 @@ def asked(draft: Draft) -> Asked:
     Raises:
         ParameterError: the draft has no column but a text.
     """
-    from dpsynth.workspace.figures import Asked
+    from dpsynth.workspace.figures.figure import Asked
 
     schema, text, terms = draft.schema, draft.document.text, draft.guarantee
     unit = draft.unit if terms is None else terms.unit

@@ -8,8 +8,8 @@ Theorem. Let R be a release and D its domains, and c(u; R, D) the class of unit 
 (part, class) over all units changes by one in one cell when a unit is added or removed, however many rows it has; when
 one is replaced, by one in two cells. Proof: each unit adds one to one cell, and no term depends on another unit. R and
 D are outputs of earlier mechanisms, which composition covers (they are fixed when the histogram is asked); the parts
-are decided by coins under which neighbours are split alike (`dpsynth.workspace.split`), and the bound holds for every
-outcome of the coins.
+are decided by coins under which neighbours are split alike (`dpsynth.workspace.private.split`), and the bound holds for
+every outcome of the coins.
 
 >>> table = np.array([[1, 2, 3], [4, 5, 6]])
 >>> likeness(np.array([[1, 2, 3], [1, 9, 3], [7, 8, 6]]), table).tolist()
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.schema.domain import Domain
     from dpsynth.workspace.draft import Draft
-    from dpsynth.workspace.figures import Asked
-    from dpsynth.workspace.split import Split
+    from dpsynth.workspace.figures.figure import Asked
+    from dpsynth.workspace.private.split import Split
 
 EXACT, NEAR, NEITHER = 2, 1, 0
 _CONSTANTS_SEED = 64_064  # public and fixed: two machines must agree, and nothing here is secret
@@ -126,8 +126,8 @@ def _terms(rows: NDArray[np.int64]) -> NDArray[np.uint64]:
 def asked(draft: Draft) -> Asked:
     """What a figure of copies counts: each unit in one of six cells."""
     from dpsynth.data.table import Table
-    from dpsynth.workspace.figures import Asked
-    from dpsynth.workspace.resampling import model_of
+    from dpsynth.workspace.figures.figure import Asked
+    from dpsynth.workspace.runs.resampling import model_of
 
     domains, release = model_of(draft).model.domains, Table.from_arrow(draft.rows())
 

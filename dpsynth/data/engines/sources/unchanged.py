@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import final
 
 from dpsynth.core.errors import DataError
-from dpsynth.data.engines.files import FileSource
 from dpsynth.data.engines.protocol import EngineLost, SourceChanged
+from dpsynth.data.engines.sources.files import FileSource
 
 Seen = tuple[tuple[int | None, ...] | None, ...]
 

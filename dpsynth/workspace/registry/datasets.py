@@ -22,7 +22,7 @@ from dpsynth.core.errors import DataError, ParameterError, WorkspaceError
 from dpsynth.data.options import ReadOptions
 from dpsynth.release.evidence import LineageFacts, TimeFacts
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.places import Place
+from dpsynth.workspace.registry.places import Place
 
 if TYPE_CHECKING:
     from dpsynth.data.table import CountTable, Table

@@ -29,7 +29,7 @@ from dpsynth.data.engines.protocol import SourceChanged
 from dpsynth.data.table import Table
 from dpsynth.release.documents import canonical
 from dpsynth.release.formats import encode_parquet
-from dpsynth.workspace.split import Split
+from dpsynth.workspace.private.split import Split
 
 if TYPE_CHECKING:
     from dpsynth.release.seal import Vault

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpsynth.core.errors import SchemaError
-from dpsynth.data.engines.described import described
-from dpsynth.data.engines.urls import SourceURL
+from dpsynth.data.engines.sources.described import described
+from dpsynth.data.engines.sources.urls import SourceURL
 from dpsynth.data.warning import shown
 from dpsynth.schema.draft import with_roles
 from dpsynth.schema.model import Schema
-from dpsynth.workspace.datasets import DatasetRecord, drafted
-from dpsynth.workspace.places import identified
-from dpsynth.workspace.private import drafted_file
-from dpsynth.workspace.registering import session_of
+from dpsynth.workspace.private.room import drafted_file
+from dpsynth.workspace.registry.datasets import DatasetRecord, drafted
+from dpsynth.workspace.registry.places import identified
+from dpsynth.workspace.registry.registering import session_of
 
 if TYPE_CHECKING:
     from accounting.relation import PrivacyUnit

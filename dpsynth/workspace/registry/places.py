@@ -10,8 +10,8 @@ engine's own tools look for it (`~/.pgpass`, `PGPASSWORD`).
 'postgresql://ann@db.example/claims'
 
 Rows of files need no key: their places tell them apart while the files stay as they are. The key of their split is then
-one for each version of the files, as `workspace.split` asks of positions; with a row key or a unit it is the place's,
-and whoever was held out stays held out.
+one for each version of the files, as `workspace.private.split` asks of positions; with a row key or a unit it is the
+place's, and whoever was held out stays held out.
 
 Not guaranteed: that two names of one host are one place, or a view and its table; whoever grants a budget twice does so
 knowingly, or names the first as `parent`. Files that lie in two places are found (`overlaps`).
@@ -26,21 +26,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.core.errors import DataError, ParameterError, SchemaError
-from dpsynth.data.engines.credentials import without_secrets
 from dpsynth.data.engines.keyed import require_key, split
 from dpsynth.data.engines.protocol import ROW, UnsupportedByEngine
-from dpsynth.data.engines.urls import SourceURL, is_engine, parse
+from dpsynth.data.engines.sources.credentials import without_secrets
+from dpsynth.data.engines.sources.urls import SourceURL, is_engine, parse
 from dpsynth.data.warning import shown
 from dpsynth.schema.draft import draft
-from dpsynth.workspace.split import Split
-from dpsynth.workspace.time import cut_in_engine
+from dpsynth.workspace.private.split import Split
+from dpsynth.workspace.private.time import cut_in_engine
 
 if TYPE_CHECKING:
     from accounting.relation import PrivacyUnit
     from dpsynth.data.engines.warehouse import EngineTable
     from dpsynth.data.table import CountTable
     from dpsynth.schema.model import Schema
-    from dpsynth.workspace.datasets import DatasetRecord
+    from dpsynth.workspace.registry.datasets import DatasetRecord
 
 
 @final
@@ -211,7 +211,7 @@ def stays_in_engine(what: str) -> UnsupportedByEngine:
 def split_in_engine(
     table: EngineTable, identity: str, record: DatasetRecord, *, holdout_share: float, key: bytes
 ) -> Split[EngineTable]:
-    """`workspace.split` in the engine: secret coins of the identity, and a public date."""
+    """`workspace.private.split` in the engine: secret coins of the identity, and a public date."""
     train, holdout = split(table, identity, holdout_share=holdout_share, key=key)
     if record.time is None:
         return Split(train=train, holdout=holdout)

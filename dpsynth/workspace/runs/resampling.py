@@ -26,11 +26,11 @@ from dpsynth.release.formats import encode_parquet
 from dpsynth.schema.violations import kept_constraints
 from dpsynth.tabular.conditions.given import Given, conditions, from_text
 from dpsynth.tabular.saved.saving import SavedModel, from_bytes
-from dpsynth.workspace.attribution import record_draft
 from dpsynth.workspace.budgets import runs_on
 from dpsynth.workspace.layout import read_json, write_json
-from dpsynth.workspace.sealed_size import check_rows
-from dpsynth.workspace.synthesis import next_number
+from dpsynth.workspace.runs.attribution import record_draft
+from dpsynth.workspace.runs.sealed_size import check_rows
+from dpsynth.workspace.runs.synthesis import next_number
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table

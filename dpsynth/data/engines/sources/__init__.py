@@ -1,0 +1,1 @@
+"""Where rows are, as people type it: URLs, files, buckets, and what opens them."""

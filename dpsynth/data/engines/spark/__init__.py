@@ -1,0 +1,1 @@
+"""Spark: the engine, its copy of one moment, and what it says no with."""
