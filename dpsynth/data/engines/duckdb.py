@@ -371,8 +371,9 @@ def _raw(cell: str, kind: str, dtype: Any) -> str:
         return f"CAST({cell} - DATE '1970-01-01' AS BIGINT)"
     if kind == "datetime":
         return f"epoch_us({cell})"
-    words = {"string": "VARCHAR", "integer": "BIGINT", "boolean": "BOOLEAN"}
-    return f"CAST({cell} AS {words[kind]})"
+    if kind == "string":  # a column's own collation may take two people for one, and join one row twice
+        return f'CAST({cell} AS VARCHAR) COLLATE "C"'
+    return f"CAST({cell} AS {'BOOLEAN' if kind == 'boolean' else 'BIGINT'})"
 
 
 def _listed(paths: Iterable[str]) -> str:

@@ -11,8 +11,9 @@ pytest.importorskip("duckdb", reason="no DuckDB: pip install 'dpsynth-release[en
 from dpsynth.core.errors import DataError, ParameterError
 from dpsynth.data.engines.counting import histograms
 from dpsynth.data.engines.duckdb import DuckDB
+from dpsynth.data.engines.keyed import bounded
 from dpsynth.data.engines.protocol import UnsupportedByEngine
-from dpsynth.schema.domain import GridDomain
+from dpsynth.schema.domain import CategoryDomain, GridDomain
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,21 @@ def test_histograms_from_one_number_a_row_are_those_of_grouping_sets():
     for ours, expected in ((exploded, counted), (none_exploded, none)):
         for own, other in zip(ours, expected, strict=True):
             assert own.dtype == np.int64 and own.shape == other.shape and np.array_equal(own, other)
+
+
+def test_text_is_told_apart_by_bytes_whatever_the_collation():
+    """Else two people would be one, and a look-up would join their rows twice."""
+    engine = DuckDB(threads=1)
+    engine.connection.execute("CREATE TABLE collated (who VARCHAR COLLATE NOCASE, word VARCHAR COLLATE NOACCENT)")
+    engine.connection.execute("INSERT INTO collated VALUES ('a', 'e'), ('A', 'é'), ('a', 'e')")
+    table = engine.table("collated")
+    found = table.value_counts("who")
+    assert (found.values.to_pylist(), found.counts.tolist()) == (["A", "a"], [1, 2])
+    words = CategoryDomain(values=tuple("eéabcdfgh"), other=True)  # of more than eight values: a join
+    (counted,) = table.counts({"word": words}, [("word",)])
+    assert counted.tolist()[:2] == [2, 1] and counted.sum() == 3
+    assert bounded(table, "who", 1, bytes(32)).unsafe_num_rows == 2
+    engine.close()
 
 
 def test_numbers_that_no_bound_holds_are_refused_by_column():
