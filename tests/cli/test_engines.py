@@ -235,7 +235,7 @@ def test_a_run_file_with_a_password_is_refused(run: Run, home: Path) -> None:
         (("absent", "--row-key", "id"), "no such file or folder", "Check the path"),
         (("claims", "--table", "t", "--row-key", "id"), "Files have no table", "Leave --table out"),
         (("postgresql://h/d", "--row-key", "id"), "no table is named", "--table schema.table"),
-        (("postgresql://127.0.0.1:1/d", "--table", "t", "--row-key", "id"), "lost or gave up", "pgpass"),
+        (("postgresql://127.0.0.1:1/d", "--table", "t", "--row-key", "id"), "lost or gave up", "Nothing answers"),
         (("mysql://h/d", "--table", "t", "--row-key", "id"), "'mysql' are not read", "postgresql://"),
     ],
 )

@@ -18,15 +18,16 @@ Not guaranteed: trailing blanks of char(n), which mean nothing to PostgreSQL and
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, final
 
 import pyarrow as pa
 
 from dpsynth.core.errors import DataError
 from dpsynth.data.engines.builtin import builtin
-from dpsynth.data.engines.protocol import EngineLost, Field, quoted
+from dpsynth.data.engines.postgresql_refusal import CONNECT, not_permitted, refused
+from dpsynth.data.engines.protocol import Field, quoted
 from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.warehouse import EngineTable
 from dpsynth.data.recipe import Kind
@@ -50,7 +51,7 @@ class PostgreSQL:
         import psycopg
 
         self._numbers = itertools.count()
-        with _refused(CONNECT):
+        with refused(CONNECT):
             self.connection: Any = psycopg.connect(url, autocommit=True, fallback_application_name="dpsynth")
         self._execute("SET TIME ZONE 'UTC'")
         self._execute("SET extra_float_digits = 1")
@@ -71,7 +72,7 @@ class PostgreSQL:
             fields[column] = Field(cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(column, dtype))
             cells.append(f'{_raw(quoted(column), kind)} AS "c{at}"')
         try:
-            raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", self._grants(name, schema))  # noqa: S608 - quoted
+            raw = self._copied(f"SELECT {', '.join(cells)} FROM {source}", partial(self._grants, name, schema))  # noqa: S608 - quoted
         except DataError:
             self._require_within(source, fields)
             raise
@@ -84,8 +85,8 @@ class PostgreSQL:
         Raises:
             DataError: no such table, or no permission.
         """
-        source, grants = _named(name, schema), self._grants(name, schema)
-        with _refused("read the table's columns", grants):
+        source, grants = _named(name, schema), partial(self._grants, name, schema)
+        with refused("read the table's columns", grants):
             found: list[tuple[str, str]] = self.connection.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                 " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
@@ -97,14 +98,14 @@ class PostgreSQL:
                 "account may see.",
                 "Check --table schema.table; capitals count.",
             )
-        with _refused("read the table's columns", grants):
+        with refused("read the table's columns", grants):
             may = self.connection.execute(
                 "SELECT (has_table_privilege(to_regclass(%s), 'SELECT') OR has_any_column_privilege("
                 "to_regclass(%s), 'SELECT')) AND has_database_privilege(current_database(), 'TEMPORARY')",
                 (source, source),
             ).fetchone()[0]
         if not may:
-            raise _not_permitted(grants)
+            raise not_permitted(grants())
         return found
 
     def store(self, query: str) -> str:
@@ -128,7 +129,7 @@ class PostgreSQL:
         self._execute(f'CREATE TEMP TABLE "{name}" ({columns})')
         storable = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
         with (
-            _refused("upload a public table"),
+            refused("upload a public table"),
             self.connection.cursor() as cursor,
             cursor.copy(f'COPY "{name}" FROM STDIN') as copy,
         ):
@@ -150,7 +151,7 @@ class PostgreSQL:
     def stream(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
         """The rows of a query, about so many at a time."""
         with (
-            _refused("run a query"),
+            refused("run a query"),
             self.connection.transaction(),
             self.connection.cursor(name=self._name()) as cursor,
         ):
@@ -223,23 +224,39 @@ class PostgreSQL:
         return f"dpsynth_{next(self._numbers)}"
 
     def _grants(self, name: str, schema: str | None) -> str:
-        """What an account needs, as the owner types it."""
-        use = "" if schema is None else f"GRANT USAGE ON SCHEMA {quoted(schema)} TO account; "
-        temporary = f"GRANT TEMPORARY ON DATABASE {quoted(self.connection.info.dbname)} TO account"
-        return f"{use}GRANT SELECT ON {_named(name, schema)} TO account; {temporary}"
+        """What this account lacks, as the owner types it; all that is needed where the catalogue finds no gap.
 
-    def _copied(self, query: str, grants: str) -> str:
+        There is none where a view's owner may not read what the view reads, or one column is not granted.
+        """
+        with refused("read the catalogue"):
+            use, select, temporary = self.connection.execute(
+                "SELECT (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %(schema)s),"
+                " (SELECT has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')"
+                " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relname = %(name)s"
+                " AND nspname = COALESCE(%(schema)s, current_schema())),"
+                " has_database_privilege(current_database(), 'TEMPORARY')",
+                {"name": name, "schema": schema},
+            ).fetchone()
+        needed = [
+            (use, None if schema is None else f"GRANT USAGE ON SCHEMA {quoted(schema)} TO account"),
+            (select, f"GRANT SELECT ON {_named(name, schema)} TO account"),
+            (temporary, f"GRANT TEMPORARY ON DATABASE {quoted(self.connection.info.dbname)} TO account"),
+        ]
+        lacking = [words for held, words in needed if words and held is False]
+        return "; ".join(lacking or [words for _, words in needed if words])
+
+    def _copied(self, query: str, grants: Callable[[], str]) -> str:
         """The source's rows at one moment: functions in a view see the same snapshot, and none of them may write."""
         name = self._name()
         self._execute(f'CREATE TEMP TABLE "{name}" AS {query} WITH NO DATA', grants)
-        with _refused("read the table", grants), self.connection.transaction():
+        with refused("read the table", grants), self.connection.transaction():
             self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             self.connection.execute(f'INSERT INTO "{name}" {query}')
         self._execute(f'ANALYZE "{name}"')
         return name
 
-    def _execute(self, statement: str, grants: str | None = None) -> None:
-        with _refused("run a statement", grants):
+    def _execute(self, statement: str, grants: Callable[[], str] | None = None) -> None:
+        with refused("run a statement", grants):
             self.connection.execute(statement)
 
     def _require_within(self, source: str, fields: dict[str, Field]) -> None:
@@ -250,7 +267,7 @@ class PostgreSQL:
         if not tests:
             return
         asked = ", ".join(f'COALESCE(BOOL_OR(NOT {test}), false) AS "t{at}"' for at, test in enumerate(tests.values()))
-        with _refused("read the table"), self.connection.transaction():
+        with refused("read the table"), self.connection.transaction():
             self.connection.execute("SET TRANSACTION READ ONLY")
             answer = self.fetch(f"SELECT {asked} FROM {source}")  # noqa: S608 - quoted
         odd = [name for name, column in zip(tests, answer.columns, strict=True) if column[0].as_py()]
@@ -316,58 +333,5 @@ _ARROW = {16: pa.bool_(), 20: pa.int64(), 21: pa.int64(), 23: pa.int64(), 701: p
 """PostgreSQL's numbers of its types bool, int8, int2, int4 and float8."""
 
 
-CONNECT = "connect"
-NOT_PERMITTED = "42501"
-READ_ONLY = "25006"
-LOST = ("08", "40", "53", "55", "57", "58")
-"""Classes of SQLSTATE that say nothing about rows: connection, rollback, resources, locks, an operator, the system."""
-
-
-def _is_loss(error: Any) -> bool:
-    import psycopg
-
-    if error.sqlstate is None:  # no answer of the server's: the connection could not be made, or broke
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return str(error.sqlstate)[:2] in LOST
-
-
 def _named(name: str, schema: str | None) -> str:
     return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
-
-
-def _not_permitted(grants: str) -> DataError:
-    return DataError(
-        "The account may not read the table, or may not make a temporary one in its database.",
-        f"The owner grants what lacks: {grants}.",
-    )
-
-
-@contextmanager
-def _refused(what: str, grants: str | None = None) -> Iterator[None]:
-    """PostgreSQL's refusals without its words, which hold cells, hosts and accounts."""
-    import psycopg
-
-    try:
-        yield
-    except psycopg.Error as error:
-        code = f", SQLSTATE {error.sqlstate}" if error.sqlstate else ""
-        if _is_loss(error):
-            raise EngineLost(
-                f"PostgreSQL was lost or gave up when asked to {what} ({type(error).__name__}{code}); its own words are"
-                " left out, since they may hold cells or credentials.",
-                "Check server, network and account, and its password: ~/.pgpass or PGPASSWORD; a URL's is not kept."
-                if what == CONNECT
-                else "Check server, network, account, disk and time limits.",
-            ) from None
-        if error.sqlstate == READ_ONLY:
-            raise DataError(
-                "PostgreSQL only reads here: the table is a view that writes when read, or the server is a replica.",
-                "Name a table or view that only reads, on a server where temporary tables can be made.",
-            ) from None
-        if error.sqlstate == NOT_PERMITTED and grants is not None:
-            raise _not_permitted(grants) from None
-        raise DataError(
-            f"PostgreSQL refused to {what} ({type(error).__name__}{code}); its own words are left out, since they may"
-            " hold cells or credentials.",
-            "Check the server, the account's permissions, and that numbers fit 64 bits.",
-        ) from None
