@@ -218,7 +218,7 @@ class Draft:
         """Measure quality beside what real data scores, and record the report.
 
         Args:
-            comparators: private models trained on the real rows, which are charged (`workspace.comparators`).
+            comparators: private models trained on the real rows, which are charged (`workspace.figures.comparators`).
             progress: called as steps finish.
             sections: `ablation`, `detection`, `groups`, `time_column`, `since` of `quality.evaluate`, for tables; for
                 texts `model`, a public language model by path or name, which measures their perplexity.

@@ -303,7 +303,7 @@ def lost(statistic: str, patch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any) -> Any:
         raise EngineLost("It went away.", "Wait.")
 
-    patch.setattr(f"dpsynth.workspace.{name}", gone)
+    patch.setattr(f"dpsynth.workspace.figures.{name}", gone)
 
 
 @pytest.mark.parametrize("statistic", ["copies", "marginals"])

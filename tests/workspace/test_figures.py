@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import numpy as np
@@ -159,6 +160,29 @@ def test_a_short_budget_sells_nothing_and_counts_nothing(draft, monkeypatch):
     with pytest.raises(BudgetRefused):
         draft.buy_figure("copies", epsilon="3")
     assert len(entries(draft)) == before
+
+
+@pytest.mark.parametrize("statistic", ["copies", "marginals"])
+def test_whose_rows_are_counted_is_what_the_budget_says_and_not_the_registry(tmp_path, statistic):
+    """`datasets.json` is plain text: without the person in it, a person's many rows would move as many counts."""
+    rng, user = np.random.default_rng(0), {"kind": "user", "column": "who", "max_records": 3}
+    rows = {"who": [f"p{n}" for n in rng.integers(0, 100, 500)], "a": rng.integers(0, 4, 500).astype(str)}
+    pd.DataFrame({**rows, "b": rng.integers(0, 5, 500).astype(str)}).to_csv(tmp_path / "visits.csv", index=False)
+    workspace = Workspace.init(tmp_path / "vault")
+    record = workspace.register(tmp_path / "visits.csv", unit="who", max_per_unit=3)
+    workspace.create_budget(record, epsilon=3, delta="1e-5")
+    made = workspace.synthesize(record, "independent", epsilon=1, delta="1e-6")
+    before, registry = len(entries(made)), workspace.layout.datasets
+    body = json.loads(registry.read_text())
+    for unit in ("record", {**user, "column": "a"}, {**user, "max_records": 9}):
+        body["datasets"][0]["unit"] = unit
+        registry.write_text(json.dumps(body))
+        with pytest.raises(WorkspaceError, match="registered with another unit"):
+            Workspace.open(workspace.layout.root).draft(made.name).buy_figure(statistic, epsilon="0.1")
+        assert len(entries(made)) == before
+    body["datasets"][0]["unit"] = user
+    registry.write_text(json.dumps(body))
+    assert Workspace.open(workspace.layout.root).draft(made.name).buy_figure(statistic, epsilon="0.1").commit
 
 
 def test_a_figure_is_charged_where_the_rows_were_and_nowhere_else(draft):

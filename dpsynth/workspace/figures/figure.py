@@ -54,6 +54,7 @@ from dpsynth.workspace.runs.interrupted import SealedRun, forget_closed, waiting
 from dpsynth.workspace.runs.synthesis import Interrupted
 
 if TYPE_CHECKING:
+    from accounting.guarantee import Guarantee
     from accounting.ledger import Reservation
     from accounting.ledger.ledger import Ledger
     from dpsynth.data.engines.warehouse import EngineTable
@@ -144,6 +145,19 @@ def _check_paid(ledger: Ledger, document: DraftDocument) -> None:
         )
 
 
+def _check_unit(draft: Draft, terms: Guarantee) -> None:
+    """The people that are counted are the plan's, which the ledger holds to its budget; the registry is plain text.
+
+    Raises:
+        WorkspaceError: else a person would move as many counts as they have rows.
+    """
+    if draft.unit != terms.unit:
+        raise WorkspaceError(
+            f"The data of '{draft.name}' are registered with another unit than the one that it was paid for with.",
+            "Restore the registry, or register the data with the budget's unit.",
+        )
+
+
 def _check_no_votes(ledger: Ledger, draft: Draft) -> None:
     """Reviewers vote on what a bundle publishes; a figure that comes later would make their votes void.
 
@@ -169,6 +183,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
 
     Raises:
         ParameterError: epsilon, statistic, relation or draft does not suit.
+        WorkspaceError: budget or unit are not those that the draft was paid for with.
         ReviewRefused: reviewers voted on the draft without it.
         BudgetExceeded: the budget is short; nothing was read.
     """
@@ -183,6 +198,7 @@ def buy(draft: Draft, statistic: str = "copies", *, epsilon: Decimal | str | flo
     record, terms = draft.dataset, draft.guarantee
     if terms is None:
         raise ParameterError("A baseline's draft never leaves, so no figure is bought for it.", "Attack it instead.")
+    _check_unit(draft, terms)
     price = amount(epsilon)
     noise_scale(price, terms.relation)
     module, _, name = STATISTICS[statistic].partition(":")
