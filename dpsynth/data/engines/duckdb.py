@@ -19,9 +19,8 @@ import itertools
 import os
 import re
 import shutil
-import string
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -33,6 +32,7 @@ from dpsynth.data.arrow_types import too_wide
 from dpsynth.data.engines.builtin import builtin
 from dpsynth.data.engines.protocol import ROW, EngineLost, Field, quoted
 from dpsynth.data.engines.sources.files import FileSource
+from dpsynth.data.engines.sources.footers import Footers
 from dpsynth.data.engines.sources.unchanged import UnchangedFiles
 from dpsynth.data.engines.types import dtype_of, kind_of, warning_of
 from dpsynth.data.engines.warehouse import EngineTable
@@ -101,8 +101,7 @@ class DuckDB:
         listed = FileSource(root="/", names=tuple(p[1:] for p in paths), filesystem=LocalFileSystem(), local=True)
         self._files.add(listed)
         names = _listed(_literal_path(path) for path in paths)
-        self._require_names(names)
-        return self._read(f"read_parquet([{names}], union_by_name = true)", self._finite(names))
+        return self._read(f"read_parquet([{names}], union_by_name = true)", Footers.of(self.fetch, listed, names))
 
     def files(self, source: FileSource, *, numbered: bool = False) -> EngineTable:
         """The rows of files, here or in a bucket, with the partitions of their folders as columns.
@@ -118,8 +117,8 @@ class DuckDB:
         """
         self._files.add(source)
         names = _listed(_literal_path(path) for path in self._paths(source))
-        self._require_names(names)
-        return self._read(f"({self.query_of(source, names, numbered=numbered)})", self._finite(names))
+        footers = Footers.of(self.fetch, source, names)
+        return self._read(f"({self.query_of(source, names, numbered=numbered)})", footers)
 
     def query_of(self, source: FileSource, names: str | None = None, *, numbered: bool = False) -> str:
         """SQL that reads all columns of files; `names` if they are known to this connection already."""
@@ -147,21 +146,6 @@ class DuckDB:
         chosen += f", {row}" if numbered else ""
         return f"SELECT {chosen} FROM read_parquet([{names}], {options})"  # noqa: S608 - names are quoted
 
-    def _require_names(self, names: str) -> None:
-        """Refuse files in which two columns have one name, case aside: DuckDB would rename one of them."""
-        columns = f"SELECT file_name, name, COALESCE(num_children, 0) AS inside FROM parquet_schema([{names}])"  # noqa: S608
-        flat = "SELECT file_name FROM s GROUP BY file_name HAVING COUNT(CASE WHEN inside > 0 THEN 1 END) <= 1"
-        alike = f"TRANSLATE(name, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
-        answer = self.fetch(
-            f"WITH s AS ({columns}) SELECT DISTINCT MIN(name) FROM s WHERE inside = 0 AND file_name IN ({flat})"  # noqa: S608
-            f" GROUP BY file_name, {alike} HAVING COUNT(*) > 1"
-        )
-        twice = sorted(answer.column(0).to_pylist())
-        if twice:
-            raise DataError(
-                f"Two columns are called {listed(twice)}, upper and lower case aside.", "Rename one of them."
-            )
-
     def _require_64_bits(self, relation: str, columns: Sequence[str]) -> None:
         """Refuse integers that are wider than the type that a table has."""
         if not columns:
@@ -173,16 +157,6 @@ class DuckDB:
         odd = [name for name, column in zip(columns, answer.columns, strict=True) if column[0].as_py()]
         if odd:
             raise too_wide(odd)
-
-    def _finite(self, names: str) -> set[str]:
-        """Columns whose footers name finite ends in every file."""
-        ends = [f"TRY_CAST(COALESCE(stats_{end}_value, stats_{end}) AS DOUBLE)" for end in ("min", "max")]
-        finite = " AND ".join(f"COALESCE(isfinite({end}), false)" for end in ends)
-        answer = self.fetch(
-            f'SELECT path_in_schema AS "name" FROM parquet_metadata([{names}]) GROUP BY path_in_schema'  # noqa: S608
-            f" HAVING BOOL_AND(({finite}) OR COALESCE(stats_null_count = num_values, false))"
-        )
-        return set(answer.column(0).to_pylist())
 
     def _paths(self, source: FileSource) -> list[str]:
         """Paths as this connection reads them; a bucket's go through its file system in this process."""
@@ -204,8 +178,9 @@ class DuckDB:
         self._other = True
         return self._read(source)
 
-    def _read(self, source: str, finite: Set[str] = frozenset()) -> EngineTable:
-        """A table; columns that are known to be finite are not searched for numbers that are not."""
+    def _read(self, source: str, footers: Footers | None = None) -> EngineTable:
+        """A table; columns that footers say are finite are not searched for numbers that are not."""
+        footers = Footers() if footers is None else footers
         view = self.view(f"SELECT * FROM {source}")  # noqa: S608 - trusted by contract
         described = self.fetch(f'SELECT column_name, column_type FROM (DESCRIBE "{view}")')  # noqa: S608 - our own name
         fields: dict[str, Field] = {}
@@ -215,12 +190,15 @@ class DuckDB:
             name, dtype = row["column_name"], dtype_of(self.dialect, row["column_name"], row["column_type"])
             kind, decimals = kind_of(name, dtype)
             (hidden if name == ROW else fields)[name] = Field(
-                cell=f"c{at}", kind=kind, decimals=decimals, warning=warning_of(name, dtype)
+                cell=f"c{at}",
+                kind=kind,
+                decimals=decimals,
+                warning=footers.warning_of(name, kind) or warning_of(name, dtype),
             )
             cells.append(f'{_raw(quoted(name), kind, dtype)} AS "c{at}"')
             if kind == "integer" and (dtype.is_decimal() or dtype.is_uint64()):
                 wide.append(name)
-            if kind == "float" and not dtype.is_decimal() and name not in finite:
+            if kind == "float" and not dtype.is_decimal() and name not in footers.finite:
                 doubtful[name] = f"c{at}"
         self._require_64_bits(view, wide)
         raw = self.view(f'SELECT {", ".join(cells)} FROM "{view}"')  # noqa: S608 - our own names

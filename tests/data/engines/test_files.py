@@ -298,3 +298,37 @@ def test_a_folder_does_not_stand_in_for_a_column_that_differs_in_case(tmp_path):
     pq.write_table(pa.table({"year": [5, 6]}), tmp_path / "Year=1" / "a.parquet")
     with pytest.raises(DataError, match="name of a partition"):
         parse(str(tmp_path)).open()
+
+
+def test_files_that_are_not_alike_are_warned_of_by_column(tmp_path, engine):
+    write(
+        tmp_path,
+        "in/a.parquet",
+        age=pa.array([1, 2], pa.int32()),
+        code=[7, 8],
+        x=[1.5, 2.5],
+        gone=["a", "b"],
+        void=[None, None],
+    )
+    write(
+        tmp_path, "in/b.parquet", age=pa.array([3], pa.int64()), code=["7"], x=pa.array([1.0], pa.float32()), void=[4]
+    )
+    table = engine.files(FileSource.at(str(tmp_path / "in")))
+    warnings = {name: field.warning for name, field in table.fields.items()}
+    said = {name: warning and (warning.code, warning.message) for name, warning in warnings.items()}
+    assert said.pop("code") == ("types_differ", "Column 'code' has other types in some files; all are read as string.")
+    assert said.pop("gone") == (
+        "not_in_every_file",
+        "Column 'gone' is not in every file; in the rows of the others it is missing.",
+    )
+    assert said == dict.fromkeys(("age", "x", "void"))
+
+
+def test_the_damaged_file_of_many_is_named(tmp_path, engine):
+    write(tmp_path, "in/year=1/a.parquet", x=[1])
+    path = write(tmp_path, "in/year=2/a.parquet", x=list(range(1000)))
+    whole = path.read_bytes()
+    for damaged in (whole[:300], whole[:-200] + b"\xff" * 190 + whole[-10:], b"x" * 40):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"'year=2/a\.parquet' is cut, damaged or no Parquet file"):
+            engine.files(FileSource.at(str(tmp_path / "in")))

@@ -146,10 +146,28 @@ class FileSource:
                 if info.size is None:
                     raise _changed()
                 with self.filesystem.open_input_file(path) as file:
-                    footer = _footer(file, info.size)
+                    footer = _footer(file, info.size, name)
                 for part in (name.encode(), str(info.size).encode(), str(info.mtime_ns).encode(), footer):
                     whole.update(hashlib.sha256(part).digest())
         return whole.hexdigest()
+
+    def require_parquet(self) -> None:
+        """Refuse the first file that is cut, damaged or no Parquet file, by its name.
+
+        Raises:
+            DataError: there is one, or a file cannot be read.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with _reached(local=self.local):
+            for name, path in zip(self.names, self.paths, strict=True):
+                try:
+                    pq.read_metadata(path, filesystem=self.filesystem)
+                except (pa.ArrowInvalid, OSError) as error:
+                    if isinstance(error, PermissionError | FileNotFoundError):
+                        raise
+                    raise _no_parquet(name) from None
 
 
 def parted(path: str) -> tuple[str, str]:
@@ -226,14 +244,14 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _footer(file: Any, size: int) -> bytes:
+def _footer(file: Any, size: int, name: str) -> bytes:
     if size < 12:
-        raise _no_parquet()
+        raise _no_parquet(name)
     file.seek(size - 8)
     end: bytes = file.read(8)
     length = int.from_bytes(end[:4], "little")
     if end[4:] != PARQUET or length > size - 12:
-        raise _no_parquet()
+        raise _no_parquet(name)
     file.seek(size - 8 - length)
     return bytes(file.read(length)) + end
 
@@ -279,8 +297,9 @@ def _none(path: str) -> ParameterError:
     )
 
 
-def _no_parquet() -> DataError:
-    return DataError("A file is cut, damaged or no Parquet file.", "Copy or export it again.")
+def _no_parquet(name: str) -> DataError:
+    last = "/".join(name.split("/")[-2:])  # with its folder, which may be what tells it from others
+    return DataError(f"The file {shown(last)} is cut, damaged or no Parquet file.", "Copy or export it again.")
 
 
 def _changed() -> DataError:
