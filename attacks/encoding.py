@@ -37,6 +37,7 @@ from attacks.errors import AttackInputError
 ONE_HOT_MAX = 64
 _CODE_SEED = 20_231  # the random codes of wide categorical columns carry no secret
 NANOSECONDS: Mapping[str, float] = MappingProxyType({"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0})
+_LARGEST = float(np.finfo(np.float64).max)
 _MISSING = np.uint64(0x7FF8000000000001)  # of a number; no number that is there has these bits
 
 
@@ -125,16 +126,18 @@ def _unit_range(values: NDArray[np.float64]) -> tuple[float, float]:
     present = values[np.isfinite(values)]
     if len(present) == 0:
         return 0.0, 1.0
+    part = 4.0 if float(np.abs(present).max()) > _LARGEST / 4.0 else 1.0  # sums and differences are doubles too
     for tail in (0.05, 0.01, 0.0):
-        low, high = np.quantile(present, [tail, 1.0 - tail])
+        low, high = np.quantile(present / part, [tail, 1.0 - tail])
         if high > low:
-            return float((low + high) / 2.0), float(high - low)
+            return part * float((low + high) / 2.0), part * min(float(high - low), _LARGEST / part)
     return float(present[0]), max(abs(float(present[0])), 1.0)
 
 
 def _numeric_points(values: NDArray[np.float64], centre: float, width: float) -> NDArray[np.float32]:
-    z = (values - centre) / width
-    size = np.abs(z)
+    with np.errstate(over="ignore"):
+        z = (values - centre) / width
+    size = np.minimum(np.abs(z), _LARGEST)
     z = np.where(size > 1.0, np.sign(z) * (1.0 + np.log(np.maximum(size, 1.0))), z)
     missing = np.isnan(values)
     return np.stack([np.where(missing, 0.0, z), missing.astype(np.float64)], axis=1).astype(np.float32)

@@ -244,6 +244,6 @@ def _frame(table: Any) -> pd.DataFrame:
     return table.to_pandas(
         types_mapper={pa.bool_(): pd.BooleanDtype()}.get,
         date_as_object=False,
-        coerce_temporal_nanoseconds=True,
+        coerce_temporal_nanoseconds=False,
         ignore_metadata=True,
     )

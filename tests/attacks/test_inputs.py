@@ -184,6 +184,20 @@ def test_dates_beyond_the_nanoseconds_of_pandas_are_attacked_and_said_nowhere(wo
     assert quick(*frames).attacks
 
 
+@pytest.mark.parametrize("ends", [(1.5e308, 1.7e308), (-1.7e308, 1.7e308), (0.0, 5e-324), (-1e300, 1e-300)])
+@pytest.mark.filterwarnings("error")
+def test_whatever_numbers_a_column_holds_every_point_is_finite(ends):
+    """Else distances would be no numbers, and the nearest row any."""
+    rng = np.random.default_rng(7)
+    held = pd.DataFrame({"x": rng.choice(ends, 500)})
+    other = pd.DataFrame({"x": [*ends, 1.79e308, -1.79e308, 0.0, np.nan]})
+    encoded, _ = encode({"held": held, "other": other}, scale_on="held")
+    for table in encoded.values():
+        assert np.isfinite(table.points).all()
+    first, second = encoded["other"].points[:2, 0]
+    assert abs(second - first) > 0.5
+
+
 def test_moments_are_the_same_numbers_in_every_resolution():
     moments = pd.Series(["2024-02-29T12:30:00", None, "1969-12-31"]).astype("datetime64[ns]")
     for other in (moments.dt.as_unit("us"), moments.dt.as_unit("s"), moments.dt.tz_localize("UTC")):

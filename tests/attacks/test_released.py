@@ -6,6 +6,8 @@ import tracemalloc
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import attacks
@@ -419,6 +421,29 @@ def test_truth_values_and_moments_are_read_from_files_as_in_memory(tmp_path):
         blocked = np.concatenate([getattr(block, part) for block in passes.blocks])
         assert blocked.tobytes() == getattr(whole.release, part).tobytes(), part
     assert passes.coding.layout.numeric == (True, False, False, False, True)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_dates_beyond_the_nanoseconds_of_pandas_are_read_from_files_as_in_memory(tmp_path, unit):
+    """Arrow's refusal named the cell."""
+    rng = np.random.default_rng(11)
+
+    def some(rows: int) -> pd.DataFrame:
+        days = np.datetime64("2020-01-01", unit) + rng.integers(0, 900, rows).astype("timedelta64[D]")
+        days[rng.random(rows) < 0.1] = np.datetime64("9999-12-31", unit)
+        return pd.DataFrame({"until": days, "x": rng.normal(size=rows)})
+
+    real, release = some(600), some(TILE_ROWS + 500)
+    table = pa.Table.from_pandas(release)
+    table = table.append_column("day", table["until"].cast(pa.date32()))
+    pq.write_table(table, tmp_path / "r.parquet")
+    real["day"], release["day"] = real["until"], release["until"]
+    made = [
+        code({"real": real}, Released.of(rows, block=TILE_ROWS), scale_on="real", rng=np.random.default_rng(0))
+        for rows in (release, tmp_path)
+    ]
+    assert made[0].release.ids.tobytes() == made[1].release.ids.tobytes()
+    assert made[0].coding.layout.numeric == (True, True, True)
 
 
 def test_the_report_on_a_sample_says_how_many_people_would_conclude(world):
