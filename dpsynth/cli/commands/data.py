@@ -73,7 +73,8 @@ def synthesize(
         typer.Option(
             "--generator",
             "-g",
-            help="auto (by the schema), gibbs (most accurate), aim, mst (fastest) or independent; "
+            help="auto (by the schema), gibbs (most accurate), aim, mst (fastest), independent, or autoregressive "
+            "(trained by DP-SGD); "
             "or a baseline without privacy: sdv-gaussian-copula, sdv-ctgan, sdv-tvae",
         ),
     ] = "auto",
