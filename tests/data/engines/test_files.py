@@ -332,3 +332,10 @@ def test_the_damaged_file_of_many_is_named(tmp_path, engine):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"'year=2/a\.parquet' is cut, damaged or no Parquet file"):
             engine.files(FileSource.at(str(tmp_path / "in")))
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_column_without_a_name_is_refused_as_in_memory(tmp_path, engine, blank):
+    write(tmp_path, "in/a.parquet", **{"age": [1], blank: ["x"]})
+    with pytest.raises(DataError, match="has no name"):
+        engine.files(FileSource.at(str(tmp_path / "in")))

@@ -56,8 +56,8 @@ class Footers:
             names: their paths as DuckDB reads them, in SQL.
 
         Raises:
-            DataError: a file that is no Parquet file, by its name; two columns of one file with one name, case aside,
-                of which DuckDB would rename one.
+            DataError: a file that is no Parquet file, by its name; a column without a name; two columns of one file
+                with one name, case aside. DuckDB would rename such columns.
         """
         columns = _COLUMNS.format(names=names, upper=string.ascii_uppercase, lower=string.ascii_lowercase)
         kind = f"CASE WHEN regexp_matches(duckdb_type, '{_WIDTHS}') THEN 'INTEGER' ELSE duckdb_type END"
@@ -73,6 +73,8 @@ class Footers:
         except DataError:
             source.require_parquet()
             raise
+        if not all(column["name"].strip() for column in found):  # DuckDB would call it C1
+            raise DataError("A column has no name.", "Name it in every file.")
         twice = sorted(column["name"] for column in found if column["twice"])
         if twice:
             raise DataError(
