@@ -294,10 +294,10 @@ def test_an_engine_lost_at_any_statement_is_one_reservation_and_one_commit(
     opened, engines = Place.open, []
 
     def failing(at: int) -> None:
-        def made(self: Place, *given: Any) -> EngineTable:
-            table = opened(self, *given)
+        def made(self: Place, *given: Any, **how: Any) -> EngineTable:
+            table = opened(self, *given, **how)
             engines.append(Failing(table.engine, at))
-            return EngineTable(engines[-1], table.relation, table.fields)
+            return EngineTable(engines[-1], table.relation, table.fields, row=table.row)
 
         monkeypatch.setattr(Place, "open", made)
 
