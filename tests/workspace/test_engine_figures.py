@@ -405,7 +405,7 @@ def test_a_bundle_with_bought_quality_of_an_engine_verifies(place: Place, tmp_pa
 def test_people_are_classed_as_in_memory_by_the_most_alike_of_their_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int, joins: int, unit: str
 ) -> None:
-    """Small worlds, in one statement and several: every class is frequent, people have rows, cells are missing."""
+    """Small worlds, in one statement and several: each class is frequent, people have rows, both sides lack cells."""
     monkeypatch.setattr("dpsynth.data.engines.likeness.JOINS", joins)
     rng = np.random.default_rng(columns)
     names = [f"x{at}" for at in range(columns)]
@@ -413,7 +413,8 @@ def test_people_are_classed_as_in_memory_by_the_most_alike_of_their_rows(
     rows = pa.table({"who": pa.array(rng.integers(0, 60, 200)), **cells})
     pq.write_table(rows, tmp_path / "rows.parquet")
     few = max(5**columns // 25, 2)
-    released = Table.from_arrow(pa.table({name: pa.array(rng.integers(0, 6, few)) for name in names}))
+    shown = {name: pa.array(rng.integers(0, 6, few), mask=rng.random(few) < 0.2) for name in names}
+    released = Table.from_arrow(pa.table(shown))
     domains = {name: GridDomain(kind="integer", low=0, high=5) for name in names}
     table = parse(str(tmp_path / "*.parquet")).open()
     with closing(table.engine):

@@ -344,7 +344,9 @@ def _raw(cell: str, kind: str, dtype: Any) -> str:
     if kind == "float":
         exact = f"CAST({cell} AS VARCHAR)" if dtype.is_decimal() and (dtype.precision or 38) > EXACT_DIGITS else cell
         double = f"CAST({exact} AS DOUBLE)"
-        return double if dtype.is_decimal() else f"CASE WHEN isnan({double}) THEN NULL ELSE {double} END"
+        # ends in footers pass over NaN, and by them `isnan` and comparisons are taken for false before a cell is read
+        number = f"CASE WHEN isfinite({double}) THEN {double} WHEN isinf({double}) THEN {double} END"
+        return double if dtype.is_decimal() else number
     if kind == "date":
         return f"CAST({cell} - DATE '1970-01-01' AS BIGINT)"
     if kind == "datetime":

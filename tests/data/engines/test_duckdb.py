@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from dpsynth.data.engines.counting import histograms
 from dpsynth.data.engines.duckdb import DuckDB
 from dpsynth.data.engines.keyed import bounded
 from dpsynth.data.engines.protocol import UnsupportedByEngine
+from dpsynth.data.table import Table
 from dpsynth.schema.domain import CategoryDomain, GridDomain
 
 
@@ -78,6 +81,18 @@ def test_text_is_told_apart_by_bytes_whatever_the_collation():
     assert counted.tolist()[:2] == [2, 1] and counted.sum() == 3
     assert bounded(table, "who", 1, bytes(32)).unsafe_num_rows == 2
     engine.close()
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+@pytest.mark.parametrize("rest", [[1.0, 2.0], [2.0, 2.0], [1.0, None], []])
+def test_what_is_no_number_is_missing_whatever_the_footers_say(load, kind, rest):
+    """Ends in footers pass over NaN, and by them DuckDB takes `isnan` for false where no cell is null."""
+    rows = pa.table({"x": pa.array([float("nan"), *rest, float("nan")], kind)})
+    table, absent = load(rows), 2 + rest.count(None)
+    assert table.value_counts("x").missing == absent
+    ruler = GridDomain(kind="float", low=0, high=30, scale=Fraction(1, 10))
+    (there,), (here,) = (each.counts({"x": ruler}, [("x",)]) for each in (table, Table.from_arrow(rows)))
+    assert there.tolist() == here.tolist() and there[-1] == absent
 
 
 def test_numbers_that_no_bound_holds_are_refused_by_column():
