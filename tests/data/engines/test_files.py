@@ -339,3 +339,19 @@ def test_a_column_without_a_name_is_refused_as_in_memory(tmp_path, engine, blank
     write(tmp_path, "in/a.parquet", **{"age": [1], blank: ["x"]})
     with pytest.raises(DataError, match="has no name"):
         engine.files(FileSource.at(str(tmp_path / "in")))
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, engine):
+    write(tmp_path, "in/a.parquet", x=[1])
+    path = write(tmp_path, "in/b.parquet", x=[2])
+    path.chmod(0)
+    user = os.geteuid()
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    if user == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        with pytest.raises(DataError, match=r"may not read the file 'b\.parquet'"):
+            engine.files(FileSource.at(str(tmp_path / "in")))
+    finally:
+        os.seteuid(user)

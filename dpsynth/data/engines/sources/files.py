@@ -152,10 +152,10 @@ class FileSource:
         return whole.hexdigest()
 
     def require_parquet(self) -> None:
-        """Refuse the first file that is cut, damaged or no Parquet file, by its name.
+        """Refuse the first file that is cut, damaged or no Parquet file, or that may not be read, by its name.
 
         Raises:
-            DataError: there is one, or a file cannot be read.
+            DataError: there is one, or the file system cannot be reached.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -164,9 +164,13 @@ class FileSource:
             for name, path in zip(self.names, self.paths, strict=True):
                 try:
                     pq.read_metadata(path, filesystem=self.filesystem)
+                except PermissionError:
+                    raise DataError(
+                        f"This account may not read the file {_last(name)}.", "Get the right to read every file."
+                    ) from None
                 except (pa.ArrowInvalid, OSError) as error:
-                    if isinstance(error, PermissionError | FileNotFoundError):
-                        raise
+                    if isinstance(error, OSError) and "thrift" not in str(error).lower():
+                        raise  # of the disk or the network
                     raise _no_parquet(name) from None
 
 
@@ -298,8 +302,12 @@ def _none(path: str) -> ParameterError:
 
 
 def _no_parquet(name: str) -> DataError:
-    last = "/".join(name.split("/")[-2:])  # with its folder, which may be what tells it from others
-    return DataError(f"The file {shown(last)} is cut, damaged or no Parquet file.", "Copy or export it again.")
+    return DataError(f"The file {_last(name)} is cut, damaged or no Parquet file.", "Copy or export it again.")
+
+
+def _last(name: str) -> str:
+    """A file with its folder, which may be what tells it from others."""
+    return shown("/".join(name.split("/")[-2:]))
 
 
 def _changed() -> DataError:

@@ -56,8 +56,8 @@ class Footers:
             names: their paths as DuckDB reads them, in SQL.
 
         Raises:
-            DataError: a file that is no Parquet file, by its name; a column without a name; two columns of one file
-                with one name, case aside. DuckDB would rename such columns.
+            DataError: a file that is no Parquet file or may not be read, by its name; a column without a name; two
+                columns of one file with one name, case aside. DuckDB would rename such columns.
         """
         columns = _COLUMNS.format(names=names, upper=string.ascii_uppercase, lower=string.ascii_lowercase)
         kind = f"CASE WHEN regexp_matches(duckdb_type, '{_WIDTHS}') THEN 'INTEGER' ELSE duckdb_type END"
@@ -68,9 +68,7 @@ class Footers:
                 " COUNT(DISTINCT file_name) < (SELECT COUNT(*) FROM flat) AS lacking,"
                 f" COUNT(DISTINCT {kind}) FILTER (duckdb_type <> '\"NULL\"') > 1 AS differing FROM c GROUP BY alike"
             ).to_pylist()
-        except EngineLost:
-            raise
-        except DataError:
+        except (DataError, EngineLost):
             source.require_parquet()
             raise
         if not all(column["name"].strip() for column in found):  # DuckDB would call it C1
