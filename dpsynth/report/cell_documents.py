@@ -1,10 +1,10 @@
-"""Documents for cells of objects that have none of their own: a schema, a ledger, a budget's record.
+"""Documents for cells of objects whose own, if any, is for machines: a schema, a ledger, a budget's record, a data set.
 
 Each is made of public or internal facts that the reports show too: declared columns, amounts, kinds of entries, never a
 body of an entry and never a row. Classes are recognised by their name, so nothing is imported for them.
 
->>> sorted(DOCUMENTS)
-['accounting.ledger.ledger:Ledger', 'accounting.ledger.records:BudgetRecord', 'dpsynth.schema.model:Schema']
+>>> sorted(name.partition(":")[2] for name in DOCUMENTS)
+['BudgetRecord', 'DatasetRecord', 'Ledger', 'Schema']
 """
 
 from __future__ import annotations
@@ -69,10 +69,28 @@ def record_document(record: Any) -> dict[str, Any]:
     }
 
 
+def dataset_document(record: Any) -> dict[str, Any]:
+    """What a person asks of a data set: where its rows are, whose they are, what was declared; no credential."""
+    place = record.place
+    told = {
+        "Name": record.name,
+        "Rows": (record.path or "in memory") if place is None else place.shown,
+        "Engine": None if place is None else place.source.kind,
+        "Unit": str(record.unit),
+        "Row key": None if place is None else place.row_key,
+        "Schema": record.schema,
+        "Later rows": None if record.time is None else f"{record.time.column} from {record.time.since} on",
+        "Parents": None if record.lineage is None else record.lineage.model_dump(mode="json"),
+        "Commitment": record.commitment,
+    }
+    return {"schema": RECORD, **{label: value for label, value in told.items() if value is not None}}
+
+
 DOCUMENTS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "dpsynth.schema.model:Schema": schema_document,
     "accounting.ledger.ledger:Ledger": ledger_document,
     "accounting.ledger.records:BudgetRecord": record_document,
+    "dpsynth.workspace.registry.datasets:DatasetRecord": dataset_document,
 }
 
 

@@ -50,6 +50,7 @@ CELLS: Final[tuple[str, ...]] = (  # classes that people meet in a notebook, by 
     "dpsynth.release.verification:VerificationReport",
     "dpsynth.schema.model:Schema",
     "dpsynth.workspace.cost.plan:CostPlan",
+    "dpsynth.workspace.registry.datasets:DatasetRecord",
 )
 _SCHEMAS: Final[Mapping[str, str]] = {
     "dpsynth.decision/1": "decision",
@@ -162,7 +163,9 @@ def _verification(document: Document) -> dict[str, Any]:
 
 
 def _facts(document: Document, title: str) -> dict[str, Any]:
-    name = {"dict": "Document", "mappingproxy": "Document", "BudgetRecord": "Budget"}.get(title, title)
+    name = {"dict": "Document", "mappingproxy": "Document", "BudgetRecord": "Budget", "DatasetRecord": "Data set"}.get(
+        title, title
+    )
     shown = {key: value for key, value in document.items() if key != "schema" or value != RECORD}
     return {"title": clean(name), "facts": flatten(shown)}
 

@@ -106,3 +106,16 @@ def test_hostile_column_names_and_values_stay_text(payload: str) -> None:
     assert not any(key.startswith("on") for _, attributes in found.elements for key in attributes)
     shown = "".join("\ufffd" if ord(c) < 32 or c == "\u202e" else c for c in payload)
     assert re.sub(r"\s", "", shown) in re.sub(r"\s", "", found.text)
+
+
+def test_a_data_set_says_where_its_rows_are_and_no_password() -> None:
+    from accounting.relation import PrivacyUnit
+    from dpsynth.data.engines.sources.urls import parse
+    from dpsynth.workspace.registry.datasets import DatasetRecord
+    from dpsynth.workspace.registry.places import Place
+
+    place = Place(source=parse("postgresql://ada:secret@db.example/claims", table="health.visits"), row_key="visit")
+    drawn = cell(DatasetRecord(name="visits", commitment="ab" * 32, unit=PrivacyUnit(), place=place))
+    assert "<h2>Data set</h2>" in drawn and "health.visits" in drawn and "db.example" in drawn and "visit" in drawn
+    assert "secret" not in drawn and "ada" not in drawn and "–" not in drawn
+    assert "in memory" in plain(DatasetRecord(name="visits", commitment="ab" * 32, unit=PrivacyUnit()))
