@@ -120,3 +120,20 @@ def test_a_family_is_listed_as_a_tree_whatever_the_order_of_its_grants(ws: Works
     ]  # fmt: skip
     with ws.ledger() as ledger:
         assert family(ledger, nodes[3].record.budget_id) == nodes
+
+
+def test_an_epsilon_that_the_policy_rejects_is_said_before_the_rows_are_read(ws: Workspace) -> None:
+    record = ws.register("claims", table())
+    ws.create_budget(record, epsilon=30, delta="1e-5")
+    limit = ws.policy().guarantee.max_epsilon_per_release
+    said: list[str] = []
+    ws.synthesize(record, "independent", epsilon=limit, delta="1e-6", canaries=0, warn=said.append)
+    assert not any("cannot ship" in one for one in said)
+    before = ws.budgets(record)[0].balance
+
+    def stop(warning: str) -> None:
+        raise KeyboardInterrupt(warning)
+
+    with pytest.raises(KeyboardInterrupt, match=f"above {limit}"):
+        ws.synthesize(record, "independent", epsilon=limit + 1, delta="1e-6", canaries=0, warn=stop)
+    assert ws.budgets(record)[0].balance == before

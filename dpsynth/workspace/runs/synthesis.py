@@ -115,6 +115,8 @@ def synthesize(
         if planned is not None:
             check_rows(rows, len(planned[0].modelled))
             _require_room(ledger, budget, record, runs, planned[1], delta=delta, resume=resume)
+        if (limit := policy.guarantee.max_epsilon_per_release) < epsilon:
+            warn(f"The policy rejects releases whose epsilon is above {limit}: this draft is charged and cannot ship.")
         progress(OPENING, 0, 1)
         source = open_source(workspace, record, schema=schema, target=target, order=order, counts=True)
         opened.callback(source.rows.close)
