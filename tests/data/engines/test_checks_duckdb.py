@@ -78,9 +78,10 @@ def test_what_the_reader_says_of_a_type_is_said(load, engine, tmp_path):
 )
 def test_names_that_no_file_may_have_are_refused_of_an_engine_too(engine, tmp_path, name, message):
     pq.write_table(pa.table({"x": numbers(), name: numbers()}), tmp_path / "a.parquet")
-    for source in (engine.parquet([tmp_path / "a.parquet"]), tmp_path / "a.parquet"):
+    path = tmp_path / "a.parquet"
+    for refused in (lambda: prepare(engine.parquet([path])), lambda: prepare(path)):
         with pytest.raises(DataError, match=message):
-            prepare(source)
+            refused()
 
 
 class Counting:

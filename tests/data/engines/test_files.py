@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -341,17 +343,16 @@ def test_a_column_without_a_name_is_refused_as_in_memory(tmp_path, engine, blank
         engine.files(FileSource.at(str(tmp_path / "in")))
 
 
-def test_a_file_that_may_not_be_read_is_named(tmp_path, engine):
-    write(tmp_path, "in/a.parquet", x=[1])
-    path = write(tmp_path, "in/b.parquet", x=[2])
-    path.chmod(0)
+def test_a_file_that_may_not_be_read_is_named(engine):
     user = os.geteuid()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    if user == 0:
-        os.seteuid(65534)  # root may read everything
-    try:
-        with pytest.raises(DataError, match=r"may not read the file 'b\.parquet'"):
-            engine.files(FileSource.at(str(tmp_path / "in")))
-    finally:
-        os.seteuid(user)
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to the account that stands in
+        Path(folder).chmod(0o755)
+        write(Path(folder), "a.parquet", x=[1])
+        write(Path(folder), "b.parquet", x=[2]).chmod(0)
+        if user == 0:
+            os.seteuid(65534)  # root may read everything
+        try:
+            with pytest.raises(DataError, match=r"may not read the file 'b\.parquet'"):
+                engine.files(FileSource.at(folder))
+        finally:
+            os.seteuid(user)
