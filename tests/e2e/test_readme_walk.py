@@ -53,6 +53,7 @@ def test_readme_leads_from_a_table_to_a_verified_public_bundle_and_its_pdf(
         here = tmp_path / str(number)
         here.mkdir()
         monkeypatch.chdir(here)
+        capsys.readouterr()  # what a walk before this one said
         assert call(["demo", "--out", "demo-out"]) in (0, 3)  # `make demo`, which the walk only names, but for .venv
         shown = capsys.readouterr().out
         if walk(bash):
